@@ -1,0 +1,96 @@
+"""Build every wheel, check what is in it, and try the core with one provider in an empty environment.
+
+Usage: packages.py [OUTDIR]   (a temporary folder without OUTDIR)
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ALONE = ("chatport_core", "chatport_provider_deepseek")
+SIZES = """
+import importlib.metadata as m, json
+print(json.dumps({d.name: sum(f.locate().stat().st_size for f in d.files) for d in m.distributions()}))
+"""
+
+
+def need(condition: object, message: str) -> None:
+    if not condition:
+        sys.exit(f"packages: {message}")
+
+
+def run(*command: object) -> str:
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    need(done.returncode == 0, f"{command} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def build(member: Path, out: Path) -> Path:
+    """Build one wheel and check its source settings and its content."""
+    name = member.relative_to(ROOT)
+    need(not (member / "setup.py").exists() and not (member / "setup.cfg").exists(), f"{name}: setup file")
+    settings = tomllib.loads((member / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = {"requires": ["hatchling"], "build-backend": "hatchling.build"}
+    need(settings["build-system"] == wanted, f"{name}: build-system is not plain hatchling")
+    need("dynamic" not in settings["project"], f"{name}: dynamic metadata")
+    need('"hooks"' not in json.dumps(settings.get("tool", {})), f"{name}: build hooks")
+    need(not (member / "hatch_build.py").exists(), f"{name}: hatch_build.py")
+
+    package = next(path.parent.name for path in member.glob("src/*/__init__.py"))
+    project = settings["project"]
+    stem = f"{re.sub('[-_.]+', '_', project['name'])}-{project['version']}"
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, member)
+    wheel = out / f"{stem}-py3-none-any.whl"
+    need(wheel.is_file(), f"{name}: no {wheel.name} was built")
+    with zipfile.ZipFile(wheel) as archive:
+        files = archive.namelist()
+        licence = archive.read(f"{stem}.dist-info/licenses/LICENSE").decode()
+    need(not [file for file in files if file.endswith(".pth")], f"{name}: .pth file in the wheel")
+    need(f"{package}/py.typed" in files, f"{name}: no py.typed in the wheel")
+    tops = {file.split("/")[0] for file in files}
+    need(tops == {package, f"{stem}.dist-info"}, f"{name}: unexpected in the wheel: {sorted(tops)}")
+    need(licence == (ROOT / "LICENSE").read_text(encoding="utf-8"), f"{name}: LICENSE is not the root's")
+    print(f"  {wheel.name}: {len(files)} files, {wheel.stat().st_size / 1024:.0f} KiB", flush=True)
+    return wheel
+
+
+def try_alone(wheels: list[Path], folder: Path) -> None:
+    """Install the core and one provider into an empty environment, measure it, and run the command."""
+    pins = re.findall(r"^[a-z0-9].*?==.*?(?= \\$)", (ROOT / "requirements/dev.txt").read_text(), re.MULTILINE)
+    need(pins, "no pins in requirements/dev.txt")
+    constraints = folder / "constraints.txt"
+    constraints.write_text("\n".join(pins), encoding="utf-8")
+    home = folder / "venv"
+    venv.create(home, with_pip=False, symlinks=True)
+    python = home / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check")
+    run(*pip, "install", "-q", "--no-compile", "-c", constraints, *wheels)
+    sizes: dict[str, int] = json.loads(run(python, "-I", "-c", SIZES))
+    theirs = {name: size for name, size in sizes.items() if not name.startswith("chatport-")}
+    for label, part in (("dependencies of the core", theirs), ("whole", sizes)):
+        print(f"  {label}: {len(part)} packages, {sum(part.values()) / 2**20:.1f} MiB")
+    print(f"  ({', '.join(sorted(theirs))})")
+    run(python, "-I", "-c", "import chatport, chatport_deepseek")
+    print(run(home / "bin" / "chatport", "--help"))
+
+
+def main() -> None:
+    members = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        out = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else folder / "dist"
+        print(f"== building {len(members)} wheels", flush=True)
+        wheels = [build(member, out) for member in members]
+        print("== the core and one provider in an empty environment", flush=True)
+        try_alone([wheel for wheel in wheels if wheel.name.split("-")[0] in ALONE], folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+# `make help` lists the targets. Needs Python >= 3.11, make and git; everything else goes into .venv.
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PY := .venv/bin/python
+MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check lint types contracts wheels lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
+
+# uv installs several times faster than pip; where uv cannot reach a registry that pip can, pip does it.
+install = (for tool in "uv pip" pip; do $(PY) -m $$tool install -q $(1) && exit 0; done; exit 1)
+
+.venv/synced: pyproject.toml $(MEMBERS:=/pyproject.toml) $(wildcard requirements/*.txt)
+	@test -n "$(PYTHON)" || { echo "chatport needs Python 3.11 or newer; none found" >&2; exit 1; }
+	@echo "== creating .venv (once; about 15 seconds in all)"
+	@$(PYTHON) -m venv .venv
+	@echo "== installing uv"
+	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@echo "== installing dependencies and tools"
+	@$(call install,--require-hashes --no-build-isolation -r requirements/dev.txt)
+	@echo "== installing $(MEMBERS)"
+	@$(call install,--no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS)))
+	@echo "== installing the llama.cpp server (optional)"
+	@$(call install,--require-hashes --only-binary :all: -r requirements/demo.txt) 2>/dev/null || \
+		echo "== no llama.cpp server for this machine: demo and tests go on without it"
+	@touch $@
+
+demo: .venv/synced ## run the demonstration
+	@$(PY) demo/demo.py
+
+test: .venv/synced ## run all tests (more options: ARGS="-k name")
+	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: lint types contracts ## lint, format check, types, import contracts
+
+lint: .venv/synced
+	@echo "== lint" && $(PY) -m ruff check --output-format concise .
+	@echo "== format" && $(PY) -m ruff format --check .
+	@echo "== sync client" && $(PY) .ci/sync_client.py --check
+
+types: .venv/synced
+	@echo "== types of the sources" && $(PY) -m mypy
+	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests tests)
+
+contracts: .venv/synced
+	@echo "== import contracts" && $(PY) .ci/contracts.py
+
+wheels: .venv/synced ## build every wheel into dist/ and check it
+	@$(PY) .ci/packages.py dist
+
+lock: .venv/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
+	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
+	@$(LOCK) --group dev --all-extras --no-emit-package chatport-core -o requirements/dev.txt \
+		$(MEMBERS:=/pyproject.toml)
+	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
+
+clean: ## remove .venv and everything generated
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	find core plugins tests demo .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

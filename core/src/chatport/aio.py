@@ -1,0 +1,240 @@
+"""The asynchronous client and its driver, on asyncio and trio alike.
+
+`sync.py` is made of this file by `.ci/sync_client.py`: edit this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, Unpack, cast
+
+import anyio
+
+from .client import BaseClient, ChatOptions, is_httpx
+from .embeddings import Embeddings, read_embeddings
+from .engine.commands import Block, Close, Deliver, Read, Send, TimerExpired, TransportFailure, Wait
+from .engine.machine import CallMachine
+from .errors import ChatportError, ConfigurationError
+from .events import Event, Finished
+from .explain import Explanation
+from .messages import MessagesInput
+from .transport import AsyncExchange, AsyncTransport
+from .types import ModelInfo, Reply
+
+__all__ = ["AsyncClient", "AsyncReplyStream"]
+
+
+class _Driver:
+    """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
+
+    def __init__(self, machine: CallMachine, transport: AsyncTransport) -> None:
+        self._run: Generator[Any, Any, Reply] = machine.run()
+        self._transport = transport
+        self._exchange: AsyncExchange | None = None
+        self.reply: Reply | None = None
+
+    async def advance(self) -> list[Event] | None:
+        """Run the machine until it hands events over; return them, or None when the reply is complete."""
+        answer: Any = None
+        thrown: Exception | None = None
+        while True:
+            try:
+                command = self._run.send(answer) if thrown is None else self._run.throw(thrown)
+            except StopIteration as stop:
+                self.reply = stop.value
+                return None
+            answer = thrown = None
+            try:
+                match command:
+                    case Read(seconds=seconds):
+                        assert self._exchange is not None
+                        answer = await self._exchange.read(seconds)
+                    case Deliver(events=events):
+                        return events
+                    case Send():
+                        self._exchange = await self._transport.send(
+                            command.request, command.connect_seconds, command.head_seconds
+                        )
+                        answer = self._exchange.head
+                    case Close():
+                        await self.aclose()
+                    case Wait(seconds=seconds):
+                        await anyio.sleep(seconds)
+                    case Block(function=function):
+                        answer = await anyio.to_thread.run_sync(function)
+            except (TransportFailure, TimerExpired, ChatportError) as failure:
+                thrown = failure
+
+    async def aclose(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            await exchange.aclose()
+
+    async def abandon(self) -> None:
+        """Stop wherever the machine is."""
+        self._run.close()
+        await self.aclose()
+
+
+class AsyncReplyStream:
+    """A streamed reply: `async with client.stream(...) as stream: async for event in stream: ...`.
+
+    `reply` is the whole answer once the stream is complete. Leaving the block earlier stops the vendor.
+    """
+
+    def __init__(self, machine: CallMachine, transport: AsyncTransport) -> None:
+        self._driver = _Driver(machine, transport)
+        self._events: Sequence[Event] = ()
+        self._next = 0
+        self._open = False
+        self._done = False
+        self._reply: Reply | None = None
+
+    async def __aenter__(self) -> Self:
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        await self._driver.abandon()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while self._next >= len(self._events):
+            if self._done:
+                raise StopAsyncIteration
+            # async only: begin
+            if not self._open:
+                raise RuntimeError("A stream is read inside its block: `async with client.stream(...) as stream:`.")
+            # async only: end
+            await self._more()
+        event = self._events[self._next]
+        self._next += 1
+        return event
+
+    async def _more(self) -> None:
+        self._next, self._events = 0, ()
+        try:
+            events = await self._driver.advance()
+        except BaseException:
+            self._done = True
+            await self._driver.abandon()
+            raise
+        if events is None:
+            self._done = True
+        else:
+            self._events = events
+            last = events[-1]
+            if type(last) is Finished:
+                self._reply = last.reply
+
+    @property
+    def reply(self) -> Reply:
+        """The whole reply. Raises RuntimeError before the stream is complete."""
+        if self._reply is None:
+            raise RuntimeError("The reply is complete only when the stream has been read to its end.")
+        return self._reply
+
+    # sync only: def __del__(self) -> None:
+    # sync only:     """Let the vendor stop when a stream is iterated without a block and then dropped."""
+    # sync only:     self._driver.abandon()
+
+
+class AsyncClient(BaseClient):
+    """Chat with any configured vendor, on asyncio or trio.
+
+    `config` is a Config, a path or a dict (default: environment and `chatport.toml`). `plugins` are extra hook objects,
+    each with a `provider` attribute. `transport` is an `httpx.AsyncClient` (or httpx2), or anything that meets
+    `chatport.transport.AsyncTransport`. Use it as `async with`, or call `aclose()`.
+    """
+
+    _opened: AsyncTransport | None = None
+
+    def _transport(self) -> AsyncTransport:
+        if self._opened is None:
+            given = self._given_transport
+            # async only: begin
+            given = getattr(given, "asynchronous", lambda: given)()  # an emulator serves both kinds of client
+            # async only: end
+            if given is None or given == "httpx" or is_httpx(given):
+                from .transport.httpx_async import HttpxAsyncTransport
+
+                self._opened = HttpxAsyncTransport(None if isinstance(given, str) else given)
+            else:
+                self._opened = cast(AsyncTransport, given)
+            if given is not None and given != "httpx" and not hasattr(given, "aclose"):
+                raise ConfigurationError(f"transport: {given!r} is not one that AsyncClient can use.")
+        return self._opened
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. A client that was passed in stays open."""
+        opened, self._opened = self._opened, None
+        if opened is not None and opened is not self._given_transport:
+            await opened.aclose()
+
+    async def chat(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> Reply:
+        """Return the whole answer. Options as in `ChatOptions`; raises ChatportError, see `chatport.errors`."""
+        driver = _Driver(self._machine(messages, False, False, options), self._transport())
+        try:
+            while await driver.advance() is not None:
+                pass
+        finally:
+            await driver.abandon()
+        assert driver.reply is not None
+        return driver.reply
+
+    def stream(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> AsyncReplyStream:
+        """Return the answer as a stream of events, to be used as `async with`. Options as for `chat`."""
+        return AsyncReplyStream(self._machine(messages, True, True, options), self._transport())
+
+    async def models(self, provider: str) -> list[ModelInfo]:
+        """Return the models that a provider lists."""
+        await self._ready(provider)
+        target, wire = self._models_target(provider)
+        reply = await self._fetch(target, wire)
+        port = self._port.provider(provider)
+        return list(port.plan.parse_models(reply.raw, port.context("*")) or ())
+
+    async def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str,
+        extra: Mapping[str, Any] | None = None,
+        timeout: Any = None,
+    ) -> Embeddings:
+        """Return an embedding vector for each text."""
+        await self._ready(self._port.targets(model)[0][0].partition(":")[0])
+        target, wire = self._embed_target(texts, model, extra)
+        return read_embeddings(await self._fetch(target, wire, timeout))
+
+    async def _ready(self, provider: str) -> None:
+        if not self._port.is_ready(provider):
+            await anyio.to_thread.run_sync(self._port.provider, provider)
+
+    async def _fetch(self, target: str, wire: Any, timeout: Any = None) -> Reply:
+        driver = _Driver(self._request_machine(target, wire, timeout), self._transport())
+        try:
+            while await driver.advance() is not None:
+                pass
+        finally:
+            await driver.abandon()
+        assert driver.reply is not None
+        return driver.reply
+
+    def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
+        """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""
+        return self._explain(messages, options)

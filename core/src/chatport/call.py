@@ -1,0 +1,263 @@
+"""What travels through the hooks: the call, its context, the request on the wire, and what comes back from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import attrs
+
+from . import jsoncodec
+from .errors import MalformedReplyError
+from .facts import ModelFacts
+from .types import Adjustment
+
+if TYPE_CHECKING:
+    from .errors import ChatportError
+    from .events import Event
+    from .provider import Provider
+    from .types import Message
+
+__all__ = [
+    "Call",
+    "Chunk",
+    "Context",
+    "ErrorDetails",
+    "Failure",
+    "OutputSpec",
+    "StreamState",
+    "Tool",
+    "ToolChoice",
+    "Verdict",
+    "WireRequest",
+    "WireTools",
+]
+
+
+@attrs.frozen
+class Tool:
+    """A function the model may call. `schema` is the JSON Schema of its arguments (an object)."""
+
+    name: str
+    description: str = ""
+    schema: Mapping[str, Any] = attrs.field(factory=lambda: {"type": "object", "properties": {}})
+    strict: bool | None = None
+    function: Callable[..., Any] | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class ToolChoice:
+    """Which tools the model may or must call: `auto`, `none`, `required`, or `named` with the tool's `name`."""
+
+    mode: Literal["auto", "none", "required", "named"]
+    name: str | None = None
+
+
+@attrs.frozen
+class OutputSpec:
+    """The structure the reply's text must have. `type` is the caller's type, None for a plain schema."""
+
+    name: str
+    schema: Mapping[str, Any]
+    strict: bool = True
+    type: Any = None
+
+
+@attrs.frozen
+class Call:
+    """What the user asked for, once, in our words. None means: not asked for, the vendor's default holds.
+
+    `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`), a budget in tokens,
+    or None. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces.
+    """
+
+    messages: tuple[Message, ...]
+    stream: bool = False
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    output: OutputSpec | None = None
+    reasoning: str | int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+    on_unsupported: Literal["warn", "raise"] = "warn"
+
+
+@attrs.frozen
+class Context:
+    """Where a call goes: everything a hook may depend on besides the call itself. It holds no key.
+
+    `model` is the id for the vendor (after a retired name was followed), `settings` the provider's own table in
+    the configuration, less the key.
+    """
+
+    provider: Provider
+    model: str
+    base_url: str
+    facts: ModelFacts = attrs.field(factory=ModelFacts)
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def target(self) -> str:
+        """`provider:model`, as in errors and logs."""
+        return f"{self.provider.name}:{self.model}"
+
+
+@attrs.frozen
+class WireRequest:
+    """The HTTP request to be, without host and key. Values are never changed in place: each method gives a new one.
+
+    `stream` says whether the answer will be an event stream; a hook may set it for a plain call, since `chat()`
+    folds a stream. `adjustments` become the reply's warnings.
+    """
+
+    path: str
+    body: Mapping[str, Any]
+    method: str = "POST"
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    stream: bool = False
+    adjustments: tuple[Adjustment, ...] = ()
+
+    def set(self, field: str, value: Any) -> WireRequest:
+        """Return the request with a body field set, as part of plain translation."""
+        return attrs.evolve(self, body={**self.body, field: value})
+
+    def update(self, fields: Mapping[str, Any]) -> WireRequest:
+        """Return the request with several body fields set."""
+        return attrs.evolve(self, body={**self.body, **fields}) if fields else self
+
+    def with_headers(self, headers: Mapping[str, str]) -> WireRequest:
+        """Return the request with more headers. The key's header is not among them: core adds it at the end."""
+        return attrs.evolve(self, headers={**self.headers, **headers})
+
+    def add(self, field: str, value: Any, reason: str, fact: str = "") -> WireRequest:
+        """Return the request with a field the caller did not ask for, and a note that says why."""
+        return self.set(field, value).note("added", field, reason, fact)
+
+    def drop(self, field: str, reason: str, fact: str = "") -> WireRequest:
+        """Return the request without a field the caller asked for, and a warning. Absent field: unchanged."""
+        if field not in self.body:
+            return self
+        body = {name: value for name, value in self.body.items() if name != field}
+        return attrs.evolve(self, body=body).note("dropped", field, reason, fact)
+
+    def discard(self, field: str) -> WireRequest:
+        """Return the request without a field that carries no wish of the caller's: no warning."""
+        if field not in self.body:
+            return self
+        return attrs.evolve(self, body={name: value for name, value in self.body.items() if name != field})
+
+    def lower(self, field: str, value: Any, reason: str, fact: str = "") -> WireRequest:
+        """Return the request with a weaker value than was asked for, and a warning."""
+        return self.set(field, value).note("lowered", field, reason, fact)
+
+    def rename(self, old: str, new: str, reason: str = "", fact: str = "") -> WireRequest:
+        """Return the request with a field under another name and the same meaning. Absent field: unchanged."""
+        if old not in self.body:
+            return self
+        body = {new if name == old else name: value for name, value in self.body.items()}
+        return attrs.evolve(self, body=body).note("renamed", old, reason or f"sent as {new}", fact)
+
+    def note(self, kind: Any, field: str, reason: str, fact: str = "") -> WireRequest:
+        """Return the request with one more adjustment; the body is untouched."""
+        return attrs.evolve(self, adjustments=(*self.adjustments, Adjustment(kind, field, reason, fact)))
+
+
+@attrs.frozen
+class WireTools:
+    """The vendor's tool list and choice, ready for the body (None: the field is left out).
+
+    `names` maps a name as sent to the caller's own where they differ; core maps the calls back.
+    """
+
+    tools: Sequence[Any] | None = None
+    choice: Any = None
+    names: Mapping[str, str] = attrs.field(factory=dict)
+    adjustments: tuple[Adjustment, ...] = ()
+
+
+class Chunk:
+    """One event of the stream: its `event` name ("message" if none), the `raw` bytes of its data, and `data`.
+
+    `data` is decoded on first use, once. Raises MalformedReplyError if it is not JSON.
+    """
+
+    __slots__ = ("_data", "event", "raw")
+
+    def __init__(self, raw: bytes, event: str = "message") -> None:
+        self.raw = raw
+        self.event = event
+        self._data: Any = None
+
+    @property
+    def data(self) -> Any:
+        if self._data is None:
+            try:
+                self._data = jsoncodec.decode(self.raw)
+            except ValueError as error:
+                shown = self.raw[:200].decode("utf-8", "replace")
+                raise MalformedReplyError(f"A stream event is not valid JSON ({error}): {shown!r}", raw=shown) from None
+        return self._data
+
+
+class StreamState:
+    """What a decoder remembers between the chunks of one attempt. One per attempt; `scratch` is for plugins."""
+
+    __slots__ = ("choices", "ended", "scratch", "started")
+
+    def __init__(self) -> None:
+        self.choices: dict[int, Any] = {}
+        self.scratch: dict[str, Any] = {}
+        self.started = False
+        self.ended = False
+        """Set by a decoder that has seen the vendor's own end event, such as `[DONE]`."""
+
+
+@attrs.frozen
+class ErrorDetails:
+    """A vendor's error as read from any of the usual shapes; empty where nothing could be read."""
+
+    message: str = ""
+    type: str = ""
+    code: str = ""
+    param: str = ""
+    data: Mapping[str, Any] = attrs.field(factory=dict)
+    """The innermost error object itself."""
+
+
+@attrs.frozen
+class Failure:
+    """What `classify_error` looks at.
+
+    `where` is `response` (status 400 or more), `body` (a 200 whose JSON is an error) or `chunk` (inside a
+    stream). `data` is the decoded JSON, None if it is none; `body` the text, cut to a readable length.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    where: Literal["response", "body", "chunk"]
+    data: Any
+    body: str
+    details: ErrorDetails
+
+
+@attrs.frozen
+class Verdict:
+    """What a failure means: the error class, whether and when to try again, and the text to show.
+
+    None leaves a value to the defaults (the class's own `retryable`, the headers' hints, the vendor's message).
+    `events` turns the failure into a reply: they are decoded as if the vendor had sent them.
+    """
+
+    error: type[ChatportError]
+    retryable: bool | None = None
+    retry_after_seconds: float | None = None
+    message: str | None = None
+    code: str | None = None
+    events: Sequence[Event] = ()
+
+
+DecodeChunk: TypeAlias = Callable[[Chunk, StreamState, Context], "Sequence[Event] | None"]

@@ -1,0 +1,250 @@
+"""What both clients share: reading arguments, choosing targets, building the machine. Nothing here waits."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from .call import Call, WireRequest
+from .config import Config, load_config, read_timeouts
+from .engine.commands import Clock
+from .engine.machine import CallMachine, Candidate
+from .engine.retry import RetryBudget
+from .errors import BadRequestError, UnsupportedFeatureError
+from .explain import Explanation, explain_call
+from .messages import MessagesInput, read_messages
+from .prepare import Port, split_target
+from .schema import ToolInput, read_output, read_tool_choice, read_tools
+
+__all__ = ["BaseClient", "ChatOptions", "is_httpx", "read_call", "real_clock"]
+
+
+class ChatOptions(TypedDict, total=False):
+    """The options of `chat` and `stream`. All may be left out; None means left out."""
+
+    model: str | None
+    """"provider:model", or an alias. Default: `model` of the configuration (`LLM_MODEL`)."""
+    tools: Sequence[ToolInput] | None
+    """Functions with type hints, `Tool` values, or OpenAI-shaped dicts."""
+    tool_choice: Any
+    """`auto`, `none`, `required`, or a tool: its name or the function itself."""
+    output: Any
+    """The structure of the text: an attrs, dataclass or msgspec type, or a JSON Schema. See `Reply.parsed`."""
+    reasoning: str | int | bool | None
+    """An effort (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`), a budget in tokens, or False."""
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    """The most tokens the model may write, its reasoning included where the vendor counts it."""
+    stop: str | Sequence[str] | None
+    seed: int | None
+    timeout: float | Mapping[str, float] | None
+    """Seconds for the whole call, or a dict of timers: connect, silence, first_event, between_events, total."""
+    extra: Mapping[str, Any] | None
+    """Vendor-only body fields, sent as they are."""
+    on_unsupported: Literal["warn", "raise"] | None
+    """What happens to an option that a vendor cannot honour: a warning on the reply, or UnsupportedFeatureError."""
+
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+def real_clock() -> Clock:
+    """Return the clock of this machine."""
+    return Clock(time.monotonic, lambda: datetime.now(UTC), random.random)
+
+
+class BaseClient:
+    """Configuration, providers and retry budget of a client; see `AsyncClient` and `Client` for what users call."""
+
+    def __init__(
+        self,
+        config: Config | str | Path | Mapping[str, Any] | None = None,
+        *,
+        plugins: Sequence[Any] = (),
+        transport: Any = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = load_config(config)
+        self._port = Port(self.config, plugins)
+        self._clock = clock or real_clock()
+        self._budget = RetryBudget(self._clock.monotonic)
+        self._given_transport = transport if transport is not None else self.config.transport
+
+    def __repr__(self) -> str:
+        return f"<chatport.{type(self).__name__}>"
+
+    def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
+        model = options.get("model")
+        targets, alias_options = self._port.targets(model)
+        given = {name: value for name, value in options.items() if value is not None and name != "model"}
+        merged = {**alias_options, **given}
+        call, timeouts = read_call(messages, stream=stream, **merged)
+        candidates = [self._candidate(target, call, timeouts, merged) for target in targets]
+        if candidates[0].is_ready():
+            first = candidates[0].prepare()  # what is wrong is said before anything is sent
+            candidates[0] = Candidate(targets[0], lambda: first)
+        return CallMachine(
+            candidates,
+            self.config.retry,
+            self._budget,
+            self._clock,
+            deliver,
+            call.output.type if call.output else None,
+        )
+
+    def _candidate(
+        self, target: str, call: Call, timeouts: Mapping[str, float], options: Mapping[str, Any]
+    ) -> Candidate:
+        provider, _ = split_target(target)
+        port = self._port
+        return Candidate(
+            target,
+            lambda: port.route(call, target, timeouts=timeouts, options=options),
+            lambda: port.is_ready(provider),
+        )
+
+    def _request_machine(self, target: str, wire: WireRequest, timeout: Any) -> CallMachine:
+        """Return a machine for a request that is no chat: the same attempts, timers and errors."""
+        provider, _ = split_target(target)
+        timers = _timeouts(timeout)
+        route = Candidate(
+            target,
+            lambda: self._port.raw_route(provider, target, wire, timers),
+            lambda: self._port.is_ready(provider),
+        )
+        return CallMachine([route], self.config.retry, self._budget, self._clock, False)
+
+    def _explain(self, messages: MessagesInput, options: Mapping[str, Any]) -> Explanation:
+        targets, alias_options = self._port.targets(options.get("model"))
+        merged = {**alias_options, **{k: v for k, v in options.items() if v is not None and k != "model"}}
+        call, timeouts = read_call(messages, stream=bool(merged.pop("stream", False)), **merged)
+        return explain_call(self._port, call, targets[0], timeouts, merged)
+
+    def _models_target(self, provider: str) -> tuple[str, WireRequest]:
+        port = self._port.provider(provider)
+        path = port.provider.dialect.models_path
+        if path is None:
+            raise UnsupportedFeatureError(f"{port.provider.title} has no model list.", provider=provider)
+        return f"{provider}:*", WireRequest(path, {}, method="GET")
+
+    def _embed_target(
+        self, texts: str | Sequence[str], model: str, extra: Mapping[str, Any] | None
+    ) -> tuple[str, WireRequest]:
+        targets, _ = self._port.targets(model)
+        provider, name = split_target(targets[0])
+        port = self._port.provider(provider)
+        path = port.provider.dialect.embeddings_path
+        if path is None:
+            raise UnsupportedFeatureError(
+                f"{port.provider.title} has no embeddings; choose another provider for them.",
+                provider=provider,
+            )
+        inputs = [texts] if isinstance(texts, str) else list(texts)
+        if not inputs or not all(inputs) or not all(type(text) is str for text in inputs):
+            raise BadRequestError("embed takes a text or a list of texts, none of them empty.")
+        return targets[0], WireRequest(
+            path, {"model": name, "input": inputs, "encoding_format": "float", **(extra or {})}
+        )
+
+
+def read_call(
+    messages: MessagesInput,
+    *,
+    stream: bool = False,
+    tools: Sequence[ToolInput] | None = None,
+    tool_choice: Any = None,
+    output: Any = None,
+    reasoning: str | int | bool | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    max_tokens: int | None = None,
+    stop: str | Sequence[str] | None = None,
+    seed: int | None = None,
+    timeout: float | Mapping[str, float] | None = None,
+    extra: Mapping[str, Any] | None = None,
+    on_unsupported: Literal["warn", "raise"] = "warn",
+) -> tuple[Call, Mapping[str, float]]:
+    """Return the call and its own timers from a user's arguments. Raises BadRequestError for what cannot be meant."""
+    read = read_tools(tools)
+    if on_unsupported not in ("warn", "raise"):
+        raise BadRequestError(f'on_unsupported is "warn" or "raise", not {on_unsupported!r}.')
+    fields: Any = extra or {}
+    if not isinstance(fields, Mapping):
+        raise BadRequestError("extra must be a dict of body fields.")
+    call = Call(
+        read_messages(messages),
+        stream,
+        read,
+        read_tool_choice(tool_choice, read),
+        read_output(output),
+        _reasoning(reasoning),
+        _number("temperature", temperature, 0, 2),
+        _number("top_p", top_p, 0, 1),
+        _whole("max_tokens", max_tokens, 1),
+        _stop(stop),
+        _whole("seed", seed, None),
+        dict(fields),
+        on_unsupported,
+    )
+    return call, _timeouts(timeout)
+
+
+def _reasoning(value: str | int | bool | None) -> str | int | None:
+    if value is None or value is True:  # True: the vendor's own default effort
+        return None if value is None else "medium"
+    if value is False:
+        return "none"
+    if isinstance(value, int):
+        if value < 1:
+            raise BadRequestError(
+                'A reasoning budget is a positive number of tokens; reasoning="none" switches it off.'
+            )
+        return value
+    if value not in EFFORTS:
+        raise BadRequestError(f"reasoning is one of {', '.join(EFFORTS)}, or a number of tokens, not {value!r}.")
+    return value
+
+
+def _number(name: str, value: Any, low: float, high: float) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or not low <= value <= high:
+        raise BadRequestError(f"{name} is a number from {low} to {high}, not {value!r}.")
+    return value
+
+
+def _whole(name: str, value: Any, low: int | None) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or (low is not None and value < low):
+        raise BadRequestError(f"{name} is a whole number{'' if low is None else f' of at least {low}'}, not {value!r}.")
+    return value
+
+
+def _stop(stop: str | Sequence[str] | None) -> tuple[str, ...]:
+    strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
+    if not all(strings) or not all(type(item) is str for item in strings):
+        raise BadRequestError("stop is a text, or a list of texts, none of them empty.")
+    return strings
+
+
+def _timeouts(timeout: Any) -> Mapping[str, float]:
+    """Read `timeout=`: a number is the whole call, a dict the timers by name, as in the `[timeouts]` table."""
+    if timeout is None:
+        return {}
+    if isinstance(timeout, int | float) and not isinstance(timeout, bool):
+        return read_timeouts({"total": timeout}, "timeout")
+    if isinstance(timeout, Mapping):
+        return read_timeouts(timeout, "timeout")
+    raise BadRequestError("timeout is a number of seconds for the whole call, or a dict of timers.")
+
+
+def is_httpx(value: Any) -> bool:
+    """Whether a value is a client of httpx or httpx2, told by the module of its class: neither is imported for it."""
+    return any(cls.__module__.partition(".")[0] in ("httpx", "httpx2") for cls in type(value).__mro__)

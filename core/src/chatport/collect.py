@@ -1,0 +1,214 @@
+"""Events in, a `Reply` out: what was received so far, at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import events as ev
+from .types import Adjustment, Alternative, FinishReason, Reply, ToolCall, Usage
+
+__all__ = ["Collector"]
+
+
+class _Choice:
+    __slots__ = (
+        "audio",
+        "calls",
+        "ended",
+        "finish",
+        "logprobs",
+        "opaque",
+        "raw_finish",
+        "reasoning",
+        "refusal",
+        "text",
+    )
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.reasoning: list[str] = []
+        self.refusal: list[str] = []
+        self.calls: dict[int, _Call] = {}
+        self.logprobs: Any = None
+        self.opaque: dict[str, Any] = {}
+        self.audio: dict[str, str] = {}
+        self.finish: str | None = None
+        self.raw_finish: str | None = None
+        self.ended = False
+
+    @property
+    def reason(self) -> FinishReason:
+        """Our finish reason: calls decide, not the vendor's word, where the word is an ordinary stop (OA-S6)."""
+        if self.calls and self.finish in ("stop", "other", None) and self.ended:
+            return "tool_calls"
+        return self.finish or ("other" if self.ended else "error")  # type: ignore[return-value]  # checked by tests
+
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        cut = not self.ended or self.finish in ("length", "error", "content_filter")
+        last = max(self.calls, default=-1)
+        return tuple(
+            ToolCall(call.id, call.name, call.text(index == last and cut), not (index == last and cut))
+            for index, call in sorted(self.calls.items())
+        )
+
+
+class _Call:
+    __slots__ = ("arguments", "id", "name")
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.name = ""
+        self.arguments: list[str] = []
+
+    def text(self, cut: bool) -> str:
+        text = "".join(self.arguments)
+        return text if cut or text.strip() else "{}"  # a call without arguments: QW-S5, OR-S10
+
+
+class Collector:
+    """Gather the events of one attempt. Text is kept as a list of pieces and joined once, when asked for."""
+
+    def __init__(self) -> None:
+        self.choices: dict[int, _Choice] = {0: _Choice()}
+        self.usage: Usage | None = None
+        self.id: str | None = None
+        self.model: str | None = None
+        self.envelope: dict[str, Any] = {}
+        self.error: ev.ErrorReported | None = None
+        self.has_content = False
+
+    def add(self, event: ev.Event) -> bool:
+        """Take an event; return whether it is content, that is, whether handing it over commits the call."""
+        kind = type(event)
+        if kind is ev.TextDelta:
+            self._choice(event).text.append(event.text)  # type: ignore[union-attr]  # kind was compared above
+        elif kind is ev.ReasoningDelta:
+            self._choice(event).reasoning.append(event.text)  # type: ignore[union-attr]  # as above
+        else:
+            return self._add_rare(event)
+        self.has_content = True
+        return True
+
+    def _choice(self, event: Any) -> _Choice:
+        choice = self.choices.get(event.choice)
+        if choice is None:
+            choice = self.choices[event.choice] = _Choice()
+        return choice
+
+    def _add_rare(self, event: ev.Event) -> bool:
+        content = True
+        match event:
+            case ev.ToolCallDelta():
+                call = self._choice(event).calls.setdefault(event.index, _Call())
+                call.id, call.name = event.id or call.id, event.name or call.name
+                call.arguments.append(event.arguments)
+            case ev.RefusalDelta():
+                self._choice(event).refusal.append(event.text)
+            case ev.AudioDelta():
+                self._audio(self._choice(event).audio, event)
+            case _:
+                content = False
+                self._add_meta(event)
+        self.has_content = self.has_content or content
+        return content
+
+    def _add_meta(self, event: ev.Event) -> None:
+        match event:
+            case ev.UsageReported():
+                self.usage = event.usage
+            case ev.ReplyStarted():
+                self.id, self.model = self.id or event.id, self.model or event.model
+                self.envelope.update(event.envelope or {})
+            case ev.FinishReported():
+                choice = self._choice(event)
+                if not choice.ended:
+                    choice.finish, choice.raw_finish, choice.ended = event.reason, event.raw, True
+            case ev.LogprobsReported():
+                choice = self._choice(event)
+                choice.logprobs = _joined(choice.logprobs, event.entries)
+            case ev.OpaqueReported():
+                held = self._choice(event).opaque
+                held[event.key] = (
+                    held[event.key] + event.value if isinstance(held.get(event.key), list) else event.value
+                )
+            case ev.ErrorReported():
+                self.error = self.error or event
+            case _:
+                pass
+
+    @staticmethod
+    def _audio(held: dict[str, str], event: ev.AudioDelta) -> None:
+        held["data"] = held.get("data", "") + event.data
+        held["transcript"] = held.get("transcript", "") + event.transcript
+        if event.id:
+            held["id"] = event.id
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every choice that was begun has told its end."""
+        return all(choice.ended for choice in self.choices.values())
+
+    def end(self) -> None:
+        """Take the vendor's own end event as the end of choices that never told a reason (OR-S13)."""
+        for choice in self.choices.values():
+            choice.ended = True
+
+    def ended_calls(self, index: int) -> list[ev.ToolCallEnded]:
+        """Return the complete calls of a choice, as events."""
+        return [
+            ev.ToolCallEnded(number, call.id, call.name, call.arguments, index)
+            for number, call in enumerate(self.choices[index].tool_calls())
+            if call.complete
+        ]
+
+    def reply(self, *, raw: Any = None, **known: Any) -> Reply:
+        """Return all that came as a Reply. `known` are the fields that the engine adds."""
+        first = self.choices[0]
+        return Reply(
+            text="".join(first.text),
+            reasoning="".join(first.reasoning) or None,
+            tool_calls=first.tool_calls(),
+            finish_reason=first.reason,
+            raw_finish_reason=first.raw_finish,
+            usage=self.usage or Usage(),
+            refusal="".join(first.refusal) or None,
+            id=self.id,
+            alternatives=tuple(self._alternative(self.choices[key]) for key in sorted(self.choices) if key != 0),
+            logprobs=first.logprobs,
+            audio=first.audio or None,
+            opaque=first.opaque,
+            raw=self.envelope if raw is None else raw,
+            **known,
+        )
+
+    @staticmethod
+    def _alternative(choice: _Choice) -> Alternative:
+        return Alternative(
+            "".join(choice.text),
+            "".join(choice.reasoning) or None,
+            choice.tool_calls(),
+            choice.reason,
+            choice.raw_finish,
+            "".join(choice.refusal) or None,
+            choice.logprobs,
+        )
+
+    def missing(self) -> tuple[Adjustment, ...]:
+        """Return warnings about what the vendor left out at the end."""
+        if self.choices[0].raw_finish is None and self.choices[0].ended:
+            return (Adjustment("missing", "finish_reason", "the stream ended in order, without a finish reason"),)
+        return ()
+
+
+def _joined(held: Any, new: Any) -> Any:
+    """Append the lists inside two logprobs objects of the same shape; another shape replaces."""
+    if not isinstance(held, dict) or not isinstance(new, Mapping):
+        return dict(new) if isinstance(new, Mapping) else new
+    joined = dict(held)
+    for name, value in new.items():
+        old = joined.get(name)
+        joined[name] = (
+            old + value if isinstance(old, list) and isinstance(value, list) else (old if value is None else value)
+        )
+    return joined

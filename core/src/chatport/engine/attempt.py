@@ -1,0 +1,385 @@
+"""One attempt: send the request, read the answer, decode it into a Collector. Pure; see `commands`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any, Literal
+
+import attrs
+
+from .. import events as ev
+from .. import jsoncodec
+from ..call import Chunk, Context, Failure, StreamState, WireRequest
+from ..collect import Collector
+from ..errors import (
+    ChatportError,
+    DeadlineError,
+    MalformedReplyError,
+    StreamInterruptedError,
+    TransportError,
+)
+from ..plan import Plan
+from ..sse import EventStreamParser, ServerSentEvent
+from ..types import Reply
+from .body import BodyDecoder
+from .commands import Clock, Command, Deliver, Head, HttpRequest, Read, Send, TimerExpired, TransportFailure
+from .failures import error_of, failure_of
+from .timers import Timeouts, Timers
+
+__all__ = ["AttemptRun", "Limits", "Route"]
+
+
+@attrs.frozen
+class Limits:
+    """The largest sizes accepted from a server, in bytes."""
+
+    event_bytes: int = 8 * 1024 * 1024
+    body_bytes: int = 64 * 1024 * 1024
+
+
+@attrs.frozen
+class Route:
+    """A target made ready: its chains, the request as shaped for it, and its limits. `names` maps tool names back."""
+
+    context: Context
+    plan: Plan
+    wire: WireRequest
+    request: HttpRequest
+    timeouts: Timeouts
+    limits: Limits = attrs.field(factory=Limits)
+    names: Mapping[str, str] = attrs.field(factory=dict)
+
+
+Steps = Generator[Command, Any, None]
+_PUBLIC = (
+    ev.TextDelta,
+    ev.ReasoningDelta,
+    ev.ToolCallDelta,
+    ev.ToolCallEnded,
+    ev.RefusalDelta,
+    ev.AudioDelta,
+    ev.UsageReported,
+)
+
+
+class AttemptRun:
+    """The state of one attempt, readable at any moment by the machine that runs it.
+
+    `committed` turns true with the first content event that is handed to the caller; from then on nothing may be
+    tried again. `heard` turns true with the first byte of a response.
+    """
+
+    def __init__(self, route: Route, clock: Clock, call_started: float, *, deliver: bool) -> None:
+        self.route = route
+        self.collector = Collector()
+        self.head: Head | None = None
+        self.raw: Any = None
+        self.committed = False
+        self.heard = False
+        self.complete = False
+        self._clock = clock
+        self._deliver = deliver
+        self._timers = Timers(route.timeouts, clock.monotonic, call_started)
+        self._state = StreamState()
+        self._streams = False
+        self._held: list[ev.Event] = []  # events before the first content: they wait, since they may be for nothing
+
+    def run(self) -> Steps:
+        """Run the attempt to its end. Raises the ChatportError that ended it, with what was received in `partial`."""
+        try:
+            yield from self._exchange()
+        except TransportFailure as failure:
+            raise self._located(self._transport_error(failure)) from failure
+        except TimerExpired as expired:
+            if expired.stage == "connect":
+                raise self._located(self._timers.error("connect")) from None
+            raise self._located(self._timers.expired(streams=self._streams)) from None
+        except ChatportError as error:
+            self._located(error)
+            raise
+
+    def _exchange(self) -> Steps:
+        self._streams = self.route.wire.stream
+        connect = self.route.timeouts.connect
+        head: Head = yield Send(self.route.request, connect, self._timers.remaining(streams=self._streams))
+        self.head, self.heard = head, True
+        self._timers.byte_arrived()
+        body = BodyDecoder(head.headers.get("content-encoding", ""), max_bytes=None)
+        if not 200 <= head.status < 300:
+            yield from self._fail(head, body)
+        first = yield from self._first_bytes(body)
+        if looks_like_events(head.headers.get("content-type", ""), first, asked=self.route.wire.stream):
+            self._streams = True
+            yield from self._read_events(body, first)
+        else:
+            self._streams = False
+            yield from self._read_whole(head, body, first)
+
+    # --- bytes
+
+    def _read(self) -> Generator[Command, Any, bytes]:
+        data: bytes = yield Read(self._timers.remaining(streams=self._streams))
+        if data:
+            self._timers.byte_arrived()
+        return data
+
+    def _first_bytes(self, body: BodyDecoder) -> Generator[Command, Any, list[bytes]]:
+        """Read until something other than white space has come.
+
+        Vendors send blank lines while a plain request is queued (DS-S2).
+        """
+        pieces: list[bytes] = []
+        while not any(piece.strip() for piece in pieces):
+            data = yield from self._read()
+            if not data:
+                body.close()
+                return pieces
+            pieces = [piece for piece in (*pieces[-1:], *body.feed(data)) if piece]
+        return pieces
+
+    def _whole_body(self, body: BodyDecoder, pieces: list[bytes]) -> Generator[Command, Any, bytes]:
+        most = self.route.limits.body_bytes
+        size = sum(map(len, pieces))
+        while True:
+            data = yield from self._read()
+            if not data:
+                body.close()
+                return b"".join(pieces)
+            for piece in body.feed(data):
+                size += len(piece)
+                if size > most:
+                    raise MalformedReplyError(
+                        f"The reply is larger than {most} bytes after decompression; "
+                        "raise limits.body_bytes if it really is."
+                    )
+                pieces.append(piece)
+
+    # --- a stream
+
+    def _read_events(self, body: BodyDecoder, first: list[bytes]) -> Steps:
+        parser = EventStreamParser(max_event_bytes=self.route.limits.event_bytes)
+        for piece in first:
+            yield from self._take(parser.feed(piece))
+        while not self._state.ended:
+            data = yield from self._read()
+            if not data:
+                body.close()
+                break
+            for piece in body.feed(data):
+                yield from self._take(parser.feed(piece))
+        if self._state.ended:
+            yield from self._drain()
+        else:
+            yield from self._take_rest(parser)
+        yield from self._finish_stream(parser)
+
+    def _drain(self) -> Steps:
+        """Read what follows the vendor's own end event, so that the connection can be used again."""
+        try:
+            for _ in range(16):
+                if not (yield from self._read()):
+                    return
+        except (TransportFailure, TimerExpired, DeadlineError):
+            return
+
+    def _take_rest(self, parser: EventStreamParser) -> Steps:
+        """Take a last event that lacks its blank line, if its data prove themselves whole: JSON has no half object."""
+        rest = parser.close()
+        if not rest:
+            return
+        if rest.strip() != b"[DONE]":
+            try:
+                jsoncodec.decode(rest)
+            except ValueError:
+                return
+        yield from self._take([ServerSentEvent(rest)])
+
+    def _take(self, arrived: list[ServerSentEvent]) -> Steps:
+        """Decode the events of one read and hand them over together; what came before an error is handed over first."""
+        batch: list[ev.Event] = []
+        problem: ChatportError | None = None
+        for event in arrived:
+            try:
+                self._decode(Chunk(event.data, event.event), batch)
+            except ChatportError as error:
+                problem = error
+            if problem is not None or self.collector.error is not None or self._state.ended:
+                break
+        if self.collector.error is not None and problem is None:
+            problem = self._reported(batch)
+        if batch and (problem is None or self.committed):
+            yield from self._hand_over(batch)
+        if problem is not None:
+            raise problem
+
+    def _decode(self, chunk: Chunk, batch: list[ev.Event]) -> None:
+        decoded = self.route.plan.decode_chunk(chunk, self._state, self.route.context)
+        if decoded:
+            self._collect(decoded, batch)
+
+    def _collect(self, decoded: Any, batch: list[ev.Event]) -> None:
+        names = self.route.names
+        for event in decoded:
+            if names and type(event) is ev.ToolCallDelta:
+                own = names.get(event.name, event.name)
+                event = ev.ToolCallDelta(event.index, event.id, own, event.arguments, event.choice)
+            if self.collector.add(event):
+                self._timers.event_arrived()
+            if type(event) in _PUBLIC:
+                batch.append(event)
+            elif type(event) is ev.FinishReported:
+                batch.extend(self.collector.ended_calls(event.choice))
+
+    def _hand_over(self, batch: list[ev.Event]) -> Steps:
+        if not self._deliver:
+            return
+        if not self.collector.has_content:
+            self._held.extend(batch)
+            return
+        self.committed = True
+        held, self._held = self._held, []
+        yield Deliver(held + batch)
+        self._timers.resumed()
+
+    def _finish_stream(self, parser: EventStreamParser) -> Steps:
+        if not self.collector.is_finished and not self._state.ended:
+            raise self._unfinished(parser)
+        if self._state.ended and not self._state.started:
+            raise MalformedReplyError("The stream ended in order, but without a single chunk.")
+        open_choices = [index for index, choice in self.collector.choices.items() if not choice.ended]
+        self.collector.end()
+        self.complete = True
+        late: list[ev.Event] = [call for index in open_choices for call in self.collector.ended_calls(index)]
+        if late or self._held:
+            yield from self._hand_over(late)
+
+    def _unfinished(self, parser: EventStreamParser) -> ChatportError:
+        stray = parser.stray
+        if stray is not None and not self.collector.has_content:
+            return self._body_error(stray)
+        return StreamInterruptedError(
+            "The stream ended without its finish"
+            + (" after a part of the answer." if self.collector.has_content else ", before any content.")
+        )
+
+    # --- a whole reply
+
+    def _read_whole(self, head: Head, body: BodyDecoder, first: list[bytes]) -> Steps:
+        content = yield from self._whole_body(body, first)
+        try:
+            self.raw = jsoncodec.decode(content.strip())
+        except ValueError:
+            raise self._body_error(content) from None
+        batch: list[ev.Event] = []
+        decoded = self.route.plan.decode_reply(self.raw, self.route.context)
+        self._collect(decoded or (ev.ErrorReported(self.raw),), batch)
+        if self.collector.error is not None:
+            problem = self._reported(batch)
+            if problem is not None:
+                raise problem
+        open_choices = [index for index, choice in self.collector.choices.items() if not choice.ended]
+        self.collector.end()
+        self.complete = True
+        batch.extend(call for index in open_choices for call in self.collector.ended_calls(index))
+        yield from self._hand_over(batch)
+
+    # --- errors
+
+    def _fail(self, head: Head, body: BodyDecoder) -> Steps:
+        """Read an error response and raise what the chain makes of it, or take the reply it turns it into."""
+        if 300 <= head.status < 400:
+            raise TransportError(
+                f"The server redirects (to {head.headers.get('location', 'nowhere')[:200]!r}). Redirects are not "
+                "followed, since key and prompt would go elsewhere; set base_url to the right address.",
+                retryable=False,
+                status=head.status,
+            )
+        self._streams = False
+        try:
+            content = yield from self._whole_body(body, [])
+        except (TransportFailure, TimerExpired, ChatportError):
+            content = b""  # the status alone must do
+        self._raise_or_take(failure_of(head.status, head.headers, "response", content, self._secret()))
+
+    def _reported(self, batch: list[ev.Event]) -> ChatportError | None:
+        """Return the error that a chunk or a 200 body reports, None if the chain turns it into a reply."""
+        reported, self.collector.error = self.collector.error, None
+        assert reported is not None
+        where: Literal["chunk", "body"] = "chunk" if self._streams else "body"
+        status = self.head.status if self.head else 200
+        headers = self.head.headers if self.head else {}
+        failure = failure_of(status, headers, where, jsoncodec.encode(reported.data), self._secret())
+        try:
+            self._raise_or_take(failure, batch)
+        except ChatportError as error:
+            return error
+        return None
+
+    def _raise_or_take(self, failure: Failure, batch: list[ev.Event] | None = None) -> None:
+        verdict = self.route.plan.classify_error(failure, self.route.context)
+        if verdict is None or not verdict.events:
+            raise error_of(failure, verdict, self.route.context, self._clock.utcnow())
+        taken: list[ev.Event] = []
+        self._collect(verdict.events, taken)
+        self.complete = True
+        self._state.ended = self._state.started = True
+        (self._held if batch is None else batch).extend(taken)
+
+    def _body_error(self, content: bytes) -> ChatportError:
+        failure = failure_of(200, self.head.headers if self.head else {}, "body", content, self._secret())
+        verdict = self.route.plan.classify_error(failure, self.route.context)
+        return error_of(failure, verdict, self.route.context, self._clock.utcnow())
+
+    def _secret(self) -> str:
+        auth = self.route.request.auth
+        return auth[2].reveal() if auth is not None else ""
+
+    def _transport_error(self, failure: TransportFailure) -> ChatportError:
+        if failure.stage == "body" and self._streams and self._state.started:
+            return StreamInterruptedError(f"The connection broke in the middle of the stream: {failure}.")
+        return TransportError(
+            f"{failure}.",
+            code=failure.kind or None,
+            retryable=failure.kind not in ("tls", "unsupported_protocol", "invalid_url"),
+        )
+
+    def _located(self, error: ChatportError) -> ChatportError:
+        """Fill in where it happened, and what had been received."""
+        error.provider = error.provider or self.route.context.provider.name
+        error.model = error.model or self.route.context.model
+        if self.head is not None:
+            error.request_id = error.request_id or request_id(self.head, self.route.context)
+            if error.status is None and not 200 <= self.head.status < 300:
+                error.status = self.head.status
+        if error.partial is None and (self.collector.has_content or isinstance(error, StreamInterruptedError)):
+            error.partial = self.partial()
+        return error
+
+    def partial(self) -> Reply:
+        """Return what has been received so far."""
+        return self.collector.reply(
+            raw=self.raw,
+            provider=self.route.context.provider.name,
+            model=self.collector.model or self.route.context.model,
+            request_id=None if self.head is None else request_id(self.head, self.route.context),
+            warnings=self.route.wire.adjustments,
+        )
+
+
+def looks_like_events(content_type: str, first: list[bytes], *, asked: bool) -> bool:
+    """Whether the body is an event stream: its first bytes decide where they can, then its type, then the request."""
+    start = b"".join(first).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if start[:1] in (b"{", b"[", b"<"):
+        return False
+    if start.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+        return True
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "text/event-stream" or (asked and media_type in ("", "text/plain", "application/octet-stream"))
+
+
+def request_id(head: Head, context: Context) -> str | None:
+    """Return the vendor's request id from the headers."""
+    return next(
+        (head.headers[name] for name in context.provider.dialect.request_id_headers if head.headers.get(name)),
+        None,
+    )

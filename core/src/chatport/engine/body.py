@@ -1,0 +1,66 @@
+"""The body of a response: undo its compression, hold its size, and prove that it came whole."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from ..errors import MalformedReplyError, TransportError
+
+__all__ = ["ACCEPT_ENCODING", "BodyDecoder"]
+
+ACCEPT_ENCODING = "gzip, deflate"
+"""What we ask for; anything else in a reply is refused, since it was not offered."""
+
+_STEP = 256 * 1024
+
+
+class BodyDecoder:
+    """Turn the bytes as sent into the bytes as meant, up to `max_bytes` in all (None: unbounded, for streams)."""
+
+    def __init__(self, encoding: str, *, max_bytes: int | None) -> None:
+        name = encoding.strip().lower()
+        self._max_bytes = max_bytes
+        self._size = 0
+        self._name = name
+        if name in ("", "identity"):
+            self._inflate = None
+        elif name in ("gzip", "x-gzip"):
+            self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        elif name == "deflate":
+            self._inflate = zlib.decompressobj()
+        else:
+            raise MalformedReplyError(
+                f"The reply is compressed as {name!r}, which was not asked for ({ACCEPT_ENCODING})."
+            )
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Give what these bytes mean, in pieces of bounded size: a few bytes may mean gigabytes.
+
+        Raises MalformedReplyError over the limit, and for broken compression.
+        """
+        if self._inflate is None:
+            self._count(len(data))
+            yield data
+            return
+        while data:
+            try:
+                piece = self._inflate.decompress(data, _STEP)
+            except zlib.error as error:
+                raise MalformedReplyError(f"The reply's {self._name} compression is broken: {error}.") from error
+            self._count(len(piece))
+            yield piece
+            data = self._inflate.unconsumed_tail
+
+    def close(self) -> None:
+        """Say that the body has ended. Raises TransportError if its compressed stream has not."""
+        if self._inflate is not None and not self._inflate.eof:
+            raise TransportError(f"The reply ended inside its {self._name} stream: it was cut.")
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._max_bytes is not None and self._size > self._max_bytes:
+            raise MalformedReplyError(
+                f"The reply is larger than {self._max_bytes} bytes after decompression; "
+                "raise limits.body_bytes if it really is."
+            )

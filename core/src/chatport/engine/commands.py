@@ -1,0 +1,134 @@
+"""What the machine may ask its driver for, and what the driver may answer.
+
+The machine is a generator. It yields a command and is resumed with its result, or with one of the two exceptions
+below thrown in. It never does I/O, sleeps, or asks for the time except through `Clock`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from ..events import Event
+from ..secret import Secret
+
+__all__ = [
+    "Block",
+    "Clock",
+    "Close",
+    "Command",
+    "Deliver",
+    "Head",
+    "HttpRequest",
+    "Read",
+    "Send",
+    "TimerExpired",
+    "TransportFailure",
+    "Wait",
+]
+
+
+@attrs.frozen
+class HttpRequest:
+    """A request ready to be sent. The key is apart, so that no repr of a request can show it.
+
+    `auth` is (header name, prefix, key), None where no key is sent.
+    """
+
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]]
+    content: bytes = attrs.field(repr=False)
+    auth: tuple[str, str, Secret] | None = None
+
+    def all_headers(self) -> list[tuple[str, str]]:
+        """Return the headers with the key in its place. For the transport only."""
+        if self.auth is None:
+            return list(self.headers)
+        name, prefix, key = self.auth
+        return [*self.headers, (name, prefix + key.reveal())]
+
+
+@attrs.frozen
+class Head:
+    """Status and headers of a response; header names are lower case, repeated ones joined by a comma."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+@attrs.frozen
+class Send:
+    """Send a request and give the `Head` of its response. The exchange stays open until `Close`."""
+
+    request: HttpRequest
+    connect_seconds: float | None
+    head_seconds: float | None
+
+
+@attrs.frozen
+class Read:
+    """Give the next bytes of the body as they were sent (still compressed), b"" at its proved end."""
+
+    seconds: float | None
+
+
+@attrs.frozen
+class Close:
+    """Give the exchange back. A body not read to its end costs the connection."""
+
+
+@attrs.frozen
+class Wait:
+    """Sleep."""
+
+    seconds: float
+
+
+@attrs.frozen
+class Deliver:
+    """Hand events to the caller; resume when it wants more."""
+
+    events: list[Event]
+
+
+@attrs.frozen
+class Block:
+    """Run a function that may block, such as the search for a local server, off the event loop; give its result."""
+
+    function: Callable[[], Any]
+
+
+Command: TypeAlias = Send | Read | Close | Wait | Deliver | Block
+
+
+class TransportFailure(Exception):
+    """The exchange failed. `stage`: connect (nothing was sent), send, head, or body; `kind` is a short word."""
+
+    def __init__(self, message: str, *, stage: Literal["connect", "send", "head", "body"], kind: str = "") -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.kind = kind
+
+
+class TimerExpired(Exception):
+    """The time given with a command is over. `stage` is connect, or io for everything after it."""
+
+    def __init__(self, stage: Literal["connect", "io"] = "io") -> None:
+        super().__init__(stage)
+        self.stage = stage
+
+
+@attrs.frozen
+class Clock:
+    """The machine's sources of time and chance, so that tests can pass their own.
+
+    `monotonic` gives seconds; `utcnow` an aware datetime, for HTTP dates and prices; `random` a number in [0, 1).
+    """
+
+    monotonic: Callable[[], float]
+    utcnow: Callable[[], datetime]
+    random: Callable[[], float]

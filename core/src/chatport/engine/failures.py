@@ -1,0 +1,77 @@
+"""From a vendor's error to ours: what the chain gets to see, and the exception that its verdict means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from .. import jsoncodec
+from ..call import Context, Failure, Verdict
+from ..errors import ChatportError
+from ..standard.errors import class_of_status, read_error
+from .retry import retry_delay_seconds, should_retry_header
+
+__all__ = ["error_of", "failure_of"]
+
+_SHOWN = 600
+
+
+def failure_of(
+    status: int,
+    headers: Mapping[str, str],
+    where: Literal["response", "body", "chunk"],
+    content: bytes,
+    secret: str,
+) -> Failure:
+    """Return what `classify_error` looks at, with the key taken out: some vendors echo it in their error text."""
+    if len(secret) >= 4:
+        content = content.replace(secret.encode(), b"***")
+    try:
+        data: Any = jsoncodec.decode(content.strip())
+    except ValueError:
+        data = None
+    text = content[:20_000].decode("utf-8", "replace")
+    return Failure(status, headers, where, data, text, read_error(data, text))
+
+
+def error_of(failure: Failure, verdict: Verdict | None, context: Context, now: datetime) -> ChatportError:
+    """Return the exception for a failure, with the vendor's own words, short, and its hints."""
+    verdict = verdict or Verdict(class_of_status(failure.status))
+    hint = verdict.retry_after_seconds
+    if hint is None:
+        hint = retry_delay_seconds(failure.headers, now)
+    retryable = verdict.retryable
+    if failure.status >= 400:
+        said = should_retry_header(failure.headers)
+        retryable = said if said is not None else retryable
+    words = verdict.message or failure.details.message or _unexplained(failure)
+    return verdict.error(
+        f"{context.provider.title}: {_short(words)}",
+        provider=context.provider.name,
+        model=context.model,
+        status=failure.status,
+        code=verdict.code or failure.details.code or failure.details.type or None,
+        request_id=_id_in_body(failure.data),
+        retry_after_seconds=hint,
+        retryable=retryable,
+        raw=failure.data if failure.data is not None else _short(failure.body, 2000),
+    )
+
+
+def _unexplained(failure: Failure) -> str:
+    if failure.status >= 400:
+        return f"HTTP {failure.status} without an explanation."
+    if not failure.body.strip():
+        return "the reply is empty."
+    return f"the reply is not what the protocol says: {_short(failure.body, 200)!r}"
+
+
+def _short(text: str, most: int = _SHOWN) -> str:
+    text = text.strip()
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _id_in_body(data: Any) -> str | None:
+    value = data.get("request_id") if isinstance(data, Mapping) else None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,215 @@
+"""The tree of errors. Split by what the caller can do: fix the request, fix the key, wait, try again, give up.
+
+ChatportError
+├── ConfigurationError          the configuration cannot be used; nothing was sent
+├── PluginError                 a plugin is broken, or breaks the hook contract
+├── PolicyError                 the policy forbids this call; nothing was sent
+├── BadRequestError             the request is wrong; sending it again will not help
+│   ├── ContextLengthError      the input is longer than the model's window
+│   ├── ContentFilterError      the vendor refuses this content
+│   └── UnsupportedFeatureError this vendor or model cannot do what was asked
+├── AuthenticationError         the key is missing, wrong or expired
+├── PermissionDeniedError       the key is good, and may not do this
+├── QuotaExceededError          no credit or allowance left: waiting a moment will not help
+├── ModelNotFoundError          the vendor does not know this model (or this path)
+├── RateLimitError              too fast: wait, then try again
+├── OverloadedError             the vendor has no capacity now
+├── ServerError                 the vendor failed
+├── TransportError              no usable HTTP exchange: refused, reset, TLS, broken framing
+├── DeadlineError               one of our timers fired; `timer` names it
+├── MalformedReplyError         the vendor's bytes are not what its protocol says
+└── StreamInterruptedError      the stream ended without its finish; `partial` holds all that came
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .types import Attempt, Reply
+
+__all__ = [
+    "AuthenticationError",
+    "BadRequestError",
+    "ChatportError",
+    "ConfigurationError",
+    "ContentFilterError",
+    "ContextLengthError",
+    "DeadlineError",
+    "MalformedReplyError",
+    "ModelNotFoundError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "PluginError",
+    "PolicyError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "ServerError",
+    "StreamInterruptedError",
+    "TransportError",
+    "UnsupportedFeatureError",
+]
+
+
+class ChatportError(Exception):
+    """Root of every error Chatport raises.
+
+    `retryable` says whether the same request may succeed later without a change. `retry_after_seconds` is the
+    vendor's own hint, None when it gave none. `raw` is the vendor's error as decoded JSON or text, with our
+    key taken out. `attempts` tells the story of the call up to here.
+    """
+
+    retryable_by_default = False
+    advice = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after_seconds: float | None = None,
+        retryable: bool | None = None,
+        raw: Any = None,
+        partial: Reply | None = None,
+        attempts: tuple[Attempt, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.provider = provider
+        self.model = model
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_after_seconds = retry_after_seconds
+        self.retryable = self.retryable_by_default if retryable is None else retryable
+        self.raw = raw
+        self.partial = partial
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        where = ":".join(part for part in (self.provider, self.model) if part)
+        facts = [where] if where else []
+        if self.status is not None:
+            facts.append(f"HTTP {self.status}")
+        if self.code:
+            facts.append(f"code {self.code}")
+        if self.request_id:
+            facts.append(f"request {self.request_id}")
+        text = f"{self.message} [{', '.join(facts)}]" if facts else self.message
+        if self.retry_after_seconds is not None:
+            text += f" The vendor asks to wait {self.retry_after_seconds:g} s."
+        return f"{text} {self.advice}" if self.advice else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, {k: v for k, v in vars(self).items() if k != "message"})
+
+
+def _rebuild(cls: type[ChatportError], message: str, state: dict[str, Any]) -> ChatportError:
+    error = cls(message)
+    vars(error).update(state)
+    return error
+
+
+class ConfigurationError(ChatportError):
+    """The configuration or the arguments cannot be used. Nothing was sent."""
+
+
+class PluginError(ChatportError):
+    """A plugin cannot be imported, or breaks the hook contract: an unknown hook, a wrong argument, a newer API."""
+
+
+class PolicyError(ChatportError):
+    """The configured policy forbids this call. Nothing was sent."""
+
+
+class BadRequestError(ChatportError):
+    """The request is wrong: sending it again unchanged will not help."""
+
+
+class ContextLengthError(BadRequestError):
+    """The input, or input and `max_tokens` together, do not fit the model's context window."""
+
+    advice = "Shorten the messages, lower max_tokens, or use a model with a larger window."
+
+
+class ContentFilterError(BadRequestError):
+    """The vendor refuses this content. Another attempt, or another vendor, is not tried."""
+
+    advice = "Change the content; the same content will be refused again."
+
+
+class UnsupportedFeatureError(BadRequestError):
+    """The vendor or the model cannot do what was asked, and leaving it out silently would be wrong."""
+
+
+class AuthenticationError(ChatportError):
+    """The API key is missing, wrong, expired, or belongs to another host or region."""
+
+    advice = "Check the API key and that it belongs to this host."
+
+
+class PermissionDeniedError(ChatportError):
+    """The key is valid and may not do this: model not enabled, region, organisation rules."""
+
+
+class QuotaExceededError(ChatportError):
+    """No credit or allowance is left. Waiting a moment will not help."""
+
+    advice = "Check the account's balance or spending limit."
+
+
+class ModelNotFoundError(ChatportError):
+    """The vendor does not know this model or path, or it has been retired."""
+
+    advice = "List what the vendor offers with `chatport models PROVIDER`."
+
+
+class RateLimitError(ChatportError):
+    """Too many requests or tokens in too short a time."""
+
+    retryable_by_default = True
+
+
+class OverloadedError(ChatportError):
+    """The vendor has no capacity at the moment."""
+
+    retryable_by_default = True
+
+
+class ServerError(ChatportError):
+    """The vendor failed to answer, for reasons of its own."""
+
+    retryable_by_default = True
+
+
+class TransportError(ChatportError):
+    """There was no usable HTTP exchange: name, connection, TLS, a reset, or broken framing."""
+
+    retryable_by_default = True
+
+
+class DeadlineError(ChatportError):
+    """A timer fired. `timer` is connect, silence, first_event, between_events or total; `seconds` its setting."""
+
+    def __init__(self, message: str, *, timer: str = "total", seconds: float | None = None, **known: Any) -> None:
+        super().__init__(message, **known)
+        self.timer = timer
+        self.seconds = seconds
+
+
+class MalformedReplyError(ChatportError):
+    """The vendor's bytes are not what its protocol says: broken JSON, a page of HTML, a size over the limit."""
+
+
+class StreamInterruptedError(ChatportError):
+    """The stream ended without its finish. `partial` is a Reply with everything that was received.
+
+    It is never retried after a content event has reached the caller, since that would repeat text.
+    """
+
+    retryable_by_default = True
+    advice = "What was received is in `.partial`."

@@ -1,0 +1,125 @@
+"""A provider's hook chains, compiled once into bound callables.
+
+pluggy decides: it checks, orders and blocks the implementations. What is compiled here keeps its calling rules
+exactly (a property test holds the two equal), without a dictionary of arguments, a list of results or a
+manager on the way: wrappers are nested around a loop over plain implementations, and a chain with a single plain
+implementation is that function itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import attrs
+import pluggy
+
+__all__ = ["Plan", "compile_chain", "compile_plan"]
+
+_Function = Callable[..., Any]
+
+
+@attrs.frozen
+class Plan:
+    """The compiled chains of one provider; each is called with the hook's arguments in the order of the contract."""
+
+    describe_model: _Function
+    translate_tools: _Function
+    shape_request: _Function
+    decode_chunk: _Function
+    decode_reply: _Function
+    classify_error: _Function
+    parse_models: _Function
+    read_rate_limits: _Function
+    observe: _Function
+
+
+def compile_plan(manager: pluggy.PluginManager) -> Plan:
+    """Return the plan of a manager in which the provider's chain is registered."""
+    return Plan(**{field.name: _compile(getattr(manager.hook, field.name)) for field in attrs.fields(Plan)})
+
+
+def _compile(caller: pluggy.HookCaller) -> _Function:
+    spec = caller.spec
+    assert spec is not None, "every hook of the plan has a specification"
+    first = bool(spec.opts.get("firstresult"))
+    return compile_chain(caller.get_hookimpls(), spec.argnames, firstresult=first)
+
+
+def compile_chain(impls: Sequence[pluggy.HookImpl], argnames: Sequence[str], *, firstresult: bool) -> _Function:
+    """Return one callable for a list of implementations in pluggy's order (called from the last to the first)."""
+    plain = [_bind(impl, argnames) for impl in reversed(impls) if not impl.wrapper]
+    chain = _first_result(plain) if firstresult else _all_results(plain)
+    for impl in impls:  # the last wrapper is the outermost
+        if impl.wrapper:
+            chain = _wrap(_bind(impl, argnames), impl.function, chain)
+    return chain
+
+
+def _bind(impl: pluggy.HookImpl, argnames: Sequence[str]) -> _Function:
+    """Return the implementation as a callable of all the hook's arguments, whichever of them it names."""
+    wanted = [*impl.argnames, *(name for name in impl.kwargnames if name in argnames)]
+    function = impl.function
+    if wanted == list(argnames):
+        return function
+    places = [argnames.index(name) for name in impl.argnames]
+    keywords = [(name, argnames.index(name)) for name in impl.kwargnames if name in argnames]
+    if not keywords:
+        return lambda *args: function(*[args[place] for place in places])
+    return lambda *args: function(*[args[place] for place in places], **{name: args[at] for name, at in keywords})
+
+
+def _first_result(functions: list[_Function]) -> _Function:
+    if len(functions) == 1:
+        return functions[0]
+
+    def call(*args: Any) -> Any:
+        for function in functions:
+            result = function(*args)
+            if result is not None:
+                return result
+        return None
+
+    return call
+
+
+def _all_results(functions: list[_Function]) -> _Function:
+    def call(*args: Any) -> list[Any]:
+        return [result for function in functions if (result := function(*args)) is not None]
+
+    return call
+
+
+def _wrap(wrapper: Callable[..., Generator[None, Any, Any]], original: Any, inner: _Function) -> _Function:
+    def call(*args: Any) -> Any:
+        generator = wrapper(*args)
+        try:
+            next(generator)
+        except StopIteration:
+            raise RuntimeError(f"hook wrapper {original.__qualname__} did not yield") from None
+        try:
+            result = inner(*args)
+        except BaseException as error:
+            return _throw(generator, original, error)
+        try:
+            generator.send(result)
+        except StopIteration as stop:
+            return stop.value
+        generator.close()
+        raise RuntimeError(f"hook wrapper {original.__qualname__} has a second yield")
+
+    return call
+
+
+def _throw(generator: Generator[None, Any, Any], original: Any, error: BaseException) -> Any:
+    try:
+        generator.throw(error)
+    except StopIteration as stop:
+        return stop.value
+    except RuntimeError as raised:
+        # A generator cannot let a StopIteration through: Python turns it into this error, which means "unchanged".
+        if isinstance(error, StopIteration) and raised.__cause__ is error:
+            raise error from None
+        raise
+    generator.close()
+    raise RuntimeError(f"hook wrapper {original.__qualname__} has a second yield")

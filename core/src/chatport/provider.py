@@ -1,0 +1,90 @@
+"""What a provider package registers: one value that says where the vendor is and which hooks it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from .facts import Facts
+
+__all__ = ["Auth", "Dialect", "Discovery", "Provider"]
+
+
+@attrs.frozen
+class Auth:
+    """How the key is sent: in which header, after which prefix. A key is never sent in a URL."""
+
+    header: str = "authorization"
+    prefix: str = "Bearer "
+    required: bool = True
+
+
+@attrs.frozen
+class Dialect:
+    """What the standard hooks do differently for a provider: data, so that most vendors need little code.
+
+    `max_tokens_field`: the body field of the output limit. `developer_role`: the role a `developer` message is
+    sent as, `system_role`: the same for `system`. `include_usage`: ask for usage at the end of a stream.
+    `reasoning_field`: the field in which earlier reasoning of this provider goes back, None: it does not.
+    `finish_reasons`: the vendor's words beyond the standard ones, mapped to ours. `request_id_headers`: where
+    the vendor puts its request id. `stop_limit`: how many stop strings it takes. `chat_path`, `models_path`,
+    `embeddings_path`: below the base URL, None where the vendor has no such thing.
+    """
+
+    max_tokens_field: str = "max_tokens"
+    system_role: str = "system"
+    developer_role: str = "system"
+    include_usage: bool = True
+    reasoning_field: str | None = None
+    finish_reasons: Mapping[str, str] = attrs.field(factory=dict)
+    request_id_headers: tuple[str, ...] = ("x-request-id", "request-id")
+    stop_limit: int | None = None
+    chat_path: str = "/chat/completions"
+    models_path: str | None = "/models"
+    embeddings_path: str | None = "/embeddings"
+
+
+@attrs.frozen
+class Discovery:
+    """What a provider's `discover` found: which installed provider speaks to the server, its address, its models."""
+
+    provider: str
+    base_url: str
+    models: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Provider:
+    """A provider as its package registers it under the entry point group `chatport.providers`.
+
+    `hosts` are the vendor's own host names, to which its key may go ("*.example.com" covers subdomains); the
+    host of `base_url` is among them unnamed. `key_env` and `base_url_env` are tried in order. `hooks` are modules or
+    objects with `@hookimpl` functions. `settings` names the vendor's own keys in `[providers.NAME]` and says
+    what each is for. `emulator` is "module:Class", imported only when asked for. `timeouts` are defaults that
+    suit this vendor better than the general ones (seconds, names as in the `[timeouts]` table).
+
+    `settings_env` names the environment variable that fills a setting which the configuration leaves out.
+    `locate` gives the base URL from the settings, for vendors whose host depends on them (None: `base_url` holds).
+    `discover` looks for a running server when no base URL is configured. It may block: core runs it off the event
+    loop, once.
+    """
+
+    name: str
+    title: str
+    base_url: str
+    hosts: tuple[str, ...] = ()
+    key_env: tuple[str, ...] = ()
+    base_url_env: tuple[str, ...] = ()
+    auth: Auth = attrs.field(factory=Auth)
+    dialect: Dialect = attrs.field(factory=Dialect)
+    facts: Facts | None = attrs.field(default=None, repr=False)
+    hooks: tuple[Any, ...] = attrs.field(default=(), repr=False)
+    settings: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    settings_env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    locate: Callable[[Mapping[str, Any]], str | None] | None = attrs.field(default=None, repr=False)
+    discover: Callable[[Mapping[str, Any]], Discovery | None] | None = attrs.field(default=None, repr=False)
+    timeouts: Mapping[str, float] = attrs.field(factory=dict, repr=False)
+    emulator: str | None = None
+    hook_api: int = 1

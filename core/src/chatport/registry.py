@@ -1,0 +1,206 @@
+"""Find providers and patches, check them, and put them in order.
+
+Listing reads entry points and imports nothing. Using a provider imports that one package. A plugin that cannot be
+imported is reported where it is used or listed, and takes nothing else down.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pluggy
+
+from .errors import ConfigurationError, PluginError
+from .hooks import HOOK_API, ProviderHooks
+from .plan import Plan, compile_plan
+from .provider import Provider
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+__all__ = [
+    "InstalledPlugin",
+    "build_plan",
+    "installed_patches",
+    "installed_providers",
+    "load_provider",
+    "near_miss",
+]
+
+PROVIDERS_GROUP = "chatport.providers"
+PATCHES_GROUP = "chatport.patches"
+
+
+@attrs.frozen
+class InstalledPlugin:
+    """An entry point, unopened: its name, the object it points to, and the distribution that brings it."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+    def load(self) -> Any:
+        """Import the object. Raises PluginError, with the cause, if that fails for whatever reason."""
+        module, _, attribute = self.target.partition(":")
+        try:
+            value: Any = import_module(module)
+            for part in filter(None, attribute.split(".")):
+                value = getattr(value, part)
+        except Exception as error:
+            raise PluginError(
+                f"The plugin {self.name!r} ({self.distribution} {self.version}, {self.target}) cannot be loaded: "
+                f"{type(error).__name__}: {error}. Other plugins are not affected.",
+                provider=self.name,
+            ) from error
+        return value
+
+
+def installed_providers() -> dict[str, InstalledPlugin]:
+    """Return the installed providers by name, without importing any. Raises PluginError for two of one name."""
+    return _installed(PROVIDERS_GROUP)
+
+
+def installed_patches() -> dict[str, InstalledPlugin]:
+    """Return the installed patches by name, without importing any."""
+    return _installed(PATCHES_GROUP)
+
+
+def _installed(group: str) -> dict[str, InstalledPlugin]:
+    disabled = _names(os.environ.get("CHATPORT_DISABLE_PLUGINS", ""))
+    found: dict[str, InstalledPlugin] = {}
+    for plugin in (*_scan(group), *_named_in_environment(group)):
+        if plugin.name in disabled or (disabled == {"*"} and plugin.distribution != "CHATPORT_PLUGINS"):
+            continue
+        earlier = found.get(plugin.name)
+        if earlier is not None and earlier.target != plugin.target:
+            raise PluginError(
+                f"Two plugins are called {plugin.name!r} in {group}: {earlier.target} of {earlier.distribution} and "
+                f"{plugin.target} of {plugin.distribution}. Uninstall one, or name one in CHATPORT_DISABLE_PLUGINS.",
+                provider=plugin.name,
+            )
+        found[plugin.name] = plugin
+    return found
+
+
+@lru_cache(maxsize=8)
+def _scan(group: str) -> tuple[InstalledPlugin, ...]:
+    """Read the entry points once per process: it means looking into every installed distribution."""
+    from importlib_metadata import entry_points
+
+    return tuple(sorted((_plugin(entry) for entry in entry_points(group=group)), key=lambda plugin: plugin.name))
+
+
+def _plugin(entry: EntryPoint) -> InstalledPlugin:
+    owner = entry.dist
+    return InstalledPlugin(entry.name, entry.value, owner.name if owner else "?", owner.version if owner else "?")
+
+
+def _named_in_environment(group: str) -> Iterable[InstalledPlugin]:
+    """Read `CHATPORT_PLUGINS`: `name=module:attribute` items, patches marked by a leading `patch:`."""
+    for item in _names(os.environ.get("CHATPORT_PLUGINS", "")):
+        is_patch = item.startswith("patch:")
+        name, equals, target = item.removeprefix("patch:").partition("=")
+        if not equals or not target:
+            raise PluginError(f"CHATPORT_PLUGINS: {item!r} is not `name=module:attribute`.")
+        if is_patch == (group == PATCHES_GROUP):
+            yield InstalledPlugin(name, target, "CHATPORT_PLUGINS", "")
+
+
+def _names(text: str) -> set[str]:
+    return {name.strip() for name in text.split(",") if name.strip()}
+
+
+def near_miss(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" or, without a near miss, an empty string."""
+    close = difflib.get_close_matches(word, list(known), 1, 0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def load_provider(name: str) -> Provider:
+    """Import and return an installed provider. Raises ConfigurationError for an unknown name, PluginError if broken."""
+    plugins = installed_providers()
+    plugin = plugins.get(name)
+    if plugin is None:
+        have = ", ".join(sorted(plugins)) or "none"
+        raise ConfigurationError(
+            f"No provider is called {name!r}.{near_miss(name, plugins)} Installed: {have}. Install "
+            f'chatport-provider-{name}, or give it a table: [providers.{name}] with kind = "compatible" and base_url.',
+            provider=name,
+        )
+    provider = plugin.load()
+    if not isinstance(provider, Provider):
+        raise PluginError(f"{plugin.target} is not a chatport.Provider but a {type(provider).__name__}.", provider=name)
+    if provider.name != name:
+        raise PluginError(
+            f"{plugin.target} calls itself {provider.name!r} but is registered as {name!r}.", provider=name
+        )
+    return provider
+
+
+def build_plan(provider: Provider, patches: Sequence[Any] = ()) -> Plan:
+    """Check and register the provider's chain and compile it: standard dialect, vendor, then `patches` in order.
+
+    Raises PluginError for an unknown hook (with the nearest name), a wrong argument, the same plugin twice, an
+    old-style wrapper, or a hook API newer than this core's.
+    """
+    from .standard import hook_modules
+
+    if provider.hook_api > HOOK_API:
+        raise PluginError(
+            f"The provider {provider.name!r} was written for hook API {provider.hook_api}, this chatport-core has "
+            f"{HOOK_API}. Update chatport-core.",
+            provider=provider.name,
+        )
+    manager = pluggy.PluginManager("chatport")
+    manager.add_hookspecs(ProviderHooks)
+    for plugin in (*hook_modules(), *provider.hooks, *patches):
+        _register(manager, plugin, provider)
+    return compile_plan(manager)
+
+
+def _register(manager: pluggy.PluginManager, plugin: Any, provider: Provider) -> None:
+    shown = getattr(plugin, "__name__", None) or type(plugin).__qualname__
+    known = {name for name in vars(ProviderHooks) if not name.startswith("_")}
+    marked = 0
+    for name in dir(plugin):
+        opts = _hook_options(manager, plugin, name)
+        if opts is None:
+            continue
+        marked += 1
+        hook = opts.get("specname") or name
+        if hook not in known:
+            raise PluginError(
+                f"{shown} implements a hook {hook!r} that does not exist.{near_miss(hook, known)} "
+                f"The hooks are: {', '.join(sorted(known))}.",
+                provider=provider.name,
+            )
+        if opts.get("hookwrapper"):
+            raise PluginError(
+                f"{shown}.{name} uses hookwrapper=True; write it with wrapper=True (result = yield; return result).",
+                provider=provider.name,
+            )
+    if not marked:
+        raise PluginError(f"{shown} has no function marked with @chatport.hookimpl.", provider=provider.name)
+    try:
+        manager.register(plugin)
+    except (pluggy.PluginValidationError, ValueError) as error:
+        raise PluginError(
+            f"{shown} breaks the hook contract of {provider.name}: {' '.join(str(error).split())}.",
+            provider=provider.name,
+        ) from error
+
+
+def _hook_options(manager: pluggy.PluginManager, plugin: Any, name: str) -> Mapping[str, Any] | None:
+    if name.startswith("__"):
+        return None
+    try:
+        return manager.parse_hookimpl_opts(plugin, name)
+    except AttributeError:  # a property that fails is no hook
+        return None

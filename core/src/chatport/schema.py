@@ -1,0 +1,219 @@
+"""From Python to JSON Schema and back: tools out of functions, structured output out of types.
+
+Attrs classes, dataclasses, msgspec structs, TypedDicts and plain annotations are read by msgspec in one walk.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, get_type_hints
+
+import msgspec
+
+from . import jsoncodec
+from .call import OutputSpec, Tool, ToolChoice
+from .errors import BadRequestError, MalformedReplyError
+from .types import Reply
+
+__all__ = [
+    "ToolInput",
+    "parse_output",
+    "read_output",
+    "read_tool_choice",
+    "read_tools",
+    "run_tool",
+    "schema_of",
+]
+
+ToolInput: TypeAlias = "Tool | Callable[..., Any] | Mapping[str, Any]"
+
+
+def schema_of(annotation: Any) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a type, with shared definitions under `$defs`.
+
+    Raises BadRequestError for types that JSON cannot carry.
+    """
+    try:
+        (schema,), definitions = msgspec.json.schema_components([annotation], ref_template="#/$defs/{name}")
+    except (TypeError, RuntimeError) as error:
+        raise BadRequestError(f"No JSON Schema can be made of {annotation!r}: {error}.") from error
+    if set(schema) == {"$ref"}:  # the type itself belongs at the top, unless it refers to itself
+        name = schema["$ref"].removeprefix("#/$defs/")
+        if schema["$ref"] not in jsoncodec.encode_text(definitions):
+            schema = definitions.pop(name)
+    return {**schema, **({"$defs": definitions} if definitions else {})}
+
+
+def read_tools(tools: Sequence[ToolInput] | None) -> tuple[Tool, ...]:
+    """Return the tools: from Tool values, Python functions, or OpenAI-shaped dicts."""
+    if tools is None:
+        return ()
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Sequence):
+        raise BadRequestError("tools must be a list of functions, Tool values or dicts.")
+    read = tuple(_tool(tool, f"tools[{number}]") for number, tool in enumerate(tools))
+    names = [tool.name for tool in read]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadRequestError(f"Two tools are called {name!r}; the model could not tell them apart.")
+    return read
+
+
+def _tool(tool: Any, where: str) -> Tool:
+    if isinstance(tool, Tool):
+        return tool
+    if isinstance(tool, Mapping):
+        return _tool_from_dict(tool, where)
+    if callable(tool):
+        return _tool_from_function(tool, where)
+    raise BadRequestError(f"{where} must be a function, a Tool or a dict, not {type(tool).__name__}.")
+
+
+def _tool_from_dict(tool: Mapping[str, Any], where: str) -> Tool:
+    function = tool.get("function", tool)
+    if tool.get("type", "function") != "function" or not isinstance(function, Mapping):
+        raise BadRequestError(
+            f"{where}: only tools of type 'function' are portable; put others into extra={{'tools': …}}."
+        )
+    name = function.get("name")
+    if not isinstance(name, str) or not name:
+        raise BadRequestError(f"{where} has no name.")
+    schema = function.get("parameters") or {"type": "object", "properties": {}}
+    if not isinstance(schema, Mapping):
+        raise BadRequestError(f"{where}.parameters must be a JSON Schema (a dict).")
+    return Tool(name, function.get("description") or "", schema, function.get("strict"))
+
+
+def _tool_from_function(function: Callable[..., Any], where: str) -> Tool:
+    """Read a function's signature: annotations give the types, the docstring the descriptions."""
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except Exception as error:
+        raise BadRequestError(f"{where}: the annotations of {function!r} cannot be read: {error}.") from error
+    summary, described = _docstring(inspect.getdoc(function) or "")
+    fields: list[Any] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise BadRequestError(f"{where}: the parameter {name!r} of {function!r} cannot be called by name.")
+        annotation = hints.get(name, Any)
+        required = parameter.default is parameter.empty
+        fields.append((name, annotation) if required else (name, annotation, parameter.default))
+    name = getattr(function, "__name__", type(function).__name__)
+    try:
+        arguments = msgspec.defstruct(name, fields, kw_only=True)
+        schema = schema_of(arguments)
+    except (TypeError, ValueError) as error:
+        raise BadRequestError(f"{where}: no JSON Schema can be made of the arguments of {name}: {error}.") from error
+    schema.pop("title", None)
+    for argument, text in described.items():
+        if argument in schema.get("properties", {}):
+            schema["properties"][argument] = {**schema["properties"][argument], "description": text}
+    schema.setdefault("required", [])
+    return Tool(name, summary, schema, None, function)
+
+
+_ARGUMENT = re.compile(r"^\s*(?::param\s+)?\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.+)$")
+
+
+def _docstring(text: str) -> tuple[str, dict[str, str]]:
+    """Return the text above the arguments, and each argument's description (Google and Sphinx style)."""
+    lines, summary, described, inside = text.splitlines(), [], {}, False
+    for line in lines:
+        heading = line.strip().lower()
+        if heading in ("args:", "arguments:", "parameters:"):
+            inside = True
+        elif heading in ("returns:", "raises:", "yields:", "examples:", "example:"):
+            break
+        elif inside or line.strip().startswith(":param"):
+            match = _ARGUMENT.match(line)
+            if match:
+                described[match[1]] = match[2].strip()
+        elif not line.strip().startswith((":return", ":raise", ":rtype", ":type")):
+            summary.append(line)
+    return "\n".join(summary).strip(), described
+
+
+def run_tool(tool: Tool, arguments: Mapping[str, Any]) -> Any:
+    """Call a tool's function with arguments checked and converted by its annotations.
+
+    Raises BadRequestError if the tool has no function or the arguments do not fit.
+    """
+    if tool.function is None:
+        raise BadRequestError(f"The tool {tool.name!r} was given as a schema: there is no function to call.")
+    hints = get_type_hints(tool.function)
+    try:
+        converted = {name: msgspec.convert(value, hints.get(name, Any)) for name, value in arguments.items()}
+    except msgspec.ValidationError as error:
+        raise BadRequestError(f"The arguments for {tool.name!r} do not fit: {error}.") from error
+    return tool.function(**converted)
+
+
+def read_tool_choice(choice: Any, tools: tuple[Tool, ...]) -> ToolChoice | None:
+    """Return the choice: a mode, a tool's name, the function itself, or the OpenAI-shaped dict."""
+    if choice is None:
+        return None
+    if isinstance(choice, Mapping) and isinstance(choice.get("function"), Mapping):
+        choice = choice["function"].get("name")
+    elif isinstance(choice, Tool):
+        choice = choice.name
+    elif callable(choice):
+        choice = getattr(choice, "__name__", None)
+    if choice in ("auto", "none", "required") and choice not in {tool.name for tool in tools}:
+        if not tools and choice == "required":
+            raise BadRequestError("tool_choice='required' needs tools.")
+        return ToolChoice(choice)
+    if choice in {tool.name for tool in tools}:
+        return ToolChoice("named", choice)
+    raise BadRequestError(
+        f"tool_choice {choice!r} is neither auto, none, required, nor the name of one of the tools "
+        f"({', '.join(tool.name for tool in tools) or 'none given'})."
+    )
+
+
+def read_output(output: Any) -> OutputSpec | None:
+    """Return the wanted structure: from a JSON Schema dict, or from an attrs, dataclass or msgspec type."""
+    if output is None or isinstance(output, OutputSpec):
+        return output
+    if isinstance(output, Mapping):
+        if not output:
+            raise BadRequestError("output is an empty schema; leave it out for free text.")
+        return OutputSpec(_schema_name(output.get("title") or "output"), output)
+    schema = schema_of(output)
+    return OutputSpec(_schema_name(getattr(output, "__name__", "output")), schema, type=output)
+
+
+def _schema_name(title: Any) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", str(title))[:64] or "output"
+
+
+def parse_output(reply: Reply) -> Any:
+    """Return a reply's text as the type that was asked for. See `Reply.parsed`."""
+    if reply.refusal:
+        raise MalformedReplyError(
+            f"The model refused: {reply.refusal}", provider=reply.provider, model=reply.model, partial=reply
+        )
+    if reply.finish_reason == "length":
+        raise MalformedReplyError(
+            "The reply was cut at its token limit; raise max_tokens.",
+            provider=reply.provider,
+            model=reply.model,
+            partial=reply,
+        )
+    try:
+        value = jsoncodec.decode_text(_unfenced(reply.text))
+        return value if reply.output_type is None else msgspec.convert(value, reply.output_type)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise MalformedReplyError(
+            f"The reply is not the structure that was asked for: {error}.",
+            provider=reply.provider,
+            model=reply.model,
+            partial=reply,
+            raw=reply.text,
+        ) from error
+
+
+def _unfenced(text: str) -> str:
+    """Take JSON out of a Markdown fence, which models without constrained output like to put around it."""
+    match = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n?```\s*", text, re.DOTALL)
+    return match[1] if match else text

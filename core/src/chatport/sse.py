@@ -1,0 +1,146 @@
+"""Server-sent events from bytes, by the WHATWG rules, in any cut.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation. The parser works on
+bytes: an event's data stay as they came, for the JSON decoder. What it may return: a list of complete events, or
+MalformedReplyError when an event grows over its limit. It holds back only an unfinished event.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .errors import MalformedReplyError
+
+__all__ = ["EventStreamParser", "ServerSentEvent"]
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
+    """One event: its data, its name ("message" if the stream gave none) and the last event id."""
+
+    data: bytes
+    event: str = "message"
+    id: str = ""
+
+
+class EventStreamParser:
+    """Feed it bytes, get events. `stray` keeps the first line that is no field but looks like JSON.
+
+    Such a line is no event by the rules, yet some servers write an error that way; see `stray`.
+    """
+
+    def __init__(self, *, max_event_bytes: int = 8 * 1024 * 1024) -> None:
+        self.max_event_bytes = max_event_bytes
+        self.last_id = ""
+        self.retry_ms: int | None = None
+        self.stray: bytes | None = None
+        self._rest = bytearray()  # invariant: normalised line ends, begins at an event, holds no complete event
+        self._skip_lf = False  # the last byte so far was a CR: an LF right after it belongs to it
+        self._at_start = True  # a byte-order mark may still come
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """Return the events that these bytes complete."""
+        if self._at_start:
+            data = self._without_bom(data)
+        if self._skip_lf or b"\r" in data:
+            data = self._normalised(data)
+        rest = self._rest
+        if rest:
+            # Only new bytes, and one old one, can hold the blank line: a long event is not searched again and again.
+            search_from = len(rest) - 1
+            rest += data
+            end = rest.rfind(b"\n\n", search_from)
+            if end < 0:
+                self._check_size(len(rest))
+                return []
+            block = bytes(rest[:end])
+            del rest[: end + 2]
+        else:
+            end = data.rfind(b"\n\n")
+            if end < 0:
+                rest += data
+                self._check_size(len(rest))
+                return []
+            block = data[:end]
+            rest += data[end + 2 :]
+        return self._events(block)
+
+    def close(self) -> bytes:
+        """Return the data of an event that the body ended in, without its blank line; b"" if there is none.
+
+        By the rules such an event is not dispatched. The caller may use data that prove themselves whole.
+        """
+        rest, self._rest = bytes(self._rest), bytearray()
+        lines = rest.split(b"\n")
+        return b"\n".join(_value(line) for line in lines if line.startswith((b"data:", b"data\n")))
+
+    @property
+    def unparsed(self) -> bytes:
+        """The bytes of the unfinished event, for an error message."""
+        return bytes(self._rest[:2000])
+
+    def _without_bom(self, data: bytes) -> bytes:
+        data = bytes(self._rest) + data
+        self._rest.clear()
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._rest += data
+            return b""
+        self._at_start = False
+        return data[len(_BOM) :] if data.startswith(_BOM) else data
+
+    def _normalised(self, data: bytes) -> bytes:
+        if self._skip_lf and data[:1] == b"\n":
+            data = data[1:]
+            self._skip_lf = False
+        if data:
+            self._skip_lf = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _check_size(self, size: int) -> None:
+        if size > self.max_event_bytes:
+            raise MalformedReplyError(
+                f"A stream event is larger than {self.max_event_bytes} bytes; "
+                "raise limits.event_bytes if the vendor really sends such events."
+            )
+
+    def _events(self, text: bytes) -> list[ServerSentEvent]:
+        events = []
+        for block in text.split(b"\n\n"):
+            if len(block) > self.max_event_bytes:
+                self._check_size(len(block))
+            if block.startswith(b"data: ") and b"\n" not in block:  # what nearly every vendor sends
+                events.append(ServerSentEvent(block[6:], "message", self.last_id))
+            elif block:
+                event = self._event(block)
+                if event is not None:
+                    events.append(event)
+        return events
+
+    def _event(self, block: bytes) -> ServerSentEvent | None:
+        data: list[bytes] = []
+        name = b""
+        for line in block.split(b"\n"):
+            field, _, _ = line.partition(b":")
+            if field == b"data":
+                data.append(_value(line))
+            elif field == b"event":
+                name = _value(line)
+            elif field == b"id":
+                value = _value(line)
+                if b"\0" not in value:
+                    self.last_id = value.decode("utf-8", "replace")
+            elif field == b"retry":
+                value = _value(line)
+                if value.isdigit():
+                    self.retry_ms = int(value)
+            elif self.stray is None and line[:1] in (b"{", b"["):
+                self.stray = line
+        if not data:
+            return None
+        return ServerSentEvent(b"\n".join(data), name.decode("utf-8", "replace") or "message", self.last_id)
+
+
+def _value(line: bytes) -> bytes:
+    value = line.partition(b":")[2]
+    return value[1:] if value[:1] == b" " else value

@@ -1,0 +1,214 @@
+"""Standard `classify_error`: by code, then type, then message, then status; unknown shapes get a sensible class.
+
+The order matters: a code is the vendor's own decision, a message only its wording, and a status alone often lies
+(a 429 may mean "no money left", a 500 "your request is wrong").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .. import errors as e
+from ..call import Context, ErrorDetails, Failure, Verdict
+from ..hooks import hookimpl
+
+__all__ = ["class_of_status", "classify_error", "read_error"]
+
+_CODES: Mapping[str, type[e.ChatportError]] = {
+    "invalid_api_key": e.AuthenticationError,
+    "authentication_error": e.AuthenticationError,
+    "invalid_authentication": e.AuthenticationError,
+    "unauthorized": e.AuthenticationError,
+    "permission_error": e.PermissionDeniedError,
+    "permission_denied": e.PermissionDeniedError,
+    "insufficient_quota": e.QuotaExceededError,
+    "quota_exceeded": e.QuotaExceededError,
+    "billing_error": e.QuotaExceededError,
+    "billing_hard_limit_reached": e.QuotaExceededError,
+    "credit_balance_exhausted": e.QuotaExceededError,
+    "insufficient_balance": e.QuotaExceededError,
+    "payment_required": e.QuotaExceededError,
+    "organization_spend_limit_exceeded": e.QuotaExceededError,
+    "project_spend_limit_exceeded": e.QuotaExceededError,
+    "organization_usage_limit_exceeded": e.QuotaExceededError,
+    "model_not_found": e.ModelNotFoundError,
+    "model_not_available": e.ModelNotFoundError,
+    "model_decommissioned": e.ModelNotFoundError,
+    "invalid_model": e.ModelNotFoundError,
+    "context_length_exceeded": e.ContextLengthError,
+    "exceed_context_size_error": e.ContextLengthError,
+    "content_filter": e.ContentFilterError,
+    "content_policy_violation": e.ContentFilterError,
+    "rate_limit_exceeded": e.RateLimitError,
+    "rate_limit_error": e.RateLimitError,
+    "slow_down": e.RateLimitError,
+    "too_many_requests": e.RateLimitError,
+    "overloaded_error": e.OverloadedError,
+    "server_is_overloaded": e.OverloadedError,
+    "service_unavailable_error": e.OverloadedError,
+    "unavailable_error": e.OverloadedError,
+    "not_supported_error": e.UnsupportedFeatureError,
+}
+
+_MESSAGES: tuple[tuple[str, type[e.ChatportError]], ...] = (
+    (
+        r"maximum context length|context (length|window|size)\b.*(exceed|limit|large|long)"
+        r"|exceeds?\b.*context (length|window|size)"
+        r"|prompt is too long|prompt too long|input is too long|too many tokens in|maximum prompt length"
+        r"|exceeds? max length|sequence length is (longer|greater)|reduce the length of the (messages|prompt)"
+        r"|range of input length should be",
+        e.ContextLengthError,
+    ),
+    (
+        r"insufficient (balance|credit|funds|quota)|exceeded your current quota|credit balance is too low"
+        r"|requires more credits|out of credits|depleted your|account is not active",
+        e.QuotaExceededError,
+    ),
+    (
+        r"content (policy|filter|management policy|exists risk)|safety system|responsible ai policy",
+        e.ContentFilterError,
+    ),
+    (
+        r"\bmodel\b.{0,80}?\b(does not exist|not exist|not found|is not a valid|no longer available|not supported by any"
+        r"|decommissioned|has been deprecated|is not available)|unknown model|no such model|invalid model\b|not a valid model",
+        e.ModelNotFoundError,
+    ),
+    (
+        r"(incorrect|invalid|missing|wrong|no) (api[ -]?key|x-api-key|authentication|credential)",
+        e.AuthenticationError,
+    ),
+)
+"""Wordings, compiled on first use by `re` itself: an import must stay cheap."""
+_SETTLED_BY_MESSAGE = frozenset({400, 403, 404, 413, 422, 500})
+"""Statuses so general that the wording may overrule them. A 401 or a 503 says what it is."""
+
+
+@hookimpl
+def classify_error(failure: Failure, context: Context) -> Verdict:
+    details = failure.details
+    for word in (details.code, details.type):
+        error = _CODES.get(word.lower())
+        if error is not None:
+            return Verdict(error, retryable=_retryable(error, failure.status))
+    status = effective_status(failure)
+    if status in _SETTLED_BY_MESSAGE or status < 400 or status in (402, 429):
+        text = details.message or failure.body
+        for pattern, error in _MESSAGES:
+            if re.search(pattern, text[:2000], re.IGNORECASE) and not (
+                status == 429 and error is not e.QuotaExceededError
+            ):
+                return Verdict(error, retryable=False)
+    error = class_of_status(status)
+    return Verdict(error, retryable=_retryable(error, status))
+
+
+def effective_status(failure: Failure) -> int:
+    """Return the status that counts: inside a 200, the one the error itself names, if it names one."""
+    if failure.status >= 400:
+        return failure.status
+    for value in (
+        failure.details.code,
+        failure.details.data.get("status_code"),
+        failure.details.data.get("status"),
+    ):
+        text = str(value)
+        if text.isdigit() and 400 <= int(text) <= 599:
+            return int(text)
+    by_type = {
+        "invalid_request_error": 400,
+        "bad_request": 400,
+        "badrequesterror": 400,
+        "not_found_error": 404,
+        "notfounderror": 404,
+        "server_error": 500,
+        "api_error": 500,
+        "internalservererror": 500,
+        "timeout_error": 504,
+    }
+    return by_type.get(failure.details.type.lower(), 500 if failure.where == "chunk" else 200)
+
+
+def class_of_status(status: int) -> type[e.ChatportError]:
+    """Return the class that an HTTP status suggests when nothing better is known.
+
+    408 and 409 are the server's (a timeout, a lock) and pass; 424 and 425 too. A 200 that is no reply is malformed.
+    """
+    exact: dict[int, type[e.ChatportError]] = {
+        401: e.AuthenticationError,
+        402: e.QuotaExceededError,
+        403: e.PermissionDeniedError,
+        404: e.ModelNotFoundError,
+        408: e.ServerError,
+        409: e.ServerError,
+        424: e.ServerError,
+        425: e.ServerError,
+        429: e.RateLimitError,
+        498: e.OverloadedError,
+        501: e.UnsupportedFeatureError,
+        503: e.OverloadedError,
+        529: e.OverloadedError,
+    }
+    if status in exact:
+        return exact[status]
+    if status >= 500:
+        return e.ServerError
+    return e.BadRequestError if status >= 400 else e.MalformedReplyError
+
+
+def _retryable(error: type[e.ChatportError], status: int) -> bool:
+    return error.retryable_by_default
+
+
+def read_error(data: Any, body: str = "") -> ErrorDetails:
+    """Return an error's message, type, code and param from any of the shapes servers use.
+
+    Known shapes: `{"error": {…}}`, `{"error": "text"}`, the flat `{"message", "code"}`, `{"detail": …}` of FastAPI
+    (text or a list), `{"error_msg"}`, `{"errors": […]}`, a list of one of these, a bare string, and pages of HTML.
+    """
+    if isinstance(data, list) and data:
+        data = data[0]
+    if isinstance(data, str):
+        return ErrorDetails(message=data)
+    if not isinstance(data, Mapping):
+        return ErrorDetails(message=_plain(body))
+    inner = data.get("error")
+    if isinstance(inner, str):
+        return _details({**data, "message": inner, "type": data.get("type") or data.get("error_type")})
+    if isinstance(inner, Mapping):
+        return _details(inner, outer=data)
+    return _details(data)
+
+
+def _details(data: Mapping[str, Any], outer: Mapping[str, Any] | None = None) -> ErrorDetails:
+    message = next(
+        (
+            _text(data[name])
+            for name in ("message", "error_msg", "msg", "detail", "errors", "error_message")
+            if data.get(name)
+        ),
+        "",
+    )
+    code = data.get("code", data.get("error_code"))
+    if code is None and outer is not None:
+        code = outer.get("code")
+    return ErrorDetails(message, _text(data.get("type")), _text(code), _text(data.get("param")), data)
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_text(item) for item in value)))
+    if isinstance(value, Mapping):
+        where = value.get("loc")
+        place = ".".join(str(part) for part in where) + ": " if isinstance(where, list) else ""
+        return place + _text(value.get("msg") or value.get("message") or "")
+    return str(value)
+
+
+def _plain(body: str) -> str:
+    """Return the words of a text or HTML body, short."""
+    text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]+>", " ", body) if "<" in body else body
+    return " ".join(text.split())[:300]

@@ -1,0 +1,34 @@
+"""Standard `decode_reply`: a whole `chat.completion` object to the same events a stream would give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..call import Context
+from ..events import ErrorReported, Event, ReplyStarted, UsageReported
+from ..hooks import hookimpl
+from .stream import choice_events, is_error
+from .usage import read_usage
+
+__all__ = ["decode_reply"]
+
+
+@hookimpl
+def decode_reply(data: Any, context: Context) -> Sequence[Event]:
+    if not isinstance(data, Mapping) or is_error(data):
+        return (ErrorReported(data),)
+    choices = data.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return (ErrorReported(data),)
+    reply_id, model = data.get("id"), data.get("model")
+    events: list[Event] = [
+        ReplyStarted(reply_id if isinstance(reply_id, str) else None, model if isinstance(model, str) else None)
+    ]
+    usage = read_usage(data.get("usage"))
+    if usage is not None:
+        events.append(UsageReported(usage))
+    for position, choice in enumerate(choices):
+        if isinstance(choice, Mapping):
+            events.extend(choice_events(choice, position, context))
+    return events

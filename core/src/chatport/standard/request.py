@@ -1,0 +1,149 @@
+"""Standard `shape_request`: our call as the body of `POST /chat/completions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..call import Call, Context, OutputSpec, WireRequest, WireTools
+from ..errors import UnsupportedFeatureError
+from ..hooks import hookimpl
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
+
+__all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
+
+
+@hookimpl
+def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest:
+    dialect = context.provider.dialect
+    body: dict[str, Any] = {"model": context.model, "messages": wire_messages(call, context)}
+    wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=tools.adjustments)
+    if tools.tools:
+        wire = wire.set("tools", tools.tools)
+        if tools.choice is not None:
+            wire = wire.set("tool_choice", tools.choice)
+    wire = wire.update(_options(call, dialect.max_tokens_field))
+    if call.output is not None:
+        wire = wire.set("response_format", wire_output(call.output))
+    wire = _reasoning(wire, call)
+    if call.stream:
+        wire = wire.set("stream", True)
+        if dialect.include_usage:
+            wire = wire.set("stream_options", {"include_usage": True})
+    wire = wire.update(call.extra)
+    return _capped(wire, call, context)
+
+
+def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
+    options = {
+        "temperature": call.temperature,
+        "top_p": call.top_p,
+        max_tokens_field: call.max_tokens,
+        "stop": list(call.stop) or None,
+        "seed": call.seed,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _reasoning(wire: WireRequest, call: Call) -> WireRequest:
+    if isinstance(call.reasoning, int):
+        return wire.note(
+            "dropped",
+            "reasoning",
+            "a reasoning budget in tokens has no field in the standard; use an effort word",
+        )
+    return wire if call.reasoning is None else wire.set("reasoning_effort", call.reasoning)
+
+
+def _capped(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    """Hold the limits that are plain numbers in the facts: they are the same rule for every vendor."""
+    limit = context.provider.dialect.stop_limit
+    if limit is not None and len(call.stop) > limit:
+        raise UnsupportedFeatureError(
+            f"{context.provider.title} takes at most {limit} stop strings, not {len(call.stop)}.",
+            provider=context.provider.name,
+            model=context.model,
+        )
+    most = context.facts.max_output_tokens
+    if most is not None and call.max_tokens is not None and call.max_tokens > most:
+        field = context.provider.dialect.max_tokens_field
+        return wire.lower(field, most, f"the model writes at most {most} tokens, {call.max_tokens} were asked for")
+    return wire
+
+
+def wire_output(output: OutputSpec) -> dict[str, Any]:
+    """Return `response_format` for a structured output."""
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": output.name, "schema": output.schema, "strict": output.strict},
+    }
+
+
+def wire_messages(call: Call, context: Context) -> list[dict[str, Any]]:
+    """Return the conversation as the standard's message objects."""
+    return [wire_message(message, context) for message in call.messages]
+
+
+def wire_message(message: Message, context: Context) -> dict[str, Any]:
+    """Return one message object. Reasoning goes back only to the provider it came from, and only if it wants it."""
+    dialect = context.provider.dialect
+    role = {"system": dialect.system_role, "developer": dialect.developer_role}.get(message.role, message.role)
+    wire: dict[str, Any] = {"role": role}
+    if message.role == "tool":
+        wire["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        wire["name"] = message.name
+    if message.role == "assistant":
+        wire |= _assistant(message, context)
+    else:
+        wire["content"] = wire_content(message.content)
+    return {**wire, **message.extra}
+
+
+def _assistant(message: Message, context: Context) -> dict[str, Any]:
+    wire: dict[str, Any] = {"content": wire_content(message.content) if message.content else None}
+    if message.tool_calls:
+        wire["tool_calls"] = [wire_tool_call(call) for call in message.tool_calls]
+    elif message.refusal is not None and not message.content:
+        wire["refusal"] = message.refusal
+    elif not message.content:
+        wire["content"] = ""
+    field = context.provider.dialect.reasoning_field
+    if field and message.reasoning and message.origin in (None, context.provider.name):
+        wire[field] = message.reasoning
+    return wire
+
+
+def wire_content(content: tuple[Part, ...]) -> str | list[dict[str, Any]]:
+    """Return text as a plain string where it is only text, which every server takes; else the list of parts."""
+    if all(type(part) is TextPart and not part.extra for part in content):
+        return "".join(part.text for part in content if isinstance(part, TextPart))
+    return [wire_part(part) for part in content]
+
+
+def wire_part(part: Part) -> dict[str, Any]:
+    """Return one content part in the standard's shape."""
+    wire: dict[str, Any]
+    match part:
+        case TextPart(text=text):
+            wire = {"type": "text", "text": text}
+        case ImagePart(url=url, detail=detail):
+            wire = {"type": "image_url", "image_url": {"url": url, **({"detail": detail} if detail else {})}}
+        case AudioPart(data=data, format=audio_format):
+            wire = {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
+        case FilePart():
+            file = {"file_id": part.file_id, "file_data": part.data, "filename": part.filename}
+            wire = {
+                "type": "file",
+                "file": {name: value for name, value in file.items() if value is not None},
+            }
+    return {**wire, **part.extra}
+
+
+def wire_tool_call(call: ToolCall) -> dict[str, Any]:
+    """Return an earlier call of the model, with its arguments exactly as they came."""
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments or "{}"},
+    }

@@ -1,0 +1,338 @@
+"""Standard `decode_chunk`: one `chat.completion.chunk` to events, tolerant of what compatible servers really send.
+
+The rules, with the vendors' tables as witness: usage replaces and never adds (OA-P3); `choices` may be empty, null or
+missing (OA-P1); tool fragments are joined by id, then index, then order (OA-P2); an empty id or name never
+overwrites one (QW-S3); the first finish reason counts, and an empty one is none (OR-S4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..call import Chunk, Context, StreamState
+from ..events import (
+    AudioDelta,
+    ErrorReported,
+    Event,
+    FinishReported,
+    LogprobsReported,
+    OpaqueReported,
+    ReasoningDelta,
+    RefusalDelta,
+    ReplyStarted,
+    TextDelta,
+    ToolCallDelta,
+    UsageReported,
+)
+from ..hooks import hookimpl
+from .usage import read_usage
+
+__all__ = ["ChoiceState", "choice_events", "decode_chunk", "finish_reason", "is_error", "message_events"]
+
+_FINISH_REASONS = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "error": "error",
+    # words of compatible servers for the same things
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_use": "tool_calls",
+}
+
+
+@hookimpl
+def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence[Event]:
+    raw = chunk.raw
+    if raw[:1] != b"{":
+        trimmed = raw.strip()
+        if trimmed == b"[DONE]":
+            state.ended = True
+            return ()
+        if not trimmed:  # an event with no data is a heartbeat
+            return ()
+    data = chunk.data
+    if not isinstance(data, dict):
+        return (ErrorReported(data),)
+    if chunk.event != "message" and chunk.event != "error" and "choices" not in data:
+        return ()  # a named event of the server's own, such as a tool run on its side (MR-S1)
+    events: list[Event] = []
+    if not state.started:
+        state.started = True
+        events.append(_started(data))
+    choices = data.get("choices")
+    if choices:
+        for position, choice in enumerate(choices):
+            if isinstance(choice, dict):
+                _decode_choice(choice, position, state, context, events)
+    if data.get("usage") is not None or not choices:
+        _decode_tail(data, events)
+    if is_error(data, chunk.event):
+        events.append(ErrorReported(data))
+    return events
+
+
+def is_error(data: Mapping[str, Any], event: str = "message") -> bool:
+    """Whether a 200 body or chunk reports an error: an `error` member, the event name, or an error's flat form."""
+    if data.get("error") or event == "error":
+        return True
+    if "choices" in data and data["choices"] is not None:
+        return False
+    return data.get("object") == "error" or ("message" in data and "code" in data)
+
+
+def _started(data: Mapping[str, Any]) -> ReplyStarted:
+    envelope = {name: value for name, value in data.items() if name not in ("choices", "usage")}
+    reply_id, model = data.get("id"), data.get("model")
+    return ReplyStarted(
+        reply_id if isinstance(reply_id, str) else None, model if isinstance(model, str) else None, envelope
+    )
+
+
+def _decode_tail(data: dict[str, Any], events: list[Event]) -> None:
+    usage = read_usage(data.get("usage"))
+    if usage is not None:
+        events.append(UsageReported(usage))
+    if not data.get("choices"):
+        rest = {name: value for name, value in data.items() if name not in ("choices", "usage", "error")}
+        events.append(ReplyStarted(envelope=rest))
+
+
+def _decode_choice(
+    choice: dict[str, Any], position: int, state: StreamState, context: Context, events: list[Event]
+) -> None:
+    index = choice.get("index")
+    if not isinstance(index, int):
+        index = position
+    known = state.choices.get(index)
+    if known is None:
+        known = state.choices[index] = ChoiceState(index)
+    delta = choice.get("delta")
+    if isinstance(delta, dict):
+        known.delta_events(delta, events)
+    elif isinstance(choice.get("message"), dict):  # a whole message where a delta is due
+        known.delta_events(choice["message"], events)
+    logprobs = choice.get("logprobs")
+    if logprobs:
+        events.append(LogprobsReported(logprobs, index))
+    if choice.get("usage") is not None:  # Moonshot's place; ours is the provider-neutral reading of it
+        usage = read_usage(choice["usage"])
+        if usage is not None:
+            events.append(UsageReported(usage))
+    reason = choice.get("finish_reason")
+    if reason and not known.finished:
+        known.finished = True
+        events.extend(known.flush())
+        events.append(FinishReported(finish_reason(reason, context), str(reason), index))
+    if choice.get("error"):
+        events.append(ErrorReported({"error": choice["error"]}))
+
+
+def finish_reason(raw: Any, context: Context) -> str:
+    """Return our word for the vendor's: the provider's own table first, then the standard one, else `other`."""
+    word = str(raw)
+    own = context.provider.dialect.finish_reasons.get(word)
+    return own or _FINISH_REASONS.get(word, "other")
+
+
+class ChoiceState:
+    """What must be remembered of one choice: its tool calls so far, and half an emoji if a chunk ended in one."""
+
+    __slots__ = ("calls", "finished", "index", "last_call", "pending")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.calls: list[_CallState] = []
+        self.last_call: _CallState | None = None
+        self.finished = False
+        self.pending = ""  # a high surrogate that waits for its low half
+
+    def delta_events(self, delta: Mapping[str, Any], events: list[Event]) -> None:
+        """Append what a delta (or a whole message: it is the same shape) says, reasoning first."""
+        content = delta.get("content")
+        if len(delta) <= 2 and type(content) is str and ("role" in delta or len(delta) == 1):
+            if content:  # the common case, on the shortest way
+                self._text(content, events)
+            return
+        self._reasoning(delta, events)
+        if content:
+            self._content(content, events)
+        refusal = delta.get("refusal")
+        if refusal and isinstance(refusal, str):
+            events.append(RefusalDelta(refusal, self.index))
+        calls = delta.get("tool_calls")
+        if calls:
+            self._tool_calls(calls, events)
+        elif delta.get("function_call") and not self.calls:
+            self._tool_calls([{"function": delta["function_call"]}], events)
+        elif delta.get("function_call"):
+            self._tool_calls([{"index": 0, "function": {"arguments": delta["function_call"].get("arguments")}}], events)
+        audio = delta.get("audio")
+        if isinstance(audio, dict):
+            events.append(
+                AudioDelta(audio.get("data") or "", audio.get("transcript") or "", audio.get("id"), self.index)
+            )
+
+    def flush(self) -> Iterable[Event]:
+        """Return what was held back, at the end of the choice."""
+        if self.pending:
+            text, self.pending = "\ufffd", ""
+            return (TextDelta(text, self.index),)
+        return ()
+
+    def _text(self, text: str, events: list[Event]) -> None:
+        if self.pending or "\ud800" <= text[-1] <= "\udfff":
+            text = self._joined(text)
+            if not text:
+                return
+        events.append(TextDelta(text, self.index))
+
+    def _joined(self, text: str) -> str:
+        text, self.pending = self.pending + text, ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self.pending = text[:-1], text[-1]
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    def _reasoning(self, delta: Mapping[str, Any], events: list[Event]) -> None:
+        """Take one of the two fields: servers in transition send the same text in both (VL-R1)."""
+        text = delta.get("reasoning_content") or delta.get("reasoning")
+        details = delta.get("reasoning_details")
+        if text and isinstance(text, str):
+            events.append(ReasoningDelta(text, self.index))
+        elif isinstance(details, list) and not text:
+            for detail in details:
+                shown = isinstance(detail, dict) and (detail.get("text") or detail.get("summary"))
+                if isinstance(shown, str) and shown:
+                    events.append(ReasoningDelta(shown, self.index))
+        if isinstance(details, list) and details:
+            events.append(OpaqueReported("reasoning_details", details, self.index))
+
+    def _content(self, content: Any, events: list[Event]) -> None:
+        if isinstance(content, str):
+            self._text(content, events)
+        elif isinstance(content, list):
+            for part in content:
+                self._part(part, events)
+        elif isinstance(content, dict):  # a server that hands structured output over decoded
+            from .. import jsoncodec
+
+            events.append(TextDelta(jsoncodec.encode_text(content), self.index))
+
+    def _part(self, part: Any, events: list[Event]) -> None:
+        if isinstance(part, str):
+            self._text(part, events)
+        elif isinstance(part, dict):
+            thinking = part.get("thinking")
+            if isinstance(thinking, list):
+                text = "".join(str(item.get("text") or "") for item in thinking if isinstance(item, dict))
+                if text:
+                    events.append(ReasoningDelta(text, self.index))
+            elif isinstance(thinking, str) and thinking:
+                events.append(ReasoningDelta(thinking, self.index))
+            elif isinstance(part.get("text"), str) and part["text"]:
+                self._text(part["text"], events)
+
+    def _tool_calls(self, fragments: Any, events: list[Event]) -> None:
+        for position, fragment in enumerate(fragments if isinstance(fragments, list) else [fragments]):
+            if isinstance(fragment, dict):
+                call = self._call_of(fragment, position)
+                piece = call.take(fragment)
+                events.append(ToolCallDelta(call.index, call.id, call.name, piece, self.index))
+
+    def _call_of(self, fragment: Mapping[str, Any], position: int) -> _CallState:
+        """Find the call a fragment belongs to, by id, then by index, then by order; or begin a new one."""
+        call_id, index = fragment.get("id") or "", fragment.get("index")
+        function = fragment.get("function")
+        name = (function.get("name") or "") if isinstance(function, dict) else ""
+        if call_id:
+            for call in self.calls:
+                if call.wire_id == call_id:
+                    self.last_call = call
+                    return call
+        same_index = [call for call in self.calls if call.wire_index == index] if index is not None else []
+        if same_index:
+            call = same_index[-1]
+            if not self._begins_anew(call, call_id, name):
+                self.last_call = call
+                return call
+        elif index is None and self.last_call is not None and not call_id and not name:
+            return self.last_call
+        call = self.last_call = _CallState(len(self.calls), index)
+        self.calls.append(call)
+        return call
+
+    @staticmethod
+    def _begins_anew(call: _CallState, call_id: str, name: str) -> bool:
+        """Whether a fragment with a known index is yet another call: index 0 for every call was common (OL-T2).
+
+        A new id for the same index is not enough: some stacks give every fragment a new one (GL-S10).
+        """
+        return bool(call_id) and call_id != call.wire_id and bool(name) and bool(call.wire_id) and call.has_arguments
+
+
+class _CallState:
+    __slots__ = ("has_arguments", "id", "index", "name", "wire_id", "wire_index")
+
+    def __init__(self, index: int, wire_index: Any) -> None:
+        self.index = index
+        self.wire_index = wire_index
+        self.wire_id = ""
+        self.id = f"call_{index}"  # until, or unless, the vendor gives one: a call without an id cannot be answered
+        self.name = ""
+        self.has_arguments = False
+
+    def take(self, fragment: Mapping[str, Any]) -> str:
+        call_id = fragment.get("id")
+        if call_id and not self.wire_id:
+            self.wire_id = self.id = str(call_id)
+        function: Mapping[str, Any] = next(
+            (fragment[key] for key in ("function", "custom") if isinstance(fragment.get(key), dict)), {}
+        )
+        if function.get("name") and not self.name:
+            self.name = str(function["name"])
+        arguments = function.get("arguments", function.get("input"))
+        if arguments is None or arguments == "":
+            return ""
+        self.has_arguments = True
+        if isinstance(arguments, str):
+            return arguments
+        from .. import jsoncodec
+
+        return jsoncodec.encode_text(arguments)  # an object in place of its text
+
+
+def choice_events(choice: Mapping[str, Any], position: int, context: Context) -> list[Event]:
+    """Return the events of one choice of a whole reply."""
+    index = choice.get("index")
+    state = ChoiceState(index if isinstance(index, int) else position)
+    events: list[Event] = []
+    message = choice.get("message")
+    if isinstance(message, dict):
+        message_events(message, state, events)
+    elif isinstance(choice.get("text"), str):
+        events.append(TextDelta(choice["text"], state.index))
+    if choice.get("logprobs"):
+        events.append(LogprobsReported(choice["logprobs"], state.index))
+    reason = choice.get("finish_reason")
+    if reason:
+        events.append(FinishReported(finish_reason(reason, context), str(reason), state.index))
+    if choice.get("error"):
+        events.append(ErrorReported({"error": choice["error"]}))
+    return events
+
+
+def message_events(message: Mapping[str, Any], state: ChoiceState, events: list[Event]) -> None:
+    """Append the events of a whole message. Calls of a plain reply are separate by position, whatever their index."""
+    calls = message.get("tool_calls")
+    if isinstance(calls, list):
+        numbered = [{**call, "index": n} for n, call in enumerate(calls) if isinstance(call, dict)]
+        message = {**message, "tool_calls": numbered}
+    state.delta_events(message, events)
+    events.extend(state.flush())

@@ -1,0 +1,80 @@
+"""Standard `translate_tools`: function tools as they are, names shortened to what every server takes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..call import Call, Context, Tool, ToolChoice, WireTools
+from ..errors import UnsupportedFeatureError
+from ..hooks import hookimpl
+from ..types import Adjustment
+
+__all__ = ["translate_tools", "wire_choice", "wire_name", "wire_tool"]
+
+
+@hookimpl
+def translate_tools(call: Call, context: Context) -> WireTools:
+    if not call.tools:
+        return WireTools()
+    check_cap(call, context)
+    names = {tool.name: wire_name(tool.name) for tool in call.tools}
+    adjustments = [
+        Adjustment(
+            "renamed",
+            f"tools.{own}.name",
+            f"sent as {sent!r}: a name takes letters, digits, _ and -, at most 64",
+        )
+        for own, sent in names.items()
+        if own != sent
+    ]
+    return WireTools(
+        [wire_tool(tool, names[tool.name]) for tool in call.tools],
+        None if call.tool_choice is None else wire_choice(call.tool_choice, names),
+        {sent: own for own, sent in names.items() if own != sent},
+        tuple(adjustments),
+    )
+
+
+def check_cap(call: Call, context: Context) -> None:
+    """Raise UnsupportedFeatureError when there are more tools than the vendor takes, or the model takes none."""
+    cap = context.facts.max_tools
+    if context.facts.tools is False:
+        raise UnsupportedFeatureError(
+            f"{context.model} cannot call tools.", provider=context.provider.name, model=context.model
+        )
+    if cap is not None and len(call.tools) > cap:
+        raise UnsupportedFeatureError(
+            f"{context.provider.title} takes at most {cap} tools, not {len(call.tools)}.",
+            provider=context.provider.name,
+            model=context.model,
+        )
+
+
+def wire_tool(tool: Tool, name: str) -> dict[str, Any]:
+    """Return one tool in the standard's shape. No `parameters` means no arguments, as in OA-T1."""
+    function: dict[str, Any] = {"name": name}
+    if tool.description:
+        function["description"] = tool.description
+    function["parameters"] = tool.schema
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def wire_choice(choice: ToolChoice, names: Mapping[str, str]) -> Any:
+    """Return `tool_choice` as the standard has it."""
+    if choice.mode == "named":
+        return {"type": "function", "function": {"name": names.get(choice.name or "", choice.name)}}
+    return choice.mode
+
+
+def wire_name(name: str, *, longest: int = 64) -> str:
+    """Return a name every server takes; a shortened one keeps its beginning and gets a hash, so it stays unique."""
+    clean = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    if clean == name and len(name) <= longest:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{clean[: longest - 9]}_{digest}"

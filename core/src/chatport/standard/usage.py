@@ -1,0 +1,61 @@
+"""Token counts from the five places vendors put them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..types import Usage
+
+__all__ = ["read_usage"]
+
+
+def read_usage(data: Any) -> Usage | None:
+    """Return the usage object in our words, None if it holds no count. Missing or null stays unknown, never 0."""
+    if not isinstance(data, Mapping):
+        return None
+    prompt = _details(data, "prompt_tokens_details", "input_tokens_details")
+    completion = _details(data, "completion_tokens_details", "output_tokens_details")
+    usage = Usage(
+        input_tokens=_count(data, "prompt_tokens", "input_tokens"),
+        output_tokens=_count(data, "completion_tokens", "output_tokens"),
+        cached_input_tokens=_first(
+            _count(prompt, "cached_tokens", "cache_read_input_tokens"),
+            _count(
+                data,
+                "prompt_cache_hit_tokens",
+                "cached_tokens",
+                "num_cached_tokens",
+                "cache_read_input_tokens",
+            ),
+        ),
+        cache_write_tokens=_first(
+            _count(prompt, "cache_write_tokens", "cache_creation_input_tokens"),
+            _count(data, "cache_creation_input_tokens"),
+        ),
+        reasoning_tokens=_first(_count(completion, "reasoning_tokens"), _count(data, "reasoning_tokens")),
+        raw=data,
+    )
+    return None if usage.input_tokens is None and usage.output_tokens is None else usage
+
+
+def _details(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        value = data.get(name)
+        if isinstance(value, Mapping):
+            return value
+    return {}
+
+
+def _count(data: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = data.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+    return None
+
+
+def _first(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)

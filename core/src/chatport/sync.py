@@ -1,0 +1,232 @@
+"""The synchronous client and its driver: the same machine, without an event loop or a thread.
+
+`sync.py` is made of this file by `.ci/sync_client.py`: edit this one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, Unpack, cast
+
+from .client import BaseClient, ChatOptions, is_httpx
+from .embeddings import Embeddings, read_embeddings
+from .engine.commands import Block, Close, Deliver, Read, Send, TimerExpired, TransportFailure, Wait
+from .engine.machine import CallMachine
+from .errors import ChatportError, ConfigurationError
+from .events import Event, Finished
+from .explain import Explanation
+from .messages import MessagesInput
+from .transport import Exchange, Transport
+from .types import ModelInfo, Reply
+
+__all__ = ["Client", "ReplyStream"]
+
+
+class _Driver:
+    """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
+
+    def __init__(self, machine: CallMachine, transport: Transport) -> None:
+        self._run: Generator[Any, Any, Reply] = machine.run()
+        self._transport = transport
+        self._exchange: Exchange | None = None
+        self.reply: Reply | None = None
+
+    def advance(self) -> list[Event] | None:
+        """Run the machine until it hands events over; return them, or None when the reply is complete."""
+        answer: Any = None
+        thrown: Exception | None = None
+        while True:
+            try:
+                command = self._run.send(answer) if thrown is None else self._run.throw(thrown)
+            except StopIteration as stop:
+                self.reply = stop.value
+                return None
+            answer = thrown = None
+            try:
+                match command:
+                    case Read(seconds=seconds):
+                        assert self._exchange is not None
+                        answer = self._exchange.read(seconds)
+                    case Deliver(events=events):
+                        return events
+                    case Send():
+                        self._exchange = self._transport.send(
+                            command.request, command.connect_seconds, command.head_seconds
+                        )
+                        answer = self._exchange.head
+                    case Close():
+                        self.close()
+                    case Wait(seconds=seconds):
+                        time.sleep(seconds)
+                    case Block(function=function):
+                        answer = function()
+            except (TransportFailure, TimerExpired, ChatportError) as failure:
+                thrown = failure
+
+    def close(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.close()
+
+    def abandon(self) -> None:
+        """Stop wherever the machine is."""
+        self._run.close()
+        self.close()
+
+
+class ReplyStream:
+    """A streamed reply: `with client.stream(...) as stream: for event in stream: ...`.
+
+    `reply` is the whole answer once the stream is complete. Leaving the block earlier stops the vendor.
+    """
+
+    def __init__(self, machine: CallMachine, transport: Transport) -> None:
+        self._driver = _Driver(machine, transport)
+        self._events: Sequence[Event] = ()
+        self._next = 0
+        self._open = False
+        self._done = False
+        self._reply: Reply | None = None
+
+    def __enter__(self) -> Self:
+        self._open = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        self._driver.abandon()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        while self._next >= len(self._events):
+            if self._done:
+                raise StopIteration
+            self._more()
+        event = self._events[self._next]
+        self._next += 1
+        return event
+
+    def _more(self) -> None:
+        self._next, self._events = 0, ()
+        try:
+            events = self._driver.advance()
+        except BaseException:
+            self._done = True
+            self._driver.abandon()
+            raise
+        if events is None:
+            self._done = True
+        else:
+            self._events = events
+            last = events[-1]
+            if type(last) is Finished:
+                self._reply = last.reply
+
+    @property
+    def reply(self) -> Reply:
+        """The whole reply. Raises RuntimeError before the stream is complete."""
+        if self._reply is None:
+            raise RuntimeError("The reply is complete only when the stream has been read to its end.")
+        return self._reply
+
+    def __del__(self) -> None:
+        """Let the vendor stop when a stream is iterated without a block and then dropped."""
+        self._driver.abandon()
+
+
+class Client(BaseClient):
+    """Chat with any configured vendor, without an event loop.
+
+    `config` is a Config, a path or a dict (default: environment and `chatport.toml`). `plugins` are extra hook objects,
+    each with a `provider` attribute. `transport` is an `httpx.Client` (or httpx2), or anything that meets
+    `chatport.transport.Transport`. Use it as `with`, or call `close()`.
+    """
+
+    _opened: Transport | None = None
+
+    def _transport(self) -> Transport:
+        if self._opened is None:
+            given = self._given_transport
+            if given is None or given == "httpx" or is_httpx(given):
+                from .transport.httpx_sync import HttpxTransport
+
+                self._opened = HttpxTransport(None if isinstance(given, str) else given)
+            else:
+                self._opened = cast(Transport, given)
+            if given is not None and given != "httpx" and not hasattr(given, "close"):
+                raise ConfigurationError(f"transport: {given!r} is not one that Client can use.")
+        return self._opened
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. A client that was passed in stays open."""
+        opened, self._opened = self._opened, None
+        if opened is not None and opened is not self._given_transport:
+            opened.close()
+
+    def chat(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> Reply:
+        """Return the whole answer. Options as in `ChatOptions`; raises ChatportError, see `chatport.errors`."""
+        driver = _Driver(self._machine(messages, False, False, options), self._transport())
+        try:
+            while driver.advance() is not None:
+                pass
+        finally:
+            driver.abandon()
+        assert driver.reply is not None
+        return driver.reply
+
+    def stream(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> ReplyStream:
+        """Return the answer as a stream of events, to be used as `with`. Options as for `chat`."""
+        return ReplyStream(self._machine(messages, True, True, options), self._transport())
+
+    def models(self, provider: str) -> list[ModelInfo]:
+        """Return the models that a provider lists."""
+        self._ready(provider)
+        target, wire = self._models_target(provider)
+        reply = self._fetch(target, wire)
+        port = self._port.provider(provider)
+        return list(port.plan.parse_models(reply.raw, port.context("*")) or ())
+
+    def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str,
+        extra: Mapping[str, Any] | None = None,
+        timeout: Any = None,
+    ) -> Embeddings:
+        """Return an embedding vector for each text."""
+        self._ready(self._port.targets(model)[0][0].partition(":")[0])
+        target, wire = self._embed_target(texts, model, extra)
+        return read_embeddings(self._fetch(target, wire, timeout))
+
+    def _ready(self, provider: str) -> None:
+        if not self._port.is_ready(provider):
+            self._port.provider(provider)
+
+    def _fetch(self, target: str, wire: Any, timeout: Any = None) -> Reply:
+        driver = _Driver(self._request_machine(target, wire, timeout), self._transport())
+        try:
+            while driver.advance() is not None:
+                pass
+        finally:
+            driver.abandon()
+        assert driver.reply is not None
+        return driver.reply
+
+    def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
+        """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""
+        return self._explain(messages, options)

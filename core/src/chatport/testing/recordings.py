@@ -1,0 +1,115 @@
+"""Recorded bytes through the very machine a live call runs on, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ..call import Call
+from ..config import Config
+from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, Wait
+from ..engine.machine import CallMachine, Candidate
+from ..engine.retry import RetryBudget, RetryPolicy
+from ..errors import ConfigurationError
+from ..events import Event
+from ..prepare import Port
+from ..secret import Secret
+from ..types import Message, Reply
+
+__all__ = ["decode_events", "replay"]
+
+_CLOCK = Clock(lambda: 0.0, lambda: datetime(2026, 1, 1, tzinfo=UTC), lambda: 0.0)
+
+
+def replay(
+    provider: str,
+    *,
+    status: int | None = 200,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | str | Iterable[bytes],
+    stream: bool,
+    model: str | None = None,
+) -> Reply:
+    """Return the reply that recorded bytes mean, raising what a live call would raise. Nothing is sent.
+
+    `provider` is an installed provider's name, or "compatible", the plain standard. `body` is the whole body, or the
+    pieces in which it arrives. `stream` says whether the request asked for a stream.
+    """
+    return _run(provider, status, headers, body, stream, model, deliver=False)[1]
+
+
+def decode_events(
+    provider: str,
+    *,
+    status: int | None = 200,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | str | Iterable[bytes],
+    stream: bool = True,
+    model: str | None = None,
+) -> list[Event]:
+    """Return the events that a caller of `stream` would get, `Finished` last. Raises as `replay` does."""
+    return _run(provider, status, headers, body, stream, model, deliver=True)[0]
+
+
+def _run(
+    provider: str,
+    status: int | None,
+    headers: Mapping[str, str] | None,
+    body: Any,
+    stream: bool,
+    model: str | None,
+    *,
+    deliver: bool,
+) -> tuple[list[Event], Reply]:
+    pieces = [body.encode()] if isinstance(body, str) else [body] if isinstance(body, bytes) else list(body)
+    head = Head(200 if status is None else status, {name.lower(): value for name, value in (headers or {}).items()})
+    route = _route(provider, model or "recorded", stream)
+    budget = RetryBudget(_CLOCK.monotonic)
+    machine = CallMachine(
+        [Candidate(route.context.target, lambda: route)], RetryPolicy(attempts=1), budget, _CLOCK, deliver
+    )
+    return _drive(machine, head, [piece for piece in pieces if piece])
+
+
+def _route(provider: str, model: str, stream: bool) -> Any:
+    table: dict[str, Any] = {"api_key": Secret("recorded-no-key")}
+    if provider == "compatible":
+        table |= {"kind": "compatible", "base_url": "https://recorded.invalid/v1"}
+    try:
+        port = Port(_config(provider, table), environment={})
+        port.provider(provider)
+    except ConfigurationError:
+        table["base_url"] = "https://recorded.invalid/v1"
+        port = Port(_config(provider, table), environment={})
+    call = Call((Message.user("recorded"),), stream)
+    return port.recorded_route(call, f"{provider}:{model}")
+
+
+def _config(provider: str, table: Mapping[str, Any]) -> Config:
+    from ..config import load_config
+
+    return load_config({"providers": {provider: dict(table)}}, environment={"CHATPORT_CONFIG": ""})
+
+
+def _drive(machine: CallMachine, head: Head, pieces: list[bytes]) -> tuple[list[Event], Reply]:
+    """Play the driver: the response is there at once, and its body ends where the recording does."""
+    run = machine.run()
+    events: list[Event] = []
+    waiting = iter(pieces)
+    answer: Any = None
+    try:
+        while True:
+            command = run.send(answer)
+            answer = None
+            match command:
+                case Send():
+                    answer = head
+                case Read():
+                    answer = next(waiting, b"")
+                case Deliver(events=delivered):
+                    events.extend(delivered)
+                case Close() | Wait():
+                    pass
+    except StopIteration as stop:
+        return events, stop.value

@@ -1,0 +1,68 @@
+"""httpx and its successor httpx2 have one API and two sets of exceptions: read them off the client in hand."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from types import ModuleType
+from typing import Any, Literal
+
+from ..engine.commands import Head, TimerExpired, TransportFailure
+
+__all__ = ["failure_of", "family_of", "head_of"]
+
+Stage = Literal["connect", "send", "head", "body"]
+
+
+def family_of(client: Any) -> ModuleType:
+    """Return the module, httpx or httpx2, that a client or response comes from, also through a subclass."""
+    for cls in type(client).__mro__:
+        package = cls.__module__.partition(".")[0]
+        if package in ("httpx", "httpx2"):
+            return sys.modules[package]
+    raise TypeError(f"{type(client).__name__} is neither an httpx nor an httpx2 client")
+
+
+def head_of(response: Any) -> Head:
+    """Return status and headers; the names are lower case, repeated headers joined."""
+    return Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})
+
+
+def failure_of(family: ModuleType, error: BaseException, stage: Stage) -> Exception | None:
+    """Return our exception for one of the family's, None for any other.
+
+    The caller raises it outside its `except` block: the library's own exception and its frames hold the request with
+    its key, and must not hang on ours as its context.
+    """
+    core = sys.modules.get({"httpx": "httpcore", "httpx2": "httpcore2"}[family.__name__])
+    if isinstance(error, (family.ConnectTimeout, family.PoolTimeout)) or (
+        core and isinstance(error, (core.ConnectTimeout, core.PoolTimeout))
+    ):
+        return TimerExpired("connect")
+    if isinstance(error, family.TimeoutException) or (core and isinstance(error, core.TimeoutException)):
+        return TimerExpired("io")
+    if isinstance(error, family.InvalidURL):
+        return TransportFailure(f"The address is not valid: {error}", stage="connect", kind="invalid_url")
+    if isinstance(error, family.UnsupportedProtocol) or (core and isinstance(error, core.UnsupportedProtocol)):
+        return TransportFailure(
+            f"The address has no usable protocol: {error}", stage="connect", kind="unsupported_protocol"
+        )
+    if isinstance(error, family.ConnectError) or (core and isinstance(error, core.ConnectError)):
+        return _connect_failure(error)
+    if isinstance(error, (family.HTTPError, family.StreamError)) or (
+        core and isinstance(error, (core.NetworkError, core.ProtocolError, core.ProxyError))
+    ):
+        words = str(error).strip().rstrip(".") or type(error).__name__
+        return TransportFailure(words, stage=stage, kind=type(error).__name__)
+    return None
+
+
+def _connect_failure(error: BaseException) -> TransportFailure:
+    """Tell the two causes apart that the user can mend: a certificate that is not trusted, and nobody listening."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return TransportFailure(f"No secure connection: {cause}", stage="connect", kind="tls")
+        cause = cause.__cause__ or cause.__context__
+    words = str(error).strip().rstrip(".") or "nobody answers there"
+    return TransportFailure(f"No connection: {words}", stage="connect", kind="connect")

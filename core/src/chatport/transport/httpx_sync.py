@@ -1,0 +1,198 @@
+"""The synchronous transport over httpx.
+
+httpx takes one read timeout for a whole response, and our timers change with every read. So the client of our own
+has a network backend (httpcore's public interface) whose reads ask for the time that is left. With a client given by
+the user the timers are only as fine as that client's: they are then also checked after each read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import Any
+from urllib.request import getproxies
+
+from ..engine.commands import HttpRequest
+from .family import failure_of, family_of, head_of
+
+__all__ = ["HttpxTransport"]
+
+
+class _Deadline(float):
+    """A timeout that httpx carries through to the backend, and that can be moved while the response is read."""
+
+    at: float | None = None
+
+    def set(self, seconds: float | None) -> None:
+        self.at = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        return None if self.at is None else max(self.at - time.monotonic(), 0.001)
+
+
+def _left(timeout: float | None) -> float | None:
+    return timeout.left() if isinstance(timeout, _Deadline) else timeout
+
+
+def _own_client() -> Any:
+    import httpcore
+    import httpx
+
+    if getproxies().keys() & {"http", "https", "all"}:  # a proxy is httpx's own business
+        return httpx.Client(follow_redirects=False, timeout=None)
+
+    class Stream(httpcore.NetworkStream):
+        def __init__(self, inner: httpcore.NetworkStream) -> None:
+            self._inner = inner
+
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            return self._inner.read(max_bytes, _left(timeout))
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            self._inner.write(buffer, _left(timeout))
+
+        def close(self) -> None:
+            self._inner.close()
+
+        def start_tls(
+            self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+        ) -> Stream:
+            return Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+        def get_extra_info(self, info: str) -> Any:
+            return self._inner.get_extra_info(info)
+
+    class Backend(httpcore.NetworkBackend):
+        def __init__(self) -> None:
+            self._inner = httpcore.SyncBackend()
+
+        def connect_tcp(
+            self,
+            host: str,
+            port: int,
+            timeout: float | None = None,
+            local_address: str | None = None,
+            socket_options: Any = None,
+        ) -> Stream:
+            return Stream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+
+        def connect_unix_socket(self, path: str, timeout: float | None = None, socket_options: Any = None) -> Stream:
+            return Stream(self._inner.connect_unix_socket(path, timeout, socket_options))
+
+        def sleep(self, seconds: float) -> None:
+            self._inner.sleep(seconds)
+
+    class Body(httpx.SyncByteStream):
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield from self._stream
+
+        def close(self) -> None:
+            self._stream.close()
+
+    class TimedTransport(httpx.BaseTransport):
+        def __init__(self) -> None:
+            self._pool: httpcore.ConnectionPool | None = None
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if self._pool is None:
+                self._pool = httpcore.ConnectionPool(
+                    ssl_context=httpx.create_ssl_context(),
+                    max_connections=None,
+                    max_keepalive_connections=100,
+                    keepalive_expiry=30,
+                    network_backend=Backend(),
+                )
+            url = request.url
+            content = request.stream
+            assert isinstance(content, Iterable)
+            response = self._pool.handle_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    headers=request.headers.raw,
+                    content=content,
+                    extensions=request.extensions,
+                )
+            )
+            return httpx.Response(
+                response.status,
+                headers=response.headers,
+                stream=Body(response.stream),
+                extensions=response.extensions,
+            )
+
+        def close(self) -> None:
+            if self._pool is not None:
+                self._pool.close()
+
+    return httpx.Client(transport=TimedTransport(), follow_redirects=False, timeout=None)
+
+
+class HttpxTransport:
+    """Send through an `httpx.Client` (or httpx2): the given one, which stays the caller's to close, or its own."""
+
+    def __init__(self, client: Any = None) -> None:
+        self._given = client
+        self._client = client
+
+    def send(self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None) -> HttpxExchange:
+        """Send a request and return its exchange once the head is there."""
+        if self._client is None:
+            self._client = _own_client()
+        family = family_of(self._client)
+        deadline = None if head_seconds is None else _Deadline(head_seconds)
+        if deadline is not None:
+            deadline.set(head_seconds)
+        problem: Exception | None
+        try:
+            wire = family.Request(request.method, request.url, headers=request.all_headers(), content=request.content)
+            wire.extensions["timeout"] = {
+                "connect": connect_seconds,
+                "read": deadline,
+                "write": deadline,
+                "pool": head_seconds,
+            }
+            return HttpxExchange(self._client.send(wire, stream=True, follow_redirects=False), family, deadline)
+        except Exception as error:
+            problem = failure_of(family, error, "head")
+            if problem is None:
+                raise
+        raise problem
+
+    def close(self) -> None:
+        """Close the client, unless it was given."""
+        client, self._client = self._client, self._given
+        if client is not None and client is not self._given:
+            client.close()
+
+
+class HttpxExchange:
+    """One response of httpx being read."""
+
+    def __init__(self, response: Any, family: ModuleType, deadline: _Deadline | None) -> None:
+        self.head = head_of(response)
+        self._response = response
+        self._family = family
+        self._deadline = deadline
+        self._body: Iterator[bytes] = response.iter_raw()
+
+    def read(self, seconds: float | None) -> bytes:
+        """Return the next bytes, b"" at the end."""
+        if self._deadline is not None:
+            self._deadline.set(seconds)
+        problem: Exception | None
+        try:
+            return next(self._body, b"")
+        except Exception as error:
+            problem = failure_of(self._family, error, "body")
+            if problem is None:
+                raise
+        raise problem
+
+    def close(self) -> None:
+        """Close the response."""
+        self._response.close()

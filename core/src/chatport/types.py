@@ -1,0 +1,332 @@
+"""Messages, tools, usage and replies: the frozen values that callers see."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import attrs
+
+from . import jsoncodec
+from .errors import MalformedReplyError
+
+if TYPE_CHECKING:
+    from .errors import ChatportError
+
+__all__ = [
+    "Adjustment",
+    "Alternative",
+    "Attempt",
+    "AudioPart",
+    "Cost",
+    "FilePart",
+    "FinishReason",
+    "ImagePart",
+    "Message",
+    "ModelInfo",
+    "Part",
+    "RateLimits",
+    "Reply",
+    "Role",
+    "TextPart",
+    "ToolCall",
+    "Usage",
+]
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
+
+
+@attrs.frozen
+class TextPart:
+    """Plain text. `extra` holds vendor-only keys of the part, such as a cache mark; they are sent as they are."""
+
+    text: str
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class ImagePart:
+    """An image: an https URL, or a data URL. Chatport never fetches a URL itself."""
+
+    url: str
+    detail: str | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, media_type: str, *, detail: str | None = None) -> ImagePart:
+        """Return an image part that carries the bytes themselves."""
+        return cls(f"data:{media_type};base64,{base64.b64encode(data).decode()}", detail)
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, detail: str | None = None) -> ImagePart:
+        """Return an image part with the bytes of a file; its name gives the media type."""
+        media_type = mimetypes.guess_type(str(path))[0] or "image/png"
+        return cls.from_bytes(Path(path).read_bytes(), media_type, detail=detail)
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the part carries the image itself."""
+        return self.url.startswith("data:")
+
+
+@attrs.frozen
+class AudioPart:
+    """Spoken input: base64 text and its format (`wav`, `mp3`, …)."""
+
+    data: str
+    format: str
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class FilePart:
+    """A document: the id of an uploaded file, or its bytes as a data URL with a file name."""
+
+    file_id: str | None = None
+    data: str | None = None
+    filename: str | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart
+
+
+@attrs.frozen
+class ToolCall:
+    """A call the model wants made. `arguments` is JSON text, exactly as the vendor sent it.
+
+    `complete` is False when the reply was cut inside this call: such a call must not be run, even when the text
+    happens to be valid JSON.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    complete: bool = True
+
+    def parsed(self) -> Any:
+        """Return the arguments as Python values. Raises MalformedReplyError if they are cut or not JSON."""
+        if not self.complete:
+            raise MalformedReplyError(
+                f"The call of {self.name!r} was cut while its arguments were being written; do not run it.",
+                raw=self.arguments,
+            )
+        try:
+            return jsoncodec.decode_text(self.arguments or "{}")
+        except ValueError as error:
+            raise MalformedReplyError(
+                f"The arguments of the call of {self.name!r} are not valid JSON: {error}.", raw=self.arguments
+            ) from error
+
+
+@attrs.frozen
+class Message:
+    """One turn of a conversation. Use the constructors `system`, `developer`, `user`, `assistant` and `tool`.
+
+    `reasoning` and `opaque` belong to `origin`, the provider that wrote the message, and are sent to no other.
+    `extra` holds vendor-only keys of the message; they are sent as they are.
+    """
+
+    role: Role
+    content: tuple[Part, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    origin: str | None = None
+    opaque: Mapping[str, Any] = attrs.field(factory=dict)
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def system(cls, text: str) -> Message:
+        """Return an instruction that stands above the conversation."""
+        return cls("system", (TextPart(text),))
+
+    @classmethod
+    def developer(cls, text: str) -> Message:
+        """Return an instruction in the newer role name; vendors without it get `system`."""
+        return cls("developer", (TextPart(text),))
+
+    @classmethod
+    def user(cls, *content: str | Part) -> Message:
+        """Return a user turn made of text, images, audio and files, in this order."""
+        return cls("user", _parts(content))
+
+    @classmethod
+    def assistant(cls, text: str = "", *, tool_calls: tuple[ToolCall, ...] = ()) -> Message:
+        """Return an earlier answer of the model."""
+        return cls("assistant", (TextPart(text),) if text else (), tuple(tool_calls))
+
+    @classmethod
+    def tool(cls, call: ToolCall | str, content: str | Part, *more: str | Part) -> Message:
+        """Return the result of a tool call; `call` is the ToolCall or its id."""
+        call_id = call if isinstance(call, str) else call.id
+        return cls("tool", _parts((content, *more)), tool_call_id=call_id)
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined."""
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
+
+
+def _parts(content: tuple[str | Part, ...]) -> tuple[Part, ...]:
+    return tuple(TextPart(item) if isinstance(item, str) else item for item in content)
+
+
+@attrs.frozen
+class Usage:
+    """Token counts as the vendor reports them. None means unknown, never zero.
+
+    `input_tokens` includes cached and cache-written tokens; `output_tokens` includes reasoning tokens.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    raw: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input and output together, None if either is unknown."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return self.input_tokens + self.output_tokens
+
+
+@attrs.frozen
+class Cost:
+    """What a reply cost: `amount` in `currency`. `basis` says where the figure comes from."""
+
+    amount: float
+    currency: str = "USD"
+    basis: str = ""
+
+    def __str__(self) -> str:
+        sign = {"USD": "$", "CNY": "¥", "EUR": "€"}.get(self.currency, f"{self.currency} ")
+        return f"{sign}{self.amount:.6f}"
+
+
+@attrs.frozen
+class Adjustment:
+    """A warning: what was asked is not quite what was sent, or what came back is not quite complete.
+
+    `kind`: `dropped` (left out), `lowered` (a weaker form was sent), `renamed` (same meaning, other field),
+    `added` (sent though not asked for), `redirected` (another model answers), `missing` (the vendor left
+    something out), `note`. `field` is the option or body field; `fact` the number in the vendor's quirk table.
+    """
+
+    kind: Literal["dropped", "lowered", "renamed", "added", "redirected", "missing", "note"]
+    field: str
+    reason: str
+    fact: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.field}: {self.reason}" + (f" ({self.fact})" if self.fact else "")
+
+
+@attrs.frozen
+class Attempt:
+    """One HTTP exchange of a call. `outcome` is `ok` or the class name of the error that ended it."""
+
+    target: str
+    outcome: str
+    seconds: float
+    status: int | None = None
+    wait_seconds: float = 0.0
+    error: ChatportError | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class Alternative:
+    """One of the further choices of a reply that was asked with n > 1."""
+
+    text: str = ""
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "other"
+    raw_finish_reason: str | None = None
+    refusal: str | None = None
+    logprobs: Any = None
+
+
+@attrs.frozen
+class Reply:
+    """A whole answer.
+
+    `finish_reason` is ours, `raw_finish_reason` the vendor's word. `warnings` lists what was dropped, renamed or
+    lowered. `raw` is the vendor's JSON for a plain reply, and the envelope (all but the pieces) for a stream.
+    """
+
+    text: str = ""
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "other"
+    raw_finish_reason: str | None = None
+    usage: Usage = attrs.field(factory=Usage)
+    cost: Cost | None = None
+    refusal: str | None = None
+    provider: str = ""
+    model: str = ""
+    id: str | None = None
+    request_id: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    warnings: tuple[Adjustment, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    logprobs: Any = attrs.field(default=None, repr=False)
+    audio: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    rate_limits: RateLimits | None = attrs.field(default=None, repr=False)
+    opaque: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    raw: Any = attrs.field(default=None, eq=False, repr=False)
+    output_type: Any = attrs.field(default=None, eq=False, repr=False)
+
+    @property
+    def message(self) -> Message:
+        """The assistant message to append to the conversation, with what its vendor wants back."""
+        return Message(
+            "assistant",
+            (TextPart(self.text),) if self.text else (),
+            self.tool_calls,
+            refusal=self.refusal,
+            reasoning=self.reasoning,
+            origin=self.provider or None,
+            opaque=self.opaque,
+        )
+
+    def parsed(self) -> Any:
+        """Return the text as the type given in `output=` (plain Python values for a JSON Schema dict).
+
+        Raises MalformedReplyError when the reply is refused, cut, not JSON, or not of that type.
+        """
+        from .schema import parse_output
+
+        return parse_output(self)
+
+
+@attrs.frozen
+class ModelInfo:
+    """A model as the vendor lists it. `raw` is the vendor's own entry."""
+
+    id: str
+    created: int | None = None
+    owned_by: str | None = None
+    context_tokens: int | None = None
+    raw: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
+
+
+@attrs.frozen
+class RateLimits:
+    """Headroom as the vendor's headers tell it; `*_reset_seconds` count from the reply."""
+
+    requests_limit: int | None = None
+    requests_remaining: int | None = None
+    requests_reset_seconds: float | None = None
+    tokens_limit: int | None = None
+    tokens_remaining: int | None = None
+    tokens_reset_seconds: float | None = None
