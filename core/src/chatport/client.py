@@ -17,6 +17,7 @@ from .engine.machine import CallMachine, Candidate
 from .engine.retry import RetryBudget
 from .errors import BadRequestError, UnsupportedFeatureError
 from .explain import Explanation, explain_call
+from .facts import ModelFacts
 from .messages import MessagesInput, read_messages
 from .prepare import Port, split_target
 from .schema import ToolInput, read_output, read_tool_choice, read_tools
@@ -78,6 +79,11 @@ class BaseClient:
 
     def __repr__(self) -> str:
         return f"<chatport.{type(self).__name__}>"
+
+    def facts(self, target: str) -> ModelFacts:
+        """Return what is known of a model, the user's corrections included. Nothing is sent."""
+        provider, model = split_target(target)
+        return self._port.facts(self._port.provider(provider), model)
 
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
         model = options.get("model")

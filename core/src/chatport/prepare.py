@@ -146,15 +146,15 @@ class Port:
         """Return the base URL, and the provider that speaks there: another one where a search has found it."""
         if provider.discover is None or table.base_url:
             return provider, self._base_url(provider, table)
-        found = provider.discover(table.settings)
-        if found is None:
+        servers = provider.discover(table.settings)
+        if not servers:
             raise TransportError(
                 f"{provider.title}: no server answers on the usual ports. Start one, or give "
                 f"[providers.{provider.name}] a base_url.",
                 provider=provider.name,
                 retryable=False,
             )
-        self._discovered[provider.name] = found
+        found = self._discovered[provider.name] = servers[0]
         return attrs.evolve(load_provider(found.provider), name=provider.name), found.base_url
 
     def _base_url(self, provider: Provider, table: ProviderConfig) -> str:

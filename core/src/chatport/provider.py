@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -48,7 +48,7 @@ class Dialect:
 
 @attrs.frozen
 class Discovery:
-    """What a provider's `discover` found: which installed provider speaks to the server, its address, its models."""
+    """A server that was found: the installed provider that speaks to it, its address, its models."""
 
     provider: str
     base_url: str
@@ -67,8 +67,8 @@ class Provider:
 
     `settings_env` names the environment variable that fills a setting which the configuration leaves out.
     `locate` gives the base URL from the settings, for vendors whose host depends on them (None: `base_url` holds).
-    `discover` looks for a running server when no base URL is configured. It may block: core runs it off the event
-    loop, once.
+    `discover` looks for running servers, best first, when no base URL is configured. It may block: core runs it off
+    the event loop, once.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Provider:
     settings: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     settings_env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     locate: Callable[[Mapping[str, Any]], str | None] | None = attrs.field(default=None, repr=False)
-    discover: Callable[[Mapping[str, Any]], Discovery | None] | None = attrs.field(default=None, repr=False)
+    discover: Callable[[Mapping[str, Any]], Sequence[Discovery]] | None = attrs.field(default=None, repr=False)
     timeouts: Mapping[str, float] = attrs.field(factory=dict, repr=False)
     emulator: str | None = None
     hook_api: int = 1

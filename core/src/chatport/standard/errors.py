@@ -71,8 +71,9 @@ _MESSAGES: tuple[tuple[str, type[e.ChatportError]], ...] = (
         e.ContentFilterError,
     ),
     (
-        r"\bmodel\b.{0,80}?\b(does not exist|not exist|not found|is not a valid|no longer available|not supported by any"
-        r"|decommissioned|has been deprecated|is not available)|unknown model|no such model|invalid model\b|not a valid model",
+        r"\bmodel\b.{0,80}?\b(does not exist|not exist|not found|is not a valid|no longer available"
+        r"|not supported by any|decommissioned|has been deprecated|is not available)|unknown model|no such model"
+        r"|invalid model\b|not a valid model",
         e.ModelNotFoundError,
     ),
     (

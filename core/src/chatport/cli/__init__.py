@@ -1,0 +1,65 @@
+"""The `chatport` command. Answers go to stdout, everything about them to stderr.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 key, permission or balance, 4 worth trying again later,
+5 the reply came broken or cut, 130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from ..version import __version__
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "chat": "Send a message and stream the answer.",
+    "providers": "List the installed providers.",
+    "models": "List the models a provider offers.",
+    "explain": "Show the request that would be sent, and why it looks so.",
+    "decode": "Decode recorded bytes into events, without a network.",
+    "emulate": "Serve a vendor's twin on a loopback port.",
+    "doctor": "Show what is configured, and what answers.",
+}
+
+
+class _Group(click.Group):
+    """Loads a command's module only when it is used, so that `--help` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f".{cmd_name}", __name__).command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="chatport")
+def group() -> None:
+    """Talk to any model vendor through one port."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = group.main(arguments, prog_name="chatport", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except BrokenPipeError:  # the reader has seen enough; nothing more can be said to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,144 @@
+"""`chatport chat`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .common import Waiting, config_option, reporting_errors, short_model_option
+
+__all__ = ["command"]
+
+
+@click.command("chat")
+@click.argument("message", required=False)
+@short_model_option
+@click.option("-s", "--system", help="An instruction above the conversation.")
+@click.option("--image", "images", multiple=True, metavar="FILE|URL", help="An image for the message; may be repeated.")
+@click.option(
+    "--reasoning", metavar="EFFORT", help="none, minimal, low, medium, high, xhigh, max, or a number of tokens."
+)
+@click.option("--max-tokens", type=int)
+@click.option("--temperature", type=float)
+@click.option(
+    "--schema", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON Schema of the answer."
+)
+@click.option(
+    "--strict", is_flag=True, help="Fail where the vendor cannot do exactly what was asked, instead of warning."
+)
+@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
+@click.option("--no-stream", is_flag=True, help="Wait for the whole answer.")
+@click.option("--timeout", type=float, help="Seconds for the whole call.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the answer: no reasoning, no usage.")
+@config_option
+def command(message: str | None, config: Path | None, **options: Any) -> None:
+    """Send MESSAGE and stream the answer. Without MESSAGE, or with "-", it is read from stdin.
+
+    With both, what comes on stdin follows the message: `chatport chat "Summarise:" < report.txt`.
+    """
+    with reporting_errors():
+        _chat(_text(message), config, options)
+
+
+def _text(message: str | None) -> str:
+    parts = [message] if message and message != "-" else []
+    if message == "-" or not sys.stdin.isatty():
+        piped = sys.stdin.read().strip()
+        parts += [piped] if piped else []
+    if not parts:
+        raise click.UsageError('No message. Write one: chatport chat "hello", or pipe it in.')
+    return "\n\n".join(parts)
+
+
+def _chat(text: str, config: Path | None, options: dict[str, Any]) -> None:
+    from ..sync import Client
+    from ..types import Message
+
+    messages = [Message.system(options["system"])] if options["system"] else []
+    messages.append(Message.user(text, *(_image(image) for image in options["images"])))
+    call = {name: options[name] for name in ("model", "max_tokens", "temperature", "timeout")}
+    call |= {"reasoning": _reasoning(options["reasoning"]), "output": _schema(options["schema"])}
+    if options["strict"]:
+        call["on_unsupported"] = "raise"
+    with Client(config) as client:
+        if options["no_stream"]:
+            _whole(client, messages, call, options)
+        else:
+            _stream(client, messages, call, options)
+
+
+def _image(place: str) -> Any:
+    from ..errors import BadRequestError
+    from ..types import ImagePart
+
+    if place.startswith(("https://", "http://", "data:")):
+        return ImagePart(place)
+    try:
+        return ImagePart.from_file(place)
+    except OSError as error:
+        raise BadRequestError(f"Cannot read the image {place}: {error.strerror}.") from error
+
+
+def _reasoning(value: str | None) -> str | int | None:
+    return int(value) if value and value.isdigit() else value
+
+
+def _schema(path: Path | None) -> Any:
+    from .. import jsoncodec
+    from ..errors import BadRequestError
+
+    if path is None:
+        return None
+    try:
+        return jsoncodec.decode(path.read_bytes())
+    except ValueError as error:
+        raise BadRequestError(f"{path} is not JSON: {error}.") from error
+
+
+def _stream(client: Any, messages: list[Any], call: dict[str, Any], options: dict[str, Any]) -> None:
+    from .render import Printer, event_line
+
+    printer = Printer(reasoning=not options["quiet"])
+    began = time.monotonic()
+    try:
+        with Waiting("waiting for the first words") as waiting, client.stream(messages, **call) as stream:
+            for event in stream:
+                waiting.done()
+                if options["as_json"]:
+                    click.echo(event_line(event))
+                else:
+                    printer.show(event)
+                sys.stdout.flush()
+    finally:
+        printer.end()
+    _footer(stream.reply, time.monotonic() - began, options)
+
+
+def _whole(client: Any, messages: list[Any], call: dict[str, Any], options: dict[str, Any]) -> None:
+    from ..events import Finished
+    from .render import event_line
+
+    began = time.monotonic()
+    with Waiting("waiting for the answer"):
+        reply = client.chat(messages, **call)
+    if options["as_json"]:
+        click.echo(event_line(Finished(reply)))
+    else:
+        if reply.reasoning and not options["quiet"]:
+            click.secho(reply.reasoning, dim=True, italic=True, err=True)
+        click.echo(reply.text or reply.refusal or "")
+    _footer(reply, time.monotonic() - began, options)
+
+
+def _footer(reply: Any, seconds: float, options: dict[str, Any]) -> None:
+    from .render import summary
+
+    if options["quiet"] or options["as_json"]:
+        return
+    click.secho(summary(reply, seconds), dim=True, err=True)
+    for warning in reply.warnings:
+        click.secho(f"  {warning}", fg="yellow", err=True)

@@ -1,0 +1,98 @@
+"""`chatport doctor`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .common import Waiting, config_option, reporting_errors
+
+__all__ = ["command"]
+
+
+@click.command("doctor")
+@click.option("--no-search", is_flag=True, help="Do not look for local servers.")
+@config_option
+def command(config: Path | None, no_search: bool) -> None:
+    """Show the configuration in force, which keys are set (never the keys), and which local servers answer."""
+    from ..config import load_config
+
+    with reporting_errors():
+        settings = load_config(config)
+    click.secho("Configuration", bold=True)
+    click.echo(f"  file      {config or _default_file()}")
+    click.echo(f"  model     {settings.model or 'none: name one in each call, or set LLM_MODEL'}")
+    for name, alias in settings.aliases.items():
+        click.echo(f"  alias     {name} → {', '.join(alias.targets)}")
+    problems = list(_providers(settings))
+    if not no_search:
+        _servers()
+    if problems:
+        click.secho("\nProblems", bold=True)
+        for problem in problems:
+            click.secho(f"  {problem}", fg="red")
+        raise click.exceptions.Exit(1)
+
+
+def _default_file() -> str:
+    path = Path(os.environ.get("CHATPORT_CONFIG") or "chatport.toml")
+    return str(path) if path.is_file() else "none (chatport.toml is not here)"
+
+
+def _providers(settings: Any) -> Iterator[str]:
+    """Show each provider and its key's place; give what is wrong with it."""
+    from ..errors import ChatportError
+    from ..prepare import Port
+    from ..registry import installed_providers, load_provider
+
+    click.secho("\nProviders", bold=True)
+    for name in sorted({*installed_providers(), *settings.providers}):
+        table = settings.providers.get(name)
+        try:
+            if table is not None and (table.base_url or table.kind):
+                port = Port(settings).provider(name)
+                where, key = port.base_url, "key set" if port.key else _wanted(port.provider)
+            else:
+                provider = load_provider(name)
+                where, key = provider.base_url or "found by a search", _key_place(provider)
+            click.echo(f"  {name:<14} {key:<34} {where}")
+        except ChatportError as error:
+            click.echo(f"  {name:<14} {click.style('broken', fg='red')}")
+            yield f"{name}: {error}"
+
+
+def _wanted(provider: Any) -> str:
+    return "no key set" if provider.auth.required else "no key needed"
+
+
+def _key_place(provider: Any) -> str:
+    found = next((variable for variable in provider.key_env if os.environ.get(variable)), None)
+    if found:
+        return f"${found} is set"
+    return f"no key: set ${provider.key_env[0]}" if provider.auth.required and provider.key_env else "no key needed"
+
+
+def _servers() -> None:
+    from ..errors import PluginError
+    from ..registry import installed_providers, load_provider
+
+    click.secho("\nLocal servers", bold=True)
+    found = False
+    with Waiting("looking"):
+        servers = []
+        for name in installed_providers():
+            try:
+                provider = load_provider(name)
+            except PluginError:
+                continue
+            if provider.discover is not None:
+                servers += list(provider.discover({}))
+    for server in servers:
+        found = True
+        click.echo(f"  {server.provider:<14} {server.base_url}  {', '.join(server.models[:4])}")
+    if not found:
+        click.echo("  none answers on the usual ports")

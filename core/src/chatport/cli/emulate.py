@@ -1,0 +1,37 @@
+"""`chatport emulate`."""
+
+from __future__ import annotations
+
+import threading
+
+import click
+
+from .common import reporting_errors
+
+__all__ = ["command"]
+
+
+@click.command("emulate")
+@click.argument("provider")
+@click.option("--port", type=int, default=0, help="Default: a free one.")
+@click.option("--key", help="Accept only this API key (default: any).")
+def command(provider: str, port: int, key: str | None) -> None:
+    """Serve PROVIDER's twin on 127.0.0.1 until Ctrl-C. It answers as the vendor does, refusals included.
+
+    The last user message directs it: `say: TEXT`, `think: TEXT`, `call: NAME {JSON}`, `refuse: TEXT`, `error: STATUS`.
+    """
+    from ..testing import Emulator
+
+    settings = {"api_key": key} if key else {}
+    with reporting_errors():
+        emulator = Emulator(provider, port=port, **settings)
+        try:
+            emulator.start()
+        except OSError as error:
+            raise click.ClickException(f"Cannot listen on port {port}: {error.strerror}.") from error
+        try:
+            click.echo(emulator.base_url)
+            click.secho(f"{provider} is emulated here; stop it with Ctrl-C", dim=True, err=True)
+            threading.Event().wait()
+        finally:
+            emulator.stop()

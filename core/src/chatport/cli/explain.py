@@ -1,0 +1,28 @@
+"""`chatport explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .common import config_option, reporting_errors, short_model_option
+
+__all__ = ["command"]
+
+
+@click.command("explain")
+@click.argument("message", default="hello")
+@short_model_option
+@click.option("--reasoning", metavar="EFFORT")
+@click.option("--max-tokens", type=int)
+@click.option("--temperature", type=float)
+@click.option("--stream", is_flag=True)
+@config_option
+def command(message: str, config: Path | None, **options: Any) -> None:
+    """Show the request that MESSAGE would become, and what was changed on the way. Nothing is sent."""
+    from ..sync import Client
+
+    with reporting_errors(), Client(config) as client:
+        click.echo(str(client.explain(message, **options)))

@@ -1,0 +1,47 @@
+"""`chatport models`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import Waiting, config_option, reporting_errors
+
+__all__ = ["command"]
+
+
+@click.command("models")
+@click.argument("provider")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@config_option
+def command(provider: str, as_json: bool, config: Path | None) -> None:
+    """List the models that PROVIDER offers, with what is known of each."""
+    from .. import jsoncodec
+    from ..sync import Client
+
+    with reporting_errors(), Client(config) as client:
+        with Waiting(f"asking {provider}"):
+            models = client.models(provider)
+        for model in sorted(models, key=lambda model: model.id):
+            if as_json:
+                click.echo(jsoncodec.encode_text(model.raw))
+            else:
+                click.echo(f"{provider}:{model.id}{_known(client.facts(f'{provider}:{model.id}'))}")
+
+
+def _known(facts: object) -> str:
+    from ..facts import ModelFacts
+
+    assert isinstance(facts, ModelFacts)
+    known = []
+    if facts.context_tokens:
+        known.append(f"{facts.context_tokens:,} tokens")
+    if facts.input:
+        known.append("+".join(facts.input))
+    if facts.prices:
+        price = facts.prices[-1]
+        known.append(f"{price.input:g}/{price.output:g} {price.currency} per million")
+    if facts.retired:
+        known.append(f"retired {facts.retired.since}, now {facts.retired.successor}")
+    return click.style("  " + ", ".join(known), dim=True) if known else ""
