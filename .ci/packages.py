@@ -77,8 +77,29 @@ def try_alone(wheels: list[Path], folder: Path) -> None:
     for label, part in (("dependencies of the core", theirs), ("whole", sizes)):
         print(f"  {label}: {len(part)} packages, {sum(part.values()) / 2**20:.1f} MiB")
     print(f"  ({', '.join(sorted(theirs))})")
-    run(python, "-I", "-c", "import chatport, chatport_deepseek")
-    print(run(home / "bin" / "chatport", "--help"))
+    need(
+        "chatport_deepseek" in run(python, "-I", "-c", "import chatport_deepseek as p; print(p)"),
+        "no import",
+    )
+    chat(home / "bin" / "chatport", folder)
+
+
+def chat(command: Path, folder: Path) -> None:
+    """Hold a chat on the command line with the emulated vendor, as a user of the two wheels would."""
+    serve = [command, "emulate", "deepseek"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as twin:
+        try:
+            assert twin.stdout is not None
+            base_url = twin.stdout.readline().strip()
+            config = folder / "chatport.toml"
+            config.write_text(
+                f'[providers.deepseek]\nbase_url = "{base_url}"\napi_key = "emulated"\n', encoding="utf-8"
+            )
+            said = run(command, "chat", "--config", config, "-m", "deepseek:deepseek-flash", "-q", "say: wheels work")
+            need(said.strip() == "wheels work", f"chatport chat said {said!r}")
+            print(f"  chatport chat: {said.strip()}")
+        finally:
+            twin.terminate()
 
 
 def main() -> None:

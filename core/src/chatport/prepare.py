@@ -4,43 +4,36 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 import msgspec
 
-from . import jsoncodec
-from .call import Call, Context, WireRequest, WireTools
+from .call import Call, Context, WireRequest
 from .config import PROVIDER_KEYS, Config, ProviderConfig
 from .engine.attempt import Route
-from .engine.body import ACCEPT_ENCODING
-from .engine.commands import HttpRequest
 from .engine.timers import Timeouts
 from .errors import (
-    ChatportError,
     ConfigurationError,
     ModelNotFoundError,
     PluginError,
     TransportError,
-    UnsupportedFeatureError,
 )
 from .events import ErrorReported, Event, FinishReported
 from .facts import ModelFacts
+from .guard import check_key, host_of, is_own_host
 from .plan import Plan
 from .provider import Auth, Discovery, Provider
 from .registry import build_plan, installed_patches, load_provider, near_miss
 from .secret import Secret
+from .shaping import check_content, http_request, refuse_losses, shape
 from .standard.stream import is_error
-from .types import Adjustment, AudioPart, FilePart, ImagePart
-from .version import __version__
+from .types import Adjustment
 
 __all__ = ["Port", "ProviderPort", "split_target"]
-
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -180,7 +173,7 @@ class Port:
             else self._resolved(table.api_key, provider)
         )
         if key is not None:
-            _check_key(key, provider, base_url)
+            check_key(key, provider, base_url)
         return key
 
     def _resolved(self, reference: Secret | Mapping[str, str], provider: Provider) -> Secret:
@@ -211,8 +204,8 @@ class Port:
                 continue
             if table.base_url and not is_own_host(provider, base_url):
                 raise ConfigurationError(
-                    f"${variable} is a key for {_host(provider.base_url)}, and [providers.{provider.name}] sends to "
-                    f'{_host(base_url)}. If that host may have it, say so: api_key = {{ env = "{variable}" }}.',
+                    f"${variable} is a key for {host_of(provider.base_url)}, and [providers.{provider.name}] sends to "
+                    f'{host_of(base_url)}. If that host may have it, say so: api_key = {{ env = "{variable}" }}.',
                     provider=provider.name,
                 )
             return Secret(value)
@@ -264,7 +257,7 @@ class Port:
         wire, tools = shape(port.plan, call, context)
         wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
         if call.on_unsupported == "raise":
-            _refuse_losses(wire, context)
+            refuse_losses(wire, context)
         request = http_request(wire, port, call_headers(port))
         return Route(context, port.plan, wire, request, self.timeouts(port, timeouts), self.config.limits, tools.names)
 
@@ -325,126 +318,9 @@ def _as_it_is(data: Any, context: Context) -> Sequence[Event]:
     return (ErrorReported(data),) if isinstance(data, dict) and is_error(data) else (FinishReported("stop", "stop"),)
 
 
-def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
-    """Run the two shaping chains. An exception of a hook that is no ChatportError becomes a PluginError."""
-    tools = _guarded(context, "translate_tools", lambda: plan.translate_tools(call, context)) or WireTools()
-    wire = _guarded(context, "shape_request", lambda: plan.shape_request(call, tools, context))
-    if not isinstance(wire, WireRequest):
-        raise PluginError(
-            f"The shape_request chain of {context.provider.name} gave {type(wire).__name__}, not a WireRequest.",
-            provider=context.provider.name,
-        )
-    return wire, tools
-
-
-def _guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
-    try:
-        return run()
-    except ChatportError as error:
-        error.provider = error.provider or context.provider.name
-        error.model = error.model or context.model
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"A {hook} hook of {context.provider.name} failed: {type(error).__name__}: {error}.",
-            provider=context.provider.name,
-            model=context.model,
-        ) from error
-
-
-def http_request(wire: WireRequest, port: ProviderPort, headers: Mapping[str, str]) -> HttpRequest:
-    """Return the request with address, headers and body; the key stays apart until the transport writes it."""
-    url = port.base_url + wire.path
-    if origin(url) != origin(port.base_url):
-        raise PluginError(
-            f"A hook of {port.provider.name} sends to another origin than {port.base_url}.",
-            provider=port.provider.name,
-        )
-    try:
-        content = b"" if wire.method == "GET" else jsoncodec.encode(wire.body)
-    except (
-        TypeError,
-        ValueError,
-        UnicodeEncodeError,
-        OverflowError,
-        RecursionError,
-        msgspec.MsgspecError,
-    ) as error:
-        raise ConfigurationError(
-            f"The request cannot be written as JSON: {error}.", provider=port.provider.name
-        ) from None
-    own = {
-        "accept": "text/event-stream" if wire.stream else "application/json",
-        "accept-encoding": "identity" if wire.stream else ACCEPT_ENCODING,
-        "user-agent": f"chatport/{__version__}",
-    }
-    if content:
-        own["content-type"] = "application/json"
-    merged = {**own, **{name.lower(): value for name, value in {**headers, **wire.headers}.items()}}
-    for name, value in merged.items():
-        check_header(name, value, port.provider.name)
-    auth = port.provider.auth
-    key = None if port.key is None else (auth.header, auth.prefix, port.key)
-    if key is not None:
-        merged.pop(auth.header, None)
-    return HttpRequest(wire.method, url, list(merged.items()), content, key)
-
-
 def call_headers(port: ProviderPort) -> Mapping[str, str]:
     """Return the user's own headers for a provider."""
     return port.config.headers
-
-
-def check_header(name: str, value: str, provider: str) -> None:
-    """Raise ConfigurationError for a header that cannot be sent, without showing its value: it may be a secret."""
-    if not name or any(not (c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~")) for c in name):
-        raise ConfigurationError(f"A header of {provider} has an invalid name: {name!r}.", provider=provider)
-    if (
-        any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in value)
-        or not value.isascii()
-        or value != value.strip()
-    ):
-        raise ConfigurationError(
-            f"The value of the header {name!r} for {provider} holds a line break, a control or non-ASCII character, or "
-            "blanks at an end. (It is not shown here, since it may be a secret.)",
-            provider=provider,
-        )
-
-
-def _check_key(key: Secret, provider: Provider, base_url: str) -> None:
-    if not key:
-        raise ConfigurationError(f"The API key of {provider.name} is empty.", provider=provider.name)
-    check_header(provider.auth.header, provider.auth.prefix + key.reveal(), provider.name)
-    parts = urlsplit(base_url)
-    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-        raise ConfigurationError(
-            f"[providers.{provider.name}] would send its key over plain http to {parts.hostname}. "
-            "Use https; plain http with a key is for this machine only.",
-            provider=provider.name,
-        )
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL. Raises ConfigurationError if it has none."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port or {"https": 443, "http": 80}[parts.scheme]
-    except (ValueError, KeyError):
-        raise ConfigurationError(f"{url!r} is not an http or https address.") from None
-    return parts.scheme, parts.hostname or "", port
-
-
-def is_own_host(provider: Provider, url: str) -> bool:
-    """Whether a URL is one of the vendor's own hosts, or this machine."""
-    host = urlsplit(url).hostname or ""
-    own = {urlsplit(provider.base_url).hostname or "", *provider.hosts}
-    return host in _LOOPBACK or any(
-        host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in own if name
-    )
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or url
 
 
 def _key_missing(provider: Provider) -> str:
@@ -459,35 +335,6 @@ def _corrected(facts: ModelFacts, corrections: Mapping[str, Any], where: str) ->
         return msgspec.convert({**current, **corrections, "source": "configuration"}, ModelFacts)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{where}: {error}.") from None
-
-
-def check_content(call: Call, context: Context) -> None:
-    """Raise UnsupportedFeatureError for content the model is known not to take: dropping it would be silently wrong."""
-    takes = context.facts.input
-    if not takes:
-        return
-    kinds: dict[type, str] = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}
-    for number, message in enumerate(call.messages):
-        for part in message.content:
-            kind = kinds.get(type(part))
-            if kind is not None and kind not in takes:
-                raise UnsupportedFeatureError(
-                    f"{context.model} takes {', '.join(takes)}, and messages[{number}] has an {kind} part."
-                    if kind[0] in "aeiou"
-                    else f"{context.model} takes {', '.join(takes)}, and messages[{number}] has a {kind} part.",
-                    provider=context.provider.name,
-                    model=context.model,
-                )
-
-
-def _refuse_losses(wire: WireRequest, context: Context) -> None:
-    lost = [note for note in wire.adjustments if note.kind in ("dropped", "lowered")]
-    if lost:
-        raise UnsupportedFeatureError(
-            "Not everything can be sent as asked: " + "; ".join(str(note) for note in lost) + ".",
-            provider=context.provider.name,
-            model=context.model,
-        )
 
 
 def _provider_of_patch(patch: Any) -> str:

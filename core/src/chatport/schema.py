@@ -15,7 +15,7 @@ import msgspec
 from . import jsoncodec
 from .call import OutputSpec, Tool, ToolChoice
 from .errors import BadRequestError, MalformedReplyError
-from .types import Reply
+from .types import Reply, ToolCall
 
 __all__ = [
     "ToolInput",
@@ -134,19 +134,26 @@ def _docstring(text: str) -> tuple[str, dict[str, str]]:
     return "\n".join(summary).strip(), described
 
 
-def run_tool(tool: Tool, arguments: Mapping[str, Any]) -> Any:
-    """Call a tool's function with arguments checked and converted by its annotations.
+def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
+    """Run the function that a tool call names and return its result as text for the model (JSON if it is no text).
 
-    Raises BadRequestError if the tool has no function or the arguments do not fit.
+    The arguments are checked and converted by the function's annotations. Raises MalformedReplyError if they are cut
+    or not JSON, BadRequestError if no function of this name is among `tools` or the arguments do not fit it.
     """
-    if tool.function is None:
-        raise BadRequestError(f"The tool {tool.name!r} was given as a schema: there is no function to call.")
+    tool = next((tool for tool in read_tools(tools) if tool.name == call.name), None)
+    if tool is None or tool.function is None:
+        raise BadRequestError(f"The model calls {call.name!r}, and no function of this name was given.")
+    arguments = call.parsed()
+    if not isinstance(arguments, Mapping):
+        raise BadRequestError(f"The arguments for {call.name!r} are not an object but {type(arguments).__name__}.")
     hints = get_type_hints(tool.function)
     try:
         converted = {name: msgspec.convert(value, hints.get(name, Any)) for name, value in arguments.items()}
-    except msgspec.ValidationError as error:
-        raise BadRequestError(f"The arguments for {tool.name!r} do not fit: {error}.") from error
-    return tool.function(**converted)
+        inspect.signature(tool.function).bind(**converted)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise BadRequestError(f"The arguments for {call.name!r} do not fit: {error}.") from error
+    result = tool.function(**converted)
+    return result if isinstance(result, str) else jsoncodec.encode_text(result)
 
 
 def read_tool_choice(choice: Any, tools: tuple[Tool, ...]) -> ToolChoice | None:

@@ -14,8 +14,9 @@ __all__ = ["command"]
 @click.command("emulate")
 @click.argument("provider")
 @click.option("--port", type=int, default=0, help="Default: a free one.")
+@click.option("--pace", type=float, default=0.0, help="Seconds between the pieces of a stream.")
 @click.option("--key", help="Accept only this API key (default: any).")
-def command(provider: str, port: int, key: str | None) -> None:
+def command(provider: str, port: int, pace: float, key: str | None) -> None:
     """Serve PROVIDER's twin on 127.0.0.1 until Ctrl-C. It answers as the vendor does, refusals included.
 
     The last user message directs it: `say: TEXT`, `think: TEXT`, `call: NAME {JSON}`, `refuse: TEXT`, `error: STATUS`.
@@ -24,7 +25,7 @@ def command(provider: str, port: int, key: str | None) -> None:
 
     settings = {"api_key": key} if key else {}
     with reporting_errors():
-        emulator = Emulator(provider, port=port, **settings)
+        emulator = Emulator(provider, port=port, pace_seconds=pace, **settings)
         try:
             emulator.start()
         except OSError as error:

@@ -23,6 +23,7 @@ from ..errors import (
 )
 from ..events import AttemptFailed, Finished
 from ..facts import cost_of
+from ..log import emit
 from ..types import Adjustment, Attempt, Reply
 from .attempt import AttemptRun, Route, request_id
 from .commands import Block, Clock, Close, Command, Deliver, Wait
@@ -188,4 +189,6 @@ class CallMachine:
         return missing
 
     def _observe(self, route: Route, event: str, **fields: Any) -> None:
-        route.plan.observe(event, {"seconds": self.clock.monotonic() - self.started, **fields}, route.context)
+        fields = {"seconds": self.clock.monotonic() - self.started, **fields}
+        emit(event, target=route.context.target, **fields)
+        route.plan.observe(event, fields, route.context)

@@ -445,6 +445,9 @@ def example_of(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
             return example_of(schema[key][0], root)
     if "const" in schema:
         return schema["const"]
+    for given in (schema.get("examples"), [schema["default"]] if schema.get("default") is not None else None):
+        if given:
+            return given[0]
     if schema.get("enum"):
         return schema["enum"][0]
     kind = schema.get("type")

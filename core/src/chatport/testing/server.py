@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
@@ -25,11 +26,13 @@ class Emulator:
     client is pointed there by `config=emulator.config()`. Without the block it is a transport for both kinds of
     client: `Client(config=emulator.config(), transport=Emulator("deepseek"))`, and no socket is opened.
 
+    `pace_seconds` is a pause after each piece of a stream on the port, for people who watch.
     `settings` go to the vendor's emulator, such as `api_key` or `models`. `requests` lists what came.
     """
 
-    def __init__(self, provider: str, *, port: int = 0, **settings: Any) -> None:
+    def __init__(self, provider: str, *, port: int = 0, pace_seconds: float = 0.0, **settings: Any) -> None:
         self.provider = provider
+        self.pace_seconds = pace_seconds
         self.vendor = _vendor(provider, settings)
         self._port = port
         self._server: _Server | None = None
@@ -60,6 +63,7 @@ class Emulator:
         """Serve it from a thread until `stop`."""
         self._server = _Server(("127.0.0.1", self._port), _Handler)
         self._server.vendor = self.vendor
+        self._server.pace_seconds = self.pace_seconds
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), name=f"emulate {self.provider}", daemon=True
         )
@@ -169,6 +173,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
     vendor: VendorEmulator
+    pace_seconds: float = 0.0
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that leaves is an ordinary event here."""
@@ -204,5 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
         for piece in response.pieces:
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if streamed else piece)
             self.wfile.flush()
+            if streamed and self.server.pace_seconds:
+                time.sleep(self.server.pace_seconds)
         if streamed:
             self.wfile.write(b"0\r\n\r\n")

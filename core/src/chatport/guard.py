@@ -1,0 +1,67 @@
+"""What keeps a key where it belongs: which hosts may have it, over which connection, and in which header."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from .errors import ConfigurationError
+from .provider import Provider
+from .secret import Secret
+
+__all__ = ["check_header", "check_key", "host_of", "is_own_host", "origin"]
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def check_header(name: str, value: str, provider: str) -> None:
+    """Raise ConfigurationError for a header that cannot be sent, without showing its value: it may be a secret."""
+    if not name or any(not (c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~")) for c in name):
+        raise ConfigurationError(f"A header of {provider} has an invalid name: {name!r}.", provider=provider)
+    if (
+        any((ord(c) < 32 and c != "\t") or ord(c) == 127 for c in value)
+        or not value.isascii()
+        or value != value.strip()
+    ):
+        raise ConfigurationError(
+            f"The value of the header {name!r} for {provider} holds a line break, a control or non-ASCII character, or "
+            "blanks at an end. (It is not shown here, since it may be a secret.)",
+            provider=provider,
+        )
+
+
+def check_key(key: Secret, provider: Provider, base_url: str) -> None:
+    """Raise ConfigurationError for a key that cannot be sent, or would be sent in the clear."""
+    if not key:
+        raise ConfigurationError(f"The API key of {provider.name} is empty.", provider=provider.name)
+    check_header(provider.auth.header, provider.auth.prefix + key.reveal(), provider.name)
+    parts = urlsplit(base_url)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ConfigurationError(
+            f"[providers.{provider.name}] would send its key over plain http to {parts.hostname}. "
+            "Use https; plain http with a key is for this machine only.",
+            provider=provider.name,
+        )
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a URL. Raises ConfigurationError if it has none."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or {"https": 443, "http": 80}[parts.scheme]
+    except (ValueError, KeyError):
+        raise ConfigurationError(f"{url!r} is not an http or https address.") from None
+    return parts.scheme, parts.hostname or "", port
+
+
+def is_own_host(provider: Provider, url: str) -> bool:
+    """Whether a URL is one of the vendor's own hosts, or this machine."""
+    host = urlsplit(url).hostname or ""
+    own = {urlsplit(provider.base_url).hostname or "", *provider.hosts}
+    return host in _LOOPBACK or any(
+        host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in own if name
+    )
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL, for messages."""
+    return urlsplit(url).hostname or url

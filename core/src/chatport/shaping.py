@@ -1,0 +1,117 @@
+"""From a call to the bytes of its request: the two shaping chains, and the checks around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from . import jsoncodec
+from .call import Call, Context, WireRequest, WireTools
+from .engine.body import ACCEPT_ENCODING
+from .engine.commands import HttpRequest
+from .errors import ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
+from .guard import check_header, origin
+from .plan import Plan
+from .types import AudioPart, FilePart, ImagePart
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .prepare import ProviderPort
+
+__all__ = ["check_content", "http_request", "refuse_losses", "shape"]
+
+
+def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
+    """Run the two shaping chains. An exception of a hook that is no ChatportError becomes a PluginError."""
+    tools = _guarded(context, "translate_tools", lambda: plan.translate_tools(call, context)) or WireTools()
+    wire = _guarded(context, "shape_request", lambda: plan.shape_request(call, tools, context))
+    if not isinstance(wire, WireRequest):
+        raise PluginError(
+            f"The shape_request chain of {context.provider.name} gave {type(wire).__name__}, not a WireRequest.",
+            provider=context.provider.name,
+        )
+    return wire, tools
+
+
+def _guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
+    try:
+        return run()
+    except ChatportError as error:
+        error.provider = error.provider or context.provider.name
+        error.model = error.model or context.model
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"A {hook} hook of {context.provider.name} failed: {type(error).__name__}: {error}.",
+            provider=context.provider.name,
+            model=context.model,
+        ) from error
+
+
+def http_request(wire: WireRequest, port: ProviderPort, headers: Mapping[str, str]) -> HttpRequest:
+    """Return the request with address, headers and body; the key stays apart until the transport writes it."""
+    url = port.base_url + wire.path
+    if origin(url) != origin(port.base_url):
+        raise PluginError(
+            f"A hook of {port.provider.name} sends to another origin than {port.base_url}.",
+            provider=port.provider.name,
+        )
+    try:
+        content = b"" if wire.method == "GET" else jsoncodec.encode(wire.body)
+    except (
+        TypeError,
+        ValueError,
+        UnicodeEncodeError,
+        OverflowError,
+        RecursionError,
+        msgspec.MsgspecError,
+    ) as error:
+        raise ConfigurationError(
+            f"The request cannot be written as JSON: {error}.", provider=port.provider.name
+        ) from None
+    own = {
+        "accept": "text/event-stream" if wire.stream else "application/json",
+        "accept-encoding": "identity" if wire.stream else ACCEPT_ENCODING,
+        "user-agent": f"chatport/{__version__}",
+    }
+    if content:
+        own["content-type"] = "application/json"
+    merged = {**own, **{name.lower(): value for name, value in {**headers, **wire.headers}.items()}}
+    for name, value in merged.items():
+        check_header(name, value, port.provider.name)
+    auth = port.provider.auth
+    key = None if port.key is None else (auth.header, auth.prefix, port.key)
+    if key is not None:
+        merged.pop(auth.header, None)
+    return HttpRequest(wire.method, url, list(merged.items()), content, key)
+
+
+def check_content(call: Call, context: Context) -> None:
+    """Raise UnsupportedFeatureError for content the model is known not to take: dropping it would be silently wrong."""
+    takes = context.facts.input
+    if not takes:
+        return
+    kinds: dict[type, str] = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}
+    for number, message in enumerate(call.messages):
+        for part in message.content:
+            kind = kinds.get(type(part))
+            if kind is not None and kind not in takes:
+                raise UnsupportedFeatureError(
+                    f"{context.model} takes {', '.join(takes)}, and messages[{number}] has an {kind} part."
+                    if kind[0] in "aeiou"
+                    else f"{context.model} takes {', '.join(takes)}, and messages[{number}] has a {kind} part.",
+                    provider=context.provider.name,
+                    model=context.model,
+                )
+
+
+def refuse_losses(wire: WireRequest, context: Context) -> None:
+    lost = [note for note in wire.adjustments if note.kind in ("dropped", "lowered")]
+    if lost:
+        raise UnsupportedFeatureError(
+            "Not everything can be sent as asked: " + "; ".join(str(note) for note in lost) + ".",
+            provider=context.provider.name,
+            model=context.model,
+        )
