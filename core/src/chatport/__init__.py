@@ -170,6 +170,9 @@ if TYPE_CHECKING:
         UsageReported as UsageReported,
     )
     from .explain import (
+        Change as Change,
+    )
+    from .explain import (
         Explanation as Explanation,
     )
     from .facts import (
@@ -319,7 +322,7 @@ _HOMES = {
         "ToolCallEnded",
         "UsageReported",
     ),
-    "explain": ("Explanation",),
+    "explain": ("Change", "Explanation"),
     "facts": ("Facts", "ModelFacts", "load_facts"),
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
     "provider": ("Auth", "Dialect", "Provider"),

@@ -44,6 +44,9 @@ class _Driver:
             except StopIteration as stop:
                 self.reply = stop.value
                 return None
+            except ChatportError:
+                answer = None  # a traceback may show locals, and these bytes may hold the key, echoed
+                raise
             answer = thrown = None
             try:
                 match command:
@@ -87,7 +90,7 @@ class AsyncReplyStream:
         self._driver = _Driver(machine, transport)
         self._events: Sequence[Event] = ()
         self._next = 0
-        self._open = False
+        self._open: bool | None = None  # False: the block was left
         self._done = False
         self._reply: Reply | None = None
 
@@ -98,7 +101,7 @@ class AsyncReplyStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open = False
+        self._open, self._next, self._events = False, 0, ()
         await self._driver.abandon()
 
     def __aiter__(self) -> Self:
@@ -112,6 +115,8 @@ class AsyncReplyStream:
             if not self._open:
                 raise RuntimeError("A stream is read inside its block: `async with client.stream(...) as stream:`.")
             # async only: end
+            # sync only: if self._open is False:
+            # sync only:     raise RuntimeError("This stream was left before its end.")
             await self._more()
         event = self._events[self._next]
         self._next += 1
@@ -157,19 +162,23 @@ class AsyncClient(BaseClient):
 
     def _transport(self) -> AsyncTransport:
         if self._opened is None:
-            given = self._given_transport
-            # async only: begin
-            given = getattr(given, "asynchronous", lambda: given)()  # an emulator serves both kinds of client
-            # async only: end
-            if given is None or given == "httpx" or is_httpx(given):
-                from .transport.httpx_async import HttpxAsyncTransport
-
-                self._opened = HttpxAsyncTransport(None if isinstance(given, str) else given)
-            else:
-                self._opened = cast(AsyncTransport, given)
-            if given is not None and given != "httpx" and not hasattr(given, "aclose"):
-                raise ConfigurationError(f"transport: {given!r} is not one that AsyncClient can use.")
+            with self._opening:
+                if self._opened is None:
+                    self._opened = self._open_transport()
         return self._opened
+
+    def _open_transport(self) -> AsyncTransport:
+        given = self._given_transport
+        # async only: begin
+        given = getattr(given, "asynchronous", lambda: given)()  # an emulator serves both kinds of client
+        # async only: end
+        if given is not None and given != "httpx" and not hasattr(given, "aclose"):
+            raise ConfigurationError(f"transport: {given!r} is not one that AsyncClient can use.")
+        if given is None or given == "httpx" or is_httpx(given):
+            from .transport.httpx_async import HttpxAsyncTransport
+
+            return HttpxAsyncTransport(None if isinstance(given, str) else given)
+        return cast(AsyncTransport, given)
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -76,6 +77,7 @@ class BaseClient:
         self._clock = clock or real_clock()
         self._budget = RetryBudget(self._clock.monotonic)
         self._given_transport = transport if transport is not None else self.config.transport
+        self._opening = threading.Lock()  # a client without a loop may be used from several threads
 
     def __repr__(self) -> str:
         return f"<chatport.{type(self).__name__}>"
@@ -233,11 +235,11 @@ def _whole(name: str, value: Any, low: int | None) -> int | None:
     return value
 
 
-def _stop(stop: str | Sequence[str] | None) -> tuple[str, ...]:
-    strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
-    if not all(strings) or not all(type(item) is str for item in strings):
+def _stop(stop: Any) -> tuple[str, ...]:
+    strings = (stop,) if isinstance(stop, str) else stop or ()
+    if not isinstance(strings, Sequence) or not all(type(item) is str and item for item in strings):
         raise BadRequestError("stop is a text, or a list of texts, none of them empty.")
-    return strings
+    return tuple(strings)
 
 
 def _timeouts(timeout: Any) -> Mapping[str, float]:

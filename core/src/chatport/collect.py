@@ -70,7 +70,7 @@ class Collector:
     """Gather the events of one attempt. Text is kept as a list of pieces and joined once, when asked for."""
 
     def __init__(self) -> None:
-        self.choices: dict[int, _Choice] = {0: _Choice()}
+        self.choices: dict[int, _Choice] = {}
         self.usage: Usage | None = None
         self.id: str | None = None
         self.model: str | None = None
@@ -147,10 +147,11 @@ class Collector:
     @property
     def is_finished(self) -> bool:
         """Whether every choice that was begun has told its end."""
-        return all(choice.ended for choice in self.choices.values())
+        return bool(self.choices) and all(choice.ended for choice in self.choices.values())
 
     def end(self) -> None:
         """Take the vendor's own end event as the end of choices that never told a reason (OR-S13)."""
+        self.choices = self.choices or {0: _Choice()}
         for choice in self.choices.values():
             choice.ended = True
 
@@ -162,9 +163,14 @@ class Collector:
             if call.complete
         ]
 
+    @property
+    def first(self) -> _Choice:
+        """The choice that the reply is made of: the lowest, since some servers count from 1."""
+        return self.choices[min(self.choices)] if self.choices else _Choice()
+
     def reply(self, *, raw: Any = None, **known: Any) -> Reply:
         """Return all that came as a Reply. `known` are the fields that the engine adds."""
-        first = self.choices[0]
+        first = self.first
         return Reply(
             text="".join(first.text),
             reasoning="".join(first.reasoning) or None,
@@ -174,7 +180,7 @@ class Collector:
             usage=self.usage or Usage(),
             refusal="".join(first.refusal) or None,
             id=self.id,
-            alternatives=tuple(self._alternative(self.choices[key]) for key in sorted(self.choices) if key != 0),
+            alternatives=tuple(self._alternative(self.choices[key]) for key in sorted(self.choices)[1:]),
             logprobs=first.logprobs,
             audio=first.audio or None,
             opaque=first.opaque,
@@ -196,7 +202,7 @@ class Collector:
 
     def missing(self) -> tuple[Adjustment, ...]:
         """Return warnings about what the vendor left out at the end."""
-        if self.choices[0].raw_finish is None and self.choices[0].ended:
+        if self.first.raw_finish is None and self.first.ended:
             return (Adjustment("missing", "finish_reason", "the stream ended in order, without a finish reason"),)
         return ()
 

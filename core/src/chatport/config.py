@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -17,12 +18,12 @@ from .errors import ConfigurationError
 from .registry import near_miss
 from .secret import Secret
 
-__all__ = ["PROVIDER_KEYS", "Alias", "Config", "ProviderConfig", "load_config", "read_timeouts"]
+__all__ = ["PROVIDER_KEYS", "Alias", "Config", "ProviderConfig", "load_config", "read_base_url", "read_timeouts"]
 
 ENVIRONMENT_PROVIDER = "env"
 """Name of the provider that `LLM_BASE_URL` describes when `LLM_PROVIDER` names none."""
 
-PROVIDER_KEYS = ("kind", "base_url", "api_key", "headers", "timeouts", "patches")
+PROVIDER_KEYS = ("kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect")
 _TOP_KEYS = (
     "aliases",
     "providers",
@@ -54,6 +55,8 @@ class ProviderConfig:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     timeouts: Mapping[str, float] = attrs.field(factory=dict)
     patches: tuple[str, ...] = ()
+    dialect: Mapping[str, Any] = attrs.field(factory=dict)
+    """Corrections of the provider's `Dialect`, for an endpoint that differs in no more than that."""
     settings: Mapping[str, Any] = attrs.field(factory=dict)
 
 
@@ -88,18 +91,32 @@ def load_config(
     """
     if isinstance(source, Config):
         return source
-    env = os.environ if environment is None else environment
-    layers = [_from_environment(env)]
-    path = Path(source) if isinstance(source, str | Path) else _default_file(env)
+    path = Path(source) if isinstance(source, str | Path) else _default_file(environment)
+    layers = [_from_environment(environment)]
     if path is not None:
         layers.append(_read_file(path))
     if isinstance(source, Mapping):
-        layers.append(dict(source))
+        layers.append(_sealed(source))
     where = "config" if isinstance(source, Mapping) else str(path or "the environment")
     return _config(_merged(layers), where, path.parent if path else None)
 
 
-def _default_file(env: Mapping[str, str]) -> Path | None:
+def _sealed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables with their keys made secrets at once: whatever fails later, a traceback may show locals."""
+    providers = data.get("providers")
+    if not isinstance(providers, Mapping):
+        return dict(data)
+    tables = {
+        name: {**table, "api_key": Secret(table["api_key"].strip())}
+        if isinstance(table, Mapping) and isinstance(table.get("api_key"), str)
+        else table
+        for name, table in providers.items()
+    }
+    return {**data, "providers": tables}
+
+
+def _default_file(environment: Mapping[str, str] | None) -> Path | None:
+    env = os.environ if environment is None else environment
     named = env.get("CHATPORT_CONFIG")
     if named:
         return Path(named)
@@ -109,15 +126,19 @@ def _default_file(env: Mapping[str, str]) -> Path | None:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return _sealed(tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
-        raise ConfigurationError(f"Cannot read {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
+        problem = f"Cannot read {path}: {error.strerror}."
+    except tomllib.TOMLDecodeError as error:
+        problem = f"{path} is not valid TOML: {error}."
+    except UnicodeDecodeError:
+        problem = f"{path} is not valid TOML: it is not UTF-8."
+    raise ConfigurationError(problem)  # outside: the first error's frames hold the file's text, keys included
 
 
-def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
     """Read `LLM_PROVIDER`, `LLM_BASE_URL` (or `BASE_URL`), `LLM_API_KEY` and `LLM_MODEL`."""
+    env = os.environ if environment is None else environment
     base_url = env.get("LLM_BASE_URL") or (
         env.get("BASE_URL") if env.get("LLM_API_KEY") or env.get("LLM_MODEL") else None
     )
@@ -152,7 +173,7 @@ def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _over(old: Any, new: Any) -> Any:
     """Lay one provider's or model's table over another. A new base_url without a key does not inherit the old key."""
-    if not isinstance(old, Mapping) or not isinstance(new, Mapping) or set(new) <= {"env", "file"}:
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
     kept = dict(old)
     if "base_url" in new and new["base_url"] != old.get("base_url") and "api_key" not in new:
@@ -236,7 +257,7 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
     if not all(isinstance(value, str) for value in headers.values()):
         raise ConfigurationError(f"{where}: headers are texts.")
     patches = table.get("patches", ())
-    if isinstance(patches, str) or not all(isinstance(item, str) for item in patches):
+    if not isinstance(patches, list | tuple) or not all(isinstance(item, str) for item in patches):
         raise ConfigurationError(f"{where}: patches is a list of files.")
     return ProviderConfig(
         kind=_text(table.get("kind"), f"{where} kind"),
@@ -245,28 +266,53 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
         headers=dict(headers),
         timeouts=read_timeouts(_table(table, "timeouts", where), f"{where} timeouts"),
         patches=tuple(patches),
+        dialect=_dialect(_table(table, "dialect", where), f"{where} dialect"),
         settings={key: value for key, value in table.items() if key not in PROVIDER_KEYS},
     )
 
 
+def _dialect(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    import msgspec
+
+    from .provider import Dialect
+
+    _known(table, [field.name for field in attrs.fields(Dialect)], where)
+    try:
+        checked = msgspec.convert(dict(table), Dialect)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{where}: {error}.") from None
+    return {name: getattr(checked, name) for name in table}
+
+
 def _base_url(value: Any, where: str) -> str | None:
     url = _text(value, f"{where} base_url")
-    if url is None:
-        return None
-    if not url.startswith(("http://", "https://")) or "@" in url.split("/")[2] or any(c in url for c in " \r\n\t?#"):
-        raise ConfigurationError(
-            f"{where} base_url must be like https://host/v1 (no user name, query or blanks), not {url!r}."
-        )
+    return None if url is None else read_base_url(url, f"{where} base_url")
+
+
+def read_base_url(url: str, where: str) -> str:
+    """Return a base URL without its last slash. Raises ConfigurationError for one that cannot be meant."""
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is no number, a bracket without its other one
+        is_good = False
+    if (
+        not is_good
+        or not url.startswith(("http://", "https://"))
+        or "@" in parts.netloc
+        or any(c in "?#\\" or ord(c) <= 32 or ord(c) == 127 for c in url)
+    ):
+        # The user name may be a key: neither it nor what hides it is shown.
+        shown = f", not {url!r}" if "@" not in url else ""
+        raise ConfigurationError(f"{where} must be like https://host/v1 (no user name, query or blanks){shown}.")
     return url.rstrip("/")
 
 
 def _key(value: Any, where: str) -> Secret | Mapping[str, str] | None:
+    if isinstance(value, Secret) and not value:
+        raise ConfigurationError(f"{where} api_key is empty. Leave it out where no key is needed.")
     if value is None or isinstance(value, Secret):
         return value
-    if isinstance(value, str):
-        if not value.strip():
-            raise ConfigurationError(f"{where} api_key is empty. Leave it out where no key is needed.")
-        return Secret(value.strip())
     if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in ("env", "file"):
         return {str(kind): str(name) for kind, name in value.items()}
     raise ConfigurationError(f'{where} api_key is a text, {{ env = "NAME" }} or {{ file = "path" }}.')

@@ -105,13 +105,8 @@ class ChatportError(Exception):
         return f"{text} {self.advice}" if self.advice else text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, {k: v for k, v in vars(self).items() if k != "message"})
-
-
-def _rebuild(cls: type[ChatportError], message: str, state: dict[str, Any]) -> ChatportError:
-    error = cls(message)
-    vars(error).update(state)
-    return error
+        # The fields travel as state, not as arguments: `attempts` may hold the error itself.
+        return type(self), (self.message,), dict(vars(self))
 
 
 class ConfigurationError(ChatportError):

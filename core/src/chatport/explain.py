@@ -1,24 +1,60 @@
-"""`explain`: the request that would go out, and which hook of which package changed which field."""
+"""`explain`: the request that would go out, and which plugin changed which field of it, and why.
+
+The chain is run as it grows: the standard dialect alone, then with one more plugin at a time. What a plugin changes
+is the difference it makes. Hooks are pure, so running them several times shows nothing else than running them once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from . import jsoncodec
+from .errors import ChatportError
+from .registry import build_plan, plugin_name
+from .shaping import shape
 from .types import Adjustment
 
 if TYPE_CHECKING:
-    from .call import Call
-    from .prepare import Port
+    from .call import Call, Context, WireRequest
+    from .prepare import Port, ProviderPort
 
-__all__ = ["Explanation", "explain_call"]
+__all__ = ["Change", "Explanation", "explain_call"]
+
+
+@attrs.frozen
+class Change:
+    """A difference that one plugin makes. `field` is a body field, `path`, `stream`, or `header NAME`.
+
+    `plugin` is the module or class with the hooks, `package` its distribution and version where it has one.
+    `before` and `after` are None where the field is absent.
+    """
+
+    field: str
+    before: Any
+    after: Any
+    plugin: str
+    package: str = ""
+
+    def __str__(self) -> str:
+        whose = f"{self.plugin} ({self.package})" if self.package else self.plugin
+        if self.before is None:
+            return f"{self.field} = {_short(self.after)}  set by {whose}"
+        if self.after is None:
+            return f"{self.field}  removed by {whose} (was {_short(self.before)})"
+        return f"{self.field} = {_short(self.after)}  changed by {whose} (was {_short(self.before)})"
 
 
 @attrs.frozen
 class Explanation:
-    """The request as it would be sent, without the key. `adjustments` say what differs from what was asked, and why."""
+    """The request as it would be sent, without the key.
+
+    `changes` say which plugin made which difference, in order, the standard dialect first. `adjustments` say what
+    differs from what was asked, and why; they become the reply's warnings.
+    """
 
     target: str
     method: str
@@ -27,18 +63,15 @@ class Explanation:
     body: Mapping[str, Any]
     stream: bool
     adjustments: tuple[Adjustment, ...]
+    changes: tuple[Change, ...] = ()
 
     def __str__(self) -> str:
-        from . import jsoncodec
-
-        lines = [
-            f"{self.method} {self.url}",
-            *(f"{name}: {value}" for name, value in self.headers.items()),
-            "",
-        ]
+        lines = [f"{self.method} {self.url}", *(f"{name}: {value}" for name, value in self.headers.items()), ""]
         lines.append(jsoncodec.pretty(self.body))
-        lines += ["", *(f"* {note}" for note in self.adjustments)] if self.adjustments else []
-        return "\n".join(lines)
+        if self.adjustments:
+            lines += ["", "What differs from what was asked:", *(f"  {note}" for note in self.adjustments)]
+        changes = [str(change) for change in self.changes]
+        return "\n".join([*lines, "", "Where each field comes from:", *(f"  {change}" for change in changes)])
 
 
 def explain_call(
@@ -46,6 +79,7 @@ def explain_call(
 ) -> Explanation:
     """Return the explanation of a call to a target. Nothing is sent."""
     route = port.route(call, target, timeouts=timeouts, options=options)
+    provider = port.provider(route.context.target.partition(":")[0])
     headers = dict(route.request.headers)
     if route.request.auth is not None:
         headers[route.request.auth[0]] = f"{route.request.auth[1]}***"
@@ -57,4 +91,51 @@ def explain_call(
         route.wire.body,
         route.wire.stream,
         route.wire.adjustments,
+        tuple(_changes(provider, route.call or call, route.context)),
     )
+
+
+def _changes(port: ProviderPort, call: Call, context: Context) -> Iterator[Change]:
+    before = _parts(_shaped(port, 0, call, context))
+    for field, value in before.items():
+        yield Change(field, None, value, "the standard dialect", _package("chatport"))
+    plugins = (*port.provider.hooks, *port.patches)
+    for count, plugin in enumerate(plugins, 1):
+        wire = _shaped(port, count, call, context)
+        after = _parts(wire) if wire is not None else before
+        for field in {**before, **after}:
+            if before.get(field) != after.get(field):
+                name = plugin_name(plugin)
+                yield Change(field, before.get(field), after.get(field), name, _package(name.partition(".")[0]))
+        before = after
+
+
+def _shaped(port: ProviderPort, count: int, call: Call, context: Context) -> WireRequest | None:
+    """Return the request as the first `count` plugins shape it, None where they need the ones after them."""
+    own = len(port.provider.hooks)
+    provider = attrs.evolve(port.provider, hooks=port.provider.hooks[:count])
+    try:
+        return shape(build_plan(provider, port.patches[: max(count - own, 0)]), call, context)[0]
+    except ChatportError:
+        return None
+
+
+def _parts(wire: WireRequest | None) -> dict[str, Any]:
+    if wire is None:
+        return {}
+    parts: dict[str, Any] = {**wire.body, "path": wire.path, "stream": wire.stream or None}
+    return parts | {f"header {name}": value for name, value in wire.headers.items()}
+
+
+@lru_cache(maxsize=32)
+def _package(module: str) -> str:
+    """Return the distribution that brings a module, with its version; an empty text for a file of the user's own."""
+    from importlib_metadata import packages_distributions, version
+
+    names = packages_distributions().get(module)
+    return f"{names[0]} {version(names[0])}" if names else ""
+
+
+def _short(value: Any) -> str:
+    text = jsoncodec.encode_text(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -31,6 +31,7 @@ class PriceTier:
     output: float
     cached_input: float | None = None
     cache_write: float | None = None
+    thinking_output: float | None = None
 
 
 @attrs.frozen
@@ -50,15 +51,16 @@ class PeakHours:
 
 def _within(span: str, moment: time) -> bool:
     start, end = (time.fromisoformat(text) for text in span.split("-"))
-    return start <= moment < end
+    return start <= moment < end if start < end else moment >= start or moment < end  # or over midnight
 
 
 @attrs.frozen
 class Price:
     """Rates per million tokens for the models that match, from `since` until `until` (dates, the latter excluded).
 
-    `cached_input` and `cache_write` None mean: charged as plain input. `thinking_output` is the output rate while
-    the model reasons, where it differs. `hosts` limits the entry to base URLs that contain one of them.
+    `cached_input` and `cache_write` None mean: not known, so a reply that used the cache has no known cost.
+    `thinking_output` is the output rate while the model reasons, where it differs. `hosts` limits the entry to
+    base URLs that contain one of them.
     """
 
     match: str
@@ -167,12 +169,13 @@ def load_facts(package: str, filename: str = "facts.json") -> Facts:
     """Return the facts file of an installed plugin package. Raises PluginError if it is missing or malformed."""
     try:
         data = resources.files(package).joinpath(filename).read_bytes()
-        raw = msgspec.json.decode(data)
-        for entry in raw.get("models", ()):
-            unknown = set(entry.get("facts", {})) - {field.name for field in attrs.fields(ModelFacts)}
+        facts = msgspec.json.decode(data, type=Facts)
+        for entry in facts.models:
+            unknown = set(entry.facts) - {field.name for field in attrs.fields(ModelFacts)}
             if unknown:
-                raise ValueError(f"unknown facts {sorted(unknown)} in the entry {entry.get('match')!r}")
-        return msgspec.convert(raw, Facts)
+                raise ValueError(f"unknown facts {sorted(unknown)} in the entry {entry.match!r}")
+            msgspec.convert(entry.facts, ModelFacts)
+        return facts
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise PluginError(f"The facts file {filename} of {package} cannot be used: {error}.") from error
 
@@ -191,11 +194,13 @@ def cost_of(
     rates = _rates(price, usage.input_tokens)
     cached = usage.cached_input_tokens or 0
     written = usage.cache_write_tokens or 0
-    output_rate = price.thinking_output if thinking and price.thinking_output is not None else rates.output
+    output_rate = rates.thinking_output if thinking and rates.thinking_output is not None else rates.output
+    if (cached and rates.cached_input is None) or (written and rates.cache_write is None):
+        return None
     amount = (
         max(usage.input_tokens - cached - written, 0) * rates.input
-        + cached * (rates.input if rates.cached_input is None else rates.cached_input)
-        + written * (rates.input if rates.cache_write is None else rates.cache_write)
+        + cached * (rates.cached_input or 0.0)
+        + written * (rates.cache_write or 0.0)
         + usage.output_tokens * output_rate
     )
     factor = price.peak.factor if price.peak is not None and price.peak.covers(moment) else 1.0

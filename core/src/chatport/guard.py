@@ -22,6 +22,7 @@ def check_header(name: str, value: str, provider: str) -> None:
         or not value.isascii()
         or value != value.strip()
     ):
+        del value  # a traceback may show locals
         raise ConfigurationError(
             f"The value of the header {name!r} for {provider} holds a line break, a control or non-ASCII character, or "
             "blanks at an end. (It is not shown here, since it may be a secret.)",

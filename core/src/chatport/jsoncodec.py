@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["decode", "decode_text", "encode", "encode_text", "pretty"]
+__all__ = ["decode", "decode_text", "encode", "encode_anything", "encode_text", "pretty"]
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -32,9 +32,23 @@ def _decode_tolerantly(data: bytes, first: Exception) -> Any:
     if "\\u" not in text and "\ufffd" not in text:
         raise ValueError(str(first)) from None
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _mended(json.loads(text, parse_constant=_refuse_constant))
     except RecursionError:
         raise ValueError("JSON is nested too deeply") from None
+
+
+def _mended(value: Any) -> Any:
+    """Replace halves of surrogate pairs, but at the ends of a text, where the other half may be in another chunk."""
+    if isinstance(value, str):
+        start = int("\udc00" <= value[:1] <= "\udfff")
+        end = len(value) - int(len(value) > start and "\ud800" <= value[-1:] <= "\udbff")
+        middle = value[start:end].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value[:start] + middle + value[end:]
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, dict):
+        return {_mended(name): _mended(item) for name, item in value.items()}
+    return value
 
 
 def _refuse_constant(name: str) -> Any:
@@ -49,6 +63,14 @@ def decode_text(text: str) -> Any:
 def encode(value: Any) -> bytes:
     """Return compact JSON. Raises TypeError for values JSON does not have."""
     return _encoder.encode(value)
+
+
+def encode_anything(value: Any) -> bytes:
+    """Like `encode`, for what `decode` gave: half a surrogate pair, which UTF-8 does not have, becomes an escape."""
+    try:
+        return encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def encode_text(value: Any) -> str:

@@ -74,6 +74,8 @@ def _checked(message: Message, where: str) -> Message:
         raise BadRequestError(f"{where} is a tool result and needs tool_call_id.")
     if message.role == "user" and not message.content:
         raise BadRequestError(f"{where} is a user turn without content.")
+    if not all(isinstance(call, ToolCall) for call in message.tool_calls):
+        raise BadRequestError(f"{where}.tool_calls of a Message are ToolCall values.")
     if message.tool_calls and message.role != "assistant":
         raise BadRequestError(f"{where} has tool_calls, which only an assistant turn has.")
     return message
@@ -97,6 +99,8 @@ def _from_dict(item: Mapping[str, Any], where: str) -> Message:
         raise BadRequestError(f"{where} has no role. Write {{'role': 'user', 'content': …}}.")
     if role == "function":
         raise BadRequestError(f"{where} has the role 'function', which is retired: use 'tool' with a tool_call_id.")
+    if item.get("function_call"):
+        raise BadRequestError(f"{where}.function_call is retired: write it as one of tool_calls, with an id.")
     extra = {key: value for key, value in item.items() if key not in _MESSAGE_KEYS and value is not None}
     if isinstance(item.get("audio"), Mapping):
         extra["audio"] = item["audio"]
@@ -187,7 +191,9 @@ def _file_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Pa
     file = part.get("file")
     if not isinstance(file, Mapping) or not (file.get("file_id") or file.get("file_data")):
         raise BadRequestError(f"{where}.file needs file_id, or file_data with filename.")
-    return FilePart(file.get("file_id"), file.get("file_data"), file.get("filename"), extra)
+    where = f"{where}.file"
+    file_id, data, filename = (_optional_text(file, key, where) for key in ("file_id", "file_data", "filename"))
+    return FilePart(file_id, data, filename, extra)
 
 
 def _text(value: Any, where: str) -> str:
@@ -206,7 +212,10 @@ def _tool_call(call: Any, where: str) -> ToolCall:
     if arguments is None:
         arguments = "{}"
     elif not isinstance(arguments, str):
-        arguments = jsoncodec.encode_text(arguments)
+        try:
+            arguments = jsoncodec.encode_text(arguments)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise BadRequestError(f"{where}.function.arguments cannot be written as JSON: {error}.") from error
     return ToolCall(
         _text(call.get("id"), f"{where}.id"), _text(function.get("name"), f"{where}.function.name"), arguments
     )

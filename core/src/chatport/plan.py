@@ -34,6 +34,10 @@ class Plan:
     observe: _Function
 
 
+class _SecondYield(RuntimeError):
+    """A wrapper yielded twice: a broken plugin, which nothing may hide."""
+
+
 def compile_plan(manager: pluggy.PluginManager) -> Plan:
     """Return the plan of a manager in which the provider's chain is registered."""
     return Plan(**{field.name: _compile(getattr(manager.hook, field.name)) for field in attrs.fields(Plan)})
@@ -99,6 +103,8 @@ def _wrap(wrapper: Callable[..., Generator[None, Any, Any]], original: Any, inne
             raise RuntimeError(f"hook wrapper {original.__qualname__} did not yield") from None
         try:
             result = inner(*args)
+        except _SecondYield:
+            raise  # pluggy stops here at once: no other wrapper gets to see it
         except BaseException as error:
             return _throw(generator, original, error)
         try:
@@ -106,7 +112,7 @@ def _wrap(wrapper: Callable[..., Generator[None, Any, Any]], original: Any, inne
         except StopIteration as stop:
             return stop.value
         generator.close()
-        raise RuntimeError(f"hook wrapper {original.__qualname__} has a second yield")
+        raise _SecondYield(f"hook wrapper {original.__qualname__} has a second yield")
 
     return call
 
@@ -122,4 +128,4 @@ def _throw(generator: Generator[None, Any, Any], original: Any, error: BaseExcep
             raise error from None
         raise
     generator.close()
-    raise RuntimeError(f"hook wrapper {original.__qualname__} has a second yield")
+    raise _SecondYield(f"hook wrapper {original.__qualname__} has a second yield")

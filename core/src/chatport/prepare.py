@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from .call import Call, Context, WireRequest
-from .config import PROVIDER_KEYS, Config, ProviderConfig
+from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
 from .engine.attempt import Route
 from .engine.timers import Timeouts
 from .errors import (
@@ -53,6 +53,7 @@ class ProviderPort:
     base_url: str
     key: Secret | None
     config: ProviderConfig
+    patches: tuple[Any, ...] = ()
 
     def context(self, model: str, facts: ModelFacts | None = None) -> Context:
         """Return the context of a model here."""
@@ -67,12 +68,17 @@ class Port:
     ) -> None:
         self.config = config
         self._plugins = tuple(plugins)
-        self._environment: Mapping[str, str] = os.environ if environment is None else environment
+        self._given_environment = environment
         self._providers: dict[str, ProviderPort] = {}
         self._facts: dict[tuple[str, str], ModelFacts] = {}
         self._discovered: dict[str, Discovery] = {}
         for plugin in self._plugins:
             _provider_of_patch(plugin)
+
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        """The environment; looked up each time, since the repr of what holds `os.environ` shows every key in it."""
+        return os.environ if self._given_environment is None else self._given_environment
 
     def targets(self, model: str | None) -> tuple[tuple[str, ...], Mapping[str, Any]]:
         """Return the targets that a name means, in order, and the options of its alias."""
@@ -116,10 +122,20 @@ class Port:
             )
         table = attrs.evolve(table, settings={**self._settings_from_environment(provider), **table.settings})
         provider, base_url = self._place(provider, table)
-        plan = build_plan(provider, self._patches(name, table))
-        return ProviderPort(provider, plan, base_url, self._key(provider, table, base_url), table)
+        patches = tuple(self._patches(name, table))
+        plan = build_plan(provider, patches)
+        return ProviderPort(provider, plan, base_url, self._key(provider, table, base_url), table, patches)
 
     def _provider_value(self, name: str, table: ProviderConfig) -> Provider:
+        provider = self._plain_provider_value(name, table)
+        return (
+            attrs.evolve(provider, dialect=attrs.evolve(provider.dialect, **table.dialect))
+            if table.dialect
+            else provider
+        )
+
+    @staticmethod
+    def _plain_provider_value(name: str, table: ProviderConfig) -> Provider:
         if table.kind == "compatible" or (name == "compatible" and table.kind is None):
             if not table.base_url and name != "compatible":
                 raise ConfigurationError(
@@ -153,13 +169,13 @@ class Port:
     def _base_url(self, provider: Provider, table: ProviderConfig) -> str:
         if table.base_url:
             return table.base_url
+        located = provider.locate(table.settings) if provider.locate is not None else None
+        if located:
+            return read_base_url(located, f"[providers.{provider.name}] as located")
         for variable in provider.base_url_env:
             value = self._environment.get(variable)
             if value:
-                return value.rstrip("/")
-        located = provider.locate(table.settings) if provider.locate is not None else None
-        if located:
-            return located.rstrip("/")
+                return read_base_url(value, f"${variable}")
         if not provider.base_url:
             raise ConfigurationError(
                 f"[providers.{provider.name}] needs a base_url: where is this server?", provider=provider.name
@@ -192,15 +208,16 @@ class Port:
         try:
             return Secret(path.read_text("utf-8").strip())
         except OSError as error:
-            raise ConfigurationError(
-                f"Cannot read the API key of {provider.name} from {path}: {error.strerror}.",
-                provider=provider.name,
-            ) from error
+            problem = str(error.strerror)
+        except UnicodeDecodeError:
+            problem = "it is not a text"
+        raise ConfigurationError(
+            f"Cannot read the API key of {provider.name} from {path}: {problem}.", provider=provider.name
+        )
 
     def _key_from_environment(self, provider: Provider, table: ProviderConfig, base_url: str) -> Secret | None:
         for variable in provider.key_env:
-            value = self._environment.get(variable, "").strip()
-            if not value:
+            if not self._environment.get(variable, "").strip():
                 continue
             if table.base_url and not is_own_host(provider, base_url):
                 raise ConfigurationError(
@@ -208,7 +225,7 @@ class Port:
                     f'{host_of(base_url)}. If that host may have it, say so: api_key = {{ env = "{variable}" }}.',
                     provider=provider.name,
                 )
-            return Secret(value)
+            return Secret(self._environment[variable].strip())
         return None
 
     def _patches(self, name: str, table: ProviderConfig) -> list[Any]:
@@ -259,7 +276,8 @@ class Port:
         if call.on_unsupported == "raise":
             refuse_losses(wire, context)
         request = http_request(wire, port, call_headers(port))
-        return Route(context, port.plan, wire, request, self.timeouts(port, timeouts), self.config.limits, tools.names)
+        timers = self.timeouts(port, timeouts, streams=wire.stream)
+        return Route(context, port.plan, wire, request, timers, self.config.limits, tools.names, call)
 
     def _any_model(self, name: str, model: str) -> str:
         """Return the first model of a server that was found, for the model name `auto`."""
@@ -288,7 +306,7 @@ class Port:
         context = port.context(target.partition(":")[2])
         request = http_request(wire, port, call_headers(port))
         plan = attrs.evolve(port.plan, decode_reply=_as_it_is)
-        return Route(context, plan, wire, request, self.timeouts(port, timeouts), self.config.limits)
+        return Route(context, plan, wire, request, self.timeouts(port, timeouts, streams=False), self.config.limits)
 
     def _follow(
         self, call: Call, port: ProviderPort, facts: ModelFacts, given: Mapping[str, Any]
@@ -307,9 +325,14 @@ class Port:
             (note,),
         )
 
-    def timeouts(self, port: ProviderPort, call: Mapping[str, float]) -> Timeouts:
-        """Return the timers of a call: defaults, then the provider's own, the user's, the user's for it, the call's."""
-        merged = {**port.provider.timeouts, **self.config.timeouts, **port.config.timeouts, **call}
+    def timeouts(self, port: ProviderPort, call: Mapping[str, float], *, streams: bool) -> Timeouts:
+        """Return the timers of a call: defaults, then the provider's own, the user's, the user's for it, the call's.
+
+        A plain request is silent until its answer is whole, for minutes where a model thinks: without the user's own
+        word only the total ends it.
+        """
+        wanted = {**self.config.timeouts, **port.config.timeouts, **call}
+        merged = {**port.provider.timeouts, **({} if streams else {"silence": 0.0}), **wanted}
         return attrs.evolve(Timeouts(), **{name: value or None for name, value in merged.items()})
 
 
@@ -319,8 +342,10 @@ def _as_it_is(data: Any, context: Context) -> Sequence[Event]:
 
 
 def call_headers(port: ProviderPort) -> Mapping[str, str]:
-    """Return the user's own headers for a provider."""
-    return port.config.headers
+    """Return the headers that the configuration asks for: from the provider's settings, and the user's own."""
+    named = port.provider.settings_headers.items()
+    own = {header: str(port.config.settings[name]) for name, header in named if port.config.settings.get(name)}
+    return {**own, **port.config.headers}
 
 
 def _key_missing(provider: Provider) -> str:

@@ -66,6 +66,7 @@ class Provider:
     suit this vendor better than the general ones (seconds, names as in the `[timeouts]` table).
 
     `settings_env` names the environment variable that fills a setting which the configuration leaves out.
+    `settings_headers` names the header in which a setting is sent with every request of the provider.
     `locate` gives the base URL from the settings, for vendors whose host depends on them (None: `base_url` holds).
     `discover` looks for running servers, best first, when no base URL is configured. It may block: core runs it off
     the event loop, once.
@@ -83,6 +84,7 @@ class Provider:
     hooks: tuple[Any, ...] = attrs.field(default=(), repr=False)
     settings: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     settings_env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    settings_headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     locate: Callable[[Mapping[str, Any]], str | None] | None = attrs.field(default=None, repr=False)
     discover: Callable[[Mapping[str, Any]], Sequence[Discovery]] | None = attrs.field(default=None, repr=False)
     timeouts: Mapping[str, float] = attrs.field(factory=dict, repr=False)

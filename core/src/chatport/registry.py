@@ -31,6 +31,7 @@ __all__ = [
     "installed_providers",
     "load_provider",
     "near_miss",
+    "plugin_name",
 ]
 
 PROVIDERS_GROUP = "chatport.providers"
@@ -53,7 +54,7 @@ class InstalledPlugin:
             value: Any = import_module(module)
             for part in filter(None, attribute.split(".")):
                 value = getattr(value, part)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"The plugin {self.name!r} ({self.distribution} {self.version}, {self.target}) cannot be loaded: "
                 f"{type(error).__name__}: {error}. Other plugins are not affected.",
@@ -76,7 +77,7 @@ def _installed(group: str) -> dict[str, InstalledPlugin]:
     disabled = _names(os.environ.get("CHATPORT_DISABLE_PLUGINS", ""))
     found: dict[str, InstalledPlugin] = {}
     for plugin in (*_scan(group), *_named_in_environment(group)):
-        if plugin.name in disabled or (disabled == {"*"} and plugin.distribution != "CHATPORT_PLUGINS"):
+        if plugin.name in disabled or ("*" in disabled and plugin.distribution != "CHATPORT_PLUGINS"):
             continue
         earlier = found.get(plugin.name)
         if earlier is not None and earlier.target != plugin.target:
@@ -113,8 +114,9 @@ def _named_in_environment(group: str) -> Iterable[InstalledPlugin]:
             yield InstalledPlugin(name, target, "CHATPORT_PLUGINS", "")
 
 
-def _names(text: str) -> set[str]:
-    return {name.strip() for name in text.split(",") if name.strip()}
+def _names(text: str) -> dict[str, None]:
+    """Return the items of a list in their order, which is the order of patches in a chain."""
+    return {name.strip(): None for name in text.split(",") if name.strip()}
 
 
 def near_miss(word: str, known: Iterable[str]) -> str:
@@ -165,8 +167,15 @@ def build_plan(provider: Provider, patches: Sequence[Any] = ()) -> Plan:
     return compile_plan(manager)
 
 
+def plugin_name(plugin: Any) -> str:
+    """Return how a plugin is called in messages: its module's name, or its class with the module."""
+    name = getattr(plugin, "__name__", None)
+    cls = plugin if isinstance(plugin, type) else type(plugin)
+    return str(name) if name and not isinstance(plugin, type) else f"{cls.__module__}.{cls.__qualname__}"
+
+
 def _register(manager: pluggy.PluginManager, plugin: Any, provider: Provider) -> None:
-    shown = getattr(plugin, "__name__", None) or type(plugin).__qualname__
+    shown = plugin_name(plugin)
     known = {name for name in vars(ProviderHooks) if not name.startswith("_")}
     marked = 0
     for name in dir(plugin):

@@ -146,7 +146,7 @@ def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
     arguments = call.parsed()
     if not isinstance(arguments, Mapping):
         raise BadRequestError(f"The arguments for {call.name!r} are not an object but {type(arguments).__name__}.")
-    hints = get_type_hints(tool.function)
+    hints = get_type_hints(tool.function, include_extras=True)
     try:
         converted = {name: msgspec.convert(value, hints.get(name, Any)) for name, value in arguments.items()}
         inspect.signature(tool.function).bind(**converted)
@@ -166,10 +166,12 @@ def read_tool_choice(choice: Any, tools: tuple[Tool, ...]) -> ToolChoice | None:
         choice = choice.name
     elif callable(choice):
         choice = getattr(choice, "__name__", None)
+    if not isinstance(choice, str):
+        raise BadRequestError(f"tool_choice must be a text, a tool or a dict with its name, not {choice!r}.")
     if choice in ("auto", "none", "required") and choice not in {tool.name for tool in tools}:
         if not tools and choice == "required":
             raise BadRequestError("tool_choice='required' needs tools.")
-        return ToolChoice(choice)
+        return ToolChoice(choice)  # type: ignore[arg-type]  # compared just above
     if choice in {tool.name for tool in tools}:
         return ToolChoice("named", choice)
     raise BadRequestError(

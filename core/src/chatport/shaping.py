@@ -84,7 +84,7 @@ def http_request(wire: WireRequest, port: ProviderPort, headers: Mapping[str, st
     auth = port.provider.auth
     key = None if port.key is None else (auth.header, auth.prefix, port.key)
     if key is not None:
-        merged.pop(auth.header, None)
+        merged.pop(auth.header.lower(), None)
     return HttpRequest(wire.method, url, list(merged.items()), content, key)
 
 

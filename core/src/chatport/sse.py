@@ -66,14 +66,15 @@ class EventStreamParser:
             rest += data[end + 2 :]
         return self._events(block)
 
-    def close(self) -> bytes:
-        """Return the data of an event that the body ended in, without its blank line; b"" if there is none.
+    def close(self) -> ServerSentEvent | None:
+        """Return the event that the body ended in, without its blank line; None if there is none.
 
         By the rules such an event is not dispatched. The caller may use data that prove themselves whole.
         """
-        rest, self._rest = bytes(self._rest), bytearray()
-        lines = rest.split(b"\n")
-        return b"\n".join(_value(line) for line in lines if line.startswith((b"data:", b"data\n")))
+        rest, self._rest, last_id = bytes(self._rest), bytearray(), self.last_id
+        event = self._event(rest)
+        self.last_id = last_id
+        return event
 
     @property
     def unparsed(self) -> bytes:

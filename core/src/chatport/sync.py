@@ -43,6 +43,9 @@ class _Driver:
             except StopIteration as stop:
                 self.reply = stop.value
                 return None
+            except ChatportError:
+                answer = None  # a traceback may show locals, and these bytes may hold the key, echoed
+                raise
             answer = thrown = None
             try:
                 match command:
@@ -86,7 +89,7 @@ class ReplyStream:
         self._driver = _Driver(machine, transport)
         self._events: Sequence[Event] = ()
         self._next = 0
-        self._open = False
+        self._open: bool | None = None  # False: the block was left
         self._done = False
         self._reply: Reply | None = None
 
@@ -97,7 +100,7 @@ class ReplyStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open = False
+        self._open, self._next, self._events = False, 0, ()
         self._driver.abandon()
 
     def __iter__(self) -> Self:
@@ -107,6 +110,8 @@ class ReplyStream:
         while self._next >= len(self._events):
             if self._done:
                 raise StopIteration
+            if self._open is False:
+                raise RuntimeError("This stream was left before its end.")
             self._more()
         event = self._events[self._next]
         self._next += 1
@@ -152,16 +157,20 @@ class Client(BaseClient):
 
     def _transport(self) -> Transport:
         if self._opened is None:
-            given = self._given_transport
-            if given is None or given == "httpx" or is_httpx(given):
-                from .transport.httpx_sync import HttpxTransport
-
-                self._opened = HttpxTransport(None if isinstance(given, str) else given)
-            else:
-                self._opened = cast(Transport, given)
-            if given is not None and given != "httpx" and not hasattr(given, "close"):
-                raise ConfigurationError(f"transport: {given!r} is not one that Client can use.")
+            with self._opening:
+                if self._opened is None:
+                    self._opened = self._open_transport()
         return self._opened
+
+    def _open_transport(self) -> Transport:
+        given = self._given_transport
+        if given is not None and given != "httpx" and not hasattr(given, "close"):
+            raise ConfigurationError(f"transport: {given!r} is not one that Client can use.")
+        if given is None or given == "httpx" or is_httpx(given):
+            from .transport.httpx_sync import HttpxTransport
+
+            return HttpxTransport(None if isinstance(given, str) else given)
+        return cast(Transport, given)
 
     def __enter__(self) -> Self:
         return self

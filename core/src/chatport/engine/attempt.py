@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping
 from typing import Any, Literal
 
@@ -9,12 +10,13 @@ import attrs
 
 from .. import events as ev
 from .. import jsoncodec
-from ..call import Chunk, Context, Failure, StreamState, WireRequest
+from ..call import Call, Chunk, Context, Failure, StreamState, WireRequest
 from ..collect import Collector
 from ..errors import (
     ChatportError,
     DeadlineError,
     MalformedReplyError,
+    PluginError,
     StreamInterruptedError,
     TransportError,
 )
@@ -39,7 +41,10 @@ class Limits:
 
 @attrs.frozen
 class Route:
-    """A target made ready: its chains, the request as shaped for it, and its limits. `names` maps tool names back."""
+    """A target made ready: its chains, the request as shaped for it, and its limits. `names` maps tool names back.
+
+    `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
+    """
 
     context: Context
     plan: Plan
@@ -48,9 +53,12 @@ class Route:
     timeouts: Timeouts
     limits: Limits = attrs.field(factory=Limits)
     names: Mapping[str, str] = attrs.field(factory=dict)
+    call: Call | None = None
 
 
 Steps = Generator[Command, Any, None]
+_DRAIN_SECONDS = 0.2
+_ERROR_BODY_SECONDS = 10.0  # a status has come: its explanation is worth no longer wait
 _PUBLIC = (
     ev.TextDelta,
     ev.ReasoningDelta,
@@ -89,14 +97,15 @@ class AttemptRun:
         try:
             yield from self._exchange()
         except TransportFailure as failure:
-            raise self._located(self._transport_error(failure)) from failure
+            raise self._located(self._transport_error(failure)) from failure.with_traceback(None)
         except TimerExpired as expired:
             if expired.stage == "connect":
                 raise self._located(self._timers.error("connect")) from None
             raise self._located(self._timers.expired(streams=self._streams)) from None
         except ChatportError as error:
-            self._located(error)
-            raise
+            # Without the frames below, whose locals hold the vendor's bytes: some vendors echo the key in them.
+            error.__context__ = error.__cause__
+            raise self._located(error).with_traceback(None) from error.__cause__
 
     def _exchange(self) -> Steps:
         self._streams = self.route.wire.stream
@@ -104,9 +113,10 @@ class AttemptRun:
         head: Head = yield Send(self.route.request, connect, self._timers.remaining(streams=self._streams))
         self.head, self.heard = head, True
         self._timers.byte_arrived()
-        body = BodyDecoder(head.headers.get("content-encoding", ""), max_bytes=None)
         if not 200 <= head.status < 300:
-            yield from self._fail(head, body)
+            yield from self._fail(head)
+            return
+        body = BodyDecoder(head.headers.get("content-encoding", ""), max_bytes=None)
         first = yield from self._first_bytes(body)
         if looks_like_events(head.headers.get("content-type", ""), first, asked=self.route.wire.stream):
             self._streams = True
@@ -117,42 +127,50 @@ class AttemptRun:
 
     # --- bytes
 
-    def _read(self) -> Generator[Command, Any, bytes]:
-        data: bytes = yield Read(self._timers.remaining(streams=self._streams))
+    def _read(self, most: float = math.inf) -> Generator[Command, Any, bytes]:
+        left = self._timers.remaining(streams=self._streams)
+        data: bytes = yield Read(left if most == math.inf else min(most, left or most))
         if data:
             self._timers.byte_arrived()
         return data
 
     def _first_bytes(self, body: BodyDecoder) -> Generator[Command, Any, list[bytes]]:
-        """Read until something other than white space has come.
+        """Read until something other than white space has come, and enough of it to know an event stream by.
 
         Vendors send blank lines while a plain request is queued (DS-S2).
         """
         pieces: list[bytes] = []
-        while not any(piece.strip() for piece in pieces):
+        while is_undecided(pieces):
             data = yield from self._read()
             if not data:
                 body.close()
                 return pieces
-            pieces = [piece for piece in (*pieces[-1:], *body.feed(data)) if piece]
+            pieces = pieces if any(piece.strip() for piece in pieces) else pieces[-1:]
+            for piece in body.feed(data):
+                pieces.append(piece)
+                self._check_size(sum(map(len, pieces)))
         return pieces
 
-    def _whole_body(self, body: BodyDecoder, pieces: list[bytes]) -> Generator[Command, Any, bytes]:
-        most = self.route.limits.body_bytes
+    def _whole_body(
+        self, body: BodyDecoder, pieces: list[bytes], most_seconds: float = math.inf
+    ) -> Generator[Command, Any, bytes]:
         size = sum(map(len, pieces))
         while True:
-            data = yield from self._read()
+            data = yield from self._read(most_seconds)
             if not data:
                 body.close()
                 return b"".join(pieces)
             for piece in body.feed(data):
                 size += len(piece)
-                if size > most:
-                    raise MalformedReplyError(
-                        f"The reply is larger than {most} bytes after decompression; "
-                        "raise limits.body_bytes if it really is."
-                    )
+                self._check_size(size)
                 pieces.append(piece)
+
+    def _check_size(self, size: int) -> None:
+        most = self.route.limits.body_bytes
+        if size > most:
+            raise MalformedReplyError(
+                f"The reply is larger than {most} bytes after decompression; raise limits.body_bytes if it really is."
+            )
 
     # --- a stream
 
@@ -177,7 +195,7 @@ class AttemptRun:
         """Read what follows the vendor's own end event, so that the connection can be used again."""
         try:
             for _ in range(16):
-                if not (yield from self._read()):
+                if not (yield Read(_DRAIN_SECONDS)):
                     return
         except (TransportFailure, TimerExpired, DeadlineError):
             return
@@ -185,14 +203,14 @@ class AttemptRun:
     def _take_rest(self, parser: EventStreamParser) -> Steps:
         """Take a last event that lacks its blank line, if its data prove themselves whole: JSON has no half object."""
         rest = parser.close()
-        if not rest:
+        if rest is None:
             return
-        if rest.strip() != b"[DONE]":
+        if rest.data.strip() != b"[DONE]":
             try:
-                jsoncodec.decode(rest)
+                jsoncodec.decode(rest.data)
             except ValueError:
                 return
-        yield from self._take([ServerSentEvent(rest)])
+        yield from self._take([rest])
 
     def _take(self, arrived: list[ServerSentEvent]) -> Steps:
         """Decode the events of one read and hand them over together; what came before an error is handed over first."""
@@ -213,7 +231,12 @@ class AttemptRun:
             raise problem
 
     def _decode(self, chunk: Chunk, batch: list[ev.Event]) -> None:
-        decoded = self.route.plan.decode_chunk(chunk, self._state, self.route.context)
+        try:
+            decoded = self.route.plan.decode_chunk(chunk, self._state, self.route.context)
+        except ChatportError:
+            raise
+        except Exception as error:
+            raise hook_error("decode_chunk", error, self.route.context) from error
         if decoded:
             self._collect(decoded, batch)
 
@@ -237,21 +260,24 @@ class AttemptRun:
             self._held.extend(batch)
             return
         self.committed = True
+        yield from self._deliver_all(batch)
+
+    def _deliver_all(self, batch: list[ev.Event]) -> Steps:
         held, self._held = self._held, []
-        yield Deliver(held + batch)
-        self._timers.resumed()
+        if held or batch:
+            since = self._clock.monotonic()
+            yield Deliver(held + batch)
+            self._timers.resumed(since)
 
     def _finish_stream(self, parser: EventStreamParser) -> Steps:
         if not self.collector.is_finished and not self._state.ended:
             raise self._unfinished(parser)
-        if self._state.ended and not self._state.started:
-            raise MalformedReplyError("The stream ended in order, but without a single chunk.")
-        open_choices = [index for index, choice in self.collector.choices.items() if not choice.ended]
-        self.collector.end()
-        self.complete = True
-        late: list[ev.Event] = [call for index in open_choices for call in self.collector.ended_calls(index)]
-        if late or self._held:
-            yield from self._hand_over(late)
+        if not (self._state.choices or self.collector.has_content or self.collector.is_finished):
+            raise MalformedReplyError(
+                f"The stream ended in order, but without a single {'choice' if self._state.started else 'chunk'}.",
+                raw=self.collector.envelope or None,
+            )
+        yield from self._complete([])
 
     def _unfinished(self, parser: EventStreamParser) -> ChatportError:
         stray = parser.stray
@@ -259,7 +285,8 @@ class AttemptRun:
             return self._body_error(stray)
         return StreamInterruptedError(
             "The stream ended without its finish"
-            + (" after a part of the answer." if self.collector.has_content else ", before any content.")
+            + (" after a part of the answer." if self.collector.has_content else ", before any content."),
+            raw=None if self.collector.has_content else self.collector.envelope or None,
         )
 
     # --- a whole reply
@@ -271,21 +298,26 @@ class AttemptRun:
         except ValueError:
             raise self._body_error(content) from None
         batch: list[ev.Event] = []
-        decoded = self.route.plan.decode_reply(self.raw, self.route.context)
+        decoded = self._run_hook("decode_reply", self.raw)
         self._collect(decoded or (ev.ErrorReported(self.raw),), batch)
         if self.collector.error is not None:
             problem = self._reported(batch)
             if problem is not None:
                 raise problem
+        yield from self._complete(batch)
+
+    def _complete(self, batch: list[ev.Event]) -> Steps:
+        """Close what is still open, and hand over all that is left, whether or not there was any content."""
         open_choices = [index for index, choice in self.collector.choices.items() if not choice.ended]
         self.collector.end()
         self.complete = True
         batch.extend(call for index in open_choices for call in self.collector.ended_calls(index))
-        yield from self._hand_over(batch)
+        if self._deliver:
+            yield from self._deliver_all(batch)
 
     # --- errors
 
-    def _fail(self, head: Head, body: BodyDecoder) -> Steps:
+    def _fail(self, head: Head) -> Steps:
         """Read an error response and raise what the chain makes of it, or take the reply it turns it into."""
         if 300 <= head.status < 400:
             raise TransportError(
@@ -296,10 +328,13 @@ class AttemptRun:
             )
         self._streams = False
         try:
-            content = yield from self._whole_body(body, [])
+            body = BodyDecoder(head.headers.get("content-encoding", ""), max_bytes=None)
+            content = yield from self._whole_body(body, [], _ERROR_BODY_SECONDS)
         except (TransportFailure, TimerExpired, ChatportError):
             content = b""  # the status alone must do
-        self._raise_or_take(failure_of(head.status, head.headers, "response", content, self._secret()))
+        batch: list[ev.Event] = []
+        self._raise_or_take(failure_of(head.status, head.headers, "response", content, self._secret()), batch)
+        yield from self._complete(batch)
 
     def _reported(self, batch: list[ev.Event]) -> ChatportError | None:
         """Return the error that a chunk or a 200 body reports, None if the chain turns it into a reply."""
@@ -308,27 +343,32 @@ class AttemptRun:
         where: Literal["chunk", "body"] = "chunk" if self._streams else "body"
         status = self.head.status if self.head else 200
         headers = self.head.headers if self.head else {}
-        failure = failure_of(status, headers, where, jsoncodec.encode(reported.data), self._secret())
+        failure = failure_of(status, headers, where, jsoncodec.encode_anything(reported.data), self._secret())
         try:
             self._raise_or_take(failure, batch)
         except ChatportError as error:
             return error
         return None
 
-    def _raise_or_take(self, failure: Failure, batch: list[ev.Event] | None = None) -> None:
-        verdict = self.route.plan.classify_error(failure, self.route.context)
+    def _raise_or_take(self, failure: Failure, batch: list[ev.Event]) -> None:
+        verdict = self._run_hook("classify_error", failure)
         if verdict is None or not verdict.events:
             raise error_of(failure, verdict, self.route.context, self._clock.utcnow())
-        taken: list[ev.Event] = []
-        self._collect(verdict.events, taken)
-        self.complete = True
+        self._collect(verdict.events, batch)
         self._state.ended = self._state.started = True
-        (self._held if batch is None else batch).extend(taken)
 
     def _body_error(self, content: bytes) -> ChatportError:
         failure = failure_of(200, self.head.headers if self.head else {}, "body", content, self._secret())
-        verdict = self.route.plan.classify_error(failure, self.route.context)
+        verdict = self._run_hook("classify_error", failure)
         return error_of(failure, verdict, self.route.context, self._clock.utcnow())
+
+    def _run_hook(self, name: Literal["decode_reply", "classify_error"], value: Any) -> Any:
+        try:
+            return getattr(self.route.plan, name)(value, self.route.context)
+        except ChatportError:
+            raise
+        except Exception as error:
+            raise hook_error(name, error, self.route.context) from error
 
     def _secret(self) -> str:
         auth = self.route.request.auth
@@ -344,7 +384,13 @@ class AttemptRun:
         )
 
     def _located(self, error: ChatportError) -> ChatportError:
-        """Fill in where it happened, and what had been received."""
+        """Fill in where it happened, and what had been received; take out the key, should the vendor have echoed it."""
+        secret = self._secret()
+        if len(secret) >= 4 and secret in error.message:
+            error.message = error.message.replace(secret, "***")
+            error.args = (error.message,)
+        if len(secret) >= 4 and isinstance(error.raw, str):
+            error.raw = error.raw.replace(secret, "***")
         error.provider = error.provider or self.route.context.provider.name
         error.model = error.model or self.route.context.model
         if self.head is not None:
@@ -366,12 +412,31 @@ class AttemptRun:
         )
 
 
+def hook_error(hook: str, error: Exception, context: Context) -> PluginError:
+    """Return the error that says a hook has failed, which is not the caller's fault."""
+    return PluginError(
+        f"A {hook} hook of {context.provider.name} failed: {type(error).__name__}: {error}.",
+        provider=context.provider.name,
+        model=context.model,
+    )
+
+
+_FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
+_BLANKS = b"\xef\xbb\xbf \r\n\t"
+
+
+def is_undecided(first: list[bytes]) -> bool:
+    """Whether more bytes may still turn out to be an event stream: the cut of a read must not decide what it is."""
+    start = b"".join(first).lstrip(_BLANKS)
+    return any(len(start) < len(field) and field.startswith(start) for field in _FIELDS)
+
+
 def looks_like_events(content_type: str, first: list[bytes], *, asked: bool) -> bool:
     """Whether the body is an event stream: its first bytes decide where they can, then its type, then the request."""
-    start = b"".join(first).lstrip(b"\xef\xbb\xbf \r\n\t")
+    start = b"".join(first).lstrip(_BLANKS)
     if start[:1] in (b"{", b"[", b"<"):
         return False
-    if start.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+    if start.startswith(_FIELDS):
         return True
     media_type = content_type.partition(";")[0].strip().lower()
     return media_type == "text/event-stream" or (asked and media_type in ("", "text/plain", "application/octet-stream"))

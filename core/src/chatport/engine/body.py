@@ -9,7 +9,7 @@ from ..errors import MalformedReplyError, TransportError
 
 __all__ = ["ACCEPT_ENCODING", "BodyDecoder"]
 
-ACCEPT_ENCODING = "gzip, deflate"
+ACCEPT_ENCODING = "gzip"
 """What we ask for; anything else in a reply is refused, since it was not offered."""
 
 _STEP = 256 * 1024
@@ -51,6 +51,9 @@ class BodyDecoder:
             self._count(len(piece))
             yield piece
             data = self._inflate.unconsumed_tail
+            if self._inflate.eof and self._inflate.unused_data:  # gzip may come in several members (RFC 1952, 2.2)
+                data = self._inflate.unused_data
+                self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
 
     def close(self) -> None:
         """Say that the body has ended. Raises TransportError if its compressed stream has not."""

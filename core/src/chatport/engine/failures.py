@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .. import jsoncodec
 from ..call import Context, Failure, Verdict
-from ..errors import ChatportError
+from ..errors import ChatportError, QuotaExceededError
 from ..standard.errors import class_of_status, read_error
 from .retry import retry_delay_seconds, should_retry_header
 
@@ -31,6 +31,8 @@ def failure_of(
         data: Any = jsoncodec.decode(content.strip())
     except ValueError:
         data = None
+    if data is not None and len(secret) >= 4 and secret in jsoncodec.encode_anything(data).decode():
+        data = jsoncodec.decode(jsoncodec.encode_anything(data).replace(secret.encode(), b"***"))  # it was escaped
     text = content[:20_000].decode("utf-8", "replace")
     return Failure(status, headers, where, data, text, read_error(data, text))
 
@@ -44,7 +46,8 @@ def error_of(failure: Failure, verdict: Verdict | None, context: Context, now: d
     retryable = verdict.retryable
     if failure.status >= 400:
         said = should_retry_header(failure.headers)
-        retryable = said if said is not None else retryable
+        if said is not None and not (said and issubclass(verdict.error, QuotaExceededError)):
+            retryable = said  # but no header makes an empty account worth a retry (OA-X11)
     words = verdict.message or failure.details.message or _unexplained(failure)
     return verdict.error(
         f"{context.provider.title}: {_short(words)}",
@@ -68,7 +71,7 @@ def _unexplained(failure: Failure) -> str:
 
 
 def _short(text: str, most: int = _SHOWN) -> str:
-    text = text.strip()
+    text = text.strip().encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text if len(text) <= most else f"{text[:most]}…"
 
 

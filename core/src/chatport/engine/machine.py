@@ -76,16 +76,19 @@ class CallMachine:
 
     def _prepare(self, candidate: Candidate, has_next: bool) -> Generator[Command, Any, Route | None]:
         """Return the target's route, None if it cannot be reached at all and another one is there."""
-        if candidate.is_ready():
-            return candidate.prepare()
         began = self.clock.monotonic()
         try:
+            if candidate.is_ready():
+                return candidate.prepare()
             route: Route = yield Block(candidate.prepare)
         except TransportError as error:
             seconds = self.clock.monotonic() - began
             self.attempts.append(Attempt(candidate.target, type(error).__name__, seconds, error=error))
             if has_next:
                 return None
+            error.attempts = tuple(self.attempts)
+            raise
+        except ChatportError as error:
             error.attempts = tuple(self.attempts)
             raise
         return route
@@ -168,7 +171,7 @@ class CallMachine:
         assert head is not None, "a finished attempt has a head"
         facts = route.context.facts
         usage = collector.usage
-        thinking = bool(collector.choices[0].reasoning or (usage is not None and usage.reasoning_tokens))
+        thinking = bool(collector.first.reasoning or (usage is not None and usage.reasoning_tokens))
         return collector.reply(
             raw=attempt.raw,
             provider=route.context.provider.name,

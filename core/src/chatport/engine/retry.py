@@ -80,16 +80,20 @@ class RetryBudget:
     def count_call(self) -> None:
         """Note a call; to be said once per call."""
         with self._lock:
+            self._forget_old()
             self._calls.append(self._now())
 
     def take(self) -> bool:
         """Return whether one more retry is allowed now, and count it if so."""
         with self._lock:
-            horizon = self._now() - self._window
-            for times in (self._calls, self._retries):
-                while times and times[0] < horizon:
-                    times.popleft()
+            self._forget_old()
             if len(self._retries) >= max(self._at_least, int(self._share * len(self._calls))):
                 return False
             self._retries.append(self._now())
             return True
+
+    def _forget_old(self) -> None:
+        horizon = self._now() - self._window
+        for times in (self._calls, self._retries):
+            while times and times[0] < horizon:
+                times.popleft()

@@ -44,9 +44,11 @@ class Timers:
         self._last_event = self._now()
         self._has_event = True
 
-    def resumed(self) -> None:
-        """Start the attempt's clocks anew after the caller had the turn: its own time is not the vendor's silence."""
-        self._last_byte = self._last_event = self._now()
+    def resumed(self, since: float) -> None:
+        """Leave out the time since the caller was given the turn: its own pause is not the vendor's silence."""
+        pause = self._now() - since
+        self._last_byte += pause
+        self._last_event += pause
 
     def _due(self, *, streams: bool) -> tuple[str, float] | None:
         t = self.timeouts
@@ -84,7 +86,7 @@ class Timers:
             "silence": "no byte arrived",
             "first_event": "no content arrived (heartbeats do not count)",
             "between_events": "no further content arrived (heartbeats do not count)",
-            "total": "the call as a whole took longer",
+            "total": "the call as a whole was not complete",
         }[timer]
         shown = "" if seconds is None else f" within {seconds:g} s"
         return DeadlineError(

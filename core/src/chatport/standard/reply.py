@@ -19,7 +19,7 @@ def decode_reply(data: Any, context: Context) -> Sequence[Event]:
     if not isinstance(data, Mapping) or is_error(data):
         return (ErrorReported(data),)
     choices = data.get("choices")
-    if not isinstance(choices, list) or not choices:
+    if not isinstance(choices, list) or not any(isinstance(choice, Mapping) for choice in choices):
         return (ErrorReported(data),)
     reply_id, model = data.get("id"), data.get("model")
     events: list[Event] = [

@@ -16,7 +16,7 @@ __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wir
 @hookimpl
 def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest:
     dialect = context.provider.dialect
-    body: dict[str, Any] = {"model": context.model, "messages": wire_messages(call, context)}
+    body: dict[str, Any] = {"model": context.model, "messages": wire_messages(call, tools, context)}
     wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=tools.adjustments)
     if tools.tools:
         wire = wire.set("tools", tools.tools)
@@ -79,13 +79,17 @@ def wire_output(output: OutputSpec) -> dict[str, Any]:
     }
 
 
-def wire_messages(call: Call, context: Context) -> list[dict[str, Any]]:
-    """Return the conversation as the standard's message objects."""
-    return [wire_message(message, context) for message in call.messages]
+def wire_messages(call: Call, tools: WireTools, context: Context) -> list[dict[str, Any]]:
+    """Return the conversation as the standard's message objects; earlier calls get the tools' names as sent."""
+    sent_names = {own: sent for sent, own in tools.names.items()}
+    return [wire_message(message, context, sent_names) for message in call.messages]
 
 
-def wire_message(message: Message, context: Context) -> dict[str, Any]:
-    """Return one message object. Reasoning goes back only to the provider it came from, and only if it wants it."""
+def wire_message(message: Message, context: Context, sent_names: Mapping[str, str]) -> dict[str, Any]:
+    """Return one message object. Reasoning goes back only to the provider it came from, and only if it wants it.
+
+    `sent_names` maps a tool's own name to the one in the tool list, where they differ.
+    """
     dialect = context.provider.dialect
     role = {"system": dialect.system_role, "developer": dialect.developer_role}.get(message.role, message.role)
     wire: dict[str, Any] = {"role": role}
@@ -94,16 +98,16 @@ def wire_message(message: Message, context: Context) -> dict[str, Any]:
     if message.name is not None:
         wire["name"] = message.name
     if message.role == "assistant":
-        wire |= _assistant(message, context)
+        wire |= _assistant(message, context, sent_names)
     else:
         wire["content"] = wire_content(message.content)
     return {**wire, **message.extra}
 
 
-def _assistant(message: Message, context: Context) -> dict[str, Any]:
+def _assistant(message: Message, context: Context, sent_names: Mapping[str, str]) -> dict[str, Any]:
     wire: dict[str, Any] = {"content": wire_content(message.content) if message.content else None}
     if message.tool_calls:
-        wire["tool_calls"] = [wire_tool_call(call) for call in message.tool_calls]
+        wire["tool_calls"] = [wire_tool_call(call, sent_names.get(call.name, call.name)) for call in message.tool_calls]
     elif message.refusal is not None and not message.content:
         wire["refusal"] = message.refusal
     elif not message.content:
@@ -140,10 +144,10 @@ def wire_part(part: Part) -> dict[str, Any]:
     return {**wire, **part.extra}
 
 
-def wire_tool_call(call: ToolCall) -> dict[str, Any]:
-    """Return an earlier call of the model, with its arguments exactly as they came."""
+def wire_tool_call(call: ToolCall, name: str) -> dict[str, Any]:
+    """Return an earlier call of the model under the tool's name as sent, with its arguments exactly as they came."""
     return {
         "id": call.id,
         "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments or "{}"},
+        "function": {"name": name, "arguments": call.arguments or "{}"},
     }

@@ -8,8 +8,9 @@ overwrites one (QW-S3); the first finish reason counts, and an empty one is none
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
+from .. import jsoncodec
 from ..call import Chunk, Context, StreamState
 from ..events import (
     AudioDelta,
@@ -27,6 +28,8 @@ from ..events import (
 )
 from ..hooks import hookimpl
 from .usage import read_usage
+
+_Piece: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
 
 __all__ = ["ChoiceState", "choice_events", "decode_chunk", "finish_reason", "is_error", "message_events"]
 
@@ -46,6 +49,9 @@ _FINISH_REASONS = {
     "model_length": "length",
     "tool_use": "tool_calls",
 }
+
+_ERROR_WORDS = ("message", "detail", "error_msg", "error_message", "errors")
+"""Where an error in a flat form has its text."""
 
 
 @hookimpl
@@ -68,12 +74,14 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence
         state.started = True
         events.append(_started(data))
     choices = data.get("choices")
-    if choices:
+    if isinstance(choices, list):
         for position, choice in enumerate(choices):
             if isinstance(choice, dict):
                 _decode_choice(choice, position, state, context, events)
     if data.get("usage") is not None or not choices:
         _decode_tail(data, events)
+    elif events and type(events[-1]) is FinishReported:
+        _decode_own_usage(data, events)
     if is_error(data, chunk.event):
         events.append(ErrorReported(data))
     return events
@@ -85,7 +93,9 @@ def is_error(data: Mapping[str, Any], event: str = "message") -> bool:
         return True
     if "choices" in data and data["choices"] is not None:
         return False
-    return data.get("object") == "error" or ("message" in data and "code" in data)
+    if data.get("object") == "error" or ("message" in data and "code" in data):
+        return True
+    return "choices" not in data and any(data.get(name) and isinstance(data[name], str | list) for name in _ERROR_WORDS)
 
 
 def _started(data: Mapping[str, Any]) -> ReplyStarted:
@@ -103,6 +113,15 @@ def _decode_tail(data: dict[str, Any], events: list[Event]) -> None:
     if not data.get("choices"):
         rest = {name: value for name, value in data.items() if name not in ("choices", "usage", "error")}
         events.append(ReplyStarted(envelope=rest))
+
+
+def _decode_own_usage(data: dict[str, Any], events: list[Event]) -> None:
+    """Take the counts of a last chunk that has them inside an object of the server's own (GQ-S4)."""
+    for value in data.values():
+        usage = read_usage(value.get("usage")) if isinstance(value, dict) else None
+        if usage is not None:
+            events.append(UsageReported(usage))
+            return
 
 
 def _decode_choice(
@@ -142,17 +161,21 @@ def finish_reason(raw: Any, context: Context) -> str:
     return own or _FINISH_REASONS.get(word, "other")
 
 
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 class ChoiceState:
     """What must be remembered of one choice: its tool calls so far, and half an emoji if a chunk ended in one."""
 
-    __slots__ = ("calls", "finished", "index", "last_call", "pending")
+    __slots__ = ("calls", "finished", "halves", "index", "last_call")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.calls: list[_CallState] = []
         self.last_call: _CallState | None = None
         self.finished = False
-        self.pending = ""  # a high surrogate that waits for its low half
+        self.halves: dict[Any, str] = {}  # high surrogates that wait for their low halves, by event class or call
 
     def delta_events(self, delta: Mapping[str, Any], events: list[Event]) -> None:
         """Append what a delta (or a whole message: it is the same shape) says, reasoning first."""
@@ -166,38 +189,42 @@ class ChoiceState:
             self._content(content, events)
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
-            events.append(RefusalDelta(refusal, self.index))
+            self._piece(RefusalDelta, refusal, events)
         calls = delta.get("tool_calls")
         if calls:
             self._tool_calls(calls, events)
-        elif delta.get("function_call") and not self.calls:
-            self._tool_calls([{"function": delta["function_call"]}], events)
-        elif delta.get("function_call"):
-            self._tool_calls([{"index": 0, "function": {"arguments": delta["function_call"].get("arguments")}}], events)
+        elif isinstance(delta.get("function_call"), dict) and any(delta["function_call"].values()):
+            self._tool_calls([{"index": 0, "function": delta["function_call"]}], events)
         audio = delta.get("audio")
-        if isinstance(audio, dict):
-            events.append(
-                AudioDelta(audio.get("data") or "", audio.get("transcript") or "", audio.get("id"), self.index)
-            )
+        if isinstance(audio, dict) and any(audio.values()):  # some servers fill both with nothing, beside every answer
+            data, transcript, audio_id = (_text_or_none(audio.get(name)) for name in ("data", "transcript", "id"))
+            events.append(AudioDelta(data or "", transcript or "", audio_id, self.index))
 
     def flush(self) -> Iterable[Event]:
         """Return what was held back, at the end of the choice."""
-        if self.pending:
-            text, self.pending = "\ufffd", ""
-            return (TextDelta(text, self.index),)
-        return ()
+        halves, self.halves = self.halves, {}
+        return [
+            ToolCallDelta(kind.index, kind.id, kind.name, "\ufffd", self.index)
+            if isinstance(kind, _CallState)
+            else kind("\ufffd", self.index)
+            for kind in halves
+        ]
 
     def _text(self, text: str, events: list[Event]) -> None:
-        if self.pending or "\ud800" <= text[-1] <= "\udfff":
-            text = self._joined(text)
+        self._piece(TextDelta, text, events)
+
+    def _piece(self, kind: type[_Piece], text: str, events: list[Event]) -> None:
+        if self.halves or "\ud800" <= text[-1] <= "\udfff" or "\ud800" <= text[0] <= "\udfff":
+            text = self._joined(kind, text)
             if not text:
                 return
-        events.append(TextDelta(text, self.index))
+        events.append(kind(text, self.index))
 
-    def _joined(self, text: str) -> str:
-        text, self.pending = self.pending + text, ""
-        if "\ud800" <= text[-1] <= "\udbff":
-            text, self.pending = text[:-1], text[-1]
+    def _joined(self, kind: Any, text: str) -> str:
+        """Return the text with whole surrogate pairs only, keeping back a half that the next chunk may complete."""
+        text = self.halves.pop(kind, "") + text
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self.halves[kind] = text[:-1], text[-1]
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def _reasoning(self, delta: Mapping[str, Any], events: list[Event]) -> None:
@@ -205,37 +232,35 @@ class ChoiceState:
         text = delta.get("reasoning_content") or delta.get("reasoning")
         details = delta.get("reasoning_details")
         if text and isinstance(text, str):
-            events.append(ReasoningDelta(text, self.index))
+            self._piece(ReasoningDelta, text, events)
         elif isinstance(details, list) and not text:
             for detail in details:
                 shown = isinstance(detail, dict) and (detail.get("text") or detail.get("summary"))
                 if isinstance(shown, str) and shown:
-                    events.append(ReasoningDelta(shown, self.index))
+                    self._piece(ReasoningDelta, shown, events)
         if isinstance(details, list) and details:
             events.append(OpaqueReported("reasoning_details", details, self.index))
 
     def _content(self, content: Any, events: list[Event]) -> None:
         if isinstance(content, str):
             self._text(content, events)
-        elif isinstance(content, list):
+        elif isinstance(content, list) and all(map(_is_part, content)):
             for part in content:
                 self._part(part, events)
-        elif isinstance(content, dict):  # a server that hands structured output over decoded
-            from .. import jsoncodec
-
-            events.append(TextDelta(jsoncodec.encode_text(content), self.index))
+        else:  # a server that hands structured output over decoded
+            events.append(TextDelta(jsoncodec.encode_anything(content).decode(), self.index))
 
     def _part(self, part: Any, events: list[Event]) -> None:
-        if isinstance(part, str):
+        if isinstance(part, str) and part:
             self._text(part, events)
         elif isinstance(part, dict):
             thinking = part.get("thinking")
             if isinstance(thinking, list):
                 text = "".join(str(item.get("text") or "") for item in thinking if isinstance(item, dict))
                 if text:
-                    events.append(ReasoningDelta(text, self.index))
+                    self._piece(ReasoningDelta, text, events)
             elif isinstance(thinking, str) and thinking:
-                events.append(ReasoningDelta(thinking, self.index))
+                self._piece(ReasoningDelta, thinking, events)
             elif isinstance(part.get("text"), str) and part["text"]:
                 self._text(part["text"], events)
 
@@ -244,6 +269,8 @@ class ChoiceState:
             if isinstance(fragment, dict):
                 call = self._call_of(fragment, position)
                 piece = call.take(fragment)
+                if piece and (self.halves or "\ud800" <= piece[-1] <= "\udfff" or "\ud800" <= piece[0] <= "\udfff"):
+                    piece = self._joined(call, piece)
                 events.append(ToolCallDelta(call.index, call.id, call.name, piece, self.index))
 
     def _call_of(self, fragment: Mapping[str, Any], position: int) -> _CallState:
@@ -251,11 +278,12 @@ class ChoiceState:
         call_id, index = fragment.get("id") or "", fragment.get("index")
         function = fragment.get("function")
         name = (function.get("name") or "") if isinstance(function, dict) else ""
-        if call_id:
-            for call in self.calls:
-                if call.wire_id == call_id:
-                    self.last_call = call
-                    return call
+        same_id = [call for call in self.calls if call.wire_id == call_id] if call_id else []
+        if same_id:
+            exact = [call for call in same_id if call.wire_index == index]
+            if exact or index is None or not name:  # else: a server that gives all its calls one id
+                self.last_call = (exact or same_id)[-1]
+                return self.last_call
         same_index = [call for call in self.calls if call.wire_index == index] if index is not None else []
         if same_index:
             call = same_index[-1]
@@ -272,13 +300,19 @@ class ChoiceState:
     def _begins_anew(call: _CallState, call_id: str, name: str) -> bool:
         """Whether a fragment with a known index is yet another call: index 0 for every call was common (OL-T2).
 
-        A new id for the same index is not enough: some stacks give every fragment a new one (GL-S10).
+        A new id for the same index is not enough: some stacks give every fragment a new one (GL-S10). With a name it
+        is, unless the call so far is still in the middle of its arguments.
         """
-        return bool(call_id) and call_id != call.wire_id and bool(name) and bool(call.wire_id) and call.has_arguments
+        return bool(call_id and name and call.wire_id) and call_id != call.wire_id and call.is_whole()
+
+
+def _is_part(item: Any) -> bool:
+    """Whether an item of a content list is a part of a message, and not of a value of the model's own."""
+    return isinstance(item, str) or (isinstance(item, dict) and ("type" in item or "text" in item))
 
 
 class _CallState:
-    __slots__ = ("has_arguments", "id", "index", "name", "wire_id", "wire_index")
+    __slots__ = ("arguments", "id", "index", "name", "wire_id", "wire_index")
 
     def __init__(self, index: int, wire_index: Any) -> None:
         self.index = index
@@ -286,7 +320,15 @@ class _CallState:
         self.wire_id = ""
         self.id = f"call_{index}"  # until, or unless, the vendor gives one: a call without an id cannot be answered
         self.name = ""
-        self.has_arguments = False
+        self.arguments: list[str] = []
+
+    def is_whole(self) -> bool:
+        """Whether the arguments so far are JSON by themselves."""
+        try:
+            jsoncodec.decode_text("".join(self.arguments))
+        except ValueError:
+            return False
+        return True
 
     def take(self, fragment: Mapping[str, Any]) -> str:
         call_id = fragment.get("id")
@@ -300,12 +342,10 @@ class _CallState:
         arguments = function.get("arguments", function.get("input"))
         if arguments is None or arguments == "":
             return ""
-        self.has_arguments = True
-        if isinstance(arguments, str):
-            return arguments
-        from .. import jsoncodec
-
-        return jsoncodec.encode_text(arguments)  # an object in place of its text
+        if not isinstance(arguments, str):  # an object in place of its text
+            arguments = jsoncodec.encode_anything(arguments).decode()
+        self.arguments.append(arguments)
+        return str(arguments)
 
 
 def choice_events(choice: Mapping[str, Any], position: int, context: Context) -> list[Event]:
@@ -316,8 +356,9 @@ def choice_events(choice: Mapping[str, Any], position: int, context: Context) ->
     message = choice.get("message")
     if isinstance(message, dict):
         message_events(message, state, events)
-    elif isinstance(choice.get("text"), str):
-        events.append(TextDelta(choice["text"], state.index))
+    elif choice.get("text") and isinstance(choice["text"], str):
+        state.delta_events({"content": choice["text"]}, events)
+        events.extend(state.flush())
     if choice.get("logprobs"):
         events.append(LogprobsReported(choice["logprobs"], state.index))
     reason = choice.get("finish_reason")

@@ -16,9 +16,14 @@ def read_usage(data: Any) -> Usage | None:
         return None
     prompt = _details(data, "prompt_tokens_details", "input_tokens_details")
     completion = _details(data, "completion_tokens_details", "output_tokens_details")
+    asked, answered = _count(data, "prompt_tokens", "input_tokens"), _count(data, "completion_tokens", "output_tokens")
+    reasoned = _first(_count(completion, "reasoning_tokens"), _count(data, "reasoning_tokens"))
+    total = _count(data, "total_tokens")
+    if asked is not None and answered is not None and reasoned and total == asked + answered + reasoned:
+        answered += reasoned  # the sum proves that this server counts reasoning beside its output, not inside
     usage = Usage(
-        input_tokens=_count(data, "prompt_tokens", "input_tokens"),
-        output_tokens=_count(data, "completion_tokens", "output_tokens"),
+        input_tokens=asked,
+        output_tokens=answered,
         cached_input_tokens=_first(
             _count(prompt, "cached_tokens", "cache_read_input_tokens"),
             _count(
@@ -33,7 +38,7 @@ def read_usage(data: Any) -> Usage | None:
             _count(prompt, "cache_write_tokens", "cache_creation_input_tokens"),
             _count(data, "cache_creation_input_tokens"),
         ),
-        reasoning_tokens=_first(_count(completion, "reasoning_tokens"), _count(data, "reasoning_tokens")),
+        reasoning_tokens=reasoned,
         raw=data,
     )
     return None if usage.input_tokens is None and usage.output_tokens is None else usage

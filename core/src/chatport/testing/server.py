@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import anyio.lowlevel
+
 from ..engine.commands import Head, HttpRequest
 from ..errors import ConfigurationError
 from ..registry import load_provider
@@ -120,6 +122,7 @@ class InProcessTransport:
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
     ) -> AsyncInProcessExchange:
         """Answer a request."""
+        await anyio.lowlevel.checkpoint()
         return AsyncInProcessExchange(self._emulator._answer(request))
 
     async def aclose(self) -> None:
@@ -151,6 +154,7 @@ class AsyncInProcessExchange:
 
     async def read(self, seconds: float | None) -> bytes:
         """Return the next piece, b"" at the end."""
+        await anyio.lowlevel.checkpoint()  # so that a call can be cancelled here as on a network
         return self._exchange.read(seconds)
 
     async def aclose(self) -> None:

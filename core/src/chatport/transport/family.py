@@ -35,9 +35,7 @@ def failure_of(family: ModuleType, error: BaseException, stage: Stage) -> Except
     its key, and must not hang on ours as its context.
     """
     core = sys.modules.get({"httpx": "httpcore", "httpx2": "httpcore2"}[family.__name__])
-    if isinstance(error, (family.ConnectTimeout, family.PoolTimeout)) or (
-        core and isinstance(error, (core.ConnectTimeout, core.PoolTimeout))
-    ):
+    if isinstance(error, family.ConnectTimeout) or (core and isinstance(error, core.ConnectTimeout)):
         return TimerExpired("connect")
     if isinstance(error, family.TimeoutException) or (core and isinstance(error, core.TimeoutException)):
         return TimerExpired("io")

@@ -7,11 +7,21 @@ from types import ModuleType
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from ..engine.commands import HttpRequest, TimerExpired
 from .family import failure_of, family_of, head_of
 
 __all__ = ["HttpxAsyncTransport"]
+
+
+def _own_client() -> Any:
+    """Build the client. The import and the certificates take up to a second: not for the event loop's thread."""
+    import httpx
+
+    # No limit of our own on connections: pacing is decided above, and a full pool would only hide a wait.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30)
+    return httpx.AsyncClient(follow_redirects=False, timeout=None, limits=limits)
 
 
 class HttpxAsyncTransport:
@@ -20,21 +30,20 @@ class HttpxAsyncTransport:
     def __init__(self, client: Any = None) -> None:
         self._given = client
         self._client = client
+        self._opening = anyio.Lock()
 
-    def _open(self) -> Any:
+    async def _open(self) -> Any:
         if self._client is None:
-            import httpx
-
-            # No limit of our own on connections: pacing is decided above, and a full pool would only hide a wait.
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30)
-            self._client = httpx.AsyncClient(follow_redirects=False, timeout=None, limits=limits)
+            async with self._opening:
+                if self._client is None:
+                    self._client = await anyio.to_thread.run_sync(_own_client, abandon_on_cancel=True)
         return self._client
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
     ) -> HttpxAsyncExchange:
         """Send a request and return its exchange once the head is there."""
-        client = self._open()
+        client = self._client or await self._open()
         family = family_of(client)
         problem: Exception | None
         try:

@@ -1,37 +1,48 @@
 """The synchronous transport over httpx.
 
 httpx takes one read timeout for a whole response, and our timers change with every read. So the client of our own
-has a network backend (httpcore's public interface) whose reads ask for the time that is left. With a client given by
-the user the timers are only as fine as that client's: they are then also checked after each read.
+has a network backend (httpcore's public interface) whose reads ask for the time that is left. A client given by
+the user hands the timeout on to the socket as it is, which asks it for whole seconds: there timers fire up to a
+second late.
 """
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 from urllib.request import getproxies
 
-from ..engine.commands import HttpRequest
+from ..engine.commands import HttpRequest, TimerExpired
 from .family import failure_of, family_of, head_of
 
 __all__ = ["HttpxTransport"]
 
 
-class _Deadline(float):
+_LONGEST_SECONDS = 1e6  # a socket takes no more than 24 days, and nobody waits for so long
+
+
+class _Deadline:
     """A timeout that httpx carries through to the backend, and that can be moved while the response is read."""
 
-    at: float | None = None
+    def __init__(self, seconds: float | None) -> None:
+        self.set(seconds)
 
     def set(self, seconds: float | None) -> None:
-        self.at = None if seconds is None else time.monotonic() + seconds
+        self.at = time.monotonic() + min(seconds or _LONGEST_SECONDS, _LONGEST_SECONDS)
 
-    def left(self) -> float | None:
-        return None if self.at is None else max(self.at - time.monotonic(), 0.001)
+    def left(self) -> float:
+        return max(self.at - time.monotonic(), 0.001)
+
+    def __index__(self) -> int:
+        """What `socket.settimeout` asks for in a client that is not ours."""
+        return math.ceil(self.left())
 
 
-def _left(timeout: float | None) -> float | None:
+def _left(timeout: Any) -> float | None:
     return timeout.left() if isinstance(timeout, _Deadline) else timeout
 
 
@@ -95,17 +106,15 @@ def _own_client() -> Any:
 
     class TimedTransport(httpx.BaseTransport):
         def __init__(self) -> None:
-            self._pool: httpcore.ConnectionPool | None = None
+            self._pool = httpcore.ConnectionPool(
+                ssl_context=httpx.create_ssl_context(),
+                max_connections=None,
+                max_keepalive_connections=100,
+                keepalive_expiry=30,
+                network_backend=Backend(),
+            )
 
         def handle_request(self, request: httpx.Request) -> httpx.Response:
-            if self._pool is None:
-                self._pool = httpcore.ConnectionPool(
-                    ssl_context=httpx.create_ssl_context(),
-                    max_connections=None,
-                    max_keepalive_connections=100,
-                    keepalive_expiry=30,
-                    network_backend=Backend(),
-                )
             url = request.url
             content = request.stream
             assert isinstance(content, Iterable)
@@ -126,10 +135,13 @@ def _own_client() -> Any:
             )
 
         def close(self) -> None:
-            if self._pool is not None:
-                self._pool.close()
+            self._pool.close()
 
     return httpx.Client(transport=TimedTransport(), follow_redirects=False, timeout=None)
+
+
+def _is_connect(problem: Exception) -> bool:
+    return isinstance(problem, TimerExpired) and problem.stage == "connect"
 
 
 class HttpxTransport:
@@ -138,29 +150,36 @@ class HttpxTransport:
     def __init__(self, client: Any = None) -> None:
         self._given = client
         self._client = client
+        self._opening = threading.Lock()
+
+    def _open(self) -> Any:
+        if self._client is None:
+            with self._opening:  # the first calls may come from several threads at once
+                if self._client is None:
+                    self._client = _own_client()
+        return self._client
 
     def send(self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None) -> HttpxExchange:
         """Send a request and return its exchange once the head is there."""
-        if self._client is None:
-            self._client = _own_client()
-        family = family_of(self._client)
-        deadline = None if head_seconds is None else _Deadline(head_seconds)
-        if deadline is not None:
-            deadline.set(head_seconds)
+        client = self._open()
+        family = family_of(client)
+        deadline = _Deadline(head_seconds)
         problem: Exception | None
         try:
             wire = family.Request(request.method, request.url, headers=request.all_headers(), content=request.content)
             wire.extensions["timeout"] = {
-                "connect": connect_seconds,
+                "connect": min(connect_seconds or _LONGEST_SECONDS, deadline.left()),
                 "read": deadline,
                 "write": deadline,
-                "pool": head_seconds,
+                "pool": deadline.left(),
             }
-            return HttpxExchange(self._client.send(wire, stream=True, follow_redirects=False), family, deadline)
+            return HttpxExchange(client.send(wire, stream=True, follow_redirects=False), family, deadline)
         except Exception as error:
             problem = failure_of(family, error, "head")
             if problem is None:
                 raise
+            if head_seconds is not None and head_seconds < (connect_seconds or math.inf) and _is_connect(problem):
+                problem = TimerExpired("io")  # another timer was due before the one for connecting
         raise problem
 
     def close(self) -> None:
@@ -173,7 +192,7 @@ class HttpxTransport:
 class HttpxExchange:
     """One response of httpx being read."""
 
-    def __init__(self, response: Any, family: ModuleType, deadline: _Deadline | None) -> None:
+    def __init__(self, response: Any, family: ModuleType, deadline: _Deadline) -> None:
         self.head = head_of(response)
         self._response = response
         self._family = family
@@ -182,8 +201,7 @@ class HttpxExchange:
 
     def read(self, seconds: float | None) -> bytes:
         """Return the next bytes, b"" at the end."""
-        if self._deadline is not None:
-            self._deadline.set(seconds)
+        self._deadline.set(seconds)
         problem: Exception | None
         try:
             return next(self._body, b"")

@@ -1,0 +1,489 @@
+"""Finding, checking and ordering plugins."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import attrs
+import pytest
+
+from chatport import hookimpl, registry
+from chatport.call import Call, WireRequest
+from chatport.config import load_config
+from chatport.errors import ConfigurationError, PluginError
+from chatport.hooks import HOOK_API
+from chatport.prepare import Port
+from chatport.provider import Provider
+from chatport.registry import InstalledPlugin, build_plan, installed_patches, installed_providers, load_provider
+from chatport.types import Message
+
+VENDOR = Provider("acme", "Acme", "https://api.acme.example/v1")
+TWIN = Provider("bolt", "Bolt", "https://api.bolt.example/v1")
+HELLO = Call((Message.user("hello"),))
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No plugin, configuration or file of this machine plays a part."""
+    monkeypatch.setattr(registry, "_scan", lambda group: ())
+    monkeypatch.chdir(tmp_path)
+    for name in ("CHATPORT_PLUGINS", "CHATPORT_DISABLE_PLUGINS", "CHATPORT_CONFIG", "LLM_PROVIDER", "LLM_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def vendors(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A module that holds the test's own plugins."""
+    module: Any = ModuleType("vendors_of_this_test")
+    module.acme, module.bolt = VENDOR, TWIN
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("CHATPORT_PLUGINS", "acme=vendors_of_this_test:acme, bolt=vendors_of_this_test:bolt")
+    return module
+
+
+def scanned(monkeypatch: pytest.MonkeyPatch, *plugins: InstalledPlugin, group: str = "chatport.providers") -> None:
+    """Let these be the installed distributions' entry points."""
+    monkeypatch.setattr(registry, "_scan", lambda asked: plugins if asked == group else ())
+
+
+def marking(mark: str, provider: str = "acme") -> Any:
+    """Return a patch that puts its mark at the end of the list in the body: the outermost comes last."""
+
+    class Patch:
+        @hookimpl(wrapper=True)
+        def shape_request(self) -> Generator[None, Any, Any]:
+            wire = yield
+            return wire.set("marks", [*wire.body.get("marks", []), mark])
+
+    patch: Any = Patch()
+    patch.provider = provider
+    return patch
+
+
+def marks(port: Port, target: str = "acme:m") -> Any:
+    return port.route(HELLO, target, timeouts={}, options={}).wire.body.get("marks")
+
+
+LISTING = """
+import sys
+from chatport.registry import installed_providers, installed_patches
+installed_providers(), installed_patches()
+names = [plugin.target.partition(":")[0] for plugin in installed_providers().values()]
+assert names, "this checkout has providers"
+assert not set(names) & set(sys.modules), set(names) & set(sys.modules)
+assert not [name for name in sys.modules if name.startswith(("chatport_", "broken_on_purpose"))]
+assert "httpx" not in sys.modules
+print(len(names))
+"""
+
+
+def test_listing_imports_nothing() -> None:
+    """Listing the installed providers imports none of them, nor an HTTP library, however broken they are."""
+    environment = {"CHATPORT_PLUGINS": "x=broken_on_purpose:y"}
+    done = subprocess.run([sys.executable, "-c", LISTING], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 1
+
+
+def test_an_entry_point_tells_its_distribution() -> None:
+    """A listed plugin says which distribution brings it, in which version."""
+    owner = SimpleNamespace(name="chatport-provider-acme", version="1.2")
+    entry: Any = SimpleNamespace(name="acme", value="chatport_acme:provider", dist=owner)
+    assert registry._plugin(entry) == InstalledPlugin("acme", "chatport_acme:provider", "chatport-provider-acme", "1.2")
+    assert registry._plugin(SimpleNamespace(name="a", value="b", dist=None)).distribution == "?"  # type: ignore[arg-type]  # stands for an EntryPoint
+
+
+def test_a_provider_is_loaded_by_name(vendors: Any) -> None:
+    """A provider named in CHATPORT_PLUGINS is found and loaded."""
+    assert load_provider("acme") is VENDOR
+    assert list(installed_providers()) == ["acme", "bolt"]
+    assert installed_patches() == {}
+
+
+def test_an_unknown_provider_is_told_with_the_nearest(vendors: Any) -> None:
+    """An unknown name gives an error with the nearest installed name, what there is, and two ways out."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_provider("acne")
+    text = str(caught.value)
+    assert "No provider is called 'acne'. Did you mean 'acme'?" in text
+    assert "Installed: acme, bolt." in text
+    assert "chatport-provider-acne" in text
+    assert 'kind = "compatible"' in text
+    with pytest.raises(ConfigurationError, match=r"is called 'zzz'\. Installed"):
+        load_provider("zzz")
+
+
+def test_without_providers_the_error_says_so() -> None:
+    """Without a single provider the error lists none."""
+    with pytest.raises(ConfigurationError, match=r"Installed: none"):
+        load_provider("acme")
+
+
+def test_two_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two distributions that bring the same name are an error that names both and the way out, which works."""
+    first, second = InstalledPlugin("acme", "a:p", "dist-a", "1"), InstalledPlugin("acme", "b:p", "dist-b", "2")
+    scanned(monkeypatch, first, second)
+    with pytest.raises(PluginError, match=r"Two plugins are called 'acme'.*a:p of dist-a.*b:p of dist-b.*DISABLE"):
+        installed_providers()
+    monkeypatch.setenv("CHATPORT_DISABLE_PLUGINS", "acme")
+    assert installed_providers() == {}
+
+
+def test_the_same_entry_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same object under the same name, seen twice (an editable install beside a plain one), is no conflict."""
+    plugin = InstalledPlugin("acme", "a:p", "dist-a", "1")
+    scanned(monkeypatch, plugin, plugin)
+    assert list(installed_providers()) == ["acme"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["raise RuntimeError('boom')", "import sys; sys.exit(3)", "x = (", "import nothing_of_this_name", "other = 1"],
+)
+def test_a_broken_plugin_takes_nothing_else_down(
+    source: str, vendors: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A plugin that cannot be imported is listed, is an error where it is used, and leaves the others alone."""
+    (tmp_path / "broken_vendor.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken_vendor", raising=False)
+    monkeypatch.setenv("CHATPORT_PLUGINS", "bad=broken_vendor:provider,acme=vendors_of_this_test:acme")
+    assert sorted(installed_providers()) == ["acme", "bad"]
+    assert load_provider("acme") is VENDOR
+    with pytest.raises(PluginError, match=r"'bad'.*broken_vendor:provider.*cannot be loaded.*not affected") as caught:
+        load_provider("bad")
+    assert caught.value.__cause__ is not None
+    assert caught.value.provider == "bad"
+
+
+def test_an_entry_must_be_a_provider_of_that_name(vendors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is registered must be a Provider, and call itself by the name it is registered under."""
+    vendors.thing = 5
+    monkeypatch.setenv("CHATPORT_PLUGINS", "thing=vendors_of_this_test:thing, ajax=vendors_of_this_test:acme")
+    with pytest.raises(PluginError, match=r"is not a chatport.Provider but a int"):
+        load_provider("thing")
+    with pytest.raises(PluginError, match=r"calls itself 'acme' but is registered as 'ajax'"):
+        load_provider("ajax")
+
+
+@pytest.mark.parametrize("item", ["acme", "acme=", "=", "patch:x"])
+def test_a_malformed_plugin_list_is_refused(item: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item of CHATPORT_PLUGINS that is not `name=module:attribute` is an error that shows it."""
+    monkeypatch.setenv("CHATPORT_PLUGINS", item)
+    with pytest.raises(PluginError, match=f"CHATPORT_PLUGINS: '{item}' is not"):
+        installed_providers()
+
+
+def test_disabled_plugins_are_not_there(vendors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CHATPORT_DISABLE_PLUGINS takes names out, wherever they come from; a star takes out all that are installed."""
+    scanned(monkeypatch, InstalledPlugin("cord", "c:p", "dist-c", "1"), InstalledPlugin("dart", "d:p", "dist-d", "1"))
+    monkeypatch.setenv("CHATPORT_DISABLE_PLUGINS", "cord, bolt")
+    assert sorted(installed_providers()) == ["acme", "dart"]
+    monkeypatch.setenv("CHATPORT_DISABLE_PLUGINS", "*")
+    assert sorted(installed_providers()) == ["acme", "bolt"]
+    monkeypatch.setenv("CHATPORT_DISABLE_PLUGINS", "*,bolt")
+    assert sorted(installed_providers()) == ["acme"]
+
+
+# --- what is checked when a chain is built
+
+
+def with_hooks(*hooks: Any) -> Provider:
+    return attrs.evolve(VENDOR, hooks=hooks)
+
+
+def test_an_unknown_hook_is_told_with_the_nearest() -> None:
+    """A misspelt hook is an error that names the plugin, the nearest hook, and all there are."""
+
+    class Plugin:
+        @hookimpl
+        def shape_requests(self) -> None: ...
+
+    with pytest.raises(PluginError) as caught:
+        build_plan(with_hooks(Plugin()))
+    text = str(caught.value)
+    assert "Plugin implements a hook 'shape_requests' that does not exist. Did you mean 'shape_request'?" in text
+    assert "classify_error, decode_chunk" in text
+    assert caught.value.provider == "acme"
+
+
+def test_an_unknown_specname_is_refused() -> None:
+    """The name given with `specname` is checked like the function's own."""
+
+    class Plugin:
+        @hookimpl(specname="decode_chunks")
+        def decode(self) -> None: ...
+
+    with pytest.raises(PluginError, match=r"'decode_chunks'.*Did you mean 'decode_chunk'"):
+        build_plan(with_hooks(Plugin()))
+
+
+def test_specname_gives_a_function_another_name() -> None:
+    """A function may have a name of its own and say which hook it is."""
+
+    class Plugin:
+        @hookimpl(specname="parse_models")
+        def list_of(self) -> Any:
+            return ["mine"]
+
+    assert build_plan(with_hooks(Plugin())).parse_models({}, None) == ["mine"]
+
+
+def test_a_wrong_argument_is_refused() -> None:
+    """An argument that the hook does not have is an error that names plugin, hook and argument."""
+
+    class Plugin:
+        @hookimpl
+        def shape_request(self, call: Any, client: Any) -> None: ...
+
+    with pytest.raises(PluginError, match=r"breaks the hook contract of acme.*shape_request.*client"):
+        build_plan(with_hooks(Plugin()))
+
+
+def test_an_old_style_wrapper_is_refused() -> None:
+    """`hookwrapper=True` is refused with the way to write it today."""
+
+    class Plugin:
+        @hookimpl(hookwrapper=True)
+        def shape_request(self) -> Iterator[None]:
+            yield
+
+    with pytest.raises(PluginError, match=r"Plugin\.shape_request uses hookwrapper=True; write it with wrapper=True"):
+        build_plan(with_hooks(Plugin()))
+
+
+def test_a_wrapper_must_be_a_generator() -> None:
+    """A wrapper without a yield is refused when it is registered."""
+
+    class Plugin:
+        @hookimpl(wrapper=True)
+        def shape_request(self) -> Any:
+            return None
+
+    with pytest.raises(PluginError, match=r"breaks the hook contract"):
+        build_plan(with_hooks(Plugin()))
+
+
+def test_a_plugin_without_hooks_is_refused() -> None:
+    """A plugin in which nothing is marked is a mistake: the decorator was forgotten."""
+
+    class Plugin:
+        def shape_request(self) -> None: ...
+
+    with pytest.raises(PluginError, match=r"Plugin has no function marked with @chatport.hookimpl"):
+        build_plan(with_hooks(Plugin()))
+
+
+def test_the_same_plugin_twice_is_refused() -> None:
+    """One object cannot be in a chain twice."""
+    patch = marking("x")
+    with pytest.raises(PluginError, match=r"breaks the hook contract"):
+        build_plan(VENDOR, [patch, patch])
+
+
+def test_a_newer_hook_api_is_refused() -> None:
+    """A provider written for a newer contract is refused with both versions and what to update."""
+    newer = attrs.evolve(VENDOR, hook_api=HOOK_API + 1)
+    with pytest.raises(PluginError, match=f"hook API {HOOK_API + 1}.*has {HOOK_API}. Update chatport-core"):
+        build_plan(newer)
+
+
+def test_a_property_that_fails_is_no_hook() -> None:
+    """Looking for hooks does not stumble over an attribute that cannot be read."""
+
+    class Plugin:
+        @property
+        def fails(self) -> Any:
+            raise AttributeError("no")
+
+        @hookimpl
+        def parse_models(self) -> Any:
+            return []
+
+    assert build_plan(with_hooks(Plugin())).parse_models({}, None) == []
+
+
+# --- order
+
+
+def test_the_order_of_a_chain(vendors: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Standard, vendor, installed patches, patches of the configuration, `plugins=`: the last is the outermost."""
+    vendors.acme = with_hooks(marking("vendor"))
+    vendors.early, vendors.late, vendors.third = marking("installed b"), marking("installed a"), marking("installed c")
+    monkeypatch.setenv(
+        "CHATPORT_PLUGINS",
+        "acme=vendors_of_this_test:acme,patch:b=vendors_of_this_test:early,"
+        "patch:a=vendors_of_this_test:late,patch:c=vendors_of_this_test:third",
+    )
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(
+            "from chatport import hookimpl\n"
+            "@hookimpl(wrapper=True)\n"
+            "def shape_request():\n"
+            "    wire = yield\n"
+            f"    return wire.set('marks', [*wire.body.get('marks', []), 'file {name}'])\n"
+        )
+    path = tmp_path / "chatport.toml"
+    path.write_text('[providers.acme]\napi_key = "k"\npatches = ["two.py", "one.py"]\n')
+    port = Port(load_config(path, environment={}), [marking("given 1"), marking("given 2")], environment={})
+    assert marks(port) == [
+        "vendor",
+        "installed b",
+        "installed a",
+        "installed c",
+        "file two",
+        "file one",
+        "given 1",
+        "given 2",
+    ]
+
+
+def test_patches_of_distributions_come_in_the_order_of_their_names(
+    vendors: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed patches are ordered by name, not by the order of installation."""
+    from importlib_metadata import EntryPoint
+
+    entries = [EntryPoint(name, f"m:{name}", "chatport.patches") for name in ("z", "a", "m")]
+    monkeypatch.undo()
+    monkeypatch.setattr("importlib_metadata.entry_points", lambda group: entries)
+    registry._scan.cache_clear()
+    try:
+        assert list(installed_patches()) == ["a", "m", "z"]
+    finally:
+        registry._scan.cache_clear()
+
+
+def test_a_patch_runs_for_its_provider_only(vendors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A patch for one provider never touches another, nor does the vendor's own hook."""
+    vendors.acme = with_hooks(marking("vendor"))
+    vendors.patch = marking("installed")
+    vendors.other = marking("for bolt", "bolt")
+    monkeypatch.setenv(
+        "CHATPORT_PLUGINS",
+        "acme=vendors_of_this_test:acme,bolt=vendors_of_this_test:bolt,"
+        "patch:p=vendors_of_this_test:patch,patch:q=vendors_of_this_test:other",
+    )
+    config = load_config({"providers": {n: {"api_key": "k"} for n in ("acme", "bolt")}}, environment={})
+    port = Port(config, [marking("given"), marking("given to bolt", "bolt")], environment={})
+    assert marks(port, "acme:m") == ["vendor", "installed", "given"]
+    assert marks(port, "bolt:m") == ["for bolt", "given to bolt"]
+
+
+def test_a_plain_implementation_replaces_the_step(vendors: Any) -> None:
+    """A patch without `wrapper` takes the vendor's and the standard's place; one that returns None leaves it."""
+
+    class Replaces:
+        provider = "acme"
+
+        @hookimpl
+        def shape_request(self, call: Any) -> Any:
+            return WireRequest("/mine", {"replaced": True})
+
+    class Declines:
+        provider = "acme"
+
+        @hookimpl
+        def shape_request(self) -> None:
+            return None
+
+    config = load_config({"providers": {"acme": {"api_key": "k"}}}, environment={})
+    port = Port(config, [Replaces(), Declines()], environment={})
+    route = port.route(HELLO, "acme:m", timeouts={}, options={})
+    assert (route.wire.path, route.wire.body) == ("/mine", {"replaced": True})
+
+
+def test_a_patch_must_say_whom_it_is_for(vendors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A patch without a `provider` is refused where it is given, at once."""
+
+    class Nobody:
+        @hookimpl
+        def observe(self) -> None: ...
+
+    with pytest.raises(PluginError, match='Nobody does not say which provider it is for: give it provider = "NAME"'):
+        Port(load_config({}, environment={}), [Nobody()], environment={})
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (None, "does not exist"),
+        ("x = (", "cannot be loaded: SyntaxError"),
+        ("1/0", "ZeroDivisionError"),
+        ("x = 1", "has no function marked"),
+    ],
+)
+def test_a_broken_patch_file_is_named(source: str | None, words: str, vendors: Any, tmp_path: Path) -> None:
+    """A patch file that is missing or broken is an error that names it."""
+    path = tmp_path / "my_patch.py"
+    if source is not None:
+        path.write_text(source)
+    config = load_config({"providers": {"acme": {"api_key": "k", "patches": [str(path)]}}}, environment={})
+    with pytest.raises(PluginError, match=words) as caught:
+        Port(config, environment={}).provider("acme")
+    assert "my_patch" in str(caught.value)
+
+
+def test_a_hook_that_fails_is_a_plugin_error(vendors: Any) -> None:
+    """An exception in a shaping hook says which hook of which provider it was, and keeps the cause."""
+
+    class Fails:
+        provider = "acme"
+
+        @hookimpl
+        def shape_request(self) -> Any:
+            raise KeyError("boom")
+
+    class Wrong:
+        provider = "bolt"
+
+        @hookimpl
+        def shape_request(self) -> Any:
+            return {"body": 1}
+
+    config = load_config({"providers": {n: {"api_key": "k"} for n in ("acme", "bolt")}}, environment={})
+    port = Port(config, [Fails(), Wrong()], environment={})
+    with pytest.raises(PluginError, match=r"A shape_request hook of acme failed: KeyError: 'boom'") as caught:
+        marks(port)
+    assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(PluginError, match=r"gave dict, not a WireRequest"):
+        marks(port, "bolt:m")
+
+
+def test_a_hook_cannot_send_elsewhere(vendors: Any) -> None:
+    """A hook whose path changes the host or port is refused: the key would go with it."""
+
+    class Elsewhere:
+        provider = "acme"
+
+        @hookimpl(wrapper=True)
+        def shape_request(self) -> Generator[None, Any, Any]:
+            wire = yield
+            return attrs.evolve(wire, path="@evil.example/")
+
+    bare = attrs.evolve(VENDOR, base_url="https://api.acme.example")
+    vendors.acme = bare
+    config = load_config({"providers": {"acme": {"api_key": "k"}}}, environment={})
+    with pytest.raises(PluginError, match=r"sends to another origin"):
+        marks(Port(config, [Elsewhere()], environment={}))
+
+
+def test_a_provider_is_made_ready_once(vendors: Any) -> None:
+    """A port keeps a provider it has opened."""
+    config = load_config({"providers": {"acme": {"api_key": "k"}}}, environment={})
+    port = Port(config, environment={})
+    assert port.provider("acme") is port.provider("acme")
+
+
+def test_a_second_account_has_a_name_of_its_own(vendors: Any) -> None:
+    """`kind` makes a second account or host of the same vendor, with the vendor's hooks, under its own name."""
+    vendors.acme = with_hooks(marking("vendor"))
+    config = load_config({"providers": {"work": {"kind": "acme", "api_key": "k"}}}, environment={})
+    port = Port(config, [marking("for work", "work")], environment={})
+    assert marks(port, "work:m") == ["vendor", "for work"]
+    assert port.provider("work").provider.name == "work"

@@ -1,0 +1,32 @@
+"""The OpenAI provider for Chatport: the Chat Completions surface of api.openai.com."""
+
+from __future__ import annotations
+
+from chatport.facts import load_facts
+from chatport.provider import Dialect, Provider
+
+from . import errors, models, request, tools
+
+__all__ = ["provider"]
+
+provider = Provider(
+    name="openai",
+    title="OpenAI",
+    base_url="https://api.openai.com/v1",
+    hosts=("us.api.openai.com", "eu.api.openai.com", "ae.api.openai.com"),  # OA-A1
+    key_env=("OPENAI_API_KEY",),  # OA-A4
+    base_url_env=("OPENAI_BASE_URL",),
+    dialect=Dialect(max_tokens_field="max_completion_tokens", stop_limit=4),  # OA-R4, OA-R5, OA-P5; OA-R10
+    facts=load_facts("chatport_openai"),
+    hooks=(models, request, tools, errors),
+    settings={
+        "organization": "Organisation id, sent as OpenAI-Organization.",  # OA-A3
+        "project": "Project id, sent as OpenAI-Project.",
+        "stream": "False: ask for whole replies only, for an organisation not verified to stream.",  # OA-P11
+    },
+    settings_headers={"organization": "openai-organization", "project": "openai-project"},  # OA-A3
+    settings_env={"organization": "OPENAI_ORG_ID", "project": "OPENAI_PROJECT_ID"},
+    # Thoughts are not shown, so a hard question is silence until its first word, streamed or not (OA-A6, OA-K1).
+    timeouts={"connect": 5, "silence": 600, "first_event": 600, "total": 600},
+    emulator="chatport_openai.emulator:OpenAIEmulator",
+)
