@@ -219,6 +219,7 @@ def parse_output(reply: Reply) -> Any:
             model=reply.model,
             partial=reply,
             raw=reply.text,
+            retryable=not reply.text.strip(),  # nothing but blanks is a known mishap of constrained decoding (DS-J3)
         ) from error
 
 

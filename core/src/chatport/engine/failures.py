@@ -54,7 +54,7 @@ def error_of(failure: Failure, verdict: Verdict | None, context: Context, now: d
         provider=context.provider.name,
         model=context.model,
         status=failure.status,
-        code=verdict.code or failure.details.code or failure.details.type or None,
+        code=_short(verdict.code or failure.details.code or failure.details.type, 200) or None,
         request_id=_id_in_body(failure.data),
         retry_after_seconds=hint,
         retryable=retryable,

@@ -16,9 +16,13 @@ from ..errors import (
     AuthenticationError,
     ChatportError,
     DeadlineError,
+    MalformedReplyError,
     ModelNotFoundError,
+    OverloadedError,
     PermissionDeniedError,
     QuotaExceededError,
+    RateLimitError,
+    ServerError,
     TransportError,
 )
 from ..events import AttemptFailed, Finished
@@ -41,7 +45,17 @@ class Candidate:
     is_ready: Callable[[], bool] = lambda: True
 
 
-_ANOTHER_TARGET_MAY_DO = (QuotaExceededError, ModelNotFoundError, AuthenticationError, PermissionDeniedError)
+_ANOTHER_TARGET_MAY_DO = (
+    QuotaExceededError,
+    ModelNotFoundError,
+    AuthenticationError,
+    PermissionDeniedError,
+    RateLimitError,
+    OverloadedError,
+    ServerError,
+    MalformedReplyError,
+)
+"""What is this vendor's own trouble, whether or not asking it again would help."""
 
 
 @attrs.define
@@ -140,7 +154,8 @@ class CallMachine:
     def _may_move_on(error: ChatportError, attempt: AttemptRun) -> bool:
         if isinstance(error, DeadlineError) and error.timer == "total":
             return False
-        return not attempt.committed and (error.retryable or isinstance(error, _ANOTHER_TARGET_MAY_DO))
+        no_byte = isinstance(error, TransportError) and not attempt.heard
+        return not attempt.committed and (error.retryable or no_byte or isinstance(error, _ANOTHER_TARGET_MAY_DO))
 
     def _tell(self, route: Route, error: ChatportError, wait: float) -> Generator[Command, Any, None]:
         self._observe(route, "attempt_failed", error=type(error).__name__, wait_seconds=wait)

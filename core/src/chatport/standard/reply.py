@@ -8,7 +8,7 @@ from typing import Any
 from ..call import Context
 from ..events import ErrorReported, Event, ReplyStarted, UsageReported
 from ..hooks import hookimpl
-from .stream import choice_events, is_error
+from .stream import choice_events, is_error, reported_errors
 from .usage import read_usage
 
 __all__ = ["decode_reply"]
@@ -31,4 +31,5 @@ def decode_reply(data: Any, context: Context) -> Sequence[Event]:
     for position, choice in enumerate(choices):
         if isinstance(choice, Mapping):
             events.extend(choice_events(choice, position, context))
+    events.extend(reported_errors(data, events))
     return events

@@ -31,7 +31,15 @@ from .usage import read_usage
 
 _Piece: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
 
-__all__ = ["ChoiceState", "choice_events", "decode_chunk", "finish_reason", "is_error", "message_events"]
+__all__ = [
+    "ChoiceState",
+    "choice_events",
+    "decode_chunk",
+    "finish_reason",
+    "is_error",
+    "message_events",
+    "reported_errors",
+]
 
 _FINISH_REASONS = {
     "stop": "stop",
@@ -82,9 +90,19 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence
         _decode_tail(data, events)
     elif events and type(events[-1]) is FinishReported:
         _decode_own_usage(data, events)
-    if is_error(data, chunk.event):
-        events.append(ErrorReported(data))
+    events.extend(reported_errors(data, events, chunk.event))
     return events
+
+
+def reported_errors(data: Mapping[str, Any], events: Sequence[Event], event: str = "message") -> Sequence[Event]:
+    """Return the error that a chunk or a reply reports: in so many words, or by a finish reason that means one."""
+    if is_error(data, event):
+        return (ErrorReported(data),)
+    for reported in events:
+        if type(reported) is FinishReported and reported.reason == "error":
+            words = f"the answer was broken off with finish_reason {reported.raw!r}"
+            return (ErrorReported({"error": {"message": words, "type": "server_error", "code": reported.raw}}),)
+    return ()
 
 
 def is_error(data: Mapping[str, Any], event: str = "message") -> bool:
@@ -141,7 +159,7 @@ def _decode_choice(
     logprobs = choice.get("logprobs")
     if logprobs:
         events.append(LogprobsReported(logprobs, index))
-    if choice.get("usage") is not None:  # Moonshot's place; ours is the provider-neutral reading of it
+    if choice.get("usage") is not None:  # one of the places vendors have found for it
         usage = read_usage(choice["usage"])
         if usage is not None:
             events.append(UsageReported(usage))

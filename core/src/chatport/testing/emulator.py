@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -109,6 +110,7 @@ class VendorEmulator:
     """How many words one text delta carries."""
 
     def __init__(self, **settings: Any) -> None:
+        self._lock = threading.RLock()
         self.requests: list[EmulatedRequest] = []
         self.serial = 0
         for name, value in settings.items():
@@ -120,8 +122,12 @@ class VendorEmulator:
 
     def respond(self, request: EmulatedRequest) -> EmulatedResponse:
         """Return the vendor's answer."""
-        self.requests.append(request)
-        self.serial += 1
+        with self._lock:  # the whole answer is made in one go, so that its ids stay those of one reply
+            self.requests.append(request)
+            self.serial += 1
+            return self._respond(request)
+
+    def _respond(self, request: EmulatedRequest) -> EmulatedResponse:
         try:
             self.check_key(request)
             path = request.path.split("?")[0]
@@ -345,9 +351,10 @@ class VendorEmulator:
     def commands(self, body: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return the words of the last user message that direct the emulator, by name; see the module's text."""
         found: dict[str, list[str]] = {}
+        messages = body.get("messages")
         users = [
             message
-            for message in body.get("messages") or ()
+            for message in (messages if isinstance(messages, list) else ())
             if isinstance(message, dict) and message.get("role") == "user"
         ]
         for line in _text_of(users[-1].get("content") if users else "").splitlines():

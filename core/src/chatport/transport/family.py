@@ -39,7 +39,7 @@ def failure_of(family: ModuleType, error: BaseException, stage: Stage) -> Except
         return TimerExpired("connect")
     if isinstance(error, family.TimeoutException) or (core and isinstance(error, core.TimeoutException)):
         return TimerExpired("io")
-    if isinstance(error, family.InvalidURL):
+    if isinstance(error, (family.InvalidURL, UnicodeError)):  # the latter: a host name that cannot be one (IDNA)
         return TransportFailure(f"The address is not valid: {error}", stage="connect", kind="invalid_url")
     if isinstance(error, family.UnsupportedProtocol) or (core and isinstance(error, core.UnsupportedProtocol)):
         return TransportFailure(
