@@ -21,13 +21,14 @@ import msgspec
 import tiny_model
 
 import chatport
+from chatport.registry import load_provider
 from chatport.testing import Emulator
 
 TARGETS = {
     "OpenAI": "openai:gpt-5.6-luna",
     "DeepSeek": "deepseek:deepseek-flash",
     "Qwen": "qwen:qwen3.7-plus",
-    "llama.cpp": "local:auto",
+    "llama.cpp": "llamacpp:tiny-scripted",
 }
 QUESTION = "What is the weather in Paris? CALL the tool to find out."
 COLOURS = sys.stdout.isatty()
@@ -64,6 +65,7 @@ def converse(client: chatport.Client, story: Story) -> None:
     This is the program that does not change: it says `assistant`, and the configuration says who that is.
     """
     messages: list[Any] = [chatport.Message.system("You are brief."), chatport.Message.user(QUESTION)]
+    screen = Screen()
     for _ in range(3):
         began = time.monotonic()
         with client.stream(
@@ -72,30 +74,56 @@ def converse(client: chatport.Client, story: Story) -> None:
             for event in stream:
                 if story.first_token_seconds is None:
                     story.first_token_seconds = time.monotonic() - began
-                show(event)
+                screen.show(event)
         reply = stream.reply
         story.replies.append(reply)
-        messages.append(reply.message)
+        messages.append(reply)
         if not reply.tool_calls:
             break
         for call in reply.tool_calls:
             result = chatport.run_tool(call, [get_weather])
             say(f"  = {result}", "36")
             messages.append(chatport.Message.tool(call, result))
-    say("")
 
 
-def show(event: chatport.Event) -> None:
-    """Write one event: reasoning dim, text plain, a tool call in cyan."""
-    match event:
-        case chatport.ReasoningDelta(text=text):
-            say(text, "2;3", end="")
-        case chatport.TextDelta(text=text):
-            say(text, "1", end="")
-        case chatport.ToolCallEnded(name=name, arguments=arguments):
-            say(f"\n  → {name}({arguments})", "36")
-        case _:
-            pass
+class Screen:
+    """Writes events as they come: reasoning dim on a line of its own, the answer bold, a tool call in cyan."""
+
+    def __init__(self) -> None:
+        self._kind = ""
+
+    def show(self, event: chatport.Event) -> None:
+        """Write one event."""
+        match event:
+            case chatport.ReasoningDelta(text=text):
+                self._turn("reasoning", "  (thinking) ")
+                say(text, "2;3", end="")
+            case chatport.TextDelta(text=text):
+                self._turn("text", "  ")
+                say(text, "1", end="")
+            case chatport.ToolCallEnded(name=name, arguments=arguments):
+                self._turn("call", "  ")
+                say(f"→ {name}({arguments})", "36", end="")
+            case chatport.Finished():
+                self._turn("", "")
+            case _:
+                pass
+
+    def _turn(self, kind: str, lead: str) -> None:
+        if kind != self._kind or kind == "call":
+            say("\n" if self._kind else "", end="")
+            say(lead, "2", end="")
+            self._kind = kind
+
+
+def list_prices(target: str) -> dict[str, Any]:
+    """Return the vendor's list prices as corrected facts: some hold for its own hosts only, not for this machine."""
+    name, _, model = target.partition(":")
+    provider = load_provider(name)
+    if provider.facts is None:
+        return {}
+    prices = provider.facts.describe(model, provider.base_url).prices
+    return {target: {"prices": msgspec.to_builtins(prices)}} if prices else {}
 
 
 def say(text: str, colour: str = "", *, end: str = "\n") -> None:
@@ -125,13 +153,11 @@ def run(tables: dict[str, dict[str, Any]]) -> list[Story]:
     """Hold the conversation with each vendor."""
     stories = []
     for vendor, target in TARGETS.items():
-        if target.startswith("local:"):
-            if "llamacpp" not in tables:
-                continue
-            target = "llamacpp:tiny-scripted"
+        if target.partition(":")[0] not in tables:
+            continue
         story = Story(vendor, target)
         say(f"\n━━ {vendor} ━━  assistant = {target}", "35;1")
-        config = {"aliases": {"assistant": target}, "providers": tables}  # the only thing that changes
+        config = {"aliases": {"assistant": target}, "providers": tables, "models": list_prices(target)}
         with chatport.Client(config=config) as client:
             converse(client, story)
         stories.append(story)
@@ -145,13 +171,11 @@ def table(stories: list[Story]) -> None:
         usages = [reply.usage for reply in story.replies]
         costs = [reply.cost for reply in story.replies]
         known = [cost for cost in costs if cost is not None]
-        money = (
-            str(chatport.Cost(sum(c.amount for c in known), known[0].currency)) if len(known) == len(costs) else "free"
-        )
+        total = sum(cost.amount for cost in known)
+        money = str(chatport.Cost(total, known[0].currency)) if len(known) == len(costs) else "none: it runs here"
         first = "-" if story.first_token_seconds is None else f"{1000 * story.first_token_seconds:.0f} ms"
-        counts = [
-            sum(getattr(u, name) or 0 for u in usages) for name in ("input_tokens", "output_tokens", "reasoning_tokens")
-        ]
+        names = ("input_tokens", "output_tokens", "reasoning_tokens")
+        counts = [sum(getattr(usage, name) or 0 for usage in usages) for name in names]
         say(f"{story.vendor:<11}{first:>12}{counts[0]:>11}{counts[1]:>6}{counts[2]:>10}   {money}")
     say("\nQuirks smoothed over", "1")
     for story in stories:
@@ -167,8 +191,18 @@ def main() -> None:
     """Run the demonstration."""
     say("Starting three emulated vendors and a real llama.cpp server …", "2")
     with vendors() as tables:
+        warm_up(tables)
         table(run(tables))
 
 
+def warm_up(tables: dict[str, dict[str, Any]]) -> None:
+    """Make one call that is not shown: the first of a process loads the HTTP library and the machine's certificates."""
+    with chatport.Client(config={"providers": tables}) as client:
+        client.models("openai")
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (BrokenPipeError, KeyboardInterrupt):
+        sys.exit(1)

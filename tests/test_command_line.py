@@ -1,0 +1,195 @@
+"""The command line, as a user runs it: answers on stdout, the rest on stderr, and exit codes that mean something."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chatport.testing import Emulator
+
+MODEL = "deepseek:deepseek-flash"
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000a49444154789c6360000000020001e221bc33"
+    "0000000049454e44ae426082"
+)
+
+
+class Command:
+    """Runs `chatport` in a folder whose chatport.toml leads to an emulated vendor."""
+
+    def __init__(self, folder: Path, emulator: Emulator) -> None:
+        self.folder = folder
+        self.emulator = emulator
+        table = f'[providers.deepseek]\nbase_url = "{emulator.base_url}"\napi_key = "emulated-key-1234"\n'
+        (folder / "chatport.toml").write_text(f"{table}[retry]\nattempts = 1\n", "utf-8")
+
+    def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        ours = ("LLM_", "CHATPORT_", "BASE_URL")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        return subprocess.run(
+            [sys.executable, "-c", "from chatport.cli import main; main()", *arguments],
+            cwd=self.folder,
+            env={**clean, **environment},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Command]:
+    with Emulator("deepseek", api_key="emulated-key-1234") as emulator:
+        yield Command(tmp_path, emulator)
+
+
+def test_chat_streams_the_answer_to_stdout_and_the_rest_to_stderr(run: Command) -> None:
+    done = run("chat", "-m", MODEL, "say: good day\nthink: hmm, a greeting")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "good day\n"
+    assert "hmm, a greeting" in done.stderr
+    assert "out" in done.stderr
+    assert "¥" in done.stderr
+
+
+def test_chat_reads_stdin_after_the_message(run: Command) -> None:
+    done = run("chat", "-m", MODEL, "-q", "Summarise:", stdin="say: from the pipe")
+    assert done.stdout == "from the pipe\n"
+    assert not done.stderr
+    sent = run.emulator.requests[-1].json()["messages"][-1]["content"]
+    assert sent == "Summarise:\n\nsay: from the pipe"
+
+
+def test_chat_takes_the_model_from_the_environment(run: Command) -> None:
+    done = run("chat", "-q", "say: yes", LLM_MODEL=MODEL)
+    assert done.stdout == "yes\n"
+
+
+def test_json_gives_every_event_as_a_line(run: Command) -> None:
+    done = run("chat", "-m", MODEL, "--json", "say: one two")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "".join(event["text"] for event in events if event["event"] == "TextDelta") == "one two"
+    assert events[-1]["event"] == "Finished"
+    assert events[-1]["reply"]["finish_reason"] == "stop"
+    assert events[-1]["reply"]["usage"]["output_tokens"] > 0
+    assert not done.stderr
+
+
+def test_no_stream_gives_the_same_text(run: Command) -> None:
+    assert run("chat", "-m", MODEL, "-q", "--no-stream", "say: whole").stdout == "whole\n"
+
+
+def test_an_image_goes_along(run: Command) -> None:
+    (run.folder / "dot.png").write_bytes(PIXEL)
+    done = run("chat", "-m", MODEL, "-q", "--image", "dot.png", "say: a dot")
+    assert done.stdout == "a dot\n"
+    parts = run.emulator.requests[-1].json()["messages"][-1]["content"]
+    assert parts[1]["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("chat", "-m", "nobody:x", "hi"), 2, "No provider is called 'nobody'"),
+        (("chat", "-m", "deepsek:x", "hi"), 2, "Did you mean 'deepseek'?"),
+        (("chat", "-m", "no-alias", "hi"), 2, "No alias is called"),
+        (("chat", "hi"), 2, "No model is named"),
+        (("chat", "-m", MODEL, "--image", "missing.png", "hi"), 2, "missing.png"),
+        (("chat", "-m", MODEL, "--reasoning", "hard", "hi"), 2, "reasoning is one of"),
+        (("chat", "-m", MODEL, "error: 402"), 3, "QuotaExceededError"),
+        (("chat", "-m", MODEL, "error: 503"), 4, "OverloadedError"),
+        (("chat", "-m", "deepseek:no-such-model", "hi"), 2, "ModelNotFoundError"),
+        (("models", "nobody"), 2, "No provider is called"),
+        (("decode", "--provider", "nobody", "-"), 2, "No provider is called"),
+        (("fly",), 2, "No such command"),
+    ],
+)
+def test_what_fails_says_so_on_stderr(run: Command, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """A failure is one message on stderr and a code that tells its kind; stdout stays empty."""
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "emulated-key" not in done.stderr
+
+
+def test_a_wrong_key_is_an_authentication_error(run: Command) -> None:
+    config = run.folder / "chatport.toml"
+    config.write_text(config.read_text("utf-8").replace("emulated-key-1234", "wrong-key-5678"), "utf-8")
+    done = run("chat", "-m", MODEL, "hi")
+    assert done.returncode == 3
+    assert "AuthenticationError" in done.stderr
+    assert "wrong-key-5678" not in done.stderr
+
+
+def test_providers_are_listed_and_checked(run: Command) -> None:
+    assert "chatport-provider-deepseek" in run("providers").stdout
+    done = run("providers", "--check")
+    assert done.returncode == 0, done.stdout
+    assert "DeepSeek" in done.stdout
+
+
+def test_a_broken_provider_is_reported_and_takes_nothing_down(run: Command) -> None:
+    done = run("providers", "--check", CHATPORT_PLUGINS="sad=no_such_module:provider")
+    assert done.returncode == 1
+    assert "broken" in done.stdout
+    assert "DeepSeek" in done.stdout
+
+
+def test_models_lists_what_the_vendor_offers(run: Command) -> None:
+    done = run("models", "deepseek")
+    assert done.returncode == 0, done.stderr
+    assert MODEL in done.stdout
+
+
+def test_explain_shows_the_request_and_sends_nothing(run: Command) -> None:
+    done = run("explain", "-m", "deepseek:deepseek-chat", "--max-tokens", "5", "hello")
+    assert done.returncode == 0, done.stderr
+    assert '"model": "deepseek-flash"' in done.stdout
+    assert "DS-0" in done.stdout
+    assert "Bearer ***" in done.stdout
+    assert not run.emulator.requests
+
+
+def test_decode_turns_recorded_bytes_into_events(run: Command) -> None:
+    chunk = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": None}]}
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    body = "".join(f"data: {json.dumps(data)}\n\n" for data in (chunk, end)) + "data: [DONE]\n\n"
+    done = run("decode", "-", stdin=body)
+    assert done.stdout == "hi\n"
+    lines = run("decode", "--json", "-", stdin=body).stdout.splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["TextDelta", "Finished"]
+    cut = run("decode", "-", stdin=body[:80])
+    assert cut.returncode == 5
+    assert "StreamInterruptedError" in cut.stderr
+
+
+def test_doctor_shows_where_keys_come_from_and_never_a_key(run: Command) -> None:
+    done = run("doctor", "--no-search", OPENAI_API_KEY="sk-canary-1234567890")
+    assert "$OPENAI_API_KEY is set" in done.stdout
+    assert "chatport.toml" in done.stdout
+    for shown in (done.stdout, done.stderr):
+        assert "sk-canary" not in shown
+        assert "emulated-key-1234" not in shown
+
+
+def test_emulate_serves_until_it_is_stopped() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", "from chatport.cli import main; main()", "emulate", "compatible"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as twin:
+        try:
+            assert twin.stdout is not None
+            assert twin.stdout.readline().startswith("http://127.0.0.1:")
+        finally:
+            twin.terminate()
