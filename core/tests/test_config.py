@@ -668,6 +668,24 @@ def test_a_wrong_correction_is_told(value: Any) -> None:
         route_of({**KEYED, "models": {"acme:m": {"context_tokens": value}}})
 
 
+# --- dialect
+
+
+def test_the_dialect_of_an_endpoint_can_be_corrected() -> None:
+    """An endpoint that differs in no more than data is described in the configuration."""
+    table: dict[str, Any] = {"kind": "compatible", "base_url": "https://h.example"}
+    table["dialect"] = {"chat_path": "/talk", "max_tokens_field": "max_completion_tokens", "stop_limit": 2}
+    route = port_of({"providers": {"x": table}}).route(
+        attrs.evolve(HELLO, max_tokens=5), "x:m", timeouts={}, options={}
+    )
+    assert route.request.url == "https://h.example/talk"
+    assert route.wire.body["max_completion_tokens"] == 5
+    assert "unknown key 'chat_pat'. Did you mean 'chat_path'" in refused(
+        {"providers": {"x": {"dialect": {"chat_pat": "/"}}}}
+    )
+    assert "dialect: Expected `str`" in refused({"providers": {"x": {"dialect": {"chat_path": 5}}}})
+
+
 # --- discovery
 
 

@@ -783,6 +783,23 @@ def test_what_another_vendor_may_grant_is_asked_of_the_next(status: int) -> None
     assert len(c.world.sent) == 2
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        failure(503, x_should_retry="false"),
+        failure(429, x_should_retry="false"),
+        Response(headers=JSON, body=[b"<html>We will be back soon</html>"]),
+        Response(body=[DONE]),
+        Response(before=[TransportFailure("expired", stage="connect", kind="tls")]),
+    ],
+    ids=["overloaded", "rate limit", "a page in place of a reply", "an empty stream", "no TLS"],
+)
+def test_a_vendors_own_trouble_is_left_for_the_next_even_if_asking_again_would_not_help(response: Response) -> None:
+    c = call(response, GOOD)
+    assert c.run(model="main").provider == "two"
+    assert len(c.world.sent) == 2
+
+
 def test_a_wrong_request_is_not_sent_elsewhere() -> None:
     c = call(failure(400), GOOD)
     assert type(c.error(model="main")) is BadRequestError

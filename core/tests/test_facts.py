@@ -36,7 +36,10 @@ def entry(match: str, hosts: tuple[str, ...] = (), **known: Any) -> dict[str, An
 
 
 def cost(price: Price, *counts: int | None, at: datetime = NOON, thinking: bool = False) -> float | None:
-    found = cost_of(Usage(*counts), [price], at=at, thinking=thinking)
+    names = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens")
+    known: dict[str, Any] = dict(zip(names, counts, strict=False))
+    usage = Usage(**known)
+    found = cost_of(usage, [price], at=at, thinking=thinking)
     return None if found is None else found.amount
 
 
@@ -123,11 +126,13 @@ def test_without_a_price_the_cost_is_unknown() -> None:
 
 
 def test_cached_and_written_tokens_have_their_rates() -> None:
-    """Cached and cache-written tokens are part of the input, at their own rates, or as plain input without one."""
+    """Cached and cache-written tokens are part of the input, at their own rates; without one the cost is unknown."""
     price = Price("m", 10.0, 0.0, cached_input=1.0, cache_write=20.0)
     assert cost(price, 1_000_000, 0, 400_000, 100_000) == pytest.approx(5.0 + 0.4 + 2.0)
     assert cost(price, 1_000_000, 0) == pytest.approx(10.0)
-    assert cost(Price("m", 10.0, 0.0), 1_000_000, 0, 400_000, 100_000) == pytest.approx(10.0)
+    assert cost(Price("m", 10.0, 0.0), 1_000_000, 0, 0, 0) == pytest.approx(10.0)
+    assert cost(Price("m", 10.0, 0.0), 1_000_000, 0, 400_000, 0) is None
+    assert cost(Price("m", 10.0, 0.0), 1_000_000, 0, None, 100_000) is None
     assert cost(price, 100, 0, 200, 0) == pytest.approx(200 / 1e6)
 
 

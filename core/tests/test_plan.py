@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pluggy
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chatport.hooks import ProviderHooks
@@ -160,6 +160,21 @@ def outcome(call: Callable[[], Any]) -> Any:
         return "raised", described(error)
 
 
+def wrapper(on_error: str = "let go", after: str = "nothing", before: str = "nothing") -> Behaviour:
+    return Behaviour(True, "", "abc", before, "pass", on_error, after)
+
+
+def plain(before: str = "nothing") -> Behaviour:
+    return Behaviour(False, "", "abc", before, "value", "", "")
+
+
+@example([plain("stop"), wrapper(), wrapper("swallow stop")], True)
+@example([plain("stop"), wrapper(), wrapper()], True)
+@example([plain("stop"), wrapper("finally"), wrapper("chain")], False)
+@example([plain(), wrapper(after="stop"), wrapper("swallow")], True)
+@example([plain("base"), wrapper("second yield"), wrapper("swallow")], True)
+@example([plain(), wrapper(after="second yield"), wrapper("swallow")], True)
+@example([plain(), wrapper(before="no yield"), wrapper("swallow")], False)
 @settings(deadline=None)
 @given(st.lists(BEHAVIOURS, max_size=6), st.booleans())
 def test_a_compiled_chain_does_what_pluggy_does(behaviours: list[Behaviour], first: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import pytest
 
-from chatport import hookimpl, registry
+from chatport import Client, hookimpl, registry
 from chatport.call import Call, WireRequest
 from chatport.config import load_config
 from chatport.errors import ConfigurationError, PluginError
@@ -20,6 +20,7 @@ from chatport.hooks import HOOK_API
 from chatport.prepare import Port
 from chatport.provider import Provider
 from chatport.registry import InstalledPlugin, build_plan, installed_patches, installed_providers, load_provider
+from chatport.testing import Emulator
 from chatport.types import Message
 
 VENDOR = Provider("acme", "Acme", "https://api.acme.example/v1")
@@ -453,6 +454,62 @@ def test_a_hook_that_fails_is_a_plugin_error(vendors: Any) -> None:
     assert isinstance(caught.value.__cause__, KeyError)
     with pytest.raises(PluginError, match=r"gave dict, not a WireRequest"):
         marks(port, "bolt:m")
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "describe_model",
+        "translate_tools",
+        "decode_reply",
+        "read_rate_limits",
+        "observe",
+        "classify_error",
+        "parse_models",
+    ],
+)
+def test_whichever_hook_fails_the_error_says_so(hook: str) -> None:
+    """A hook that raises, at whatever step of a call, is a PluginError that names it, and never a bare exception."""
+
+    def fails() -> Any:
+        raise ZeroDivisionError("by hook")
+
+    patch: Any = SimpleNamespace(provider="compatible", fails=hookimpl(specname=hook)(fails))
+    emulator = Emulator("compatible")
+    client = Client(emulator.config(retry={"attempts": 1}), plugins=[patch], transport=emulator)
+    prompt = "error: 400" if hook == "classify_error" else "hi"
+    with pytest.raises(PluginError, match=f"A {hook} hook of compatible failed: ZeroDivisionError: by hook") as caught:
+        _ = (
+            client.models("compatible")
+            if hook == "parse_models"
+            else client.chat(prompt, model="compatible:emulated-model")
+        )
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_hook_that_fails_in_a_stream_keeps_what_came() -> None:
+    """A decode_chunk hook that fails is a PluginError with what had been received; nothing is tried again."""
+
+    class Fails:
+        provider = "compatible"
+
+        @hookimpl(wrapper=True)
+        def decode_chunk(self, chunk: Any) -> Generator[None, Any, Any]:
+            events = yield
+            if b"Chatport" in chunk.raw:
+                raise ZeroDivisionError("by hook")
+            return events
+
+    emulator = Emulator("compatible")
+    client = Client(emulator.config(), plugins=[Fails()], transport=emulator)
+    with (
+        client.stream("hi", model="compatible:emulated-model") as stream,
+        pytest.raises(PluginError, match="A decode_chunk hook of compatible failed") as caught,
+    ):
+        list(stream)
+    assert caught.value.partial is not None
+    assert caught.value.partial.text.startswith("Hello")
+    assert len(emulator.requests) == 1
 
 
 def test_a_hook_cannot_send_elsewhere(vendors: Any) -> None:

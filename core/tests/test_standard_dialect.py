@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import chatport
-from chatport.call import Call, Context, OutputSpec, Tool, ToolChoice
+from chatport.call import Call, Context, OutputSpec, Tool, ToolChoice, WireRequest
 from chatport.errors import (
     ChatportError,
     ConfigurationError,
@@ -25,7 +25,7 @@ from chatport.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, 
 from chatport.facts import ModelFacts
 from chatport.provider import Dialect, Provider
 from chatport.registry import build_plan
-from chatport.shaping import shape
+from chatport.shaping import check_content, shape
 from chatport.standard.models import go_duration_seconds
 from chatport.standard.tools import wire_name
 from chatport.testing import decode_events, replay
@@ -185,6 +185,44 @@ def test_strict_is_passed_on() -> None:
     assert body["tools"] == [{"type": "function", "function": {"name": "t", "parameters": SCHEMA, "strict": False}}]
 
 
+def test_a_request_is_changed_by_new_values() -> None:
+    """Each method of a WireRequest gives a new one with the change and its note, and leaves the old one as it was."""
+    wire = WireRequest("/chat", {"a": 1, "b": 2})
+    notes = [
+        (wire.set("c", 3), {"a": 1, "b": 2, "c": 3}, []),
+        (wire.update({"a": 0}), {"a": 0, "b": 2}, []),
+        (wire.add("c", 3, "why", "F1"), {"a": 1, "b": 2, "c": 3}, ["added c: why (F1)"]),
+        (wire.drop("a", "why"), {"b": 2}, ["dropped a: why"]),
+        (wire.discard("a"), {"b": 2}, []),
+        (wire.lower("a", 0, "why"), {"a": 0, "b": 2}, ["lowered a: why"]),
+        (wire.rename("a", "z"), {"z": 1, "b": 2}, ["renamed a: sent as z"]),
+        (wire.note("note", "a", "why"), {"a": 1, "b": 2}, ["note a: why"]),
+    ]
+    for changed, body, said in notes:
+        assert (changed.body, list(map(str, changed.adjustments))) == (body, said)
+        assert list(changed.body) == list(body)
+    for same in (wire.update({}), wire.drop("x", "why"), wire.discard("x"), wire.rename("x", "y")):
+        assert same is wire
+    assert wire.with_headers({"h": "1"}).with_headers({"i": "2"}).headers == {"h": "1", "i": "2"}
+    assert (wire.body, wire.adjustments) == ({"a": 1, "b": 2}, ())
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (ImagePart("https://h/x.png"), "has an image part"),
+        (FilePart("f"), "has a file part"),
+        (AudioPart("", "wav"), "has an"),
+    ],
+)
+def test_content_that_a_model_does_not_take_is_refused(part: Any, words: str) -> None:
+    """Content of a kind the model is known not to take is an error: dropping it would be silently wrong."""
+    call = attrs.evolve(HELLO, messages=(Message.user("a"), Message.user(part)))
+    with pytest.raises(UnsupportedFeatureError, match=r"m takes text, and messages\[1\] " + words):
+        check_content(call, Context(PROVIDER, "m", "", ModelFacts(input=("text",))))
+    check_content(call, Context(PROVIDER, "m", ""))
+
+
 CALL = ToolCall("c1", "weather", '{"city":  "Bonn"}')
 WIRE_CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city":  "Bonn"}'}}
 
@@ -252,7 +290,7 @@ def test_parts(part: Any, wire: dict[str, Any]) -> None:
 
 
 def test_reasoning_goes_back_only_to_its_origin() -> None:
-    """Reasoning is sent in the dialect's field to the provider that wrote it, to no other, and not unless it wants it."""
+    """Reasoning is sent in the dialect's field to the provider that wrote it, if it wants it, and to no other."""
     wants = attrs.evolve(PROVIDER, dialect=Dialect(reasoning_field="reasoning_content"))
     own, foreign = Reply(text="a", reasoning="because", provider="p"), Reply(text="a", reasoning="b", provider="q")
     plain = {"role": "assistant", "content": "a"}
@@ -578,7 +616,7 @@ def test_usage_that_says_nothing_is_unknown(usage: Any) -> None:
 
 
 def test_an_emoji_split_over_chunks() -> None:
-    """Halves of a surrogate pair, written as escapes in two chunks, are put together: in text, reasoning and refusal."""
+    """Halves of a surrogate pair, written as escapes in two chunks, are put together, in every text."""
     text = streamed(delta("a\ud83d"), delta("\ude00b"), STOP)
     assert text.text == "a\U0001f600b"
     both = streamed(
@@ -588,8 +626,11 @@ def test_an_emoji_split_over_chunks() -> None:
     assert streamed(delta(refusal="\ud83d"), delta(refusal="\ude00"), STOP).refusal == "\U0001f600"
 
 
+HIGH, LOW = "\ud83d", "\ude00"
+
+
 @pytest.mark.parametrize(
-    "pieces", [["\ud83d"], ["\ude00"], ["\ud83d", "b"], ["a\ud83db"], ["\ude00", "\ud83d"], ["\ud83d", "\ud83d\ude00"]]
+    "pieces", [[HIGH], [LOW], [HIGH, "b"], [f"a{HIGH}b"], [LOW, HIGH], [HIGH, HIGH + LOW]], ids=ascii
 )
 @pytest.mark.parametrize("field", ["content", "reasoning_content", "refusal"])
 def test_half_an_emoji_alone_is_replaced(field: str, pieces: list[str]) -> None:
@@ -702,7 +743,6 @@ def test_audio_is_collected() -> None:
         ("content_filter", "content_filter"),
         ("tool_calls", "tool_calls"),
         ("function_call", "tool_calls"),
-        ("error", "error"),
         ("insufficient_system_resource", "other"),
         (5, "other"),
     ],
@@ -711,6 +751,17 @@ def test_finish_reasons(raw: Any, ours: str) -> None:
     """The vendor's word becomes ours, an unknown one `other`, and is kept as it was."""
     reply = streamed(delta("a"), delta(finish=raw))
     assert (reply.finish_reason, reply.raw_finish_reason) == (ours, str(raw))
+
+
+def test_a_finish_reason_that_means_an_error_is_one() -> None:
+    """An answer that was broken off is an error that holds what came, in a stream and in a body."""
+    whole = {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "error"}]}
+    for body, stream in ((sse(delta("a"), delta(finish="error")), True), (json.dumps(whole).encode(), False)):
+        error = outcome(body, stream)
+        assert isinstance(error, chatport.ServerError)
+        assert error.retryable
+        assert error.partial is not None
+        assert (error.partial.text, error.partial.finish_reason) == ("a", "error")
 
 
 def test_the_first_finish_counts() -> None:
@@ -1056,12 +1107,12 @@ NEAR = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(JSON | NEAR, min_size=1, max_size=4), st.sampled_from(["data: [DONE]\n\n", ""]))
 def test_whatever_comes_the_error_is_ours(values: list[Any], end: str) -> None:
     """Any JSON at all, in a stream or as a body, gives a reply that can be encoded, or one of our errors."""
     for body, stream in (
-        (sse(*values, end=end), True),
+        (sse(*(f"data: {json.dumps(value)}\n\n" for value in values), end=end), True),
         (json.dumps(values[0]).encode(), False),
         (json.dumps(values[0]).encode(), True),
     ):

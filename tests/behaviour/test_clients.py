@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 import chatport
+from chatport.prepare import Port
 from chatport.testing import EmulatedRequest, EmulatedResponse, Emulator, VendorEmulator
 
 from .adapter import BACKENDS, AsyncRunner, Runner, SyncRunner, open_runner
@@ -485,6 +486,30 @@ def test_a_synchronous_stream_that_was_left_says_so(s: Setting) -> None:
         next(stream)
     with pytest.raises(RuntimeError, match="left"):
         list(stream)
+
+
+# --- providers that must be looked for
+
+
+def test_a_search_for_a_server_runs_beside_the_loop(s: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    open_provider = Port._open
+
+    def search(self: Port, name: str) -> Any:
+        threads.append(threading.current_thread())
+        return open_provider(self, name)
+
+    monkeypatch.setattr(Port, "is_ready", lambda self, name: name in self._providers)
+    monkeypatch.setattr(Port, "_open", search)
+    assert s.runner.chat("say: hello").text == "hello"
+    s.runner.client._port._providers.clear()  # type: ignore[attr-defined]  # both runners have a client
+    assert s.runner.models("compatible")
+    s.runner.client._port._providers.clear()  # type: ignore[attr-defined]  # as above
+    assert s.runner.embed("one", model="compatible:embedder").vectors
+    assert len(threads) == 3
+    if isinstance(s.runner, AsyncRunner):
+        loop = s.runner.portal.call(threading.current_thread)
+        assert loop not in threads
 
 
 # --- together

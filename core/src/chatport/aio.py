@@ -19,6 +19,7 @@ from .errors import ChatportError, ConfigurationError
 from .events import Event, Finished
 from .explain import Explanation
 from .messages import MessagesInput
+from .shaping import guarded
 from .transport import AsyncExchange, AsyncTransport
 from .types import ModelInfo, Reply
 
@@ -44,9 +45,6 @@ class _Driver:
             except StopIteration as stop:
                 self.reply = stop.value
                 return None
-            except ChatportError:
-                answer = None  # a traceback may show locals, and these bytes may hold the key, echoed
-                raise
             answer = thrown = None
             try:
                 match command:
@@ -215,7 +213,8 @@ class AsyncClient(BaseClient):
         target, wire = self._models_target(provider)
         reply = await self._fetch(target, wire)
         port = self._port.provider(provider)
-        return list(port.plan.parse_models(reply.raw, port.context("*")) or ())
+        context = port.context("*")
+        return list(guarded(context, "parse_models", lambda: port.plan.parse_models(reply.raw, context)) or ())
 
     async def embed(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 import time
@@ -222,7 +221,7 @@ def _reasoning(value: str | int | bool | None) -> str | int | None:
 def _number(name: str, value: Any, low: float, high: float) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:  # not for NaN
         raise BadRequestError(f"{name} is a number from {low} to {high}, not {value!r}.")
     return value
 

@@ -29,7 +29,7 @@ from .plan import Plan
 from .provider import Auth, Discovery, Provider
 from .registry import build_plan, installed_patches, load_provider, near_miss
 from .secret import Secret
-from .shaping import check_content, http_request, refuse_losses, shape
+from .shaping import check_content, guarded, http_request, refuse_losses, shape
 from .standard.stream import is_error
 from .types import Adjustment
 
@@ -239,7 +239,8 @@ class Port:
         """Return what is known of a model, with the user's corrections laid over it."""
         key = (port.provider.name, model)
         if key not in self._facts:
-            facts = port.plan.describe_model(model, port.context(model)) or ModelFacts()
+            context = port.context(model)
+            facts = guarded(context, "describe_model", lambda: port.plan.describe_model(model, context)) or ModelFacts()
             corrections = self.config.models.get(f"{port.provider.name}:{model}")
             self._facts[key] = (
                 _corrected(facts, corrections, f'[models."{port.provider.name}:{model}"]') if corrections else facts

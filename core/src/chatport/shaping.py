@@ -20,13 +20,13 @@ from .version import __version__
 if TYPE_CHECKING:
     from .prepare import ProviderPort
 
-__all__ = ["check_content", "http_request", "refuse_losses", "shape"]
+__all__ = ["check_content", "guarded", "http_request", "refuse_losses", "shape"]
 
 
 def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
     """Run the two shaping chains. An exception of a hook that is no ChatportError becomes a PluginError."""
-    tools = _guarded(context, "translate_tools", lambda: plan.translate_tools(call, context)) or WireTools()
-    wire = _guarded(context, "shape_request", lambda: plan.shape_request(call, tools, context))
+    tools = guarded(context, "translate_tools", lambda: plan.translate_tools(call, context)) or WireTools()
+    wire = guarded(context, "shape_request", lambda: plan.shape_request(call, tools, context))
     if not isinstance(wire, WireRequest):
         raise PluginError(
             f"The shape_request chain of {context.provider.name} gave {type(wire).__name__}, not a WireRequest.",
@@ -35,7 +35,8 @@ def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTo
     return wire, tools
 
 
-def _guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
+def guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
+    """Run a hook chain; an exception that is not ours becomes a PluginError that names the hook."""
     try:
         return run()
     except ChatportError as error:

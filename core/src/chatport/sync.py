@@ -18,6 +18,7 @@ from .errors import ChatportError, ConfigurationError
 from .events import Event, Finished
 from .explain import Explanation
 from .messages import MessagesInput
+from .shaping import guarded
 from .transport import Exchange, Transport
 from .types import ModelInfo, Reply
 
@@ -43,9 +44,6 @@ class _Driver:
             except StopIteration as stop:
                 self.reply = stop.value
                 return None
-            except ChatportError:
-                answer = None  # a traceback may show locals, and these bytes may hold the key, echoed
-                raise
             answer = thrown = None
             try:
                 match command:
@@ -207,7 +205,8 @@ class Client(BaseClient):
         target, wire = self._models_target(provider)
         reply = self._fetch(target, wire)
         port = self._port.provider(provider)
-        return list(port.plan.parse_models(reply.raw, port.context("*")) or ())
+        context = port.context("*")
+        return list(guarded(context, "parse_models", lambda: port.plan.parse_models(reply.raw, context)) or ())
 
     def embed(
         self,

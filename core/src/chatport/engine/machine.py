@@ -8,7 +8,7 @@ route that gave no byte within its time is left for the next one.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -29,7 +29,7 @@ from ..events import AttemptFailed, Finished
 from ..facts import cost_of
 from ..log import emit
 from ..types import Adjustment, Attempt, Reply
-from .attempt import AttemptRun, Route, request_id
+from .attempt import AttemptRun, Route, hook_error, request_id
 from .commands import Block, Clock, Close, Command, Deliver, Wait
 from .retry import RetryBudget, RetryPolicy, backoff_seconds
 
@@ -195,7 +195,7 @@ class CallMachine:
             attempts=tuple(self.attempts),
             warnings=(*route.wire.adjustments, *self._missing(attempt)),
             cost=None if usage is None else cost_of(usage, facts.prices, at=self.clock.utcnow(), thinking=thinking),
-            rate_limits=route.plan.read_rate_limits(head.headers, route.context),
+            rate_limits=self._hook(route, "read_rate_limits", head.headers),
             output_type=self.output_type,
         )
 
@@ -209,4 +209,13 @@ class CallMachine:
     def _observe(self, route: Route, event: str, **fields: Any) -> None:
         fields = {"seconds": self.clock.monotonic() - self.started, **fields}
         emit(event, target=route.context.target, **fields)
-        route.plan.observe(event, fields, route.context)
+        self._hook(route, "observe", event, fields)
+
+    @staticmethod
+    def _hook(route: Route, name: Literal["read_rate_limits", "observe"], *values: Any) -> Any:
+        try:
+            return getattr(route.plan, name)(*values, route.context)
+        except ChatportError:
+            raise
+        except Exception as error:
+            raise hook_error(name, error, route.context) from error
