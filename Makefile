@@ -8,7 +8,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types contracts wheels lock clean
+.PHONY: help demo test check docs lint types contracts wheels lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -50,6 +50,9 @@ types: .venv/synced
 
 contracts: .venv/synced
 	@echo "== import contracts" && $(PY) .ci/contracts.py
+
+docs: .venv/synced ## write docs/hooks.md from the contract
+	@$(PY) docs/generate_hooks.py
 
 wheels: .venv/synced ## build every wheel into dist/ and check it
 	@$(PY) .ci/packages.py dist

@@ -42,6 +42,7 @@ from chatport.errors import (
     MalformedReplyError,
     OverloadedError,
     PluginError,
+    QuotaExceededError,
     RateLimitError,
     ServerError,
     StreamInterruptedError,
@@ -822,8 +823,9 @@ def test_each_target_has_its_three_attempts_while_the_budget_lasts() -> None:
 def test_a_target_that_cannot_be_prepared_tells_what_went_before() -> None:
     c = call(failure(402), aliases={"main": ["one:m1", "missing:m"]})
     error = c.error(model="main")
-    assert isinstance(error, ConfigurationError)
-    assert [a.outcome for a in error.attempts] == ["QuotaExceededError"]
+    assert isinstance(error, QuotaExceededError)  # the failure of the vendor, not of the way around it
+    assert isinstance(error.__cause__, ConfigurationError)
+    assert [a.outcome for a in error.attempts] == ["QuotaExceededError", "ConfigurationError"]
 
 
 def test_a_server_that_is_not_found_is_left_for_the_next() -> None:
@@ -1204,9 +1206,15 @@ def test_the_observe_hook_hears_of_every_step() -> None:
 
     c = call(failure(503), GOOD, plugins=[Watch()], draws=[1.0])
     c.run()
-    assert [event for event, _ in seen] == ["attempt_started", "attempt_failed", "attempt_started", "call_finished"]
-    assert seen[1][1] == {"seconds": 0.0, "error": "OverloadedError", "wait_seconds": 0.5}
-    assert seen[3][1] == {"seconds": 0.5, "finish_reason": "stop", "attempts": 2}
+    assert [event for event, _ in seen] == [
+        "call_started",
+        "attempt_started",
+        "attempt_failed",
+        "attempt_started",
+        "call_finished",
+    ]
+    assert seen[2][1] == {"seconds": 0.0, "error": "OverloadedError", "wait_seconds": 0.5}
+    assert seen[4][1] == {"seconds": 0.5, "finish_reason": "stop", "attempts": 2}
     seen.clear()
     call(failure(400), plugins=[Watch()]).error()
-    assert [event for event, _ in seen] == ["attempt_started", "call_failed"]
+    assert [event for event, _ in seen] == ["call_started", "attempt_started", "call_failed"]

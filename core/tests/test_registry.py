@@ -107,16 +107,17 @@ def test_a_provider_is_loaded_by_name(vendors: Any) -> None:
 
 
 def test_an_unknown_provider_is_told_with_the_nearest(vendors: Any) -> None:
-    """An unknown name gives an error with the nearest installed name, what there is, and two ways out."""
+    """An unknown name is told with the nearest one, or with two ways out; both say what there is."""
     with pytest.raises(ConfigurationError) as caught:
         load_provider("acne")
     text = str(caught.value)
     assert "No provider is called 'acne'. Did you mean 'acme'?" in text
     assert "Installed: acme, bolt." in text
-    assert "chatport-provider-acne" in text
-    assert 'kind = "compatible"' in text
-    with pytest.raises(ConfigurationError, match=r"is called 'zzz'\. Installed"):
+    assert "chatport-provider-acne" not in text
+    with pytest.raises(ConfigurationError, match=r"is called 'zzz'\. Install chatport-provider-zzz") as caught:
         load_provider("zzz")
+    assert 'kind = "compatible"' in str(caught.value)
+    assert "Installed: acme, bolt." in str(caught.value)
 
 
 def test_without_providers_the_error_says_so() -> None:
@@ -318,8 +319,8 @@ def test_the_order_of_a_chain(vendors: Any, monkeypatch: pytest.MonkeyPatch, tmp
     vendors.early, vendors.late, vendors.third = marking("installed b"), marking("installed a"), marking("installed c")
     monkeypatch.setenv(
         "CHATPORT_PLUGINS",
-        "acme=vendors_of_this_test:acme,patch:b=vendors_of_this_test:early,"
-        "patch:a=vendors_of_this_test:late,patch:c=vendors_of_this_test:third",
+        "acme=vendors_of_this_test:acme,patch:acme.b=vendors_of_this_test:early,"
+        "patch:acme.a=vendors_of_this_test:late,patch:acme.c=vendors_of_this_test:third",
     )
     for name in ("one", "two"):
         (tmp_path / f"{name}.py").write_text(
@@ -368,7 +369,7 @@ def test_a_patch_runs_for_its_provider_only(vendors: Any, monkeypatch: pytest.Mo
     monkeypatch.setenv(
         "CHATPORT_PLUGINS",
         "acme=vendors_of_this_test:acme,bolt=vendors_of_this_test:bolt,"
-        "patch:p=vendors_of_this_test:patch,patch:q=vendors_of_this_test:other",
+        "patch:acme.p=vendors_of_this_test:patch,patch:bolt=vendors_of_this_test:other",
     )
     config = load_config({"providers": {n: {"api_key": "k"} for n in ("acme", "bolt")}}, environment={})
     port = Port(config, [marking("given"), marking("given to bolt", "bolt")], environment={})
@@ -462,8 +463,6 @@ def test_a_hook_that_fails_is_a_plugin_error(vendors: Any) -> None:
         "describe_model",
         "translate_tools",
         "decode_reply",
-        "read_rate_limits",
-        "observe",
         "classify_error",
         "parse_models",
     ],
@@ -485,6 +484,46 @@ def test_whichever_hook_fails_the_error_says_so(hook: str) -> None:
             else client.chat(prompt, model="compatible:emulated-model")
         )
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("hook", ["read_rate_limits", "observe"])
+def test_a_hook_that_only_looks_on_cannot_fail_a_call(hook: str) -> None:
+    """A failure of telemetry or of the headroom is a warning that names the hook; the answer is handed over."""
+
+    def fails() -> Any:
+        raise ZeroDivisionError("by hook")
+
+    patch: Any = SimpleNamespace(provider="compatible", fails=hookimpl(specname=hook)(fails))
+    emulator = Emulator("compatible")
+    client = Client(emulator.config(), plugins=[patch], transport=emulator)
+    with pytest.warns(RuntimeWarning, match=f"A {hook} hook of compatible failed: ZeroDivisionError: by hook"):
+        assert client.chat("say: all the same", model="compatible:emulated-model").text == "all the same"
+
+
+def test_a_patch_for_nobody_is_refused() -> None:
+    """A patch whose provider does not exist would never run: that is said at once, with the nearest name."""
+    with pytest.raises(PluginError, match=r"for the provider 'compatibel'.*Did you mean 'compatible'"):
+        Port(load_config({}, environment={}), [SimpleNamespace(provider="compatibel")], environment={})
+
+
+def test_a_broken_patch_breaks_only_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed patch that cannot be imported is met by those who use its provider, and by nobody else."""
+    monkeypatch.setenv("CHATPORT_PLUGINS", "patch:compatible.sad=no_such_module_of_a_patch:hooks")
+    port = Port(
+        load_config(
+            {
+                "providers": {
+                    "x": {"kind": "compatible", "base_url": "https://x.example/v1"},
+                    "compatible": {"base_url": "https://y.example/v1"},
+                }
+            },
+            environment={},
+        ),
+        environment={},
+    )
+    assert port.provider("x").base_url == "https://x.example/v1"
+    with pytest.raises(PluginError, match="no_such_module_of_a_patch"):
+        port.provider("compatible")
 
 
 def test_a_hook_that_fails_in_a_stream_keeps_what_came() -> None:

@@ -63,7 +63,10 @@ SERVERS = (
     ServerKind(
         "transformers",
         "CHATPORT_REAL_TRANSFORMERS",
-        ("-m", "transformers.cli.transformers", "serve", "./tiny-hf", "--host", "127.0.0.1", "--port", "{port}", "--device", "cpu"),
+        (
+            "-m", "transformers.cli.transformers", "serve", "./tiny-hf", "--host", "127.0.0.1", "--port", "{port}",
+            "--device", "cpu",
+        ),
         "./tiny-hf",
         "/health",
         tools=False,  # the tiny model brings no response template, so calls stay in the text

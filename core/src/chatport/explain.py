@@ -7,16 +7,16 @@ is the difference it makes. Hooks are pure, so running them several times shows 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from . import jsoncodec
 from .errors import ChatportError
-from .registry import build_plan, plugin_name
+from .registry import build_plan, installed_patches, installed_providers, plugin_name
 from .shaping import shape
 from .types import Adjustment
+from .version import __version__
 
 if TYPE_CHECKING:
     from .call import Call, Context, WireRequest
@@ -98,7 +98,8 @@ def explain_call(
 def _changes(port: ProviderPort, call: Call, context: Context) -> Iterator[Change]:
     before = _parts(_shaped(port, 0, call, context))
     for field, value in before.items():
-        yield Change(field, None, value, "the standard dialect", _package("chatport"))
+        if value is not None:
+            yield Change(field, None, value, "the standard dialect", f"chatport-core {__version__}")
     plugins = (*port.provider.hooks, *port.patches)
     for count, plugin in enumerate(plugins, 1):
         wire = _shaped(port, count, call, context)
@@ -127,13 +128,11 @@ def _parts(wire: WireRequest | None) -> dict[str, Any]:
     return parts | {f"header {name}": value for name, value in wire.headers.items()}
 
 
-@lru_cache(maxsize=32)
 def _package(module: str) -> str:
-    """Return the distribution that brings a module, with its version; an empty text for a file of the user's own."""
-    from importlib_metadata import packages_distributions, version
-
-    names = packages_distributions().get(module)
-    return f"{names[0]} {version(names[0])}" if names else ""
+    """Return the distribution that brings a plugin, with its version; an empty text for a file of the user's own."""
+    plugins = (*installed_providers().values(), *installed_patches().values())
+    owner = next((plugin for plugin in plugins if plugin.target.partition(":")[0].partition(".")[0] == module), None)
+    return f"{owner.distribution} {owner.version}".strip() if owner is not None else ""
 
 
 def _short(value: Any) -> str:

@@ -19,7 +19,17 @@ import msgspec
 from .errors import PluginError
 from .types import Cost, Usage
 
-__all__ = ["Facts", "ModelFacts", "PeakHours", "Price", "PriceTier", "RetiredModel", "cost_of", "load_facts"]
+__all__ = [
+    "Facts",
+    "ModelEntry",
+    "ModelFacts",
+    "PeakHours",
+    "Price",
+    "PriceTier",
+    "RetiredModel",
+    "cost_of",
+    "load_facts",
+]
 
 
 @attrs.frozen
@@ -117,7 +127,7 @@ class ModelFacts:
 
 
 @attrs.frozen
-class _ModelEntry:
+class ModelEntry:
     """One entry of a facts file. Several can match a model: the more specific ones are laid over the others."""
 
     match: str
@@ -132,7 +142,7 @@ class Facts:
 
     provider: str
     date: str
-    models: tuple[_ModelEntry, ...] = ()
+    models: tuple[ModelEntry, ...] = ()
     prices: tuple[Price, ...] = ()
     retired: tuple[RetiredModel, ...] = ()
     hosts: Mapping[str, Any] = attrs.field(factory=dict)

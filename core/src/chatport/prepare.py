@@ -27,13 +27,17 @@ from .facts import ModelFacts
 from .guard import check_key, host_of, is_own_host
 from .plan import Plan
 from .provider import Auth, Discovery, Provider
-from .registry import build_plan, installed_patches, load_provider, near_miss
+from .registry import build_plan, installed_patches, installed_providers, load_provider, near_miss, plugin_name
 from .secret import Secret
 from .shaping import check_content, guarded, http_request, refuse_losses, shape
 from .standard.stream import is_error
 from .types import Adjustment
 
 __all__ = ["Port", "ProviderPort", "split_target"]
+
+
+_LONGEST_SUCCESSION = 8
+"""How many successors of retired models are followed: a circle in the facts must not hang a call."""
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -73,12 +77,23 @@ class Port:
         self._facts: dict[tuple[str, str], ModelFacts] = {}
         self._discovered: dict[str, Discovery] = {}
         for plugin in self._plugins:
-            _provider_of_patch(plugin)
+            self._check_patch(plugin)
 
     @property
     def _environment(self) -> Mapping[str, str]:
         """The environment; looked up each time, since the repr of what holds `os.environ` shows every key in it."""
         return os.environ if self._given_environment is None else self._given_environment
+
+    def _check_patch(self, plugin: Any) -> None:
+        """Raise PluginError for a patch that would never run, since no provider has the name it gives."""
+        name = _provider_of_patch(plugin)
+        known = {*installed_providers(), *self.config.providers, "compatible"}
+        if name not in known:
+            raise PluginError(
+                f"The patch {plugin_name(plugin)} is for the provider {name!r}, which does not exist here."
+                f"{near_miss(name, known)} Providers: {', '.join(sorted(known))}.",
+                provider=name,
+            )
 
     def targets(self, model: str | None) -> tuple[tuple[str, ...], Mapping[str, Any]]:
         """Return the targets that a name means, in order, and the options of its alias."""
@@ -229,9 +244,8 @@ class Port:
         return None
 
     def _patches(self, name: str, table: ProviderConfig) -> list[Any]:
-        installed = [plugin.load() for plugin in installed_patches().values()]
-        chosen = [patch for patch in installed if _provider_of_patch(patch) == name]
-        files = [_load_file((self.config.folder or Path()) / path) for path in table.patches]
+        chosen = [_checked_patch(plugin.load(), name) for plugin in installed_patches(name).values()]
+        files = [_checked_patch(_load_file((self.config.folder or Path()) / path), name) for path in table.patches]
         given = [plugin for plugin in self._plugins if _provider_of_patch(plugin) == name]
         return [*chosen, *files, *given]
 
@@ -266,8 +280,9 @@ class Port:
         facts = self.facts(port, model)
         redirected: tuple[Adjustment, ...] = ()
         day = today or datetime.now(UTC).date().isoformat()
-        if facts.retired is not None and facts.retired.since <= day:
-            call, model, facts, redirected = self._follow(call, port, facts, options)
+        while facts.retired is not None and facts.retired.since <= day and len(redirected) < _LONGEST_SUCCESSION:
+            call, model, facts, note = self._follow(call, port, facts, options)
+            redirected = (*redirected, note)
         context = port.context(model, facts)
         if port.key is None and port.provider.auth.required:
             raise ConfigurationError(_key_missing(port.provider), provider=name, model=model)
@@ -311,7 +326,7 @@ class Port:
 
     def _follow(
         self, call: Call, port: ProviderPort, facts: ModelFacts, given: Mapping[str, Any]
-    ) -> tuple[Call, str, ModelFacts, tuple[Adjustment, ...]]:
+    ) -> tuple[Call, str, ModelFacts, Adjustment]:
         retired = facts.retired
         assert retired is not None
         story = f"{retired.id} was retired on {retired.since}; its successor is {retired.successor}"
@@ -323,7 +338,7 @@ class Port:
             attrs.evolve(call, **old_behaviour),
             retired.successor,
             self.facts(port, retired.successor),
-            (note,),
+            note,
         )
 
     def timeouts(self, port: ProviderPort, call: Mapping[str, float], *, streams: bool) -> Timeouts:
@@ -361,6 +376,17 @@ def _corrected(facts: ModelFacts, corrections: Mapping[str, Any], where: str) ->
         return msgspec.convert({**current, **corrections, "source": "configuration"}, ModelFacts)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{where}: {error}.") from None
+
+
+def _checked_patch(patch: Any, name: str) -> Any:
+    """Return a patch that was found under a provider's name; it may leave out its own `provider`, or repeat it."""
+    own = getattr(patch, "provider", name)
+    if own != name:
+        raise PluginError(
+            f"The patch {plugin_name(patch)} is registered for {name!r} and calls itself one for {own!r}.",
+            provider=name,
+        )
+    return patch
 
 
 def _provider_of_patch(patch: Any) -> str:

@@ -68,9 +68,16 @@ def installed_providers() -> dict[str, InstalledPlugin]:
     return _installed(PROVIDERS_GROUP)
 
 
-def installed_patches() -> dict[str, InstalledPlugin]:
-    """Return the installed patches by name, without importing any."""
-    return _installed(PATCHES_GROUP)
+def installed_patches(provider: str | None = None) -> dict[str, InstalledPlugin]:
+    """Return the installed patches by name, or those of one provider, without importing any.
+
+    A patch's name begins with its provider's, up to the first dot: `deepseek.my-fix`. So only the patches of a provider
+    that is used are imported, and a broken one breaks no other.
+    """
+    patches = _installed(PATCHES_GROUP)
+    if provider is None:
+        return patches
+    return {name: patch for name, patch in patches.items() if name.partition(".")[0] == provider}
 
 
 def _installed(group: str) -> dict[str, InstalledPlugin]:
@@ -131,11 +138,11 @@ def load_provider(name: str) -> Provider:
     plugin = plugins.get(name)
     if plugin is None:
         have = ", ".join(sorted(plugins)) or "none"
-        raise ConfigurationError(
-            f"No provider is called {name!r}.{near_miss(name, plugins)} Installed: {have}. Install "
-            f'chatport-provider-{name}, or give it a table: [providers.{name}] with kind = "compatible" and base_url.',
-            provider=name,
+        advice = near_miss(name, plugins) or (
+            f" Install chatport-provider-{name}, or write a table [providers.{name}] with kind = "
+            '"compatible" and base_url.'
         )
+        raise ConfigurationError(f"No provider is called {name!r}.{advice} Installed: {have}.", provider=name)
     provider = plugin.load()
     if not isinstance(provider, Provider):
         raise PluginError(f"{plugin.target} is not a chatport.Provider but a {type(provider).__name__}.", provider=name)

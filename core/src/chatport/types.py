@@ -175,7 +175,7 @@ class Message:
 
 
 def _parts(content: tuple[str | Part, ...]) -> tuple[Part, ...]:
-    return tuple(TextPart(item) if isinstance(item, str) else item for item in content)
+    return tuple(TextPart(item) if isinstance(item, str) else item for item in content if item != "")
 
 
 @attrs.frozen

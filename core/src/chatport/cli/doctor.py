@@ -47,33 +47,32 @@ def _providers(settings: Any) -> Iterator[str]:
     """Show each provider and its key's place; give what is wrong with it."""
     from ..errors import ChatportError
     from ..prepare import Port
-    from ..registry import installed_providers, load_provider
+    from ..registry import installed_providers
 
     click.secho("\nProviders", bold=True)
     for name in sorted({*installed_providers(), *settings.providers}):
         table = settings.providers.get(name)
         try:
-            if table is not None and (table.base_url or table.kind):
-                port = Port(settings).provider(name)
-                where, key = port.base_url, "key set" if port.key else _wanted(port.provider)
+            port = Port(settings)
+            if port.is_ready(name):
+                ready = port.provider(name)
+                where, key = ready.base_url, _key_place(ready, table)
             else:
-                provider = load_provider(name)
-                where, key = provider.base_url or "found by a search", _key_place(provider)
+                where, key = "found by a search", "no key needed"
             click.echo(f"  {name:<14} {key:<34} {where}")
         except ChatportError as error:
             click.echo(f"  {name:<14} {click.style('broken', fg='red')}")
             yield f"{name}: {error}"
 
 
-def _wanted(provider: Any) -> str:
-    return "no key set" if provider.auth.required else "no key needed"
-
-
-def _key_place(provider: Any) -> str:
-    found = next((variable for variable in provider.key_env if os.environ.get(variable)), None)
-    if found:
-        return f"${found} is set"
-    return f"no key: set ${provider.key_env[0]}" if provider.auth.required and provider.key_env else "no key needed"
+def _key_place(port: Any, table: Any) -> str:
+    """Say where the key comes from, or what to set; never the key."""
+    provider = port.provider
+    if port.key is None:
+        return f"no key: set ${provider.key_env[0]}" if provider.auth.required and provider.key_env else "no key needed"
+    if table is not None and table.api_key is not None:
+        return "key from the configuration"
+    return f"${next(name for name in provider.key_env if os.environ.get(name))} is set"
 
 
 def _servers() -> None:

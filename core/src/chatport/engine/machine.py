@@ -7,6 +7,7 @@ route that gave no byte within its time is left for the next one.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal
 
@@ -83,6 +84,8 @@ class CallMachine:
             route = yield from self._prepare(candidate, has_next)
             if route is None:
                 continue
+            if not self.attempts:
+                self._observe(route, "call_started", targets=len(self.targets))
             reply = yield from self._on_target(route, has_next)
             if reply is not None:
                 return reply
@@ -103,8 +106,15 @@ class CallMachine:
             error.attempts = tuple(self.attempts)
             raise
         except ChatportError as error:
-            error.attempts = tuple(self.attempts)
-            raise
+            failures = [attempt.error for attempt in self.attempts if attempt.error is not None]
+            if not failures:
+                raise
+            # A later target that cannot be used must not hide why the earlier one failed.
+            self.attempts.append(Attempt(candidate.target, type(error).__name__, 0.0, error=error))
+            if has_next:
+                return None
+            failures[-1].attempts = tuple(self.attempts)
+            raise failures[-1] from error
         return route
 
     def _on_target(self, route: Route, has_next: bool) -> Generator[Command, Any, Reply | None]:
@@ -213,9 +223,9 @@ class CallMachine:
 
     @staticmethod
     def _hook(route: Route, name: Literal["read_rate_limits", "observe"], *values: Any) -> Any:
+        """Call a hook that only looks on: its failure is a warning, and the answer is handed over all the same."""
         try:
             return getattr(route.plan, name)(*values, route.context)
-        except ChatportError:
-            raise
         except Exception as error:
-            raise hook_error(name, error, route.context) from error
+            warnings.warn(str(hook_error(name, error, route.context)), RuntimeWarning, stacklevel=2)
+            return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ssl
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Literal
 
 from ..engine.commands import Head, TimerExpired, TransportFailure
 
-__all__ = ["failure_of", "family_of", "head_of"]
+__all__ = ["failure_of", "family_of", "head_of", "raw_body"]
 
 Stage = Literal["connect", "send", "head", "body"]
 
@@ -25,7 +26,15 @@ def family_of(client: Any) -> ModuleType:
 
 def head_of(response: Any) -> Head:
     """Return status and headers; the names are lower case, repeated headers joined."""
-    return Head(response.status_code, {name.lower(): value for name, value in response.headers.items()})
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if response.is_stream_consumed:  # its content is what is left, and that is no longer compressed
+        headers.pop("content-encoding", None)
+    return Head(response.status_code, headers)
+
+
+def raw_body(response: Any) -> Iterator[bytes] | None:
+    """Return the body of a response that was read before we got it, as a mock transport's is; None for any other."""
+    return iter((response.content,)) if response.is_stream_consumed else None
 
 
 def failure_of(family: ModuleType, error: BaseException, stage: Stage) -> Exception | None:

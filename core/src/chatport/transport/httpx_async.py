@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from ..engine.commands import HttpRequest, TimerExpired
-from .family import failure_of, family_of, head_of
+from .family import failure_of, family_of, head_of, raw_body
 
 __all__ = ["HttpxAsyncTransport"]
 
@@ -79,7 +79,8 @@ class HttpxAsyncExchange:
         self.head = head_of(response)
         self._response = response
         self._family = family
-        self._body: AsyncIterator[bytes] = response.aiter_raw()
+        given = raw_body(response)
+        self._body: AsyncIterator[bytes] = response.aiter_raw() if given is None else _one_by_one(given)
 
     async def read(self, seconds: float | None) -> bytes:
         """Return the next bytes, b"" at the end."""
@@ -102,3 +103,8 @@ class HttpxAsyncExchange:
             if closer is not None:
                 await closer()
             await self._response.aclose()
+
+
+async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece

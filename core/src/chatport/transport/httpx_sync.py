@@ -17,7 +17,7 @@ from typing import Any
 from urllib.request import getproxies
 
 from ..engine.commands import HttpRequest, TimerExpired
-from .family import failure_of, family_of, head_of
+from .family import failure_of, family_of, head_of, raw_body
 
 __all__ = ["HttpxTransport"]
 
@@ -197,7 +197,7 @@ class HttpxExchange:
         self._response = response
         self._family = family
         self._deadline = deadline
-        self._body: Iterator[bytes] = response.iter_raw()
+        self._body: Iterator[bytes] = raw_body(response) or response.iter_raw()
 
     def read(self, seconds: float | None) -> bytes:
         """Return the next bytes, b"" at the end."""
