@@ -20,7 +20,8 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .call import Call, Context, WireRequest
-    from .prepare import Port, ProviderPort
+    from .prepare import Port
+    from .ready import ProviderPort
 
 __all__ = ["Change", "Explanation", "explain_call"]
 

@@ -25,8 +25,8 @@ from .errors import (
 from .events import ErrorReported, Event, FinishReported
 from .facts import ModelFacts
 from .guard import check_key, host_of, is_own_host
-from .plan import Plan
 from .provider import Auth, Discovery, Provider
+from .ready import ProviderPort
 from .registry import build_plan, installed_patches, installed_providers, load_provider, near_miss, plugin_name
 from .secret import Secret
 from .shaping import check_content, guarded, http_request, refuse_losses, shape
@@ -46,22 +46,6 @@ def split_target(target: str) -> tuple[str, str]:
     if not colon or not provider or not model:
         raise ConfigurationError(f'{target!r} is not a target: write "provider:model", such as "openai:gpt-6-luna".')
     return provider, model
-
-
-@attrs.frozen
-class ProviderPort:
-    """A provider made ready for calls: its value, its compiled chains, where it is, and its key."""
-
-    provider: Provider
-    plan: Plan
-    base_url: str
-    key: Secret | None
-    config: ProviderConfig
-    patches: tuple[Any, ...] = ()
-
-    def context(self, model: str, facts: ModelFacts | None = None) -> Context:
-        """Return the context of a model here."""
-        return Context(self.provider, model, self.base_url, facts or ModelFacts(), self.config.settings)
 
 
 class Port:
@@ -291,7 +275,7 @@ class Port:
         wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
         if call.on_unsupported == "raise":
             refuse_losses(wire, context)
-        request = http_request(wire, port, call_headers(port))
+        request = http_request(wire, port, port.headers())
         timers = self.timeouts(port, timeouts, streams=wire.stream)
         return Route(context, port.plan, wire, request, timers, self.config.limits, tools.names, call)
 
@@ -320,7 +304,7 @@ class Port:
         if port.key is None and port.provider.auth.required:
             raise ConfigurationError(_key_missing(port.provider), provider=provider)
         context = port.context(target.partition(":")[2])
-        request = http_request(wire, port, call_headers(port))
+        request = http_request(wire, port, port.headers())
         plan = attrs.evolve(port.plan, decode_reply=_as_it_is)
         return Route(context, plan, wire, request, self.timeouts(port, timeouts, streams=False), self.config.limits)
 
@@ -355,13 +339,6 @@ class Port:
 def _as_it_is(data: Any, context: Context) -> Sequence[Event]:
     """Decode a reply that is no chat: it is kept as raw JSON, unless it is an error."""
     return (ErrorReported(data),) if isinstance(data, dict) and is_error(data) else (FinishReported("stop", "stop"),)
-
-
-def call_headers(port: ProviderPort) -> Mapping[str, str]:
-    """Return the headers that the configuration asks for: from the provider's settings, and the user's own."""
-    named = port.provider.settings_headers.items()
-    own = {header: str(port.config.settings[name]) for name, header in named if port.config.settings.get(name)}
-    return {**own, **port.config.headers}
 
 
 def _key_missing(provider: Provider) -> str:

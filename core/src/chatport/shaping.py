@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -14,11 +14,9 @@ from .engine.commands import HttpRequest
 from .errors import ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
 from .guard import check_header, origin
 from .plan import Plan
+from .ready import ProviderPort
 from .types import AudioPart, FilePart, ImagePart
 from .version import __version__
-
-if TYPE_CHECKING:
-    from .prepare import ProviderPort
 
 __all__ = ["check_content", "guarded", "http_request", "refuse_losses", "shape"]
 

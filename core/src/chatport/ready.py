@@ -1,0 +1,39 @@
+"""A provider made ready for calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from .call import Context
+from .config import ProviderConfig
+from .facts import ModelFacts
+from .plan import Plan
+from .provider import Provider
+from .secret import Secret
+
+__all__ = ["ProviderPort"]
+
+
+@attrs.frozen
+class ProviderPort:
+    """A provider made ready for calls: its value, its compiled chains, where it is, and its key."""
+
+    provider: Provider
+    plan: Plan
+    base_url: str
+    key: Secret | None
+    config: ProviderConfig
+    patches: tuple[Any, ...] = ()
+
+    def context(self, model: str, facts: ModelFacts | None = None) -> Context:
+        """Return the context of a model here."""
+        return Context(self.provider, model, self.base_url, facts or ModelFacts(), self.config.settings)
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers that the configuration asks for: from the provider's settings, and the user's own."""
+        named = self.provider.settings_headers.items()
+        own = {header: str(self.config.settings[name]) for name, header in named if self.config.settings.get(name)}
+        return {**own, **self.config.headers}

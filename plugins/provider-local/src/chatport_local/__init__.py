@@ -1,0 +1,151 @@
+"""Providers of locally run models: one for each server, and `local`, which finds out what is running.
+
+No server needs a key unless it was started with one. Each server's rules are in `servers`, its twin in `emulators`,
+and `detect` tells the servers apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chatport import Auth, Dialect, Provider, load_facts
+from chatport.provider import Discovery
+
+from .servers import llamacpp as _llamacpp
+from .servers import lmstudio as _lmstudio
+from .servers import mistralrs as _mistralrs
+from .servers import mlx as _mlx
+from .servers import ollama as _ollama
+from .servers import other as _other
+from .servers import transformers as _transformers
+from .servers import vllm as _vllm
+
+__all__ = ["llamacpp", "lmstudio", "local", "mistralrs", "mlx", "ollama", "transformers", "vllm"]
+
+# The first request may load the model, others wait in a queue without a byte, and prompts are read slowly
+# (OL-Q1, LM-Q1, VL-Q2, LC-Q1).
+_PATIENCE = {"silence": 300, "first_event": 300, "between_events": 120, "total": 1800}
+
+
+def _server(name: str, title: str, base_url: str, hooks: Any, emulator: str, **options: Any) -> Provider:
+    return Provider(
+        name,
+        title,
+        base_url,
+        auth=Auth(required=False),
+        facts=load_facts("chatport_local", f"facts/{name}.json"),
+        hooks=(hooks,),
+        timeouts=_PATIENCE,
+        emulator=f"chatport_local.emulators.{emulator}",
+        **options,
+    )
+
+
+def _at_host(settings: Mapping[str, Any]) -> str | None:
+    """Return the base URL that `OLLAMA_HOST` means: it names what the server listens on (OL-B1)."""
+    host = settings.get("host")
+    if not host:
+        return None
+    from .detect import base_url_of
+
+    return base_url_of(str(host), 11434)
+
+
+def _running(settings: Mapping[str, Any]) -> Sequence[Discovery]:
+    """Return the servers that answer, best first."""
+    from .detect import discover_for  # sockets and threads are not for every import
+
+    return discover_for(settings)
+
+
+vllm = _server(
+    "vllm",
+    "vLLM",
+    "http://127.0.0.1:8000/v1",
+    _vllm,
+    "vllm:VllmEmulator",
+    key_env=("VLLM_API_KEY",),  # VL-B2
+    base_url_env=("VLLM_BASE_URL",),
+    # VL-R2: newer versions take either name in history, older ones only this one
+    dialect=Dialect(reasoning_field="reasoning_content"),
+)
+
+ollama = _server(
+    "ollama",
+    "Ollama",
+    "http://127.0.0.1:11434/v1",
+    _ollama,
+    "ollama:OllamaEmulator",
+    base_url_env=("OLLAMA_BASE_URL",),
+    settings={"host": "where Ollama listens, in the form of OLLAMA_HOST"},
+    settings_env={"host": "OLLAMA_HOST"},
+    locate=_at_host,
+    dialect=Dialect(reasoning_field="reasoning"),  # OL-R1
+)
+
+lmstudio = _server(
+    "lmstudio",
+    "LM Studio",
+    "http://127.0.0.1:1234/v1",
+    _lmstudio,
+    "lmstudio:LmStudioEmulator",
+    key_env=("LM_API_TOKEN",),  # LM-B1
+    base_url_env=("LM_STUDIO_BASE_URL",),
+)
+
+llamacpp = _server(
+    "llamacpp",
+    "llama.cpp server",
+    "http://127.0.0.1:8080/v1",
+    _llamacpp,
+    "llamacpp:LlamaCppEmulator",
+    key_env=("LLAMA_API_KEY",),  # LC-B2
+    base_url_env=("LLAMACPP_BASE_URL",),
+    dialect=Dialect(reasoning_field="reasoning_content"),  # LC-R1
+)
+
+mistralrs = _server(
+    "mistralrs",
+    "Mistral.rs",
+    "http://127.0.0.1:1234/v1",
+    _mistralrs,
+    "mistralrs:MistralRsEmulator",
+    base_url_env=("MISTRALRS_BASE_URL",),
+    # MR-R1, and MR-S2: usage comes unasked
+    dialect=Dialect(reasoning_field="reasoning_content", include_usage=False),
+)
+
+transformers = _server(
+    "transformers",
+    "transformers serve",
+    "http://127.0.0.1:8000/v1",
+    _transformers,
+    "transformers:TransformersEmulator",
+    base_url_env=("TRANSFORMERS_BASE_URL",),
+    dialect=Dialect(include_usage=False),  # TS-S1: usage comes unasked
+)
+
+mlx = _server(
+    "mlx",
+    "mlx-lm server",
+    "http://127.0.0.1:8080/v1",
+    _mlx,
+    "mlx:MlxEmulator",
+    base_url_env=("MLX_BASE_URL",),
+)
+
+local = _server(
+    "local",
+    "Local server",
+    "",  # found, or given
+    _other,
+    "other:LlamaCppPythonEmulator",
+    settings={
+        "server": 'the server behind base_url where its quirks matter: "llama-cpp-python"',
+        "hosts": "where to look for servers: hosts, host:port or addresses (default: this machine)",
+        "ollama_host": "one more place to look, in the form of OLLAMA_HOST",
+    },
+    settings_env={"ollama_host": "OLLAMA_HOST"},
+    discover=_running,
+)

@@ -1,0 +1,271 @@
+"""Find the servers that run on this machine (or on hosts that are named), and tell which they are.
+
+Synchronous, and nothing but the standard library. Every request is a GET without body and without key, no redirect
+is followed, and no proxy is used. A port is a hint where to look, never proof (D1); a status alone proves nothing
+either, since one of the servers answers 200 to everything (D5): the bodies and headers of `SIGNS` decide.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from chatport.provider import Discovery
+
+__all__ = [
+    "PORTS", "SIGNS", "Found", "Sign", "base_url_of", "best_first", "discover", "discover_for", "find_all",
+    "identify",
+]  # fmt: skip
+
+PORTS = (11434, 1234, 8080, 8000, 30000)
+"""The usual ports, in order of preference (D1)."""
+
+_HOSTS = ("127.0.0.1",)
+_SECONDS = 1.0
+_MOST_BYTES = 4 * 1024 * 1024
+
+
+@attrs.frozen
+class Found(Discovery):
+    """A server that answers. Models that are loaded come first; `settings` tell its provider more about it."""
+
+    settings: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def discover(hosts: Sequence[str] = _HOSTS, timeout_seconds: float = _SECONDS) -> Found | None:
+    """Return the first server that offers a chat model, else the first server, None if none answers."""
+    return next(iter(best_first(find_all(hosts, timeout_seconds))), None)
+
+
+def best_first(servers: Iterable[Found]) -> list[Found]:
+    """Return the servers in their order, but those without a chat model last."""
+    return sorted(servers, key=lambda server: not server.models)
+
+
+def find_all(hosts: Sequence[str] = _HOSTS, timeout_seconds: float = _SECONDS) -> list[Found]:
+    """Return every server that answers, in order of hosts and ports. All are asked at the same time."""
+    addresses = list(dict.fromkeys(address for host in hosts for address in _addresses(host)))
+    if not addresses:
+        return []
+    with ThreadPoolExecutor(max_workers=min(len(addresses), 32), thread_name_prefix="chatport-detect") as pool:
+        found = pool.map(lambda address: identify(address[0], address[1], timeout_seconds), addresses)
+        return [server for server in found if server is not None]
+
+
+def discover_for(settings: Mapping[str, Any]) -> list[Found]:
+    """Return the servers for the provider `local`, best first: on the hosts it is told, else on this machine."""
+    hosts = settings.get("hosts")
+    if hosts:
+        return best_first(find_all([hosts] if isinstance(hosts, str) else hosts))
+    named = str(settings.get("ollama_host") or "").strip()  # OL-B1
+    return best_first(find_all((*filter(None, [named]), *_HOSTS)))
+
+
+def base_url_of(host: str, port: int) -> str:
+    """Return the base URL that `host`, `host:port` or a URL means, as `$OLLAMA_HOST` has it (OL-B1)."""
+    scheme = "https" if host.startswith("https://") else "http"
+    name, given = _split(host)
+    shown = f"[{name}]" if ":" in name else name
+    return f"{scheme}://{shown}:{given or (443 if scheme == 'https' else port)}/v1"
+
+
+def _split(host: str) -> tuple[str, int | None]:
+    """Return name and port; an address to listen on is no address to call, so it becomes this machine's."""
+    parts = urlsplit(host if "//" in host else f"//{host}")
+    name = parts.hostname or "127.0.0.1"
+    return {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}.get(name, name), parts.port
+
+
+def _addresses(host: str) -> Iterable[tuple[str, int]]:
+    """Give the addresses that `host`, `host:port` or a URL means; without a port, the usual ones."""
+    name, given = _split(host)
+    for port in (given,) if given else PORTS:
+        yield name, port
+
+
+# What a server says.
+
+
+@attrs.frozen(slots=False)  # a slot could not hold what `data` remembers
+class _Page:
+    """An answer; status 0 if there was none. Header names are lower case."""
+
+    status: int = 0
+    version: int = 11
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = b""
+
+    @cached_property
+    def data(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The object that was answered, empty if it was something else."""
+        return self.data if isinstance(self.data, dict) else {}
+
+    def entries(self, key: str = "data") -> list[Mapping[str, Any]]:
+        """Return the objects of the list under a key."""
+        listed = self.members.get(key)
+        return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+
+
+class _Server:
+    """One address; each of its pages is fetched when first asked for, and once."""
+
+    def __init__(self, host: str, port: int, timeout_seconds: float) -> None:
+        self._host, self._port, self._seconds = host, port, timeout_seconds
+        self._pages: dict[str, _Page] = {}
+
+    @property
+    def base_url(self) -> str:
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{shown}:{self._port}/v1"
+
+    def listens(self) -> bool:
+        """Whether anything accepts connections there."""
+        try:
+            with socket.create_connection((self._host, self._port), self._seconds):
+                return True
+        except OSError:
+            return False
+
+    def page(self, path: str) -> _Page:
+        if path not in self._pages:
+            self._pages[path] = self._fetch(path)
+        return self._pages[path]
+
+    def _fetch(self, path: str) -> _Page:
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._seconds)
+        try:
+            connection.request("GET", path, headers={"accept": "application/json, text/plain"})
+            answer = connection.getresponse()
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return _Page(answer.status, answer.version, headers, answer.read(_MOST_BYTES))
+        except (OSError, http.client.HTTPException):
+            return _Page()
+        finally:
+            connection.close()
+
+
+# How to tell them apart.
+
+_Test = Callable[[_Page], bool]
+
+
+@attrs.frozen
+class Sign:
+    """What gives a server away: if `test` holds for what it answers at `path`, it is this provider's."""
+
+    provider: str
+    path: str
+    test: _Test
+    fact: str
+    settings: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def _header(name: str, start: str) -> _Test:
+    return lambda page: page.headers.get(name, "").startswith(start)
+
+
+def _owned_by(owner: str) -> _Test:
+    return lambda page: any(entry.get("owned_by") == owner for entry in page.entries())
+
+
+def _every_entry_has(*keys: str) -> _Test:
+    return lambda page: bool(page.entries()) and all(set(keys) <= set(entry) for entry in page.entries())
+
+
+def _has(*keys: str) -> _Test:
+    return lambda page: page.status == 200 and set(keys) <= set(page.members)
+
+
+def _lists_models(page: _Page) -> bool:
+    return page.status == 200 and isinstance(page.members.get("data"), list)
+
+
+def _is_mlx(page: _Page) -> bool:
+    """Python's plain server with a model list: HTTP/1.0, and no owner."""
+    plain = page.version == 10 and page.headers.get("server", "").startswith("BaseHTTP/")
+    return plain and _lists_models(page) and not any("owned_by" in entry for entry in page.entries())
+
+
+def _title(page: _Page) -> str:
+    info = page.members.get("info")
+    return str(info.get("title")) if isinstance(info, dict) else ""
+
+
+def _is_transformers(page: _Page) -> bool:
+    """A nameless FastAPI application with these routes; its list of models may be empty."""
+    paths = page.members.get("paths")
+    return _title(page) == "FastAPI" and {"/v1/chat/completions", "/v1/models", "/health"} <= set(paths or ())
+
+
+_MODELS = "/v1/models"
+_LLAMA_CPP_PYTHON = {"server": "llama-cpp-python"}
+
+SIGNS: tuple[Sign, ...] = (
+    # The model list first: it is wanted anyway, and most servers give themselves away there.
+    Sign("llamacpp", _MODELS, _header("server", "llama.cpp"), "D2"),
+    Sign("llamacpp", _MODELS, _owned_by("llamacpp"), "D3"),
+    Sign("vllm", _MODELS, _owned_by("vllm"), "D3"),
+    Sign("local", _MODELS, _owned_by("me"), "D3", _LLAMA_CPP_PYTHON),
+    Sign("mistralrs", _MODELS, _every_entry_has("status"), "D2"),
+    Sign("mlx", _MODELS, _is_mlx, "D2"),
+    Sign("ollama", "/", lambda page: page.body.strip() == b"Ollama is running", "D2"),
+    Sign("lmstudio", "/api/v0/models", _every_entry_has("state", "compatibility_type"), "D2"),
+    Sign("lmstudio", "/api/v0/models", lambda page: b"Unexpected endpoint" in page.body, "D5"),
+    Sign("vllm", "/version", _has("version"), "D2"),
+    Sign("lmstudio", "/version", lambda page: b"Unexpected endpoint" in page.body, "D5"),
+    Sign("mistralrs", "/api-doc/openapi.json", _has("openapi"), "D2"),
+    Sign("local", "/openapi.json", lambda page: "llama.cpp" in _title(page), "D2", _LLAMA_CPP_PYTHON),
+    Sign("transformers", "/openapi.json", _is_transformers, "D2"),
+    Sign("llamacpp", "/props", _has("total_slots", "build_info"), "D2"),  # behind a proxy that changes headers
+    # Whatever else lists models as OpenAI does.
+    Sign("local", _MODELS, _lists_models, "D5"),
+)
+
+
+def identify(host: str, port: int, timeout_seconds: float = _SECONDS) -> Found | None:
+    """Return what answers at an address, None if nothing does or it is no model server."""
+    server = _Server(host, port, timeout_seconds)
+    if not server.listens() or not server.page(_MODELS).status:
+        return None
+    for sign in SIGNS:
+        if sign.test(server.page(sign.path)):
+            return Found(sign.provider, server.base_url, _chat_models(sign.provider, server), sign.settings)
+    return None
+
+
+# Which of its models to use.
+
+_NOT_FOR_CHAT = re.compile(r"embed|rerank|minilm|(^|[/_-])(bge|e5|gte)[-_]|whisper|(^|[/_-])tts", re.IGNORECASE)
+
+
+def _chat_models(provider: str, server: _Server) -> tuple[str, ...]:
+    """Return the models that can chat, those in memory first: loading one may take minutes (OL-Q1, LM-Q1)."""
+    names = [str(item["id"]) for item in server.page(_MODELS).entries() if item.get("id")]
+    loaded: set[str] = set()
+    if provider == "ollama":  # OL-M1
+        loaded = {str(item.get("name")) for item in server.page("/api/ps").entries("models")}
+    elif provider == "lmstudio":  # LM-M2
+        details = server.page("/api/v0/models").entries()
+        loaded = {str(item["id"]) for item in details if item.get("state") == "loaded" and item.get("id")}
+        no_chat = {item.get("id") for item in details if item.get("type") == "embeddings"}
+        names = [name for name in names if name not in no_chat]
+    elif provider == "mistralrs":  # MR-M1
+        loaded = {str(item.get("id")) for item in server.page(_MODELS).entries() if item.get("status") == "loaded"}
+    chat = [name for name in names if not _NOT_FOR_CHAT.search(name)]
+    return tuple(sorted(chat, key=lambda name: name not in loaded))

@@ -1,0 +1,150 @@
+"""llama.cpp server's twin; the real one is in the tests beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script
+
+from . import LocalEmulator, calls_are_json, has_image
+
+__all__ = ["LlamaCppEmulator"]
+
+_TYPES = {
+    401: "authentication_error", 403: "permission_error", 404: "not_found_error", 501: "not_supported_error",
+    503: "unavailable_error",
+}  # fmt: skip
+
+
+class LlamaCppEmulator(LocalEmulator):
+    """llama.cpp's server with one text model; `loading` makes it answer as while the model loads."""
+
+    name = "llamacpp"
+    server = "llama.cpp"
+    any_model = True  # LC-M3
+    context_tokens = 4096
+    loading = False
+
+    def respond(self, request: EmulatedRequest) -> EmulatedResponse:
+        if self.loading:  # LC-B3
+            self.requests.append(request)
+            return self.reply(503, self.error_body(503, "Loading model"))
+        if request.path.endswith("/health"):
+            return self.reply(200, {"status": "ok"})
+        return super().respond(request)
+
+    def headers(self, content_type: str) -> dict[str, str]:
+        plain = content_type == "application/json"
+        return {"content-type": content_type + "; charset=utf-8" * plain, "server": self.server}
+
+    def error_body(
+        self, status: int, message: str, *, code: str | None = None, type: str | None = None, param: str | None = None
+    ) -> Any:
+        message = "Invalid API Key" if status == 401 else "Loading model" if status == 503 else message
+        kind = type or _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+        return {"error": {"code": status, "message": message, "type": kind}}  # LC-E1
+
+    def no_such_path(self, request: EmulatedRequest) -> Refusal:
+        return self.refuse(404, "File Not Found")
+
+    def check(self, body: Mapping[str, Any]) -> None:
+        if not isinstance(body.get("tool_choice", ""), str):
+            body = {**body, "tool_choice": "auto"}  # LC-T1
+        super().check(body)
+        if has_image(body):  # LC-I1
+            raise self.refuse(500, "image input is not supported - hint: you may need to provide the mmproj")
+        if not calls_are_json(body):  # LC-T7
+            raise self.refuse(500, "Failed to parse tool call arguments as JSON: [json.exception.parse_error.101]")
+        if any("type" not in tool for tool in body.get("tools") or ()):
+            raise self.refuse(500, "Failed to parse tools: Missing tool type")
+        if body.get("tool_choice", "auto") not in ("auto", "none", "required"):
+            raise self.refuse(400, f"Invalid tool_choice: {body['tool_choice']}")
+        thinking = (body.get("chat_template_kwargs") or {}).get("enable_thinking")
+        if isinstance(thinking, str):  # LC-R2
+            raise self.refuse(400, 'invalid type for "enable_thinking" (expected boolean, got string)')
+        prompt = self.script(body).input_tokens
+        if prompt > self.context_tokens:  # LC-C1
+            message = f"request ({prompt} tokens) exceeds the available context size ({self.context_tokens} tokens)"
+            refusal = self.refuse(400, message, type="exceed_context_size_error")
+            refusal.body["error"] |= {"n_prompt_tokens": prompt, "n_ctx": self.context_tokens}
+            raise refusal
+
+    def check_tool_turns(self, messages: Any) -> None:
+        """Past turns are only text for the template: nothing is checked."""
+
+    def reasons(self, body: Mapping[str, Any]) -> bool:
+        switched = (body.get("chat_template_kwargs") or {}).get("enable_thinking", True)
+        asked = "think" in self.commands(body) or body.get("reasoning_effort") is not None
+        return bool(asked and switched and body.get("reasoning_effort") != "none")  # LC-R2
+
+    def script(self, body: Mapping[str, Any]) -> Script:
+        if not isinstance(body.get("tool_choice", ""), str):
+            # LC-T1: read as auto, where this twin's model says something instead of calling
+            body = {name: value for name, value in body.items() if name not in ("tool_choice", "tools")}
+        if (body.get("response_format") or {}).get("type") == "json_schema":
+            body = {name: value for name, value in body.items() if name != "tools"}  # LC-J1
+        script = super().script(body)
+        return attrs.evolve(script, cached_tokens=max(script.input_tokens - 1, 0))
+
+    def message(self, body: Mapping[str, Any], script: Script) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": script.text}  # LC-T4
+        if script.reasoning:
+            message["reasoning_content"] = script.reasoning  # LC-R1
+        if script.calls:
+            calls = super().message(body, script)["tool_calls"]
+            message["tool_calls"] = calls
+        return message
+
+    def deltas(self, body: Mapping[str, Any], script: Script) -> Iterator[dict[str, Any]]:
+        yield {"role": "assistant", "content": None}  # LC-S1
+        for piece in self.cut(script.reasoning):
+            yield {"reasoning_content": piece}
+        for piece in self.cut(script.text):
+            yield {"content": piece}
+        for number, (name, arguments) in enumerate(script.calls):
+            yield from self.call_deltas(number, name, arguments)
+
+    def call_deltas(self, number: int, name: str, arguments: str) -> Iterator[dict[str, Any]]:
+        first, *rest = super().call_deltas(number, name, arguments)
+        if rest:  # LC-T4: the first piece has the opening of the arguments
+            first["tool_calls"][0]["function"]["arguments"] = arguments[:1]
+            rest[0]["tool_calls"][0]["function"]["arguments"] = arguments[1:6]
+        yield first
+        yield from rest
+
+    def chunk(self, body: Mapping[str, Any], choices: Any, **more: Any) -> dict[str, Any]:
+        timings = {"timings": self._timings(more["usage"])} if "usage" in more else {}  # LC-S3
+        return {**super().chunk(body, choices, system_fingerprint="b0-unknown", **more), **timings}
+
+    def finish_chunks(self, body: Mapping[str, Any], script: Script) -> Iterator[dict[str, Any]]:
+        finish, *usage = super().finish_chunks(body, script)
+        yield finish if usage else {**finish, "timings": self._timings(self.usage(body, script))}
+        yield from usage
+
+    def completion(self, body: Mapping[str, Any], script: Script) -> dict[str, Any]:
+        reply = super().completion(body, script)
+        return {**reply, "system_fingerprint": "b0-unknown", "timings": self._timings(reply["usage"])}  # LC-U1
+
+    def usage(self, body: Mapping[str, Any], script: Script) -> dict[str, Any]:
+        return {**super().usage(body, script), "prompt_tokens_details": {"cached_tokens": script.cached_tokens}}
+
+    @staticmethod
+    def _timings(usage: Mapping[str, Any]) -> dict[str, Any]:
+        cached = usage["prompt_tokens_details"]["cached_tokens"]
+        return {
+            "cache_n": cached,
+            "prompt_n": usage["prompt_tokens"] - cached,
+            "predicted_n": usage["completion_tokens"],
+        }
+
+    def models_body(self) -> Any:
+        meta = {"n_ctx": self.context_tokens, "n_ctx_train": 8192, "n_vocab": 304, "n_params": 701568, "size": 2806272}
+        entry = {"object": "model", "created": 1_790_000_000, "owned_by": "llamacpp", "meta": meta}  # LC-M1
+        return {"object": "list", "data": [{"id": name, "aliases": [name], **entry} for name in self.models]}
+
+    def call_id(self, number: int) -> str:
+        return hashlib.sha256(f"{self.serial} {number}".encode()).hexdigest()[:32]  # LC-T4
