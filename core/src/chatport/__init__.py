@@ -200,6 +200,9 @@ if TYPE_CHECKING:
         Dialect as Dialect,
     )
     from .provider import (
+        Discovery as Discovery,
+    )
+    from .provider import (
         Provider as Provider,
     )
     from .schema import (
@@ -325,7 +328,7 @@ _HOMES = {
     "explain": ("Change", "Explanation"),
     "facts": ("Facts", "ModelFacts", "load_facts"),
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
-    "provider": ("Auth", "Dialect", "Provider"),
+    "provider": ("Auth", "Dialect", "Discovery", "Provider"),
     "schema": ("run_tool", "schema_of"),
     "secret": ("Secret",),
     "sync": ("Client", "ReplyStream"),

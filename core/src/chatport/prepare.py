@@ -121,6 +121,9 @@ class Port:
             )
         table = attrs.evolve(table, settings={**self._settings_from_environment(provider), **table.settings})
         provider, base_url = self._place(provider, table)
+        found = self._discovered.get(name)
+        if found is not None:
+            table = attrs.evolve(table, settings={**found.settings, **table.settings})
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
         return ProviderPort(provider, plan, base_url, self._key(provider, table, base_url), table, patches)

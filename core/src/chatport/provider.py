@@ -25,12 +25,13 @@ class Auth:
 class Dialect:
     """What the standard hooks do differently for a provider: data, so that most vendors need little code.
 
-    `max_tokens_field`: the body field of the output limit. `developer_role`: the role a `developer` message is
-    sent as, `system_role`: the same for `system`. `include_usage`: ask for usage at the end of a stream.
+    `max_tokens_field`: the body field of the output limit. `developer_role`: the role a `developer` message is sent
+    as, `system_role`: the same for `system`. `include_usage`: ask for usage at the end of a stream.
     `reasoning_field`: the field in which earlier reasoning of this provider goes back, None: it does not.
-    `finish_reasons`: the vendor's words beyond the standard ones, mapped to ours. `request_id_headers`: where
-    the vendor puts its request id. `stop_limit`: how many stop strings it takes. `chat_path`, `models_path`,
-    `embeddings_path`: below the base URL, None where the vendor has no such thing.
+    `reasoning_budget_field`: the field for a reasoning budget in tokens, None: there is none. `finish_reasons`: the
+    vendor's words beyond the standard ones, mapped to ours. `request_id_headers`: where the vendor puts its request
+    id. `stop_limit`: how many stop strings it takes. `chat_path`, `models_path`, `embeddings_path`: below the base
+    URL, None where the vendor has no such thing.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -38,6 +39,7 @@ class Dialect:
     developer_role: str = "system"
     include_usage: bool = True
     reasoning_field: str | None = None
+    reasoning_budget_field: str | None = None
     finish_reasons: Mapping[str, str] = attrs.field(factory=dict)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id")
     stop_limit: int | None = None
@@ -48,11 +50,15 @@ class Dialect:
 
 @attrs.frozen
 class Discovery:
-    """A server that was found: the installed provider that speaks to it, its address, its models."""
+    """A server that was found: the installed provider that speaks to it, its address, its models.
+
+    `settings` are laid under the provider's own table: what the search has learnt about the server.
+    """
 
     provider: str
     base_url: str
     models: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen

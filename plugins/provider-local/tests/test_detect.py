@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from chatport import Client, TransportError
+from chatport.provider import Discovery
 from chatport.testing import EmulatedRequest, EmulatedResponse, Emulator
 from chatport_local import detect
-from chatport_local.detect import Found, base_url_of, discover, discover_for, find_all, identify
+from chatport_local.detect import base_url_of, discover, discover_for, find_all, identify
 
 Serve = Callable[..., int]
 PROVIDERS = ("vllm", "ollama", "lmstudio", "llamacpp", "mistralrs", "transformers", "mlx", "local")
@@ -64,7 +65,7 @@ def test_a_server_gives_itself_away(
     version = "HTTP/1.0" if provider == "mlx" else "HTTP/1.1"
     port = serve(twin.respond, version=version)
     more = {"server": "llama-cpp-python"} if provider == "local" else {}
-    assert identify("127.0.0.1", port) == Found(provider, f"http://127.0.0.1:{port}/v1", models, more)
+    assert identify("127.0.0.1", port) == Discovery(provider, f"http://127.0.0.1:{port}/v1", models, more)
     assert all(request.method == "GET" for request in twin.requests)
     assert all("authorization" not in request.headers for request in twin.requests)
 
@@ -245,6 +246,6 @@ def test_the_real_llamacpp_server_is_told(tmp_path: Path) -> None:
         pytest.skip("xllamacpp is not installed")
     tiny_model.write_gguf(tmp_path / "tiny.gguf")
     with llamacpp_server.running_llamacpp(tmp_path / "tiny.gguf") as server:
-        assert discover([server.base_url]) == Found("llamacpp", server.base_url, ("tiny-scripted",))
+        assert discover([server.base_url]) == Discovery("llamacpp", server.base_url, ("tiny-scripted",))
     with llamacpp_server.running_llamacpp(tmp_path / "tiny.gguf", api_key="secret") as server:
-        assert discover([server.base_url]) == Found("llamacpp", server.base_url)
+        assert discover([server.base_url]) == Discovery("llamacpp", server.base_url)

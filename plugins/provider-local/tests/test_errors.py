@@ -24,14 +24,6 @@ from chatport import (
     UnsupportedFeatureError,
 )
 from chatport.testing import replay
-from chatport_local import detect
-from chatport_local.detect import Found
-
-
-@pytest.fixture(autouse=True)
-def _no_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `local` be somewhere, without a look at what runs on this machine."""
-    monkeypatch.setattr(detect, "discover_for", lambda settings: [Found("local", "http://127.0.0.1:9/v1")])
 
 
 def _nested(message: str, kind: str, code: Any = None, **more: Any) -> dict[str, Any]:

@@ -89,7 +89,10 @@ def _servers() -> None:
             except PluginError:
                 continue
             if provider.discover is not None:
-                servers += list(provider.discover({}))
+                settings = {
+                    key: os.environ[name] for key, name in provider.settings_env.items() if os.environ.get(name)
+                }
+                servers += list(provider.discover(settings))
     for server in servers:
         found = True
         click.echo(f"  {server.provider:<14} {server.base_url}  {', '.join(server.models[:4])}")

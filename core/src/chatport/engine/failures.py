@@ -54,12 +54,18 @@ def error_of(failure: Failure, verdict: Verdict | None, context: Context, now: d
         provider=context.provider.name,
         model=context.model,
         status=failure.status,
-        code=_short(verdict.code or failure.details.code or failure.details.type, 200) or None,
+        code=_short(verdict.code or _code(failure), 200) or None,
         request_id=_id_in_body(failure.data),
         retry_after_seconds=hint,
         retryable=retryable,
         raw=failure.data if failure.data is not None else _short(failure.body, 2000),
     )
+
+
+def _code(failure: Failure) -> str:
+    """Return the vendor's word for the failure: its code, or its type where the code only repeats the status."""
+    code, kind = failure.details.code, failure.details.type
+    return kind if kind and code in ("", str(failure.status)) else code
 
 
 def _unexplained(failure: Failure) -> str:

@@ -25,7 +25,7 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     wire = wire.update(_options(call, dialect.max_tokens_field))
     if call.output is not None:
         wire = wire.set("response_format", wire_output(call.output))
-    wire = _reasoning(wire, call)
+    wire = _reasoning(wire, call, dialect.reasoning_budget_field)
     if call.stream:
         wire = wire.set("stream", True)
         if dialect.include_usage:
@@ -45,8 +45,10 @@ def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _reasoning(wire: WireRequest, call: Call) -> WireRequest:
+def _reasoning(wire: WireRequest, call: Call, budget_field: str | None) -> WireRequest:
     if isinstance(call.reasoning, int):
+        if budget_field is not None:
+            return wire.set(budget_field, call.reasoning)
         return wire.note(
             "dropped",
             "reasoning",

@@ -76,14 +76,20 @@ def _route(provider: str, model: str, stream: bool) -> Any:
     table: dict[str, Any] = {"api_key": Secret("recorded-no-key")}
     if provider == "compatible":
         table |= {"kind": "compatible", "base_url": "https://recorded.invalid/v1"}
-    try:
-        port = Port(_config(provider, table), environment={})
-        port.provider(provider)
-    except ConfigurationError:
+    port = Port(_config(provider, table), environment={})
+    if not _has_address(port, provider):
         table["base_url"] = "https://recorded.invalid/v1"
         port = Port(_config(provider, table), environment={})
     call = Call((Message.user("recorded"),), stream)
     return port.recorded_route(call, f"{provider}:{model}")
+
+
+def _has_address(port: Port, provider: str) -> bool:
+    """Whether the provider is somewhere without a search for running servers, which is no part of a replay."""
+    try:
+        return port.is_ready(provider) and bool(port.provider(provider).base_url)
+    except ConfigurationError:
+        return False
 
 
 def _config(provider: str, table: Mapping[str, Any]) -> Config:

@@ -201,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = EmulatedRequest(self.command, self.path, headers, self.rfile.read(length))
         response = self.server.vendor.respond(request)
-        self.send_response(response.status)
+        self.send_response_only(response.status)  # the vendor's own headers, and no others
         streamed = len(response.pieces) != 1
         for name, value in response.headers.items():
             self.send_header(name, value)

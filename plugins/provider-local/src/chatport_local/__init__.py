@@ -68,7 +68,7 @@ vllm = _server(
     key_env=("VLLM_API_KEY",),  # VL-B2
     base_url_env=("VLLM_BASE_URL",),
     # VL-R2: newer versions take either name in history, older ones only this one
-    dialect=Dialect(reasoning_field="reasoning_content"),
+    dialect=Dialect(reasoning_field="reasoning_content", reasoning_budget_field="thinking_token_budget"),  # VL-P2
 )
 
 ollama = _server(
@@ -102,7 +102,8 @@ llamacpp = _server(
     "llamacpp:LlamaCppEmulator",
     key_env=("LLAMA_API_KEY",),  # LC-B2
     base_url_env=("LLAMACPP_BASE_URL",),
-    dialect=Dialect(reasoning_field="reasoning_content"),  # LC-R1
+    # LC-R1, LC-P2
+    dialect=Dialect(reasoning_field="reasoning_content", reasoning_budget_field="reasoning_budget_tokens"),
 )
 
 mistralrs = _server(

@@ -22,7 +22,7 @@ import attrs
 from chatport.provider import Discovery
 
 __all__ = [
-    "PORTS", "SIGNS", "Found", "Sign", "base_url_of", "best_first", "discover", "discover_for", "find_all",
+    "PORTS", "SIGNS", "Sign", "base_url_of", "best_first", "discover", "discover_for", "find_all",
     "identify",
 ]  # fmt: skip
 
@@ -34,24 +34,17 @@ _SECONDS = 1.0
 _MOST_BYTES = 4 * 1024 * 1024
 
 
-@attrs.frozen
-class Found(Discovery):
-    """A server that answers. Models that are loaded come first; `settings` tell its provider more about it."""
-
-    settings: Mapping[str, str] = attrs.field(factory=dict)
-
-
-def discover(hosts: Sequence[str] = _HOSTS, timeout_seconds: float = _SECONDS) -> Found | None:
+def discover(hosts: Sequence[str] = _HOSTS, timeout_seconds: float = _SECONDS) -> Discovery | None:
     """Return the first server that offers a chat model, else the first server, None if none answers."""
     return next(iter(best_first(find_all(hosts, timeout_seconds))), None)
 
 
-def best_first(servers: Iterable[Found]) -> list[Found]:
+def best_first(servers: Iterable[Discovery]) -> list[Discovery]:
     """Return the servers in their order, but those without a chat model last."""
     return sorted(servers, key=lambda server: not server.models)
 
 
-def find_all(hosts: Sequence[str] = _HOSTS, timeout_seconds: float = _SECONDS) -> list[Found]:
+def find_all(hosts: Sequence[str] = _HOSTS, timeout_seconds: float = _SECONDS) -> list[Discovery]:
     """Return every server that answers, in order of hosts and ports. All are asked at the same time."""
     addresses = list(dict.fromkeys(address for host in hosts for address in _addresses(host)))
     if not addresses:
@@ -61,7 +54,7 @@ def find_all(hosts: Sequence[str] = _HOSTS, timeout_seconds: float = _SECONDS) -
         return [server for server in found if server is not None]
 
 
-def discover_for(settings: Mapping[str, Any]) -> list[Found]:
+def discover_for(settings: Mapping[str, Any]) -> list[Discovery]:
     """Return the servers for the provider `local`, best first: on the hosts it is told, else on this machine."""
     hosts = settings.get("hosts")
     if hosts:
@@ -238,14 +231,14 @@ SIGNS: tuple[Sign, ...] = (
 )
 
 
-def identify(host: str, port: int, timeout_seconds: float = _SECONDS) -> Found | None:
+def identify(host: str, port: int, timeout_seconds: float = _SECONDS) -> Discovery | None:
     """Return what answers at an address, None if nothing does or it is no model server."""
     server = _Server(host, port, timeout_seconds)
     if not server.listens() or not server.page(_MODELS).status:
         return None
     for sign in SIGNS:
         if sign.test(server.page(sign.path)):
-            return Found(sign.provider, server.base_url, _chat_models(sign.provider, server), sign.settings)
+            return Discovery(sign.provider, server.base_url, _chat_models(sign.provider, server), sign.settings)
     return None
 
 

@@ -21,7 +21,7 @@ from chatport import (
     hookimpl,
 )
 
-from .shared import fit_effort, named_as_required, schema_in_words, send_budget
+from .shared import fit_effort, named_as_required, schema_in_words
 
 __all__ = ["classify_error", "parse_models", "shape_request"]
 
@@ -33,7 +33,7 @@ def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, 
         wire = schema_in_words(wire, call, None, "with tools the schema would win and no call be made", "LC-J1")
     if wire.body.get("parallel_tool_calls") is False:
         wire = wire.drop("parallel_tool_calls", "it does not hold back a second call", "LC-T5")
-    wire = send_budget(fit_effort(wire, call, context, "LC-R2"), call, "reasoning_budget_tokens")  # LC-P2
+    wire = fit_effort(wire, call, context, "LC-R2")
     if not call.stream:
         # LC-Q2: a plain request whose caller has gone may run to its end, a stream stops at the next write.
         wire = attrs.evolve(wire.update({"stream": True, "stream_options": {"include_usage": True}}), stream=True)

@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from chatport import Call, Context, WireRequest
 
 __all__ = [
@@ -15,7 +13,6 @@ __all__ = [
     "fit_effort",
     "named_as_required",
     "schema_in_words",
-    "send_budget",
     "switch_thinking",
     "without_tool_choice",
 ]
@@ -93,14 +90,6 @@ def switch_thinking(wire: WireRequest, *, on: bool) -> WireRequest:
     """Return the request with thinking switched in the chat template; what the caller set there stays."""
     given = wire.body.get("chat_template_kwargs") or {}
     return wire.set("chat_template_kwargs", {"enable_thinking": on, **given})
-
-
-def send_budget(wire: WireRequest, call: Call, field: str) -> WireRequest:
-    """Return the request with a reasoning budget in tokens in the server's own field, and no word that it was lost."""
-    if isinstance(call.reasoning, str) or call.reasoning is None:
-        return wire
-    kept = tuple(note for note in wire.adjustments if note.field != "reasoning")
-    return attrs.evolve(wire, adjustments=kept).set(field, call.reasoning)
 
 
 # Structured output.

@@ -20,7 +20,7 @@ from chatport import (
     hookimpl,
 )
 
-from .shared import fit_effort, send_budget, switch_thinking
+from .shared import fit_effort, switch_thinking
 
 __all__ = ["classify_error", "shape_request", "translate_tools"]
 
@@ -61,7 +61,7 @@ def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, 
 def _fitted(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     if call.reasoning == "none":
         wire = switch_thinking(wire, on=False)  # VL-R4, VL-R5: some parsers take an answer without tags for thinking
-    return send_budget(fit_effort(wire, call, context, "VL-R5"), call, "thinking_token_budget")  # VL-P2
+    return fit_effort(wire, call, context, "VL-R5")
 
 
 def _structured(wire: WireRequest) -> WireRequest:
