@@ -21,7 +21,8 @@ NAMES = sorted(
     Adjustment Alternative AsyncClient AsyncReplyStream Attempt AttemptFailed AudioDelta AudioPart Auth
     AuthenticationError BadRequestError Call Change ChatportError Chunk Client Config
     ConfigurationError ContentFilterError
-    Context ContextLengthError Cost DeadlineError Dialect Discovery Embeddings ErrorDetails ErrorReported Event Explanation Facts
+    Context ContextLengthError Cost DeadlineError Dialect Discovery Embeddings ErrorDetails
+    ErrorReported Event Explanation Facts
     Failure FilePart FinishReason FinishReported Finished HOOK_API ImagePart LogprobsReported MalformedReplyError
     Message ModelFacts ModelInfo ModelNotFoundError OpaqueReported OutputSpec OverloadedError Part PermissionDeniedError
     PluginError PolicyError Provider ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta
