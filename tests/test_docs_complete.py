@@ -170,11 +170,3 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_table_of_contents() -> None:
     index = text_of("index.md")
     assert [page.name for page in DOCS.glob("*.md") if page.name != "index.md" and f"({page.name})" not in index] == []
-
-
-def test_every_installed_provider_is_named_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for path in ROOT.glob("plugins/*/pyproject.toml"):
-        project = tomllib.loads(path.read_text("utf-8"))["project"]
-        for name in project["entry-points"]["chatport.providers"]:
-            assert f"`{name}`" in readme

@@ -226,7 +226,7 @@ class TestStructuredOutput:
         first = request.body["messages"][0]
         assert first["role"] == "system"
         assert first["content"].startswith("Be kind.\n\n")
-        assert '"required": ["city"]' in first["content"]
+        assert '"required":["city"]' in first["content"]
         assert notes(request) == {("lowered", "response_format", fact)}
 
     def test_a_model_that_can_is_believed(self) -> None:

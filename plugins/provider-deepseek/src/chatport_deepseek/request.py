@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from chatport import Call, Context, UnsupportedFeatureError, WireRequest, hookimpl
+from chatport.standard.output import with_instruction  # at the end: the cached prefix stays (DS-U2)
 
 from . import thinking
 from .tools import on_beta_path
@@ -121,21 +122,15 @@ def _structured(wire: WireRequest, context: Context) -> WireRequest:
     kind = wanted.get("type") if isinstance(wanted, Mapping) else None
     if kind == "json_schema" and "json_schema" not in (context.facts.output_formats or ()):
         schema = json.dumps((wanted or {})["json_schema"].get("schema", {}), ensure_ascii=False)
-        wire = _instructed(wire, f"Answer with one JSON value that fits this JSON Schema, and nothing else:\n{schema}")
+        wire = with_instruction(
+            wire, f"Answer with one JSON value that fits this JSON Schema, and nothing else:\n{schema}"
+        )
         reason = "no schemas here: sent as json_object, with the schema in the system text"
         return wire.lower("response_format", {"type": "json_object"}, reason, "DS-J1")
     if kind == "json_object" and not any("json" in _text(m).lower() for m in wire.body["messages"]):
-        wire = _instructed(wire, "Answer in JSON.")
+        wire = with_instruction(wire, "Answer in JSON.")
         return wire.note("added", "messages", "JSON output is refused unless a message says the word", "DS-J2")
     return wire
-
-
-def _instructed(wire: WireRequest, text: str) -> WireRequest:
-    """Return the request with a sentence at the end of its first system text, so the cached prefix stays (DS-U2)."""
-    first, *rest = wire.body["messages"]
-    if first["role"] == "system" and isinstance(first["content"], str):
-        return wire.set("messages", [{**first, "content": f"{first['content']}\n\n{text}"}, *rest])
-    return wire.set("messages", [{"role": "system", "content": text}, first, *rest])
 
 
 def _text(message: Mapping[str, Any]) -> str:

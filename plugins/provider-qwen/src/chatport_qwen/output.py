@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from chatport import jsoncodec
-from chatport.call import Call, OutputSpec, WireRequest
+from chatport.call import Call, WireRequest
 from chatport.facts import ModelFacts
+from chatport.standard.output import schema_in_words, with_instruction
 
 from .thinking import is_thinking
 
@@ -27,12 +25,9 @@ def fit_output(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
         return wire
     fact = "QW-J3" if thinks else "QW-J2"
     why = "no json_schema while the model thinks" if thinks else "this model takes no json_schema"
-    wire = wire.set("messages", _instructed(wire.body["messages"], _in_words(call.output)))
     if "json_object" in taken:
-        reason = f"{why}: any JSON object, and the schema in the instructions"
-        return wire.lower("response_format", {"type": "json_object"}, reason, fact)
-    reason = f"{why}, nor json_object: the schema is in the instructions only"
-    return wire.discard("response_format").note("lowered", "response_format", reason, fact)
+        return schema_in_words(wire, call, "json_object", f"{why}: any JSON object, and the schema in words", fact)
+    return schema_in_words(wire, call, None, f"{why}, nor json_object: the schema is in words only", fact)
 
 
 def _with_the_word(wire: WireRequest) -> WireRequest:
@@ -40,19 +35,5 @@ def _with_the_word(wire: WireRequest) -> WireRequest:
     messages = wire.body["messages"]
     if any("json" in jsoncodec.encode_text(message.get("content")).lower() for message in messages):
         return wire
-    told = _instructed(messages, "Answer with a JSON object and nothing else.")
-    return wire.add("messages", told, "json_object needs the word JSON in a message", "QW-J1")
-
-
-def _in_words(output: OutputSpec) -> str:
-    schema = jsoncodec.encode_text(output.schema)
-    return f"Answer with one JSON object and nothing else, no Markdown. It must fit this JSON Schema:\n{schema}"
-
-
-def _instructed(messages: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
-    """Return the messages with an instruction at the end of the first system message, or as a new one."""
-    if not messages or messages[0].get("role") != "system":
-        return [{"role": "system", "content": text}, *messages]
-    content = messages[0]["content"]
-    longer = f"{content}\n\n{text}" if isinstance(content, str) else [*content, {"type": "text", "text": text}]
-    return [{**messages[0], "content": longer}, *messages[1:]]
+    told = with_instruction(wire, "Answer with a JSON object and nothing else.")
+    return told.note("added", "messages", "json_object needs the word JSON in a message", "QW-J1")

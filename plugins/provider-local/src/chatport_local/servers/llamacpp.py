@@ -20,8 +20,9 @@ from chatport import (
     WireRequest,
     hookimpl,
 )
+from chatport.standard.output import schema_in_words
 
-from .shared import fit_effort, named_as_required, schema_in_words
+from .shared import fit_effort, named_as_required
 
 __all__ = ["classify_error", "parse_models", "shape_request"]
 

@@ -16,8 +16,9 @@ from chatport import (
     WireRequest,
     hookimpl,
 )
+from chatport.standard.output import schema_in_words
 
-from .shared import schema_in_words, switch_thinking, without_tool_choice
+from .shared import switch_thinking, without_tool_choice
 
 __all__ = ["classify_error", "shape_request"]
 

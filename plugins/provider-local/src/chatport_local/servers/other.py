@@ -19,8 +19,9 @@ from chatport import (
     WireRequest,
     hookimpl,
 )
+from chatport.standard.output import schema_in_words
 
-from .shared import drop_each, schema_in_words
+from .shared import drop_each
 
 __all__ = ["classify_error", "decode_chunk", "shape_request"]
 

@@ -1,8 +1,7 @@
-"""Pieces that three or more of the servers need: forced tools, thinking, efforts, and schemas put into words."""
+"""Pieces that three or more of the servers need: forced tools, thinking and efforts."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ __all__ = [
     "drop_each",
     "fit_effort",
     "named_as_required",
-    "schema_in_words",
     "switch_thinking",
     "without_tool_choice",
 ]
@@ -90,27 +88,3 @@ def switch_thinking(wire: WireRequest, *, on: bool) -> WireRequest:
     """Return the request with thinking switched in the chat template; what the caller set there stays."""
     given = wire.body.get("chat_template_kwargs") or {}
     return wire.set("chat_template_kwargs", {"enable_thinking": on, **given})
-
-
-# Structured output.
-
-
-def schema_in_words(wire: WireRequest, call: Call, fallback: str | None, reason: str, fact: str) -> WireRequest:
-    """Return the request with the schema in the system text. `fallback` is the `response_format` type that is left."""
-    if call.output is None or "response_format" not in wire.body:
-        return wire
-    schema = json.dumps(call.output.schema, ensure_ascii=False)
-    wire = _instructed(wire, f"Answer with one JSON value and nothing else. It must fit this JSON Schema:\n{schema}")
-    if fallback is not None:
-        return wire.lower("response_format", {"type": fallback}, reason, fact)
-    return wire.discard("response_format").note("lowered", "response_format", reason, fact)
-
-
-def _instructed(wire: WireRequest, text: str) -> WireRequest:
-    messages: list[Mapping[str, Any]] = list(wire.body["messages"])
-    first = messages[0]
-    if first["role"] == "system" and isinstance(first["content"], str):
-        messages[0] = {**first, "content": f"{first['content']}\n\n{text}"}
-    else:
-        messages.insert(0, {"role": "system", "content": text})
-    return wire.set("messages", messages)

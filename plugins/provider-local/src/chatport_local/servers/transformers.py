@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from chatport import Call, Context, Failure, ModelNotFoundError, ServerError, Verdict, WireRequest, hookimpl
+from chatport.standard.output import schema_in_words
 
-from .shared import drop_each, schema_in_words, switch_thinking, without_tool_choice
+from .shared import drop_each, switch_thinking, without_tool_choice
 
 __all__ = ["classify_error", "shape_request"]
 
