@@ -82,24 +82,59 @@ def try_alone(wheels: list[Path], folder: Path) -> None:
         "no import",
     )
     chat(home / "bin" / "chatport", folder)
+    try_stranger(home, folder)
 
 
 def chat(command: Path, folder: Path) -> None:
     """Hold a chat on the command line with the emulated vendor, as a user of the two wheels would."""
-    serve = [command, "emulate", "deepseek"]
+    said = talk(command, folder, "deepseek", "deepseek-flash", "wheels work")
+    print(f"  chatport chat: {said}")
+
+
+def talk(command: Path, folder: Path, provider: str, model: str, words: str, more: str = "") -> str:
+    """Start a vendor's twin, say something to it and return what it says."""
+    serve = [command, "emulate", provider]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as twin:
         try:
             assert twin.stdout is not None
             base_url = twin.stdout.readline().strip()
             config = folder / "chatport.toml"
-            config.write_text(
-                f'[providers.deepseek]\nbase_url = "{base_url}"\napi_key = "emulated"\n', encoding="utf-8"
-            )
-            said = run(command, "chat", "--config", config, "-m", "deepseek:deepseek-flash", "-q", "say: wheels work")
-            need(said.strip() == "wheels work", f"chatport chat said {said!r}")
-            print(f"  chatport chat: {said.strip()}")
+            table = f'[providers.{provider}]\nbase_url = "{base_url}"\napi_key = "emulated"\n{more}'
+            config.write_text(table, encoding="utf-8")
+            said = run(command, "chat", "--config", config, "-m", f"{provider}:{model}", "-q", f"say: {words}").strip()
+            need(said == words, f"chatport chat said {said!r}")
+            return said
         finally:
             twin.terminate()
+
+
+PATCH = """
+from chatport import hookimpl
+
+@hookimpl(wrapper=True)
+def shape_request():
+    wire = yield
+    return wire.set("user", "patched")
+"""
+
+
+def try_stranger(home: Path, folder: Path) -> None:
+    """Let a stranger's package be written, built, installed, found, used, patched and removed."""
+    python, command = home / "bin" / "python", home / "bin" / "chatport"
+    place = folder / "acme"
+    run(command, "new-provider", "acme", "--base-url", "https://llm.acme.example/v1", "--folder", place)
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "stranger", place)
+    pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check")
+    run(*pip, "install", "-q", "--no-deps", *(folder / "stranger").glob("*.whl"))
+    need("chatport-provider-acme" in run(command, "providers", "--check"), "the stranger's provider is not listed")
+    (folder / "patch.py").write_text(PATCH, encoding="utf-8")
+    talk(command, folder, "acme", "acme-large", "a stranger speaks", 'patches = ["patch.py"]\n')
+    shown = run(command, "explain", "--config", folder / "chatport.toml", "-m", "acme:acme-large", "hi")
+    need('user = "patched"' in shown, f"the patch does not show:\n{shown}")
+    need("chatport-provider-acme 0.1.0" in shown or "chatport_acme" not in shown, "explain names no package")
+    run(*pip, "uninstall", "-q", "-y", "chatport-provider-acme")
+    need("acme" not in run(command, "providers"), "the stranger's provider is still listed")
+    print("  a stranger's package: written, built, installed, listed, used, patched, removed")
 
 
 def main() -> None:

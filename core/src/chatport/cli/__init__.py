@@ -24,6 +24,7 @@ _COMMANDS = {
     "decode": "Decode recorded bytes into events, without a network.",
     "emulate": "Serve a vendor's twin on a loopback port.",
     "doctor": "Show what is configured, and what answers.",
+    "new-provider": "Write a new provider package.",
 }
 
 
@@ -36,7 +37,7 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = import_module(f".{cmd_name}", __name__).command
+        command = import_module(f".{cmd_name.replace('-', '_')}", __name__).command
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
