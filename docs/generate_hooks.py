@@ -65,7 +65,7 @@ def _introduction() -> Iterator[str]:
     yield ""
     yield f"This page describes hook API {chatport.hooks.HOOK_API}, which is `chatport.HOOK_API`. A provider declares"
     yield "the version it was written for (`Provider.hook_api`); one that is newer than the core is refused."
-    yield "Worked examples: [patch a quirk](patch-a-quirk.md), [write a provider](write-a-provider.md)."
+    yield "Worked examples: [patch a quirk](patching.md), [write a provider](write-a-provider.md)."
     yield ""
     yield "| hook | arguments | gives |"
     yield "|---|---|---|"

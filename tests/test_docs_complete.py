@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from runpy import run_path
 
 import attrs
 import click
@@ -170,3 +171,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_table_of_contents() -> None:
     index = text_of("index.md")
     assert [page.name for page in DOCS.glob("*.md") if page.name != "index.md" and f"({page.name})" not in index] == []
+
+
+def test_the_page_of_vendors_is_what_the_facts_say() -> None:
+    """Each section of docs/vendors.md is what its provider's facts give. A provider may be newer than the page."""
+    generator = run_path(str(DOCS / "generate_vendors.py"))
+    shown = (DOCS / "vendors.md").read_text("utf-8")
+    assert shown.startswith(generator["HEADER"])
+    names = re.findall(r"^## .* \(`(\w+)`\)$", shown, re.MULTILINE)
+    assert "deepseek" in names
+    assert shown == generator["page"](names)

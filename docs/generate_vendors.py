@@ -1,0 +1,98 @@
+"""Write `docs/vendors.md`: what each model family takes, from the facts of the installed providers."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from chatport import ModelFacts, Provider
+from chatport.errors import PluginError
+from chatport.registry import installed_providers, load_provider
+
+PAGE = Path(__file__).with_name("vendors.md")
+HEADER = """# Vendors
+
+What each provider's facts say of its model families, most general first: a pattern takes over what the ones before it
+say. An empty place is not known, and nothing is refused for it. The page is written by `docs/generate_vendors.py`.
+
+What a vendor lacks is lowered along a ladder, with a warning on the reply: a structured output from `json_schema` to
+`json_object` with the schema in the system text, and from there to the text alone; a forced tool choice to the nearest
+one that the vendor takes. What cannot be lowered is an `UnsupportedFeatureError` before anything is sent.
+"""
+COLUMNS = ("models", "input", "tools", "forced choice", "output formats", "reasoning", "context", "output", "source")
+
+
+def page(names: Sequence[str]) -> str:
+    """Return the page for these providers."""
+    parts = [HEADER]
+    for name in names:
+        provider = load_provider(name)
+        rows = list(_rows(provider))
+        if rows:
+            head = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+            parts.append("\n".join([f"## {provider.title} (`{name}`)\n", *head, *rows]) + "\n")
+    return "\n".join(parts)
+
+
+def _rows(provider: Provider) -> Iterator[str]:
+    if provider.facts is None:
+        return
+    for entry in provider.facts.models:
+        host = entry.hosts[0] if entry.hosts else provider.base_url
+        facts = provider.facts.describe(_sample(entry.match), host)
+        where = f" on {', '.join(entry.hosts)}" if entry.hosts else ""
+        yield "| " + " | ".join([f"`{entry.match}`{where}", *_cells(facts), _plain(entry.source)]) + " |"
+
+
+def _sample(pattern: str) -> str:
+    """Return a model name that a pattern matches."""
+    return re.sub(r"\[(.).*?\]", r"\1", pattern).replace("*", "").replace("?", "x") or "any"
+
+
+def _cells(facts: ModelFacts) -> list[str]:
+    return [
+        ", ".join(facts.input),
+        _yes(facts.tools),
+        _yes(facts.forced_tool_choice),
+        "" if facts.output_formats is None else ", ".join(facts.output_formats) or "none",
+        _reasoning(facts),
+        "" if facts.context_tokens is None else f"{facts.context_tokens:,}",
+        "" if facts.max_output_tokens is None else f"{facts.max_output_tokens:,}",
+    ]
+
+
+def _yes(value: bool | None) -> str:
+    return {None: "", True: "yes", False: "no"}[value]
+
+
+def _reasoning(facts: ModelFacts) -> str:
+    efforts = ", ".join(facts.efforts)
+    default = f"{facts.default_effort} by default" if facts.default_effort else ""
+    return "; ".join(part for part in (_yes(facts.reasoning), efforts, default) if part)
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "/").replace("\n", " ")[:80]
+
+
+def main() -> None:
+    """Write the page, or with --check say whether it is up to date."""
+    names = []
+    for name in sorted(installed_providers()):
+        try:
+            load_provider(name)
+            names.append(name)
+        except PluginError as error:
+            sys.exit(str(error))
+    text = page(names)
+    if "--check" in sys.argv:
+        if PAGE.read_text("utf-8") != text:
+            sys.exit("docs/vendors.md is not what the facts say: run python docs/generate_vendors.py")
+    else:
+        PAGE.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
