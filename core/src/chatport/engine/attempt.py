@@ -394,7 +394,7 @@ class AttemptRun:
         error.provider = error.provider or self.route.context.provider.name
         error.model = error.model or self.route.context.model
         if self.head is not None:
-            error.request_id = error.request_id or request_id(self.head, self.route.context)
+            error.request_id = request_id(self.head, self.route.context) or error.request_id
             if error.status is None and not 200 <= self.head.status < 300:
                 error.status = self.head.status
         if error.partial is None and (self.collector.has_content or isinstance(error, StreamInterruptedError)):

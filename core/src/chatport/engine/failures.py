@@ -82,5 +82,5 @@ def _short(text: str, most: int = _SHOWN) -> str:
 
 
 def _id_in_body(data: Any) -> str | None:
-    value = data.get("request_id") if isinstance(data, Mapping) else None
+    value = (data.get("request_id") or (data.get("error") and data.get("id"))) if isinstance(data, Mapping) else None
     return value if isinstance(value, str) else None

@@ -29,7 +29,7 @@ def parse_models(data: Any, context: Context) -> Sequence[ModelInfo]:
 
 
 def _model(entry: Mapping[str, Any]) -> ModelInfo:
-    created, owner = entry.get("created"), entry.get("owned_by")
+    created, owner = entry.get("created"), entry.get("owned_by", entry.get("organization"))
     window = next((entry[key] for key in ("max_model_len", "context_length", "context_window") if entry.get(key)), None)
     return ModelInfo(
         str(entry["id"]),

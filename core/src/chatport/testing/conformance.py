@@ -111,7 +111,8 @@ class _Conformance:
         facts = load_provider(self.provider).facts
         if facts is None:
             pytest.skip("this provider has no facts file")
-        nameless = [entry for entry in (*facts.models, *facts.prices, *facts.retired) if not entry.source]
+        entries: tuple[Any, ...] = (*facts.models, *facts.prices, *facts.retired)
+        nameless = [entry for entry in entries if not entry.source]
         assert not nameless, f"without a source: {nameless[:3]}"
         retired = {entry.id: entry.successor for entry in facts.retired}
         for old, new in retired.items():
