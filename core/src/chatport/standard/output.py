@@ -39,6 +39,6 @@ def with_instruction(wire: WireRequest, text: str) -> WireRequest:
     messages: list[Mapping[str, Any]] = list(wire.body["messages"])
     if not messages or messages[0].get("role") != "system":
         return wire.set("messages", [{"role": "system", "content": text}, *messages])
-    content = messages[0]["content"]
+    content = messages[0].get("content") or ""
     longer = f"{content}\n\n{text}" if isinstance(content, str) else [*content, {"type": "text", "text": text}]
     return wire.set("messages", [{**messages[0], "content": longer}, *messages[1:]])

@@ -1,0 +1,42 @@
+"""`translate_tools` for Fireworks, and the same for tools that a caller wrote as they are on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import attrs
+
+from chatport import WireRequest, WireTools, hookimpl
+
+__all__ = ["own_tools", "translate_tools"]
+
+_KEYS = ("name", "description", "parameters", "strict")  # FW-T4
+
+
+@hookimpl(wrapper=True)
+def translate_tools() -> Generator[None, WireTools, WireTools]:
+    """Say `object` in every schema of arguments, where Fireworks demands it (FW-T4)."""
+    tools = yield
+    return attrs.evolve(tools, tools=[_fitted(tool) for tool in tools.tools]) if tools.tools else tools
+
+
+def own_tools(wire: WireRequest) -> WireRequest:
+    """Fit what came in `extra`: only functions (FW-T1), and only their known keys (FW-P1, FW-T4)."""
+    given = wire.body.get("tools")
+    if given is None:
+        return wire
+    functions = [tool for tool in given if tool.get("type") == "function" and isinstance(tool.get("function"), Mapping)]
+    if len(functions) < len(given):
+        wire = wire.note("dropped", "tools", "only functions are taken here", "FW-T1")
+    if not functions:
+        return wire.discard("tools").discard("tool_choice")
+    if any(set(tool) - {"type", "function"} or set(tool["function"]) - set(_KEYS) for tool in functions):
+        wire = wire.note("dropped", "tools", f"a function has {', '.join(_KEYS)}; other keys are refused", "FW-T4")
+    return wire.set("tools", [_fitted(tool) for tool in functions])
+
+
+def _fitted(tool: Mapping[str, Any]) -> dict[str, Any]:
+    function = {key: value for key, value in tool["function"].items() if key in _KEYS}
+    parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+    return {"type": "function", "function": {**function, "parameters": parameters}}

@@ -1,0 +1,50 @@
+"""Moonshot (Kimi) for Chatport: where it is, what it does differently, and what is known of its models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chatport import ConfigurationError, Dialect, Provider
+from chatport.facts import load_facts
+
+from . import errors, models, request, tools
+
+__all__ = ["provider"]
+
+_HOSTS = {"international": "api.moonshot.ai", "china": "api.moonshot.cn"}  # MS-B1, MS-D1: two separate platforms
+
+
+def _locate(settings: Mapping[str, Any]) -> str | None:
+    """Return the base URL of `region`, None without one. Raises ConfigurationError for an unknown one."""
+    region = settings.get("region")
+    if region is None:
+        return None
+    if region not in _HOSTS:
+        raise ConfigurationError(f"moonshot: the region is one of {', '.join(_HOSTS)}, not {region!r}.")
+    return f"https://{_HOSTS[region]}/v1"
+
+
+provider = Provider(
+    name="moonshot",
+    title="Moonshot (Kimi)",
+    base_url=f"https://{_HOSTS['international']}/v1",
+    hosts=tuple(_HOSTS.values()),
+    key_env=("MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY", "KIMI_API_KEY"),  # MS-B3
+    base_url_env=("MOONSHOT_API_BASE",),  # MS-B3
+    dialect=Dialect(
+        max_tokens_field="max_completion_tokens",  # MS-P1: the old name still works and is deprecated
+        developer_role="system",  # MS-P13
+        reasoning_field="reasoning_content",  # MS-R1, MS-R2
+        request_id_headers=("msh-request-id", "x-msh-trace-id"),  # MS-L4
+        stop_limit=5,  # MS-P4
+        embeddings_path=None,  # MS-N3
+    ),
+    facts=load_facts("chatport_moonshot"),
+    hooks=(models, request, tools, errors),
+    settings={"region": "where the account is: international (the default) or china"},
+    settings_env={"region": "MOONSHOT_REGION"},
+    locate=_locate,
+    timeouts={"total": 1800},  # MS-P2, MS-E15: 131072 tokens unless told otherwise, and a gateway that waits long
+    emulator="chatport_moonshot.emulator:MoonshotEmulator",
+)
