@@ -328,7 +328,7 @@ by_name = pytest.mark.parametrize("recording", SHORT_STREAMS, ids=[r.name.remove
 @pytest.fixture
 def one_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile the plan once for each stream, not for each of its hundreds of cuts."""
-    monkeypatch.setattr(recordings, "_route", cache(recordings._route))
+    monkeypatch.setattr(recordings, "route_of", cache(recordings.route_of))
 
 
 @by_name

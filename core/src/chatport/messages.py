@@ -68,7 +68,9 @@ def _checked(message: Message, where: str) -> Message:
     for number, part in enumerate(message.content):
         if not isinstance(part, TextPart | ImagePart | AudioPart | FilePart):
             raise BadRequestError(f"{where}.content[{number}] is not a content part but {type(part).__name__}.")
-        if isinstance(part, ImagePart) and not part.url.startswith(("https://", "http://", "data:image/", "oss://", "ms://")):
+        if isinstance(part, ImagePart) and not part.url.startswith(
+            ("https://", "http://", "data:image/", "oss://", "ms://")
+        ):
             raise BadRequestError(f"{where}.content[{number}] needs an http(s) or data:image/ URL.")
     if message.role == "tool" and not message.tool_call_id:
         raise BadRequestError(f"{where} is a tool result and needs tool_call_id.")

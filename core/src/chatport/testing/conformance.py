@@ -14,6 +14,7 @@ import copy
 import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import anyio
@@ -26,6 +27,8 @@ from ..aio import AsyncClient
 from ..call import Call, Chunk, OutputSpec, StreamState, Tool, ToolChoice
 from ..collect import Collector
 from ..config import load_config
+from ..engine.attempt import Route
+from ..engine.commands import Head
 from ..guard import is_own_host
 from ..prepare import Port
 from ..registry import build_plan, load_provider
@@ -33,7 +36,7 @@ from ..schema import read_tools
 from ..shaping import shape
 from ..sync import Client
 from ..types import Message, Reply, ToolCall
-from .recordings import decode_events
+from .recordings import decode_events, play, route_of
 from .server import Emulator
 
 __all__ = ["conformance"]
@@ -343,15 +346,20 @@ class _Conformance:
         return b"".join(transport.pieces)
 
     def _events(self, pieces: list[bytes]) -> list[Any]:
-        headers = {"content-type": "text/event-stream"}
-        events = decode_events(self.provider, headers=headers, body=pieces, model=self.model)
-        return list(_joined(events))
+        head = Head(200, {"content-type": "text/event-stream"})
+        return list(_joined(play(_route_of(self.provider, self.model), head, pieces, deliver=True)[0]))
 
     def _context(self) -> tuple[Any, Any]:
         emulator = Emulator(self.provider)
         port = Port(load_config(emulator.config(), environment={}), environment={})
         ready = port.provider(self.provider)
         return ready, ready.context(self.model, port.facts(ready, self.model))
+
+
+@cache
+def _route_of(provider: str, model: str) -> Route:
+    """Return the route of a provider's streams; it is the same for all the thousands of cuts."""
+    return route_of(provider, model, True)
 
 
 class _Keeping:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..call import Call
 from ..config import Config
+from ..engine.attempt import Route
 from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, Wait
 from ..engine.machine import CallMachine, Candidate
 from ..engine.retry import RetryBudget, RetryPolicy
@@ -64,7 +65,11 @@ def _run(
 ) -> tuple[list[Event], Reply]:
     pieces = [body.encode()] if isinstance(body, str) else [body] if isinstance(body, bytes) else list(body)
     head = Head(200 if status is None else status, {name.lower(): value for name, value in (headers or {}).items()})
-    route = _route(provider, model or "recorded", stream)
+    return play(route_of(provider, model or "recorded", stream), head, pieces, deliver=deliver)
+
+
+def play(route: Route, head: Head, pieces: list[bytes], *, deliver: bool) -> tuple[list[Event], Reply]:
+    """Return the events and the reply of recorded pieces on a route, which many recordings may share."""
     budget = RetryBudget(_CLOCK.monotonic)
     machine = CallMachine(
         [Candidate(route.context.target, lambda: route)], RetryPolicy(attempts=1), budget, _CLOCK, deliver
@@ -72,7 +77,8 @@ def _run(
     return _drive(machine, head, [piece for piece in pieces if piece])
 
 
-def _route(provider: str, model: str, stream: bool) -> Any:
+def route_of(provider: str, model: str, stream: bool) -> Route:
+    """Return the route on which a provider's recordings are decoded."""
     table: dict[str, Any] = {"api_key": Secret("recorded-no-key")}
     if provider == "compatible":
         table |= {"kind": "compatible", "base_url": "https://recorded.invalid/v1"}
