@@ -27,6 +27,7 @@ __all__ = [
     "Price",
     "PriceTier",
     "RetiredModel",
+    "charged",
     "cost_of",
     "load_facts",
 ]
@@ -215,6 +216,14 @@ def cost_of(
     )
     factor = price.peak.factor if price.peak is not None and price.peak.covers(moment) else 1.0
     return Cost(amount * factor / 1_000_000, price.currency, f"list price, {price.source or price.match}")
+
+
+def charged(usage: Usage, field: str | None) -> Cost | None:
+    """Return what the vendor says it charged, in USD, None where it does not say."""
+    amount = usage.raw.get(field) if field is not None else None
+    if isinstance(amount, bool) or not isinstance(amount, int | float):
+        return None
+    return Cost(float(amount), "USD", "charged, as the vendor reports it")
 
 
 def _price_at(prices: Sequence[Price], moment: datetime) -> Price | None:

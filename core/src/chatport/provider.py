@@ -30,8 +30,8 @@ class Dialect:
     `reasoning_field`: the field in which earlier reasoning of this provider goes back, None: it does not.
     `reasoning_budget_field`: the field for a reasoning budget in tokens, None: there is none. `finish_reasons`: the
     vendor's words beyond the standard ones, mapped to ours. `request_id_headers`: where the vendor puts its request
-    id. `stop_limit`: how many stop strings it takes. `chat_path`, `models_path`, `embeddings_path`: below the base
-    URL, None where the vendor has no such thing.
+    id. `stop_limit`: how many stop strings it takes. `cost_field`: where its usage says what was charged, in USD.
+    `chat_path`, `models_path`, `embeddings_path`: below the base URL, None where the vendor has no such thing.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -43,6 +43,7 @@ class Dialect:
     finish_reasons: Mapping[str, str] = attrs.field(factory=dict)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id")
     stop_limit: int | None = None
+    cost_field: str | None = None
     chat_path: str = "/chat/completions"
     models_path: str | None = "/models"
     embeddings_path: str | None = "/embeddings"

@@ -27,9 +27,9 @@ from ..errors import (
     TransportError,
 )
 from ..events import AttemptFailed, Finished
-from ..facts import cost_of
+from ..facts import charged, cost_of
 from ..log import emit
-from ..types import Adjustment, Attempt, Reply
+from ..types import Adjustment, Attempt, Cost, Reply, Usage
 from .attempt import AttemptRun, Route, hook_error, request_id
 from .commands import Block, Clock, Close, Command, Deliver, Wait
 from .retry import RetryBudget, RetryPolicy, backoff_seconds
@@ -194,7 +194,6 @@ class CallMachine:
     def _reply(self, attempt: AttemptRun) -> Reply:
         route, collector, head = attempt.route, attempt.collector, attempt.head
         assert head is not None, "a finished attempt has a head"
-        facts = route.context.facts
         usage = collector.usage
         thinking = bool(collector.first.reasoning or (usage is not None and usage.reasoning_tokens))
         return collector.reply(
@@ -204,10 +203,15 @@ class CallMachine:
             request_id=request_id(head, route.context),
             attempts=tuple(self.attempts),
             warnings=(*route.wire.adjustments, *self._missing(attempt)),
-            cost=None if usage is None else cost_of(usage, facts.prices, at=self.clock.utcnow(), thinking=thinking),
+            cost=None if usage is None else self._cost(usage, route, thinking),
             rate_limits=self._hook(route, "read_rate_limits", head.headers),
             output_type=self.output_type,
         )
+
+    def _cost(self, usage: Usage, route: Route, thinking: bool) -> Cost | None:
+        said = charged(usage, route.context.provider.dialect.cost_field)
+        prices = route.context.facts.prices
+        return said or cost_of(usage, prices, at=self.clock.utcnow(), thinking=thinking)
 
     @staticmethod
     def _missing(attempt: AttemptRun) -> Sequence[Adjustment]:

@@ -1,0 +1,63 @@
+"""`read_rate_limits`, and when to come back: the router's hints are in headers, in the body, or in both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from chatport import RateLimits, hookimpl
+
+__all__ = ["hint_seconds", "read_rate_limits"]
+
+
+@hookimpl
+def read_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
+    """Only a 429 of the router's own has these headers (OR-H1)."""
+    if "x-ratelimit-limit" not in headers:
+        return None
+    limit, left = (_number(headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining"))
+    return RateLimits(
+        requests_limit=None if limit is None else int(limit),
+        requests_remaining=None if left is None else int(left),
+        requests_reset_seconds=_until_reset(headers, headers),
+    )
+
+
+def hint_seconds(error: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
+    """Return how long to wait by the error's body (OR-H1), None if a header says it, since that speaks for all tries.
+
+    `Retry-After` is left out when one of several routes gave no hint.
+    """
+    if "retry-after" in headers or "retry-after-ms" in headers:
+        return None
+    metadata, availability = error.get("metadata", {}), error.get("availability", {})
+    passed_on = metadata.get("headers")
+    inner = {name.lower(): value for name, value in passed_on.items()} if isinstance(passed_on, Mapping) else {}
+    for value in (
+        availability.get("retry_after"),
+        metadata.get("retry_after_seconds"),
+        inner.get("retry-after"),
+    ):
+        seconds = _number(value)
+        if seconds is not None:
+            return seconds
+    return _until_reset({**inner, **headers}, headers)
+
+
+def _until_reset(limits: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
+    """Return the seconds to the reset, a moment in milliseconds, by the server's own clock; None without one."""
+    reset = _number(limits.get("x-ratelimit-reset"))
+    try:
+        now = parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except ValueError:
+        return None
+    return None if reset is None else max(reset / 1000 - now, 0.0)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 <= number < 1e14 else None

@@ -1,0 +1,63 @@
+"""`decode_chunk`, `decode_reply`: answers in the wrong place, call ids that repeat, files that were parsed.
+
+The hook for chunks is no wrapper: it gives nothing for nearly all of them, and the standard decodes those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any
+
+from chatport import Chunk, Context, Event, OpaqueReported, StreamState, ToolCallDelta, hookimpl
+from chatport.events import ErrorReported
+from chatport.standard import reply as standard_reply
+from chatport.standard import stream as standard_stream
+
+__all__ = ["decode_chunk", "decode_reply"]
+
+
+@hookimpl
+def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence[Event] | None:
+    raw = chunk.raw
+    if raw[:1] != b"{":
+        return None
+    data = chunk.data
+    if data.get("choices", ()) is None and not data.get("error") and not data.get("usage"):
+        return (ErrorReported(data),)  # OR-S12, OR-I1
+    if b'"tool_calls":' not in raw and b'"annotations":' not in raw:
+        return None
+    events = standard_stream.decode_chunk(chunk, state, context)
+    taken = state.scratch.setdefault("openrouter.call_ids", {})
+    return [*(_own_id(event, taken) for event in events), *_files(data, "delta")]
+
+
+@hookimpl(wrapper=True)
+def decode_reply(data: Any, context: Context) -> Generator[None, Sequence[Event], Sequence[Event]]:
+    events = yield
+    if not isinstance(data, Mapping):
+        return events
+    if not data.get("choices") and isinstance(data.get("provider"), Mapping):  # OR-X2: the whole reply, one level down
+        data = data["provider"]
+        events = standard_reply.decode_reply(data, context)
+    taken: dict[tuple[int, str], int] = {}
+    return [*(_own_id(event, taken) for event in events), *_files(data, "message")]
+
+
+def _own_id(event: Event, taken: dict[tuple[int, str], int]) -> Event:
+    """Give the second of two calls with one id another id, which its result will then name (OR-I8)."""
+    if type(event) is not ToolCallDelta:
+        return event
+    if taken.setdefault((event.choice, event.id), event.index) == event.index:
+        return event
+    return ToolCallDelta(event.index, f"{event.id}_{event.index}", event.name, event.arguments, event.choice)
+
+
+def _files(data: Mapping[str, Any], key: str) -> Iterator[OpaqueReported]:
+    """Keep what was read from files: sent back, it is not paid for again (OR-M3)."""
+    choices = data.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        message = choice.get(key) if isinstance(choice, Mapping) else None
+        notes = message.get("annotations") if isinstance(message, Mapping) else None
+        files = [note for note in notes or () if isinstance(note, Mapping) and note.get("type") == "file"]
+        if files:
+            yield OpaqueReported("annotations", files, choice.get("index") or 0)
