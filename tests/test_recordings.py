@@ -427,6 +427,13 @@ PROVIDERS = {
     "mistralrs": "mistralrs",
     "transformers": "transformers-serve",
     "mlx": "mlx-lm",
+    "glm": "zhipu",
+    "moonshot": "moonshot",
+    "openrouter": "openrouter",
+    "siliconflow": "siliconflow",
+    "together": "together",
+    "fireworks": "fireworks",
+    "groq": "groq",
 }
 
 
