@@ -72,11 +72,11 @@ class Provider:
     what each is for. `emulator` is "module:Class", imported only when asked for. `timeouts` are defaults that
     suit this vendor better than the general ones (seconds, names as in the `[timeouts]` table).
 
-    `settings_env` names the environment variable that fills a setting which the configuration leaves out.
-    `settings_headers` names the header in which a setting is sent with every request of the provider.
-    `locate` gives the base URL from the settings, for vendors whose host depends on them (None: `base_url` holds).
-    `discover` looks for running servers, best first, when no base URL is configured. It may block: core runs it off
-    the event loop, once.
+    `settings_env` names the environment variable that fills a setting which the configuration leaves out. `headers`
+    are sent with every request. `settings_headers` names the header in which a setting is sent with every request
+    of the provider. `locate` gives the base URL from the settings, for vendors whose host depends on them (None:
+    `base_url` holds). `discover` looks for running servers, best first, when no base URL is configured. It may
+    block: core runs it off the event loop, once.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Provider:
     key_env: tuple[str, ...] = ()
     base_url_env: tuple[str, ...] = ()
     auth: Auth = attrs.field(factory=Auth)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     dialect: Dialect = attrs.field(factory=Dialect)
     facts: Facts | None = attrs.field(default=None, repr=False)
     hooks: tuple[Any, ...] = attrs.field(default=(), repr=False)

@@ -36,4 +36,4 @@ class ProviderPort:
         """Return the headers that the configuration asks for: from the provider's settings, and the user's own."""
         named = self.provider.settings_headers.items()
         own = {header: str(self.config.settings[name]) for name, header in named if self.config.settings.get(name)}
-        return {**own, **self.config.headers}
+        return {**self.provider.headers, **own, **self.config.headers}

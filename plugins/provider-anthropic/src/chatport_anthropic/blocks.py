@@ -1,0 +1,123 @@
+"""The content blocks of one answer: what they say as events, and what must go back with the next request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from chatport import Context, Event, FinishReported, MalformedReplyError, OpaqueReported
+from chatport.standard.stream import ChoiceState, finish_reason
+
+__all__ = ["OPAQUE_KEY", "Turn"]
+
+OPAQUE_KEY = "turn"
+"""Under this key of a message's opaque slot lies `{"model", "content"}`: the answer's blocks as they came."""
+
+_PLAIN = ("text", "tool_use")
+_TEXT_KEYS = {"text": "text", "thinking": "thinking"}
+
+
+class Turn:
+    """What must be remembered of one answer: its blocks, in order, and the counts and the stop reason so far.
+
+    `choice` turns pieces into events as for every other dialect: calls are counted from 0 whatever their block's
+    index, and half an emoji waits for its other half.
+    """
+
+    __slots__ = ("blocks", "choice", "details", "id", "model", "stop", "usage")
+
+    def __init__(self, message: Mapping[str, Any]) -> None:
+        self.id = message.get("id")
+        self.model = message.get("model")
+        self.usage: dict[str, Any] = {}
+        self.stop: Any = None
+        self.details: Any = None
+        self.blocks: dict[Any, _Block] = {}
+        self.choice = ChoiceState(0)
+
+    def begin(self, index: Any, data: Mapping[str, Any], events: list[Event]) -> None:
+        """Take the start of a block. What it holds already counts as its first piece (AN-S3, AN-S4)."""
+        block = self.blocks[index] = _Block(data)
+        text = data.get(_TEXT_KEYS.get(block.type, ""))
+        if isinstance(text, str) and text:
+            block.pieces.append(text)
+            self.choice.delta_events({"content" if block.type == "text" else "reasoning": text}, events)
+        elif block.type == "tool_use":
+            function = {"name": data.get("name"), "arguments": ""}
+            fragment = {"index": index, "id": data.get("id"), "function": function}
+            self.choice.delta_events({"tool_calls": [fragment]}, events)
+
+    def extend(self, index: Any, delta: Mapping[str, Any], events: list[Event]) -> None:
+        """Take a piece of a block; unknown kinds are skipped (AN-S5)."""
+        block = self.blocks.get(index)
+        if block is None:
+            raise MalformedReplyError(f"A piece of the content block {index} came before its start.")
+        match delta.get("type"):
+            case "text_delta":
+                block.pieces.append(delta["text"])
+                self.choice.delta_events({"content": delta["text"]}, events)
+            case "input_json_delta":
+                self._arguments(index, block, delta.get("partial_json") or "", events)
+            case "thinking_delta":
+                block.pieces.append(delta["thinking"])
+                self.choice.delta_events({"reasoning": delta["thinking"]}, events)
+            case "signature_delta":  # AN-S8
+                block.data["signature"] = delta["signature"]
+            case "citations_delta":
+                block.data["citations"] = [*(block.data.get("citations") or ()), delta["citation"]]
+            case "compaction_delta":
+                block.data["content"] = (block.data.get("content") or "") + (delta.get("content") or "")
+
+    def _arguments(self, index: Any, block: _Block, text: str, events: list[Event]) -> None:
+        """Take a piece of a call's arguments; the first one is usually empty (AN-S6)."""
+        block.pieces.append(text)
+        if text and block.type == "tool_use":
+            self.choice.delta_events({"tool_calls": [{"index": index, "function": {"arguments": text}}]}, events)
+
+    def close(self, index: Any, events: list[Event]) -> None:
+        """Take the end of a block: a call that came whole in its start gets its arguments now."""
+        block = self.blocks.get(index)
+        if block is not None and block.type == "tool_use" and block.data.get("input") and not any(block.pieces):
+            self._arguments(index, block, json.dumps(block.data["input"], ensure_ascii=False), events)
+
+    def finish(self, context: Context, events: list[Event]) -> None:
+        """Tell the end of the answer. Blocks that were never closed need no help: their pieces were told (AN-S7)."""
+        explanation = self.details.get("explanation") if isinstance(self.details, Mapping) else None
+        if self.stop == "refusal" and explanation:  # AN-S14
+            self.choice.delta_events({"refusal": explanation}, events)
+        events.extend(self.choice.flush())
+        content = self._content()
+        if content:
+            events.append(OpaqueReported(OPAQUE_KEY, {"model": self.model, "content": content}))
+        if self.stop is not None:
+            events.append(FinishReported(finish_reason(self.stop, context), str(self.stop)))
+
+    def _content(self) -> list[dict[str, Any]]:
+        """Return the blocks as they came, if they hold more than text and calls do (AN-T16, AN-S19).
+
+        Thinking that was cut before its signature must not go back (AN-T17).
+        """
+        if all(block.type in _PLAIN and not block.data.get("citations") for block in self.blocks.values()):
+            return []
+        try:
+            whole = [block.whole() for block in self.blocks.values()]
+        except ValueError:  # cut in the middle of a call
+            return []
+        return [block for block in whole if block["type"] != "thinking" or block.get("signature")]
+
+
+class _Block:
+    __slots__ = ("data", "pieces", "type")
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = dict(data)
+        self.type = str(data.get("type"))
+        self.pieces: list[str] = []
+
+    def whole(self) -> dict[str, Any]:
+        """Return the block as a plain reply would have it. Raises ValueError if its input was cut."""
+        text = "".join(self.pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if self.type in _TEXT_KEYS:
+            return {**self.data, _TEXT_KEYS[self.type]: text}
+        return {**self.data, "input": json.loads(text)} if text else self.data

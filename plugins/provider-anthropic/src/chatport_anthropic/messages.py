@@ -1,0 +1,247 @@
+"""Our messages as the Messages protocol has them: `system` apart, turns of content blocks, results grouped."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from chatport import (
+    Adjustment,
+    AudioPart,
+    BadRequestError,
+    Call,
+    Context,
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    TextPart,
+    ToolCall,
+    UnsupportedFeatureError,
+    WireTools,
+)
+from chatport.standard.tools import wire_name
+
+from .blocks import OPAQUE_KEY
+
+__all__ = ["Conversation", "conversation"]
+
+_THOUGHTS = ("thinking", "redacted_thinking")
+_OURS = ("text", "tool_use", *_THOUGHTS)
+_IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")  # AN-M1
+_DATA_URL = re.compile(r"data:([^;,]+)(?:;[^,]*)?;base64,(.*)", re.DOTALL)
+_DATE = re.compile(r"-(\d{8}|latest)$")
+
+
+@attrs.frozen
+class Conversation:
+    """The three places a conversation goes to, and what could not be said as it was."""
+
+    system: Sequence[Mapping[str, Any]]
+    turns: Sequence[Mapping[str, Any]]
+    adjustments: tuple[Adjustment, ...]
+
+    @property
+    def names_files(self) -> bool:
+        """Whether a block refers to an uploaded file, which is a beta feature (AN-T15)."""
+        sources = (block.get("source") for turn in self.turns for block in turn["content"])
+        return any(isinstance(source, Mapping) and source.get("type") == "file" for source in sources)
+
+
+def conversation(call: Call, tools: WireTools, context: Context) -> Conversation:
+    """Return the conversation. Raises UnsupportedFeatureError for what would be silently lost."""
+    writer = _Writer(context, {own: sent for sent, own in tools.names.items()})
+    for message in call.messages:
+        writer.take(message)
+    turns = [_results_first(turn) for turn in writer.turns]
+    if not turns:
+        raise UnsupportedFeatureError("Anthropic needs at least one turn besides the system text (AN-R1).")
+    return Conversation(writer.system, _prefill(turns, context), tuple(dict.fromkeys(writer.notes)))
+
+
+def _results_first(turn: dict[str, Any]) -> dict[str, Any]:
+    """Put tool results before everything else in their turn (AN-T10)."""
+    return {**turn, "content": sorted(turn["content"], key=lambda block: block.get("type") != "tool_result")}
+
+
+def _prefill(turns: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
+    """Trim a last answer that is to be continued, or refuse it where the model does (AN-T14, AN-P5).
+
+    An answer that the vendor itself paused, in the middle of its own tools, goes back as it is (AN-S19).
+    """
+    last = turns[-1]
+    if last["role"] != "assistant" or any(block["type"] not in _OURS for block in last["content"]):
+        return turns
+    if not context.facts.quirks.get("prefill", False):
+        raise UnsupportedFeatureError(
+            f"{context.model} does not continue an answer: the conversation must end with a user turn (AN-T14)."
+        )
+    block = last["content"][-1]
+    if block["type"] != "text":
+        return turns
+    trimmed = {**block, "text": block["text"].rstrip()}
+    return [*turns[:-1], {**last, "content": [*last["content"][:-1], trimmed]}]
+
+
+class _Writer:
+    """Takes one message after another. Turns of one side that follow each other become one (AN-R2, AN-T11)."""
+
+    def __init__(self, context: Context, sent_names: Mapping[str, str]) -> None:
+        self.context = context
+        self.sent_names = sent_names
+        self.system: list[dict[str, Any]] = []
+        self.turns: list[dict[str, Any]] = []
+        self.notes: list[Adjustment] = []
+
+    def take(self, message: Message) -> None:
+        match message.role:
+            case "system" | "developer":
+                self._take_system(message)
+            case "assistant":
+                self._add("assistant", self._marked(self._answer(message), message))
+            case "tool":
+                self._add("user", [self._result(message)])
+            case _:
+                if message.name is not None:
+                    self._note("dropped", "messages.name", "speakers have no names here", "AN-R14")
+                self._add("user", self._marked(self._parts(message.content), message))
+
+    def _take_system(self, message: Message) -> None:
+        if self.turns:  # AN-T12, AN-R13: in place only behind a beta switch, and refused by older models
+            self._note("lowered", "messages.system", "moved to the top: system text stands there only", "AN-T12")
+        self.system.extend(self._marked(self._parts(message.content), message))
+
+    def _marked(self, blocks: list[dict[str, Any]], message: Message) -> list[dict[str, Any]]:
+        """Put a message's cache mark on its last block, where such marks belong; no other key is known (AN-R12)."""
+        for name in message.extra:
+            if name != "cache_control":
+                self._note("dropped", f"messages.{name}", "messages have no such key here", "AN-R14")
+        if not blocks or "cache_control" not in message.extra:
+            return blocks
+        return [*blocks[:-1], {**blocks[-1], "cache_control": message.extra["cache_control"]}]
+
+    def _add(self, role: str, blocks: list[dict[str, Any]]) -> None:
+        """Add to the conversation; a turn that has become empty is left out (AN-P6)."""
+        if not blocks:
+            return
+        if self.turns and self.turns[-1]["role"] == role:
+            self.turns[-1]["content"].extend(blocks)
+        else:
+            self.turns.append({"role": role, "content": blocks})
+
+    def _note(self, kind: Any, field: str, reason: str, fact: str) -> None:
+        self.notes.append(Adjustment(kind, field, reason, fact))
+
+    # --- answers
+
+    def _answer(self, message: Message) -> list[dict[str, Any]]:
+        """Return an earlier answer: its own blocks, verbatim and in order, where they are still what it says."""
+        kept = message.opaque.get(OPAQUE_KEY) if message.origin == self.context.provider.name else None
+        if not isinstance(kept, Mapping):
+            return self._plain_answer(message)  # AN-T17: reasoning of others, or without a signature, stays here
+        blocks = [block for block in kept["content"] if not _is_blank(block)]
+        if not _says(kept["content"], message):  # AN-K6
+            self._note("dropped", "messages.thinking", "this answer was edited, which voids its signatures", "AN-K6")
+            return self._plain_answer(message)
+        if _family(kept.get("model")) == _family(self.context.model):
+            return blocks
+        if any(block["type"] in _THOUGHTS for block in blocks):
+            self._note("dropped", "messages.thinking", "signed for another model", "AN-K9")
+        return [block for block in blocks if block["type"] not in _THOUGHTS]
+
+    def _plain_answer(self, message: Message) -> list[dict[str, Any]]:
+        return [*self._parts(message.content), *map(self._tool_use, message.tool_calls)]
+
+    def _tool_use(self, call: ToolCall) -> dict[str, Any]:
+        name = self.sent_names.get(call.name, wire_name(call.name, longest=128))
+        return {"type": "tool_use", "id": _wire_id(call.id), "name": name, "input": _input(call)}
+
+    def _result(self, message: Message) -> dict[str, Any]:
+        """Return a tool result; without any content it says so, since an empty list is refused (AN-T9)."""
+        content = self._parts(message.content) or [{"type": "text", "text": "(no output)"}]
+        block = {"type": "tool_result", "tool_use_id": _wire_id(message.tool_call_id or ""), "content": content}
+        return {**block, **message.extra}
+
+    # --- parts
+
+    def _parts(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
+        """Return content blocks; blank texts are refused, and left out (AN-T13)."""
+        blocks = [{**self._part(part), **part.extra} for part in parts]
+        return [block for block in blocks if not _is_blank(block)]
+
+    def _part(self, part: Part) -> dict[str, Any]:
+        match part:
+            case TextPart(text=text):
+                return {"type": "text", "text": text}
+            case ImagePart():
+                if part.detail is not None:
+                    self._note("dropped", "messages.image.detail", "images have no levels of detail here", "AN-T15")
+                return {"type": "image", "source": self._image_source(part.url)}
+            case FilePart():
+                title = {"title": part.filename} if part.filename else {}
+                return {"type": "document", "source": self._document_source(part), **title}
+            case AudioPart():
+                raise self._unsupported("takes no audio (AN-M3)")
+
+    def _image_source(self, url: str) -> dict[str, Any]:
+        if not url.startswith("data:"):
+            return {"type": "url", "url": url}
+        found = _DATA_URL.fullmatch(url)
+        kind = found[1].lower().replace("image/jpg", "image/jpeg") if found else ""
+        if found is None or kind not in _IMAGE_TYPES:
+            raise self._unsupported("takes images as base64 of jpeg, png, gif or webp (AN-M1)")
+        return {"type": "base64", "media_type": kind, "data": found[2]}
+
+    def _document_source(self, part: FilePart) -> dict[str, Any]:
+        if part.file_id is not None:
+            return {"type": "file", "file_id": part.file_id}
+        data = part.data or ""
+        if data.startswith("https://"):
+            return {"type": "url", "url": data}
+        found = _DATA_URL.fullmatch(data)
+        if found and found[1] == "application/pdf":
+            return {"type": "base64", "media_type": found[1], "data": found[2]}
+        if found and found[1].startswith("text/"):
+            text = b64decode(found[2]).decode("utf-8", "replace")
+            return {"type": "text", "media_type": "text/plain", "data": text}
+        raise self._unsupported("takes documents as PDF or text in a data URL, by https URL or by file id (AN-M2)")
+
+    def _unsupported(self, problem: str) -> UnsupportedFeatureError:
+        return UnsupportedFeatureError(f"Anthropic {problem}.")
+
+
+def _input(call: ToolCall) -> dict[str, Any]:
+    """Return a call's arguments as the object they are here (AN-T8)."""
+    try:
+        value = json.loads(call.arguments or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise BadRequestError(f"The arguments of the call {call.id!r} of {call.name!r} are no JSON object.")
+    return value
+
+
+def _wire_id(call_id: str) -> str:
+    """Return a call's id in the letters that are taken here; the vendor's own ids are."""
+    return wire_name(call_id, longest=128)
+
+
+def _is_blank(block: Mapping[str, Any]) -> bool:
+    return block.get("type") == "text" and not str(block.get("text") or "").strip()
+
+
+def _says(blocks: Sequence[Mapping[str, Any]], message: Message) -> bool:
+    """Whether these blocks still say what the message says."""
+    text = "".join(block["text"] for block in blocks if block["type"] == "text")
+    calls = [(block["id"], block["input"]) for block in blocks if block["type"] == "tool_use"]
+    return text == message.text and calls == [(call.id, _input(call)) for call in message.tool_calls]
+
+
+def _family(model: Any) -> str:
+    """Return a model's id without its date: the answer names the dated one."""
+    return _DATE.sub("", str(model))

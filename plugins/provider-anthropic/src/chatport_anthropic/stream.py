@@ -1,0 +1,153 @@
+"""`decode_chunk` and `decode_reply` for the Messages protocol. The standard's own shapes are left to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chatport import (
+    Chunk,
+    Context,
+    ErrorReported,
+    Event,
+    MalformedReplyError,
+    ReplyStarted,
+    StreamState,
+    UsageReported,
+    hookimpl,
+)
+
+from .blocks import Turn
+from .usage import read_usage
+
+__all__ = ["decode_chunk", "decode_reply"]
+
+
+@hookimpl
+def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence[Event] | None:
+    """Return what a named event means: the name is repeated in `type`, which decides (AN-S1, AN-S2)."""
+    if chunk.raw.lstrip()[:1] != b"{":
+        return None
+    data = chunk.data
+    kind = data.get("type")
+    handle = _HANDLERS.get(kind)
+    if handle is not None:
+        try:
+            return handle(data, state, context)
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            raise _malformed(f"The event {kind}", data, problem) from problem
+    return None if kind is None or "choices" in data else ()  # a ping, or something newer (AN-S2)
+
+
+def _message_start(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    message = data["message"]
+    known = state.choices.get(0)
+    if known is not None and known.id == message.get("id"):  # AN-S13: a proxy said it twice
+        return []
+    if known is not None and known.blocks:
+        return [_broken("another answer was spliced into the stream")]
+    turn = state.choices[0] = Turn(message)
+    state.started = True
+    envelope = {name: value for name, value in message.items() if name not in ("content", "usage")}
+    events: list[Event] = [ReplyStarted(turn.id, turn.model, envelope), *_usage(turn, message)]
+    for number, block in enumerate(message.get("content") or ()):
+        turn.begin(("given", number), block, events)  # AN-S3
+        turn.close(("given", number), events)
+    return events
+
+
+def _block_start(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    events: list[Event] = []
+    _turn(state).begin(data["index"], data["content_block"], events)
+    return events
+
+
+def _block_delta(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    events: list[Event] = []
+    _turn(state).extend(data["index"], data["delta"], events)
+    return events
+
+
+def _block_stop(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    events: list[Event] = []
+    _turn(state).close(data["index"], events)
+    return events
+
+
+def _message_delta(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    """Remember the stop reason: only `message_stop` proves that the answer is whole (AN-S9, AN-S12)."""
+    turn, delta = _turn(state), data.get("delta") or {}
+    turn.stop = delta.get("stop_reason") or turn.stop
+    turn.details = delta.get("stop_details") or turn.details
+    return [ReplyStarted(envelope={k: v for k, v in delta.items() if v is not None}), *_usage(turn, data)]
+
+
+def _message_stop(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    events: list[Event] = []
+    _turn(state).finish(context, events)
+    state.ended = True
+    return events
+
+
+def _error(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    return [ErrorReported(data)]  # AN-S10
+
+
+_HANDLERS: Mapping[Any, Callable[[Mapping[str, Any], StreamState, Context], list[Event]]] = {
+    "content_block_delta": _block_delta,
+    "content_block_start": _block_start,
+    "content_block_stop": _block_stop,
+    "message_start": _message_start,
+    "message_delta": _message_delta,
+    "message_stop": _message_stop,
+    "error": _error,
+}
+
+
+def _turn(state: StreamState) -> Turn:
+    """Return the answer so far. A stream whose beginning is missing is decoded all the same."""
+    turn = state.choices.get(0)
+    if turn is None:
+        turn = state.choices[0] = Turn({})
+        state.started = True
+    return turn
+
+
+def _usage(turn: Turn, data: Mapping[str, Any]) -> list[Event]:
+    """Report the counts so far: later ones are totals, which replace and are never added (AN-S9, AN-P2)."""
+    counts = data.get("usage")
+    if not counts:
+        return []
+    turn.usage |= {name: value for name, value in counts.items() if value is not None}
+    return [UsageReported(read_usage(turn.usage))]
+
+
+def _broken(message: str) -> ErrorReported:
+    return ErrorReported({"type": "error", "error": {"type": "api_error", "message": message}})
+
+
+@hookimpl
+def decode_reply(data: Any, context: Context) -> Sequence[Event] | None:
+    """Return a whole message as the same events that a stream would give."""
+    content = data.get("content") if isinstance(data, Mapping) else None
+    if not isinstance(content, list):
+        return None  # an error, or the compatible endpoint's shape (AN-C6)
+    try:
+        return _message(data, content, context)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise _malformed("The reply", data, problem) from problem
+
+
+def _message(data: Mapping[str, Any], content: Sequence[Any], context: Context) -> list[Event]:
+    turn = Turn(data)
+    events: list[Event] = [ReplyStarted(turn.id, turn.model), *_usage(turn, data)]
+    for index, block in enumerate(content):
+        turn.begin(index, block, events)
+        turn.close(index, events)
+    turn.stop, turn.details = data.get("stop_reason"), data.get("stop_details")
+    turn.finish(context, events)
+    return events
+
+
+def _malformed(what: str, data: Any, problem: Exception) -> MalformedReplyError:
+    return MalformedReplyError(f"{what} is not what the protocol says ({type(problem).__name__}: {problem}).", raw=data)

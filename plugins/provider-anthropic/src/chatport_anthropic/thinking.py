@@ -1,0 +1,160 @@
+"""Thinking, as steps of `shape_request`: how much, in which of the four ways, and what it excludes (AN-K2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chatport import Call, Context, WireRequest
+
+__all__ = ["sampling", "switched", "without_conflict"]
+
+_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 10_000, "high": 16_384, "xhigh": 32_768, "max": 32_768}  # AN-K11
+_LEAST = 1024  # AN-R10: of a budget; the same is kept free for the answer
+_MISMATCH_BETA = "thinking-binding-controls-2026-08-01"
+
+
+def switched(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    """Say how much to think; without a wish the model's default holds (AN-P7: the limit is large enough for it)."""
+    if "thinking" not in call.extra and call.reasoning is not None:
+        if call.reasoning == "none":
+            wire = _off(wire, context)
+        elif isinstance(call.reasoning, int):
+            wire = _budget(wire, call.reasoning, context)
+        else:
+            wire = _effort(wire, call.reasoning, context)
+    return _tolerant(wire, context)
+
+
+def _types(context: Context) -> Sequence[str]:
+    return context.facts.quirks.get("thinking") or ("adaptive",)
+
+
+def _off(wire: WireRequest, context: Context) -> WireRequest:
+    if "disabled" in _types(context):
+        return wire.set("thinking", {"type": "disabled"})
+    if "between_tools" in _types(context):
+        reason = "cannot be switched off: kept to the steps between tool calls"
+        return wire.set("thinking", {"type": "between_tools"}).note("lowered", "reasoning", reason, "AN-R10")
+    return _with_effort(wire, "low").note("lowered", "reasoning", "this model always thinks: least effort", "AN-K3")
+
+
+def _effort(wire: WireRequest, word: str, context: Context) -> WireRequest:
+    known = [effort for effort in context.facts.efforts if effort != "none"]
+    if "adaptive" in _types(context):
+        wire = wire.set("thinking", _adaptive(context))
+    else:
+        wire = _enabled(wire, _BUDGETS[word], context)
+    if not known:
+        return wire
+    sent = _folded(word, known)
+    if sent != word:
+        kind = "lowered" if list(_BUDGETS).index(sent) < list(_BUDGETS).index(word) else "note"
+        wire = wire.note(kind, "reasoning", f"no effort {word} here: sent as {sent}", "AN-K3")
+    return _with_effort(wire, sent)
+
+
+def _folded(word: str, known: Sequence[str]) -> str:
+    """Return the word that stands for an effort the model lacks: the next higher one, else its highest (AN-K11)."""
+    order = list(_BUDGETS)
+    return next((other for other in order[order.index(word) :] if other in known), known[-1])
+
+
+def _adaptive(context: Context) -> dict[str, Any]:
+    """Return adaptive thinking; where its text is withheld by default, what was asked for is shown (AN-K4, AN-K10)."""
+    if not context.facts.quirks.get("hides_thinking"):
+        return {"type": "adaptive"}
+    return {"type": "adaptive", "display": context.settings.get("thinking_display", "summarized")}
+
+
+def _with_effort(wire: WireRequest, effort: str) -> WireRequest:
+    """Set the effort (AN-R11), unless the caller's own `output_config` does."""
+    return wire.set("output_config", {"effort": effort, **wire.body.get("output_config", {})})
+
+
+def _budget(wire: WireRequest, tokens: int, context: Context) -> WireRequest:
+    """Think with a budget in tokens, or the effort next to it on models that have no budgets any more (AN-K3)."""
+    if "enabled" in _types(context):
+        return _enabled(wire, tokens, context)
+    word = next((word for word, budget in _BUDGETS.items() if tokens <= budget), "max")
+    wire = wire.note("lowered", "reasoning", f"no budgets in tokens here: sent as the effort {word}", "AN-K3")
+    return _effort(wire, word, context)
+
+
+def _enabled(wire: WireRequest, tokens: int, context: Context) -> WireRequest:
+    """Think with a budget. The limit holds thinking too, so the budget is added to what was asked for (AN-K11)."""
+    budget, most = max(tokens, _LEAST), context.facts.max_output_tokens
+    limit = wire.body["max_tokens"]
+    total = limit + budget if most is None else min(limit + budget, most)
+    if total != limit:
+        wire = wire.set("max_tokens", total).note("note", "max_tokens", "raised by the thinking's budget", "AN-K11")
+    if budget >= total:
+        budget = max(total - _LEAST, _LEAST)
+        wire = wire.note("lowered", "reasoning", f"a budget of {budget} is what the model's limit allows", "AN-R10")
+    return wire.set("thinking", {"type": "enabled", "budget_tokens": budget})
+
+
+def _tolerant(wire: WireRequest, context: Context) -> WireRequest:
+    """Have thinking that no longer fits left out by the vendor, where the user has chosen so (AN-K7)."""
+    wish, thinking = context.settings.get("thinking_mismatch"), wire.body.get("thinking", {"type": "adaptive"})
+    if not wish or not context.facts.quirks.get("bound") or thinking["type"] == "disabled":
+        return wire
+    binding = {"block_binding": {"prefix_mismatch_behavior": wish}}
+    betas = [name for name in (wire.headers.get("anthropic-beta"), _MISMATCH_BETA) if name]
+    return wire.set("thinking", {**thinking, **binding}).with_headers({"anthropic-beta": ",".join(betas)})
+
+
+# --- what excludes each other
+
+
+def without_conflict(wire: WireRequest, context: Context) -> WireRequest:
+    """Switch budget thinking off where it would be refused; adaptive thinking has neither rule."""
+    if wire.body.get("thinking", {}).get("type") != "enabled":
+        return wire
+    if wire.body.get("tool_choice", {}).get("type") in ("any", "tool"):
+        reason = "switched off: thinking and a forced tool call exclude each other, the call is kept"
+        return _disabled(wire, reason, "AN-T7")
+    if _lacks_thoughts(wire.body["messages"]):
+        return _disabled(wire, "switched off: the tool calls under way come without their thinking", "AN-K5")
+    return wire
+
+
+def _disabled(wire: WireRequest, reason: str, fact: str) -> WireRequest:
+    return wire.set("thinking", {"type": "disabled"}).note("lowered", "reasoning", reason, fact)
+
+
+def _lacks_thoughts(turns: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a tool loop is under way whose answers do not begin with their thinking."""
+    for turn in reversed(turns):
+        kinds = [block["type"] for block in turn["content"]]
+        if turn["role"] == "user" and "tool_result" not in kinds:
+            return False
+        if turn["role"] == "assistant" and "tool_use" in kinds and "thinking" not in kinds[0]:
+            return True
+    return False
+
+
+def _thinks(wire: WireRequest, context: Context) -> bool:
+    thinking = wire.body.get("thinking")
+    if isinstance(thinking, Mapping):
+        return thinking.get("type") != "disabled"
+    return context.facts.default_effort != "none"
+
+
+def sampling(wire: WireRequest, context: Context) -> WireRequest:
+    """Keep the sampling values the model takes: none on newer ones, none while thinking (AN-R4 to AN-R6)."""
+    if not context.facts.quirks.get("sampling"):
+        return _without_sampling(wire, "this model takes no sampling values")
+    if _thinks(wire, context):
+        return _without_sampling(wire, "refused while the model thinks")
+    if wire.body.get("temperature", 0) > 1:
+        wire = wire.lower("temperature", 1.0, "temperatures end at 1 here", "AN-R4")
+    return wire.drop("top_p", "refused beside temperature", "AN-R5") if "temperature" in wire.body else wire
+
+
+def _without_sampling(wire: WireRequest, reason: str) -> WireRequest:
+    for field in ("temperature", "top_p"):
+        wire = wire.discard(field) if wire.body.get(field) == 1 else wire  # the default
+    for field in ("temperature", "top_p", "top_k"):
+        wire = wire.drop(field, reason, "AN-R6")
+    return wire

@@ -1,0 +1,5 @@
+"""The suite that every provider runs."""
+
+from chatport.testing.conformance import conformance
+
+TestConformance = conformance("anthropic")
