@@ -1,0 +1,103 @@
+"""Every recorded stream, of every protocol we speak, means the same however its bytes arrive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from chatport import ChatportError
+from chatport.engine.attempt import Route
+from chatport.engine.commands import Head
+from chatport.registry import installed_providers
+from chatport.testing.recordings import play, route_of
+
+TRACES = Path(__file__).resolve().parents[1].parent / "shared" / "traces"
+if not TRACES.is_dir():
+    pytest.skip("no recordings: ../shared/traces is not there", allow_module_level=True)
+
+SPEAKERS = {"openai-chat": "compatible", "anthropic-messages": "anthropic"}
+FOLDERS = sorted(path.name for path in TRACES.iterdir() if path.is_dir())
+SHORT_BYTES = 3_000
+
+
+@attrs.frozen
+class Stream:
+    """A recorded stream."""
+
+    name: str
+    provider: str
+    head: Head
+    body: bytes
+
+
+@cache
+def streams_of(folder: str) -> tuple[Stream, ...]:
+    return tuple(filter(None, (_stream(path) for path in sorted((TRACES / folder).glob("*.json")))))
+
+
+def _stream(path: Path) -> Stream | None:
+    recorded = json.loads(path.read_text("utf-8"))
+    response = recorded["response"]
+    provider = SPEAKERS[recorded["protocol"]]
+    if response.get("sse_text") is None or provider not in ("compatible", *installed_providers()):
+        return None
+    headers = {name.lower(): value for name, value in (response["headers"] or {}).items()}
+    head = Head(response["status"] or 200, headers)
+    return Stream(f"{path.parent.name}/{path.stem}", provider, head, response["sse_text"].encode())
+
+
+def short_streams(most: int) -> list[Stream]:
+    """Return that many short streams, from as many vendors as there are, in an order that is fixed."""
+    ranked: list[tuple[int, bytes, Stream]] = []
+    for folder in FOLDERS:
+        short = [stream for stream in streams_of(folder) if 0 < len(stream.body) <= SHORT_BYTES]
+        short.sort(key=lambda stream: hashlib.sha256(stream.name.encode()).digest())
+        ranked += [(place, hashlib.sha256(s.name.encode()).digest(), s) for place, s in enumerate(short)]
+    return [stream for _, _, stream in sorted(ranked, key=lambda item: item[:2])[:most]]
+
+
+@cache
+def _route(provider: str) -> Route:
+    return route_of(provider, "recorded", True)
+
+
+def outcome(stream: Stream, pieces: list[bytes]) -> Any:
+    """Return the events, or the error with its text and what had been received."""
+    try:
+        return play(_route(stream.provider), stream.head, pieces, deliver=True)[0]
+    except ChatportError as error:
+        return type(error), str(error), error.partial
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_stream_means_the_same_byte_by_byte(folder: str) -> None:
+    different = [
+        stream.name
+        for stream in streams_of(folder)
+        if outcome(stream, [stream.body[at : at + 1] for at in range(len(stream.body))])
+        != outcome(stream, [stream.body])
+    ]
+    assert not different
+
+
+SHORT = short_streams(50)
+
+
+@pytest.mark.parametrize("stream", SHORT, ids=[stream.name for stream in SHORT])
+def test_a_short_stream_means_the_same_cut_at_every_byte(stream: Stream) -> None:
+    whole = outcome(stream, [stream.body])
+    body = stream.body
+    wrong = [at for at in range(1, len(body)) if outcome(stream, [body[:at], body[at:]]) != whole]
+    assert not wrong, f"cut in two at {wrong[:20]} the events differ"
+
+
+def test_there_are_fifty_short_streams_of_many_vendors() -> None:
+    """The sample is what it claims to be."""
+    assert len(SHORT) == 50
+    assert len({stream.name.partition("/")[0] for stream in SHORT}) >= 20
