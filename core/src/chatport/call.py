@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -258,6 +258,3 @@ class Verdict:
     message: str | None = None
     code: str | None = None
     events: Sequence[Event] = ()
-
-
-DecodeChunk: TypeAlias = Callable[[Chunk, StreamState, Context], "Sequence[Event] | None"]

@@ -11,6 +11,7 @@ from . import jsoncodec
 from .call import Call, Context, WireRequest, WireTools
 from .engine.body import ACCEPT_ENCODING
 from .engine.commands import HttpRequest
+from .engine.failures import hook_error
 from .errors import ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
 from .guard import check_header, origin
 from .plan import Plan
@@ -42,11 +43,7 @@ def guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
         error.model = error.model or context.model
         raise
     except Exception as error:
-        raise PluginError(
-            f"A {hook} hook of {context.provider.name} failed: {type(error).__name__}: {error}.",
-            provider=context.provider.name,
-            model=context.model,
-        ) from error
+        raise hook_error(hook, error, context) from error
 
 
 def http_request(wire: WireRequest, port: ProviderPort, headers: Mapping[str, str]) -> HttpRequest:

@@ -16,7 +16,6 @@ from ..errors import (
     ChatportError,
     DeadlineError,
     MalformedReplyError,
-    PluginError,
     StreamInterruptedError,
     TransportError,
 )
@@ -25,7 +24,7 @@ from ..sse import EventStreamParser, ServerSentEvent
 from ..types import Reply
 from .body import BodyDecoder
 from .commands import Clock, Command, Deliver, Head, HttpRequest, Read, Send, TimerExpired, TransportFailure
-from .failures import error_of, failure_of
+from .failures import error_of, failure_of, hook_error
 from .timers import Timeouts, Timers
 
 __all__ = ["AttemptRun", "Limits", "Route"]
@@ -84,7 +83,6 @@ class AttemptRun:
         self.raw: Any = None
         self.committed = False
         self.heard = False
-        self.complete = False
         self._clock = clock
         self._deliver = deliver
         self._timers = Timers(route.timeouts, clock.monotonic, call_started)
@@ -116,7 +114,7 @@ class AttemptRun:
         if not 200 <= head.status < 300:
             yield from self._fail(head)
             return
-        body = BodyDecoder(head.headers.get("content-encoding", ""), max_bytes=None)
+        body = BodyDecoder(head.headers.get("content-encoding", ""))
         first = yield from self._first_bytes(body)
         if looks_like_events(head.headers.get("content-type", ""), first, asked=self.route.wire.stream):
             self._streams = True
@@ -310,7 +308,6 @@ class AttemptRun:
         """Close what is still open, and hand over all that is left, whether or not there was any content."""
         open_choices = [index for index, choice in self.collector.choices.items() if not choice.ended]
         self.collector.end()
-        self.complete = True
         batch.extend(call for index in open_choices for call in self.collector.ended_calls(index))
         if self._deliver:
             yield from self._deliver_all(batch)
@@ -328,7 +325,7 @@ class AttemptRun:
             )
         self._streams = False
         try:
-            body = BodyDecoder(head.headers.get("content-encoding", ""), max_bytes=None)
+            body = BodyDecoder(head.headers.get("content-encoding", ""))
             content = yield from self._whole_body(body, [], _ERROR_BODY_SECONDS)
         except (TransportFailure, TimerExpired, ChatportError):
             content = b""  # the status alone must do
@@ -410,15 +407,6 @@ class AttemptRun:
             request_id=None if self.head is None else request_id(self.head, self.route.context),
             warnings=self.route.wire.adjustments,
         )
-
-
-def hook_error(hook: str, error: Exception, context: Context) -> PluginError:
-    """Return the error that says a hook has failed, which is not the caller's fault."""
-    return PluginError(
-        f"A {hook} hook of {context.provider.name} failed: {type(error).__name__}: {error}.",
-        provider=context.provider.name,
-        model=context.model,
-    )
 
 
 _FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")

@@ -1,4 +1,4 @@
-"""The body of a response: undo its compression, hold its size, and prove that it came whole."""
+"""The body of a response: undo its compression, and prove that it came whole. Who reads it bounds its size."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ _STEP = 256 * 1024
 
 
 class BodyDecoder:
-    """Turn the bytes as sent into the bytes as meant, up to `max_bytes` in all (None: unbounded, for streams)."""
+    """Turn the bytes as sent into the bytes as meant."""
 
-    def __init__(self, encoding: str, *, max_bytes: int | None) -> None:
+    def __init__(self, encoding: str) -> None:
         name = encoding.strip().lower()
-        self._max_bytes = max_bytes
-        self._size = 0
         self._name = name
         if name in ("", "identity"):
             self._inflate = None
@@ -37,10 +35,9 @@ class BodyDecoder:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Give what these bytes mean, in pieces of bounded size: a few bytes may mean gigabytes.
 
-        Raises MalformedReplyError over the limit, and for broken compression.
+        Raises MalformedReplyError for broken compression.
         """
         if self._inflate is None:
-            self._count(len(data))
             yield data
             return
         while data:
@@ -48,7 +45,6 @@ class BodyDecoder:
                 piece = self._inflate.decompress(data, _STEP)
             except zlib.error as error:
                 raise MalformedReplyError(f"The reply's {self._name} compression is broken: {error}.") from error
-            self._count(len(piece))
             yield piece
             data = self._inflate.unconsumed_tail
             if self._inflate.eof and self._inflate.unused_data:  # gzip may come in several members (RFC 1952, 2.2)
@@ -59,11 +55,3 @@ class BodyDecoder:
         """Say that the body has ended. Raises TransportError if its compressed stream has not."""
         if self._inflate is not None and not self._inflate.eof:
             raise TransportError(f"The reply ended inside its {self._name} stream: it was cut.")
-
-    def _count(self, size: int) -> None:
-        self._size += size
-        if self._max_bytes is not None and self._size > self._max_bytes:
-            raise MalformedReplyError(
-                f"The reply is larger than {self._max_bytes} bytes after decompression; "
-                "raise limits.body_bytes if it really is."
-            )

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from .. import jsoncodec
 from ..call import Context, Failure, Verdict
-from ..errors import ChatportError, QuotaExceededError
+from ..errors import ChatportError, PluginError, QuotaExceededError
 from ..standard.errors import class_of_status, read_error
 from .retry import retry_delay_seconds, should_retry_header
 
-__all__ = ["error_of", "failure_of"]
+__all__ = ["error_of", "failure_of", "hook_error"]
 
 _SHOWN = 600
 
@@ -59,6 +59,15 @@ def error_of(failure: Failure, verdict: Verdict | None, context: Context, now: d
         retry_after_seconds=hint,
         retryable=retryable,
         raw=failure.data if failure.data is not None else _short(failure.body, 2000),
+    )
+
+
+def hook_error(hook: str, error: Exception, context: Context) -> PluginError:
+    """Return the error that says a hook has failed, which is not the caller's fault."""
+    return PluginError(
+        f"A {hook} hook of {context.provider.name} failed: {type(error).__name__}: {error}.",
+        provider=context.provider.name,
+        model=context.model,
     )
 
 

@@ -30,8 +30,9 @@ from ..events import AttemptFailed, Finished
 from ..facts import charged, cost_of
 from ..log import emit
 from ..types import Adjustment, Attempt, Cost, Reply, Usage
-from .attempt import AttemptRun, Route, hook_error, request_id
+from .attempt import AttemptRun, Route, request_id
 from .commands import Block, Clock, Close, Command, Deliver, Wait
+from .failures import hook_error
 from .retry import RetryBudget, RetryPolicy, backoff_seconds
 
 __all__ = ["CallMachine", "Candidate"]

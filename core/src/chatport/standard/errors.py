@@ -92,7 +92,7 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
     for word in (details.code, details.type):
         error = _CODES.get(word.lower())
         if error is not None:
-            return Verdict(error, retryable=_retryable(error, failure.status))
+            return Verdict(error)
     status = effective_status(failure)
     if status in _SETTLED_BY_MESSAGE or status < 400 or status in (402, 429):
         text = details.message or failure.body
@@ -102,7 +102,7 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
             ):
                 return Verdict(error, retryable=False)
     error = class_of_status(status)
-    return Verdict(error, retryable=_retryable(error, status))
+    return Verdict(error)
 
 
 def effective_status(failure: Failure) -> int:
@@ -156,10 +156,6 @@ def class_of_status(status: int) -> type[e.ChatportError]:
     if status >= 500:
         return e.ServerError
     return e.BadRequestError if status >= 400 else e.MalformedReplyError
-
-
-def _retryable(error: type[e.ChatportError], status: int) -> bool:
-    return error.retryable_by_default
 
 
 def read_error(data: Any, body: str = "") -> ErrorDetails:
