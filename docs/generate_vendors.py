@@ -1,4 +1,4 @@
-"""Write `docs/vendors.md`: what each model family takes, from the facts of the installed providers."""
+"""Write `docs/vendors.md`: what each model family takes and what becomes of requests, from the providers' facts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ What a vendor lacks is lowered along a ladder, with a warning on the reply: a st
 `json_object` with the schema in the system text, and from there to the text alone; a forced tool choice to the nearest
 one that the vendor takes. What cannot be lowered is an `UnsupportedFeatureError` before anything is sent.
 """
+HOSTS_HEADER = """## Where requests are processed
+
+What [a policy](budgets-and-policy.md#policy) goes by: for each of a vendor's hosts, where requests may be processed,
+whether the vendor trains models on them unless the customer does something about it, and how many days it keeps them
+at most. An empty place is not known, which counts as forbidden unless the policy says otherwise. Terms change: the
+date says how old the knowledge is, and what your own contract says you can
+[state yourself](budgets-and-policy.md#what-you-know-better).
+"""
+HOST_COLUMNS = ("host", "regions", "trains", "keeps, days", "source", "date")
 COLUMNS = ("models", "input", "tools", "forced choice", "output formats", "reasoning", "context", "output", "source")
 
 
@@ -31,9 +40,20 @@ def page(names: Sequence[str]) -> str:
         provider = load_provider(name)
         rows = list(_rows(provider))
         if rows:
-            head = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-            parts.append("\n".join([f"## {provider.title} (`{name}`)\n", *head, *rows]) + "\n")
-    return "\n".join(parts)
+            parts.append("\n".join([f"## {provider.title} (`{name}`)\n", *_head(COLUMNS), *rows]) + "\n")
+    hosts = [row for name in names for row in _host_rows(load_provider(name))]
+    return "\n".join([*parts, HOSTS_HEADER, *_head(HOST_COLUMNS), *hosts]) + "\n"
+
+
+def _head(columns: Sequence[str]) -> list[str]:
+    return ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+
+
+def _host_rows(provider: Provider) -> Iterator[str]:
+    for host, known in provider.facts.hosts.items() if provider.facts is not None else ():
+        days = "" if known.retention_days is None else str(known.retention_days)
+        cells = [f"`{host}`", ", ".join(known.regions), _yes(known.trains), days, known.source, known.date]
+        yield "| " + " | ".join(cells) + " |"
 
 
 def _rows(provider: Provider) -> Iterator[str]:

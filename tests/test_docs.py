@@ -39,7 +39,9 @@ from sybil.parsers.markdown import CodeBlockParser
 import chatport
 import chatport.hooks
 from chatport.cli import group
+from chatport.guard import is_placeholder
 from chatport.registry import installed_providers, load_provider
+from chatport.secret import Secret
 from chatport.testing import Emulator
 from chatport.transport import httpx_async, httpx_sync
 
@@ -182,7 +184,7 @@ class Reader:
             case "export":
                 for word in arguments:
                     variable, _, value = word.partition("=")
-                    if "…" not in value:  # else the reader's own value is meant, which is set already
+                    if not is_placeholder(Secret(value)):  # else the reader's own value is meant, which is set already
                         self.patch.setenv(variable, value)
             case "chatport":
                 check_chatport(arguments, line)

@@ -29,6 +29,7 @@ def test_the_tests_of_a_new_package_pass_at_once(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
+    assert "skipped" not in done.stdout  # the quirk table and the facts are there to be checked
 
 
 def test_no_placeholder_is_left(tmp_path: Path) -> None:

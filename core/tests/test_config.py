@@ -10,13 +10,13 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from chatport import registry
 from chatport.call import Call
 from chatport.config import Alias, Config, load_config
 from chatport.engine.attempt import Limits, Route
+from chatport.engine.choice import Choice
 from chatport.engine.retry import RetryPolicy
 from chatport.engine.timers import Timeouts
 from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, TransportError
@@ -58,6 +58,10 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.delenv("CHATPORT_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
     return module
+
+
+def chosen(*targets: str) -> tuple[Choice, ...]:
+    return tuple(Choice(target) for target in targets)
 
 
 def port_of(config: Any = None, **environment: str) -> Port:
@@ -188,7 +192,7 @@ def test_an_endpoint_by_environment_alone() -> None:
     """Base URL, key and model in the environment are a whole configuration."""
     environment = {"LLM_BASE_URL": "https://h.example/v1/", "LLM_API_KEY": "k", "LLM_MODEL": "m"}
     port = port_of(**environment)
-    assert port.targets(None) == (("env:m",), {})
+    assert port.targets(None) == (chosen("env:m"), {})
     route = port.route(HELLO, "env:m", timeouts={}, options={})
     assert route.request.url == "https://h.example/v1/chat/completions"
     assert ("authorization", "Bearer k") in route.request.all_headers()
@@ -242,10 +246,10 @@ def test_every_form_of_the_contract() -> None:
     )
     config = load_config(environment={})
     assert config.aliases == {
-        "chat-fast": Alias(("acme:flash", "other:m", "local:auto")),
-        "think-hard": Alias(("acme:big",), {"reasoning": "high"}),
-        "one": Alias(("acme:flash",)),
-        "single": Alias(("acme:flash",)),
+        "chat-fast": Alias(chosen("acme:flash", "other:m", "local:auto")),
+        "think-hard": Alias(chosen("acme:big"), {"reasoning": "high"}),
+        "one": Alias(chosen("acme:flash")),
+        "single": Alias(chosen("acme:flash")),
     }
     assert config.retry == RetryPolicy(5, 0.1)
     assert config.limits == Limits(event_bytes=100)
@@ -264,7 +268,7 @@ def test_a_dict_is_a_whole_configuration() -> None:
         "timeouts": {"total": 6},
         "retry": {"attempts": 3},
     }
-    assert port_of(config).targets("main") == (("x:m", "y:m"), {})
+    assert port_of(config).targets("main") == (chosen("x:m", "y:m"), {})
 
 
 UNKNOWN: list[tuple[Any, str, str]] = [
@@ -317,7 +321,19 @@ WRONG: list[tuple[Any, str]] = [
     ({"providers": {"a": {"api_key": {"environment": "A"}}}}, "api_key is a text, { env"),
     ({"aliases": {"x": []}}, "aliases.x needs one target"),
     ({"aliases": {"x": {"reasoning": "low"}}}, "aliases.x needs one target"),
-    ({"aliases": {"x": [5]}}, "aliases.x needs one target"),
+    ({"aliases": {"x": [5]}}, 'aliases.x: 5 is not "provider:model"'),
+    ({"aliases": {"x": [{"target": "a:m", "weight": 0}]}}, "a:m weight is a number above 0"),
+    ({"aliases": {"x": [{"target": "a:m", "when": {"tool": True}}]}}, "unknown key 'tool'. Did you mean 'tools'?"),
+    (
+        {"aliases": {"x": [{"target": "a:m", "when": {"above_input_tokens": -1}}]}},
+        "above_input_tokens is a whole number",
+    ),
+    ({"retry": {"continue_after_cut": "yes"}}, "continue_after_cut is true or false"),
+    ({"breaker": {"failures": 0}}, "failures is a whole number above 0"),
+    ({"breaker": {"failure_rate": 2}}, "failure_rate is a share"),
+    ({"pacing": {"requests_per_minute": 0}}, "requests_per_minute is a whole number above 0"),
+    ({"pacing": 5}, "[pacing] must be a table"),
+    ({"providers": {"x": {"pacing": {"speed": 1}}}}, "unknown key 'speed'"),
     ({"aliases": {"x": ["flash"]}}, "aliases.x: 'flash' is not"),
     ({"models": {"flash": {}}}, 'name the model as "provider:model"'),
     ({"models": {"a:b": 5}}, 'models."a:b"] must be a table'),
@@ -596,9 +612,9 @@ def test_targets() -> None:
 def test_aliases() -> None:
     """An alias gives its targets and options; an unknown one is told with the nearest; no model at all is an error."""
     port = port_of({"aliases": {"fast": ["acme:a", "b:c"], "hard": {"targets": "acme:b", "reasoning": "high"}}})
-    assert port.targets("fast") == (("acme:a", "b:c"), {})
-    assert port.targets("hard") == (("acme:b",), {"reasoning": "high"})
-    assert port.targets("x:y") == (("x:y",), {})
+    assert port.targets("fast") == (chosen("acme:a", "b:c"), {})
+    assert port.targets("hard") == (chosen("acme:b"), {"reasoning": "high"})
+    assert port.targets("x:y") == (chosen("x:y"), {})
     with pytest.raises(
         ConfigurationError, match=r"No alias is called 'fats'\. Did you mean 'fast'\? Aliases: fast, hard"
     ):
@@ -607,7 +623,7 @@ def test_aliases() -> None:
         port.targets(None)
     with pytest.raises(ConfigurationError, match=r"is not a target"):
         port.targets("x:")
-    assert port_of({"aliases": {"fast": "acme:a"}, "model": "fast"}).targets(None) == (("acme:a",), {})
+    assert port_of({"aliases": {"fast": "acme:a"}, "model": "fast"}).targets(None) == (chosen("acme:a"), {})
 
 
 # --- facts and retired models

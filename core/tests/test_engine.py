@@ -31,13 +31,13 @@ from chatport.engine.commands import (
     TransportFailure,
     Wait,
 )
+from chatport.engine.hints import retry_delay_seconds
 from chatport.engine.machine import CallMachine, Candidate
-from chatport.engine.retry import RetryBudget, RetryPolicy, backoff_seconds, retry_delay_seconds
+from chatport.engine.retry import RetryBudget, RetryPolicy, backoff_seconds
 from chatport.errors import (
     AuthenticationError,
     BadRequestError,
     ChatportError,
-    ConfigurationError,
     DeadlineError,
     MalformedReplyError,
     OverloadedError,
@@ -354,7 +354,7 @@ def test_the_engine_draws_its_jitter_from_the_clock_it_was_given() -> None:
     c = call(
         failure(500), failure(500), failure(500), failure(500), GOOD, draws=[0.1, 0.9, 0.0, 0.5], retry={"attempts": 5}
     )
-    c.client._budget._at_least = 10
+    c.client._shared.retries._at_least = 10
     c.run()
     assert c.world.waits == pytest.approx([0.05, 0.9, 2.0])  # a wait of nothing is no wait
 
@@ -696,7 +696,7 @@ def test_the_total_covers_attempts_waits_and_targets() -> None:
 
 
 def test_after_the_total_no_further_target_is_tried() -> None:
-    c = call(Response(before=[Silence(100)]), GOOD, **timers(total=30))
+    c = call(Response(before=[Silence(1)], body=[text("a"), Silence(100)]), GOOD, **timers(total=30))
     assert deadline(c, model="main").timer == "total"
     assert len(c.world.sent) == 1
 
@@ -824,24 +824,25 @@ def test_a_target_that_cannot_be_prepared_tells_what_went_before() -> None:
     c = call(failure(402), aliases={"main": ["one:m1", "missing:m"]})
     error = c.error(model="main")
     assert isinstance(error, QuotaExceededError)  # the failure of the vendor, not of the way around it
-    assert isinstance(error.__cause__, ConfigurationError)
-    assert [a.outcome for a in error.attempts] == ["QuotaExceededError", "ConfigurationError"]
+    assert [a.outcome for a in error.attempts] == ["QuotaExceededError"]  # an attempt is an exchange on the wire
+    assert any("missing:m was passed over: ConfigurationError" in note for note in error.__notes__)
 
 
 def test_a_server_that_is_not_found_is_left_for_the_next() -> None:
     c = call(GOOD)
     good = c.machine()
 
-    def nowhere() -> Any:
+    def nowhere(prefix: str | None) -> Any:
         raise TransportError("no server answers on the usual ports", retryable=False)
 
     machine = attrs.evolve(good, targets=[Candidate("local:auto", nowhere, lambda: False), *good.targets])
     reply = c.world.run(machine)
-    assert [(a.target, a.outcome) for a in reply.attempts] == [("local:auto", "TransportError"), ("one:m1", "ok")]
-    alone = attrs.evolve(good, targets=machine.targets[:1], attempts=[])
+    assert [(a.target, a.outcome) for a in reply.attempts] == [("one:m1", "ok")]
+    assert any("local:auto was passed over: TransportError" in note.reason for note in reply.warnings)
+    alone = attrs.evolve(good, targets=machine.targets[:1])
     with pytest.raises(TransportError) as caught:
         c.world.run(alone)
-    assert [a.target for a in caught.value.attempts] == ["local:auto"]
+    assert caught.value.attempts == ()
 
 
 # --- transport failures
@@ -1150,7 +1151,7 @@ def test_nesting_without_end_is_malformed(nested: bytes) -> None:
 
 def test_tool_names_are_mapped_back_to_the_callers_own() -> None:
     tool = chatport.Tool("weather.in/town", "…")
-    sent = json.loads(call(GOOD).machine(tools=[tool]).targets[0].prepare().request.content)
+    sent = json.loads(call(GOOD).machine(tools=[tool]).targets[0].prepare(None).request.content)
     wire_name = sent["tools"][0]["function"]["name"]
     assert wire_name != tool.name
     fragments = [
@@ -1211,10 +1212,13 @@ def test_the_observe_hook_hears_of_every_step() -> None:
         "attempt_started",
         "attempt_failed",
         "attempt_started",
+        "first_event",
         "call_finished",
     ]
-    assert seen[2][1] == {"seconds": 0.0, "error": "OverloadedError", "wait_seconds": 0.5}
-    assert seen[4][1] == {"seconds": 0.5, "finish_reason": "stop", "attempts": 2}
+    failed, finished = seen[2][1], seen[5][1]
+    assert {"seconds": 0.0, "error": "OverloadedError", "wait_seconds": 0.5, "attempt": 1}.items() <= failed.items()
+    assert {"seconds": 0.5, "finish_reason": "stop", "attempts": 2, "output_tokens": 2}.items() <= finished.items()
+    assert len({fields["call_id"] for _, fields in seen}) == 1
     seen.clear()
     call(failure(400), plugins=[Watch()]).error()
-    assert [event for event, _ in seen] == ["call_started", "attempt_started", "call_failed"]
+    assert [event for event, _ in seen] == ["call_started", "attempt_started", "attempt_failed", "call_failed"]

@@ -136,6 +136,29 @@ def test_cached_and_written_tokens_have_their_rates() -> None:
     assert cost(price, 100, 0, 200, 0) == pytest.approx(200 / 1e6)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "rates", "amount"),
+    [
+        ({"ephemeral_1h_input_tokens": 40, "ephemeral_5m_input_tokens": 60}, (2.0, 4.0), 60 * 2.0 + 40 * 4.0),
+        ({"ephemeral_1h_input_tokens": 100}, (None, 4.0), 400.0),
+        ({"ephemeral_1h_input_tokens": 999}, (2.0, 4.0), 400.0),
+        ({"ephemeral_1h_input_tokens": 1}, (2.0, None), None),
+        ({"ephemeral_1h_input_tokens": 99}, (None, 4.0), None),
+        ({"ephemeral_1h_input_tokens": 0}, (2.0, None), 200.0),
+        ({"ephemeral_1h_input_tokens": True}, (2.0, None), 200.0),
+        ({"ephemeral_1h_input_tokens": -5}, (2.0, None), 200.0),
+        ("no object", (2.0, None), 200.0),
+        (None, (2.0, None), 200.0),
+    ],
+)
+def test_what_is_kept_for_an_hour_has_its_rate(kinds: Any, rates: tuple[Any, Any], amount: float | None) -> None:
+    """Tokens written for an hour are part of the written ones; without their rate the cost is unknown."""
+    usage = Usage(100, 0, 0, 100, raw={"cache_creation": kinds})
+    price = Price("m", 1.0, 1.0, cache_write=rates[0], cache_write_1h=rates[1])
+    found = cost_of(usage, [price], at=NOON)
+    assert (found and found.amount) == (amount and pytest.approx(amount / 1e6))
+
+
 def test_a_rate_of_zero_is_a_rate() -> None:
     """Free cached input is free, not unknown."""
     assert cost(Price("m", 10.0, 0.0, cached_input=0.0), 1_000_000, 0, 1_000_000) == 0.0

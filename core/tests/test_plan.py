@@ -8,8 +8,7 @@ from typing import Any
 import attrs
 import pluggy
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from chatport.hooks import ProviderHooks
 from chatport.plan import Plan, compile_chain, compile_plan

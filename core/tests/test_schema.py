@@ -14,7 +14,7 @@ import pytest
 
 from chatport.call import OutputSpec, Tool, ToolChoice
 from chatport.errors import BadRequestError, MalformedReplyError
-from chatport.schema import read_output, read_tool_choice, read_tools, run_tool, schema_of
+from chatport.schema import check_arguments, read_output, read_tool_choice, read_tools, run_tool, schema_of
 from chatport.types import Reply, ToolCall
 
 
@@ -354,17 +354,17 @@ def test_outputs() -> None:
 def test_output_is_parsed(text: str) -> None:
     """The text becomes the type that was asked for, out of a Markdown fence too; a plain schema gives plain values."""
     for kind in (AttrsCity, DataCity, StructCity):
-        assert Reply(text=text, finish_reason="stop", output_type=kind).parsed() == kind("Bonn")
+        assert Reply(text=text, finish_reason="stop", output=read_output(kind)).parsed() == kind("Bonn")
     assert Reply(text=text, finish_reason="stop").parsed() == {"name": "Bonn"}
 
 
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (Reply(text="{}", finish_reason="stop", output_type=AttrsCity), "missing required field `name`"),
+        (Reply(text="{}", finish_reason="stop", output=read_output(AttrsCity)), "missing required field `name`"),
         (Reply(text="hello", finish_reason="stop"), "is not the structure that was asked for"),
         (Reply(text="", finish_reason="stop"), "is not the structure that was asked for"),
-        (Reply(text='{"name": 5}', finish_reason="stop", output_type=AttrsCity), "Expected `str`, got `int`"),
+        (Reply(text='{"name": 5}', finish_reason="stop", output=read_output(AttrsCity)), "Expected `str`, got `int`"),
         (Reply(text='{"name": "B"}', finish_reason="length"), "cut at its token limit; raise max_tokens"),
         (Reply(text='{"name": "B"}', refusal="no", finish_reason="stop"), "The model refused: no"),
     ],
@@ -375,3 +375,49 @@ def test_output_that_cannot_be_parsed(reply: Reply, words: str) -> None:
     with pytest.raises(MalformedReplyError, match=words) as caught:
         reply.parsed()
     assert caught.value.partial is reply
+
+
+# --- what a model returns is held against the schema as the caller gave it
+
+DAYS = {
+    "name": "forecast",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "days": {"type": "integer", "minimum": 1},
+            "places": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["days"],
+    },
+}
+
+
+def test_arguments_are_held_against_the_original_schema() -> None:
+    assert check_arguments(ToolCall("1", "forecast", '{"days": 3}'), [DAYS]) == {"days": 3}
+    with pytest.raises(
+        BadRequestError, match=r"do not fit its schema: days is 0, which is not at least 1; places\[0\]"
+    ):
+        check_arguments(ToolCall("1", "forecast", '{"days": 0, "places": [5]}'), [DAYS])
+    with pytest.raises(BadRequestError, match=r"no function of this name"):
+        check_arguments(ToolCall("1", "other", "{}"), [DAYS])
+    with pytest.raises(MalformedReplyError, match=r"not valid JSON"):
+        check_arguments(ToolCall("1", "forecast", "{"), [DAYS])
+
+
+def test_a_function_with_a_schema_of_its_own_is_held_to_it() -> None:
+    def forecast(days: int) -> str:
+        return f"{days} days"
+
+    tool = Tool("forecast", schema=DAYS["parameters"], function=forecast)  # type: ignore[arg-type]  # a dict literal
+    assert run_tool(ToolCall("1", "forecast", '{"days": 3}'), [tool]) == "3 days"
+    with pytest.raises(BadRequestError, match=r"days is 0, which is not at least 1"):
+        run_tool(ToolCall("1", "forecast", '{"days": 0}'), [tool])
+
+
+def test_a_structure_given_as_a_schema_is_checked() -> None:
+    spec = read_output({"type": "object", "properties": {"n": {"maximum": 5}}, "required": ["n"]})
+    assert Reply(text='{"n": 5}', finish_reason="stop", output=spec).parsed() == {"n": 5}
+    with pytest.raises(
+        MalformedReplyError, match=r"not the structure that was asked for: n is 6, which is not at most 5"
+    ):
+        Reply(text='{"n": 6}', finish_reason="stop", output=spec).parsed()

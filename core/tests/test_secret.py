@@ -21,6 +21,7 @@ from chatport.call import Chunk
 from chatport.config import load_config
 from chatport.engine.commands import Head, HttpRequest
 from chatport.errors import ChatportError, ConfigurationError
+from chatport.guard import hide_key
 from chatport.prepare import Port
 from chatport.secret import Secret
 from chatport.testing import Emulator
@@ -322,3 +323,20 @@ def test_logs_hold_no_key(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_chunk_shows_nothing() -> None:
     """A chunk's repr holds none of its bytes: prompts and echoes stay out of tracebacks."""
     clear(repr(Chunk(CANARY.encode())))
+
+
+SLASHED = CANARY.replace("/", "\\/")
+LEFT = [CANARY, SLASHED, CANARY.replace("+", "\\u002B"), repr(SLASHED)[1:-1], CANARY[:12]]
+
+
+@pytest.mark.parametrize("before", ["", "key: ", '{"a": "'])
+@pytest.mark.parametrize("form", LEFT)
+def test_what_is_left_of_a_key_is_hidden(form: str, before: str) -> None:
+    """As it is, with escapes, with escapes of those, and cut."""
+    assert hide_key(f'{before}{form}" and more', CANARY) == f'{before}***" and more'
+
+
+def test_what_is_no_key_is_not_hidden() -> None:
+    """The beginning that all keys of a vendor share is told, and a short key is not looked for in words."""
+    assert hide_key("keys begin with sk-canary", CANARY) == "keys begin with sk-canary"
+    assert hide_key("a cat", "cat") == "a cat"

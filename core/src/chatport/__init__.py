@@ -18,50 +18,27 @@ from .version import __version__
 if TYPE_CHECKING:
     from .aio import (
         AsyncClient as AsyncClient,
-    )
-    from .aio import (
         AsyncReplyStream as AsyncReplyStream,
+    )
+    from .budget import (
+        Budget as Budget,
     )
     from .call import (
         Call as Call,
-    )
-    from .call import (
         Chunk as Chunk,
-    )
-    from .call import (
         Context as Context,
-    )
-    from .call import (
         ErrorDetails as ErrorDetails,
-    )
-    from .call import (
         Failure as Failure,
-    )
-    from .call import (
         OutputSpec as OutputSpec,
-    )
-    from .call import (
         StreamState as StreamState,
-    )
-    from .call import (
         Tool as Tool,
-    )
-    from .call import (
         ToolChoice as ToolChoice,
-    )
-    from .call import (
         Verdict as Verdict,
-    )
-    from .call import (
         WireRequest as WireRequest,
-    )
-    from .call import (
         WireTools as WireTools,
     )
     from .config import (
         Config as Config,
-    )
-    from .config import (
         load_config as load_config,
     )
     from .embeddings import (
@@ -69,146 +46,72 @@ if TYPE_CHECKING:
     )
     from .errors import (
         AuthenticationError as AuthenticationError,
-    )
-    from .errors import (
         BadRequestError as BadRequestError,
-    )
-    from .errors import (
+        BudgetExceededError as BudgetExceededError,
         ChatportError as ChatportError,
-    )
-    from .errors import (
         ConfigurationError as ConfigurationError,
-    )
-    from .errors import (
         ContentFilterError as ContentFilterError,
-    )
-    from .errors import (
         ContextLengthError as ContextLengthError,
-    )
-    from .errors import (
         DeadlineError as DeadlineError,
-    )
-    from .errors import (
         MalformedReplyError as MalformedReplyError,
-    )
-    from .errors import (
         ModelNotFoundError as ModelNotFoundError,
-    )
-    from .errors import (
         OverloadedError as OverloadedError,
-    )
-    from .errors import (
         PermissionDeniedError as PermissionDeniedError,
-    )
-    from .errors import (
         PluginError as PluginError,
-    )
-    from .errors import (
         PolicyError as PolicyError,
-    )
-    from .errors import (
         QuotaExceededError as QuotaExceededError,
-    )
-    from .errors import (
         RateLimitError as RateLimitError,
-    )
-    from .errors import (
         ServerError as ServerError,
-    )
-    from .errors import (
         StreamInterruptedError as StreamInterruptedError,
-    )
-    from .errors import (
         TransportError as TransportError,
-    )
-    from .errors import (
         UnsupportedFeatureError as UnsupportedFeatureError,
     )
     from .events import (
         AttemptFailed as AttemptFailed,
-    )
-    from .events import (
         AudioDelta as AudioDelta,
-    )
-    from .events import (
         ErrorReported as ErrorReported,
-    )
-    from .events import (
         Event as Event,
-    )
-    from .events import (
         Finished as Finished,
-    )
-    from .events import (
         FinishReported as FinishReported,
-    )
-    from .events import (
         LogprobsReported as LogprobsReported,
-    )
-    from .events import (
         OpaqueReported as OpaqueReported,
-    )
-    from .events import (
         ReasoningDelta as ReasoningDelta,
-    )
-    from .events import (
         RefusalDelta as RefusalDelta,
-    )
-    from .events import (
         ReplyStarted as ReplyStarted,
-    )
-    from .events import (
         TextDelta as TextDelta,
-    )
-    from .events import (
         ToolCallDelta as ToolCallDelta,
-    )
-    from .events import (
         ToolCallEnded as ToolCallEnded,
-    )
-    from .events import (
         UsageReported as UsageReported,
     )
     from .explain import (
         Change as Change,
-    )
-    from .explain import (
         Explanation as Explanation,
     )
     from .facts import (
         Facts as Facts,
-    )
-    from .facts import (
+        HostFacts as HostFacts,
         ModelFacts as ModelFacts,
-    )
-    from .facts import (
         load_facts as load_facts,
     )
     from .hooks import (
         HOOK_API as HOOK_API,
-    )
-    from .hooks import (
         ProviderHooks as ProviderHooks,
-    )
-    from .hooks import (
         hookimpl as hookimpl,
+    )
+    from .policy import (
+        Policy as Policy,
     )
     from .provider import (
         Auth as Auth,
-    )
-    from .provider import (
         Dialect as Dialect,
-    )
-    from .provider import (
         Discovery as Discovery,
-    )
-    from .provider import (
+        FieldRule as FieldRule,
+        Prefill as Prefill,
         Provider as Provider,
     )
     from .schema import (
+        check_arguments as check_arguments,
         run_tool as run_tool,
-    )
-    from .schema import (
         schema_of as schema_of,
     )
     from .secret import (
@@ -216,61 +119,30 @@ if TYPE_CHECKING:
     )
     from .sync import (
         Client as Client,
-    )
-    from .sync import (
         ReplyStream as ReplyStream,
     )
     from .types import (
         Adjustment as Adjustment,
-    )
-    from .types import (
         Alternative as Alternative,
-    )
-    from .types import (
         Attempt as Attempt,
-    )
-    from .types import (
         AudioPart as AudioPart,
-    )
-    from .types import (
         Cost as Cost,
-    )
-    from .types import (
         FilePart as FilePart,
-    )
-    from .types import (
         FinishReason as FinishReason,
-    )
-    from .types import (
         ImagePart as ImagePart,
-    )
-    from .types import (
         Message as Message,
-    )
-    from .types import (
         ModelInfo as ModelInfo,
-    )
-    from .types import (
         Part as Part,
-    )
-    from .types import (
         RateLimits as RateLimits,
-    )
-    from .types import (
         Reply as Reply,
-    )
-    from .types import (
         TextPart as TextPart,
-    )
-    from .types import (
         ToolCall as ToolCall,
-    )
-    from .types import (
         Usage as Usage,
     )
 
 _HOMES = {
     "aio": ("AsyncClient", "AsyncReplyStream"),
+    "budget": ("Budget",),
     "call": (
         "Call",
         "Chunk",
@@ -290,6 +162,7 @@ _HOMES = {
     "errors": (
         "AuthenticationError",
         "BadRequestError",
+        "BudgetExceededError",
         "ChatportError",
         "ConfigurationError",
         "ContentFilterError",
@@ -326,10 +199,11 @@ _HOMES = {
         "UsageReported",
     ),
     "explain": ("Change", "Explanation"),
-    "facts": ("Facts", "ModelFacts", "load_facts"),
+    "facts": ("Facts", "HostFacts", "ModelFacts", "load_facts"),
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
-    "provider": ("Auth", "Dialect", "Discovery", "Provider"),
-    "schema": ("run_tool", "schema_of"),
+    "policy": ("Policy",),
+    "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"),
+    "schema": ("check_arguments", "run_tool", "schema_of"),
     "secret": ("Secret",),
     "sync": ("Client", "ReplyStream"),
     "types": (

@@ -13,12 +13,19 @@ import anyio
 
 from .client import BaseClient, ChatOptions, is_httpx
 from .embeddings import Embeddings, read_embeddings
-from .engine.commands import Block, Close, Deliver, Read, Send, TimerExpired, TransportFailure, Wait
+from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
 from .errors import ChatportError, ConfigurationError
 from .events import Event, Finished
 from .explain import Explanation
+
+# async only: begin
+from .hedging import AsyncDriver, HedgedDriver
+
+# async only: end
 from .messages import MessagesInput
+from .pausing import pause_async
+from .prepare import split_target
 from .shaping import guarded
 from .transport import AsyncExchange, AsyncTransport
 from .types import ModelInfo, Reply
@@ -30,7 +37,9 @@ class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
     def __init__(self, machine: CallMachine, transport: AsyncTransport) -> None:
+        self.machine = machine
         self._run: Generator[Any, Any, Reply] = machine.run()
+        self._sleep = machine.clock.sleep
         self._transport = transport
         self._exchange: AsyncExchange | None = None
         self.reply: Reply | None = None
@@ -61,7 +70,12 @@ class _Driver:
                     case Close():
                         await self.aclose()
                     case Wait(seconds=seconds):
+                        if self._sleep is not None:
+                            self._sleep(seconds)
+                            seconds = 0.0  # a call can be cancelled here all the same
                         await anyio.sleep(seconds)
+                    case Pause(arm=arm, seconds=seconds):
+                        await pause_async(arm, seconds, self._sleep)
                     case Block(function=function):
                         answer = await anyio.to_thread.run_sync(function)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
@@ -72,8 +86,9 @@ class _Driver:
         if exchange is not None:
             await exchange.aclose()
 
-    async def abandon(self) -> None:
-        """Stop wherever the machine is."""
+    async def abandon(self, *, quietly: bool = False) -> None:
+        """Stop wherever the machine is; quietly: the call as a whole goes on elsewhere."""
+        self.machine.is_quiet = quietly
         self._run.close()
         await self.aclose()
 
@@ -84,8 +99,8 @@ class AsyncReplyStream:
     `reply` is the whole answer once the stream is complete. Leaving the block earlier stops the vendor.
     """
 
-    def __init__(self, machine: CallMachine, transport: AsyncTransport) -> None:
-        self._driver = _Driver(machine, transport)
+    def __init__(self, driver: AsyncDriver) -> None:
+        self._driver = driver
         self._events: Sequence[Event] = ()
         self._next = 0
         self._open: bool | None = None  # False: the block was left
@@ -152,7 +167,8 @@ class AsyncClient(BaseClient):
     """Chat with any configured vendor, on asyncio or trio.
 
     `config` is a Config, a path or a dict (default: environment and `chatport.toml`). `plugins` are extra hook objects,
-    each with a `provider` attribute. `transport` is an `httpx.AsyncClient` (or httpx2), or anything that meets
+    each with a `provider` attribute. `providers` are `Provider` values that no package registers; they go before
+    installed ones of the same name. `transport` is an `httpx.AsyncClient` (or httpx2), or anything that meets
     `chatport.transport.AsyncTransport`. Use it as `async with`, or call `aclose()`.
     """
 
@@ -192,9 +208,25 @@ class AsyncClient(BaseClient):
         if opened is not None and opened is not self._given_transport:
             await opened.aclose()
 
+    def _driver(self, messages: MessagesInput, stream: bool, options: Mapping[str, Any]) -> AsyncDriver:
+        """Return what runs a call: one driver, or two where a slow try gets a second one beside it."""
+        machine = self._machine(messages, stream, stream, options)
+        # async only: begin
+        after_seconds = self._shared.hedging.after_seconds
+        if after_seconds is not None and self._may_hedge(options):
+
+            def second() -> _Driver | None:
+                other = self._second_try(machine)
+                return None if other is None else _Driver(other, self._transport())
+
+            first = _Driver(machine, self._transport())
+            return HedgedDriver(first, second, after_seconds, lambda: machine.story)
+        # async only: end
+        return _Driver(machine, self._transport())
+
     async def chat(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> Reply:
         """Return the whole answer. Options as in `ChatOptions`; raises ChatportError, see `chatport.errors`."""
-        driver = _Driver(self._machine(messages, False, False, options), self._transport())
+        driver = self._driver(messages, False, options)
         try:
             while await driver.advance() is not None:
                 pass
@@ -205,7 +237,7 @@ class AsyncClient(BaseClient):
 
     def stream(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> AsyncReplyStream:
         """Return the answer as a stream of events, to be used as `async with`. Options as for `chat`."""
-        return AsyncReplyStream(self._machine(messages, True, True, options), self._transport())
+        return AsyncReplyStream(self._driver(messages, True, options))
 
     async def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""
@@ -225,7 +257,7 @@ class AsyncClient(BaseClient):
         timeout: Any = None,
     ) -> Embeddings:
         """Return an embedding vector for each text."""
-        await self._ready(self._port.targets(model)[0][0].partition(":")[0])
+        await self._ready(split_target(self._port.targets(model)[0][0].target)[0])
         target, wire = self._embed_target(texts, model, extra)
         return read_embeddings(await self._fetch(target, wire, timeout))
 

@@ -68,7 +68,8 @@ class Call:
     """What the user asked for, once, in our words. None means: not asked for, the vendor's default holds.
 
     `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`), a budget in tokens,
-    or None. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces.
+    or None. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces. `prefix` is the
+    beginning of the answer, from which the vendor is to go on.
     """
 
     messages: tuple[Message, ...]
@@ -84,6 +85,7 @@ class Call:
     seed: int | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
     on_unsupported: Literal["warn", "raise"] = "warn"
+    prefix: str | None = None
 
 
 @attrs.frozen
@@ -111,7 +113,8 @@ class WireRequest:
     """The HTTP request to be, without host and key. Values are never changed in place: each method gives a new one.
 
     `stream` says whether the answer will be an event stream; a hook may set it for a plain call, since `chat()`
-    folds a stream. `adjustments` become the reply's warnings.
+    folds a stream. `adjustments` become the reply's warnings. `output_tool` names the tool whose arguments are the
+    text of the answer: structured output by a forced tool call.
     """
 
     path: str
@@ -120,6 +123,7 @@ class WireRequest:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     stream: bool = False
     adjustments: tuple[Adjustment, ...] = ()
+    output_tool: str | None = None
 
     def set(self, field: str, value: Any) -> WireRequest:
         """Return the request with a body field set, as part of plain translation."""

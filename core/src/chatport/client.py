@@ -10,17 +10,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+import attrs
+
+from .budget import Budget, active_budgets
 from .call import Call, WireRequest
-from .config import Config, load_config, read_timeouts
+from .config import Config, load_config
+from .engine.choice import Choice, in_order
 from .engine.commands import Clock
 from .engine.machine import CallMachine, Candidate
-from .engine.retry import RetryBudget
-from .errors import BadRequestError, UnsupportedFeatureError
+from .engine.shared import BreakerBook, Observer, Shared
+from .errors import BadRequestError, ConfigurationError, ModelNotFoundError, PolicyError, UnsupportedFeatureError
+from .estimate import estimate_input_tokens
 from .explain import Explanation, explain_call
 from .facts import ModelFacts
 from .messages import MessagesInput, read_messages
 from .prepare import Port, split_target
+from .provider import Provider
 from .schema import ToolInput, read_output, read_tool_choice, read_tools
+from .tables import read_timeouts
 
 __all__ = ["BaseClient", "ChatOptions", "is_httpx", "read_call", "real_clock"]
 
@@ -61,20 +68,31 @@ def real_clock() -> Clock:
 
 
 class BaseClient:
-    """Configuration, providers and retry budget of a client; see `AsyncClient` and `Client` for what users call."""
+    """Configuration, providers, and what calls share; see `AsyncClient` and `Client` for what users call.
+
+    `observers` are called with the name and the fields of each event in the life of a call, in the caller's own thread
+    or task. They see names, counts and times; never prompts, replies or keys.
+    """
 
     def __init__(
         self,
         config: Config | str | Path | Mapping[str, Any] | None = None,
         *,
         plugins: Sequence[Any] = (),
+        providers: Sequence[Provider] = (),
         transport: Any = None,
         clock: Clock | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        self.config = load_config(config)
-        self._port = Port(self.config, plugins)
-        self._clock = clock or real_clock()
-        self._budget = RetryBudget(self._clock.monotonic)
+        try:
+            self.config = load_config(config)
+        except ConfigurationError:
+            del config  # it may hold a key, and a traceback may show locals
+            raise
+        clock = clock or real_clock()
+        self._port = Port(self.config, plugins, providers=providers, monotonic=clock.monotonic)
+        self._shared = _shared(self.config, clock, observers)
+        self._budget = _budget(self.config)
         self._given_transport = transport if transport is not None else self.config.transport
         self._opening = threading.Lock()  # a client without a loop may be used from several threads
 
@@ -86,24 +104,55 @@ class BaseClient:
         provider, model = split_target(target)
         return self._port.facts(self._port.provider(provider), model)
 
+    def budget(
+        self,
+        *,
+        usd: float | None = None,
+        tokens: int | None = None,
+        unknown_cost: Literal["refuse", "allow"] = "refuse",
+        name: str = "",
+    ) -> Budget:
+        """Return a cap on what the calls inside `with client.budget(usd=0.50):` may cost. See `Budget`."""
+        return Budget(usd=usd, tokens=tokens, unknown_cost=unknown_cost, name=name)
+
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
-        model = options.get("model")
-        targets, alias_options = self._port.targets(model)
+        call, timeouts, choices, merged = self._read(messages, stream, options)
+        targets = self._in_order(choices, call)
+        candidates = [self._candidate(target, call, timeouts, merged) for target in targets]
+        candidates[0] = _checked_now(candidates[0], is_only=len(candidates) == 1)
+        budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
+        return CallMachine(candidates, self._shared, deliver, budgets)
+
+    def _second_try(self, first: CallMachine) -> CallMachine | None:
+        """Return another try of a slow call: the next targets first, then the same one; None if it may not have one."""
+        if not self._shared.hedges.take():
+            return None
+        targets = [*first.targets[1:], first.targets[0]]
+        return CallMachine(targets, self._shared, first.deliver, first.budgets, shared_story=first.story)
+
+    def _may_hedge(self, options: Mapping[str, Any]) -> bool:
+        """Whether a second try may be made: not with vendor-only fields, which may do something at the vendor twice."""
+        if options.get("extra"):
+            return False
+        self._shared.hedges.count_call()
+        return True
+
+    def _read(
+        self, messages: MessagesInput, stream: bool, options: Mapping[str, Any]
+    ) -> tuple[Call, Mapping[str, float], Sequence[Choice], Mapping[str, Any]]:
+        """Return the call, its timers, the targets it names, and its options with the alias's under them."""
+        choices, alias_options = self._port.targets(options.get("model"))
         given = {name: value for name, value in options.items() if value is not None and name != "model"}
         merged = {**alias_options, **given}
         call, timeouts = read_call(messages, stream=stream, **merged)
-        candidates = [self._candidate(target, call, timeouts, merged) for target in targets]
-        if candidates[0].is_ready():
-            first = candidates[0].prepare()  # what is wrong is said before anything is sent
-            candidates[0] = Candidate(targets[0], lambda: first)
-        return CallMachine(
-            candidates,
-            self.config.retry,
-            self._budget,
-            self._clock,
-            deliver,
-            call.output.type if call.output else None,
-        )
+        return call, timeouts, choices, merged
+
+    def _in_order(self, choices: Sequence[Choice], call: Call) -> list[str]:
+        targets = in_order(choices, call, lambda: estimate_input_tokens(call), self._shared.clock.random)
+        if not targets:
+            names = ", ".join(choice.target for choice in choices)
+            raise ConfigurationError(f"No target's conditions hold for this call. The alias has: {names}.")
+        return targets
 
     def _candidate(
         self, target: str, call: Call, timeouts: Mapping[str, float], options: Mapping[str, Any]
@@ -112,8 +161,9 @@ class BaseClient:
         port = self._port
         return Candidate(
             target,
-            lambda: port.route(call, target, timeouts=timeouts, options=options),
+            lambda prefix: port.route(attrs.evolve(call, prefix=prefix), target, timeouts=timeouts, options=options),
             lambda: port.is_ready(provider),
+            lambda: self.facts(target).context_tokens,
         )
 
     def _request_machine(self, target: str, wire: WireRequest, timeout: Any) -> CallMachine:
@@ -122,16 +172,16 @@ class BaseClient:
         timers = _timeouts(timeout)
         route = Candidate(
             target,
-            lambda: self._port.raw_route(provider, target, wire, timers),
+            lambda prefix: self._port.raw_route(provider, target, wire, timers),
             lambda: self._port.is_ready(provider),
         )
-        return CallMachine([route], self.config.retry, self._budget, self._clock, False)
+        return CallMachine([route], self._shared, False)
 
     def _explain(self, messages: MessagesInput, options: Mapping[str, Any]) -> Explanation:
-        targets, alias_options = self._port.targets(options.get("model"))
-        merged = {**alias_options, **{k: v for k, v in options.items() if v is not None and k != "model"}}
-        call, timeouts = read_call(messages, stream=bool(merged.pop("stream", False)), **merged)
-        return explain_call(self._port, call, targets[0], timeouts, merged)
+        stream = bool(options.get("stream", False))
+        rest = {name: value for name, value in options.items() if name != "stream"}
+        call, timeouts, choices, merged = self._read(messages, stream, rest)
+        return explain_call(self._port, call, self._in_order(choices, call)[0], timeouts, merged)
 
     def _models_target(self, provider: str) -> tuple[str, WireRequest]:
         port = self._port.provider(provider)
@@ -143,8 +193,8 @@ class BaseClient:
     def _embed_target(
         self, texts: str | Sequence[str], model: str, extra: Mapping[str, Any] | None
     ) -> tuple[str, WireRequest]:
-        targets, _ = self._port.targets(model)
-        provider, name = split_target(targets[0])
+        target = self._port.targets(model)[0][0].target
+        provider, name = split_target(target)
         port = self._port.provider(provider)
         path = port.provider.dialect.embeddings_path
         if path is None:
@@ -155,9 +205,42 @@ class BaseClient:
         inputs = [texts] if isinstance(texts, str) else list(texts)
         if not inputs or not all(inputs) or not all(type(text) is str for text in inputs):
             raise BadRequestError("embed takes a text or a list of texts, none of them empty.")
-        return targets[0], WireRequest(
-            path, {"model": name, "input": inputs, "encoding_format": "float", **(extra or {})}
-        )
+        return target, WireRequest(path, {"model": name, "input": inputs, "encoding_format": "float", **(extra or {})})
+
+
+def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:
+    return Shared(
+        clock,
+        config.retry,
+        breakers=BreakerBook(config.breaker, clock.monotonic),
+        rates=config.budget.rates,
+        observers=tuple(observers),
+        hedging=config.hedge,
+    )
+
+
+def _budget(config: Config) -> Budget | None:
+    """Return the budget of the `[budget]` table, None where it sets no cap."""
+    wanted = config.budget
+    if wanted.usd is None and wanted.tokens is None:
+        return None
+    return Budget(usd=wanted.usd, tokens=wanted.tokens, unknown_cost=wanted.unknown_cost, name="[budget]")
+
+
+def _checked_now(candidate: Candidate, *, is_only: bool) -> Candidate:
+    """Prepare the first target at once, so that what is wrong is said where the call is made.
+
+    With others behind it, what only this target cannot do is left for the call to find.
+    """
+    if not candidate.is_ready():
+        return candidate
+    try:
+        first = candidate.prepare(None)
+    except (PolicyError, UnsupportedFeatureError, ModelNotFoundError):
+        if is_only:
+            raise
+        return candidate
+    return attrs.evolve(candidate, prepare=lambda prefix: first if prefix is None else candidate.prepare(prefix))
 
 
 def read_call(

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import events as ev
+from . import events as ev, jsoncodec
+from .errors import MalformedReplyError
 from .types import Adjustment, Alternative, FinishReason, Reply, ToolCall, Usage
 
 __all__ = ["Collector"]
+
+_MOST_CHOICES = 1_000
+"""No vendor gives more than 128; a stream that begins one in every chunk would fill the memory with them."""
 
 
 class _Choice:
@@ -32,7 +36,7 @@ class _Choice:
         self.calls: dict[int, _Call] = {}
         self.logprobs: Any = None
         self.opaque: dict[str, Any] = {}
-        self.audio: dict[str, str] = {}
+        self.audio: dict[str, list[str]] = {}
         self.finish: str | None = None
         self.raw_finish: str | None = None
         self.ended = False
@@ -93,14 +97,34 @@ class Collector:
     def _choice(self, event: Any) -> _Choice:
         choice = self.choices.get(event.choice)
         if choice is None:
+            if len(self.choices) >= _MOST_CHOICES:
+                raise MalformedReplyError(f"The reply has more than {_MOST_CHOICES} choices.")
             choice = self.choices[event.choice] = _Choice()
         return choice
+
+    def size(self) -> int:
+        """Return the characters held, and what the vendor's own values take as JSON. Joins the pieces on the way.
+
+        Thousands of pieces take many times the memory of their text.
+        """
+        values: list[Any] = [self.envelope]
+        size = 0
+        for choice in self.choices.values():
+            calls = [call.arguments for call in choice.calls.values()]
+            for pieces in (choice.text, choice.reasoning, choice.refusal, *choice.audio.values(), *calls):
+                pieces[:] = ["".join(pieces)]
+                size += len(pieces[0])
+            values += (choice.logprobs, choice.opaque)
+        return size + sum(len(jsoncodec.encode_anything(value)) for value in values if value)
 
     def _add_rare(self, event: ev.Event) -> bool:
         content = True
         match event:
             case ev.ToolCallDelta():
-                call = self._choice(event).calls.setdefault(event.index, _Call())
+                choice = self._choice(event)
+                if choice.ended and (event.arguments or event.index not in choice.calls):
+                    raise MalformedReplyError("A piece of a tool call came after the end of the call.")
+                call = choice.calls.setdefault(event.index, _Call())
                 call.id, call.name = event.id or call.id, event.name or call.name
                 call.arguments.append(event.arguments)
             case ev.RefusalDelta():
@@ -118,31 +142,28 @@ class Collector:
             case ev.UsageReported():
                 self.usage = event.usage
             case ev.ReplyStarted():
-                self.id, self.model = self.id or event.id, self.model or event.model
+                self.id, self.model = self.id or _whole(event.id), self.model or _whole(event.model)
                 self.envelope.update(event.envelope or {})
             case ev.FinishReported():
                 choice = self._choice(event)
                 if not choice.ended:
-                    choice.finish, choice.raw_finish, choice.ended = event.reason, event.raw, True
+                    choice.finish, choice.raw_finish, choice.ended = event.reason, _whole(event.raw), True
             case ev.LogprobsReported():
                 choice = self._choice(event)
                 choice.logprobs = _joined(choice.logprobs, event.entries)
             case ev.OpaqueReported():
-                held = self._choice(event).opaque
-                held[event.key] = (
-                    held[event.key] + event.value if isinstance(held.get(event.key), list) else event.value
-                )
+                _extend(self._choice(event).opaque, event.key, event.value)
             case ev.ErrorReported():
                 self.error = self.error or event
             case _:
                 pass
 
     @staticmethod
-    def _audio(held: dict[str, str], event: ev.AudioDelta) -> None:
-        held["data"] = held.get("data", "") + event.data
-        held["transcript"] = held.get("transcript", "") + event.transcript
+    def _audio(held: dict[str, list[str]], event: ev.AudioDelta) -> None:
+        for name, piece in (("data", event.data), ("transcript", event.transcript)):
+            held.setdefault(name, []).append(piece)
         if event.id:
-            held["id"] = event.id
+            held["id"] = [event.id]
 
     @property
     def is_finished(self) -> bool:
@@ -182,7 +203,7 @@ class Collector:
             id=self.id,
             alternatives=tuple(self._alternative(self.choices[key]) for key in sorted(self.choices)[1:]),
             logprobs=first.logprobs,
-            audio=first.audio or None,
+            audio={name: "".join(pieces) for name, pieces in first.audio.items()} or None,
             opaque=first.opaque,
             raw=self.envelope if raw is None else raw,
             **known,
@@ -207,14 +228,26 @@ class Collector:
         return ()
 
 
+def _whole(text: str | None) -> str | None:
+    return None if text is None else jsoncodec.whole(text)
+
+
 def _joined(held: Any, new: Any) -> Any:
     """Append the lists inside two logprobs objects of the same shape; another shape replaces."""
-    if not isinstance(held, dict) or not isinstance(new, Mapping):
-        return dict(new) if isinstance(new, Mapping) else new
-    joined = dict(held)
+    if not isinstance(new, Mapping):
+        return new
+    if not isinstance(held, dict):
+        held = {}
     for name, value in new.items():
-        old = joined.get(name)
-        joined[name] = (
-            old + value if isinstance(old, list) and isinstance(value, list) else (old if value is None else value)
-        )
-    return joined
+        if value is not None or name not in held:
+            _extend(held, name, value)
+    return held
+
+
+def _extend(held: dict[str, Any], name: str, value: Any) -> None:
+    """Append a list to the list of that name, which is ours: appending in place takes no time with the square."""
+    old = held.get(name)
+    if isinstance(old, list) and isinstance(value, list):
+        old.extend(value)
+    else:
+        held[name] = list(value) if isinstance(value, list) else value

@@ -12,26 +12,65 @@ from urllib.parse import urlsplit
 import attrs
 
 from .engine.attempt import Limits
+from .engine.breaker import BreakerPolicy
+from .engine.choice import Choice
+from .engine.pacing import PaceLimits
 from .engine.retry import RetryPolicy
-from .engine.timers import Timeouts
+from .engine.shared import HedgePolicy
 from .errors import ConfigurationError
-from .registry import near_miss
+from .facts import HostFacts
+from .keys import read_reference
+from .policy import Policy
 from .secret import Secret
+from .tables import (
+    BudgetConfig,
+    flag,
+    known,
+    one_of,
+    read_breaker,
+    read_budget,
+    read_choice,
+    read_hedge,
+    read_limits,
+    read_pace,
+    read_policy,
+    read_regions,
+    read_retry,
+    read_timeouts,
+    table_of,
+    text,
+)
 
-__all__ = ["PROVIDER_KEYS", "Alias", "Config", "ProviderConfig", "load_config", "read_base_url", "read_timeouts"]
+__all__ = [
+    "PROVIDER_KEYS",
+    "Alias",
+    "Config",
+    "ProviderConfig",
+    "load_config",
+    "read_base_url",
+]
 
 ENVIRONMENT_PROVIDER = "env"
 """Name of the provider that `LLM_BASE_URL` describes when `LLM_PROVIDER` names none."""
 
-PROVIDER_KEYS = ("kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect")
+PROVIDER_KEYS = (
+    "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains",
+)  # fmt: skip
+_STATED_KEYS = ("regions", "trains")
+"""What the user states of an endpoint: it goes with its base_url."""
 _TOP_KEYS = (
     "aliases",
     "providers",
     "models",
     "timeouts",
     "retry",
+    "breaker",
+    "hedge",
+    "pacing",
     "limits",
     "transport",
+    "policy",
+    "budget",
     "retired_models",
     "model",
 )
@@ -41,8 +80,13 @@ _TOP_KEYS = (
 class Alias:
     """A name the program uses: targets in order of preference, and options that hold unless the call says otherwise."""
 
-    targets: tuple[str, ...]
+    choices: tuple[Choice, ...]
     options: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The targets' names, whatever their conditions and weights."""
+        return tuple(choice.target for choice in self.choices)
 
 
 @attrs.frozen
@@ -51,13 +95,25 @@ class ProviderConfig:
 
     kind: str | None = None
     base_url: str | None = None
-    api_key: Secret | Mapping[str, str] | None = None
+    api_key: Secret | Mapping[str, Any] | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
     timeouts: Mapping[str, float] = attrs.field(factory=dict)
     patches: tuple[str, ...] = ()
     dialect: Mapping[str, Any] = attrs.field(factory=dict)
     """Corrections of the provider's `Dialect`, for an endpoint that differs in no more than that."""
+    pacing: PaceLimits | None = None
+    """This client's own limits here, for each key and model; None: those of `Config.pacing`."""
+    regions: tuple[str, ...] = ()
+    """Where this endpoint processes requests, as its user states it: codes like "US" or "EU"."""
+    trains: bool | None = None
+    """Whether the vendor trains on what this endpoint is sent, as its user states it."""
     settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def stated_facts(self, name: str) -> HostFacts | None:
+        """Return what the user states of the endpoint of the provider `name`, None if that is nothing."""
+        if not self.regions and self.trains is None:
+            return None
+        return HostFacts(self.regions, self.trains, source=f"[providers.{name}] of the configuration")
 
 
 @attrs.frozen
@@ -69,7 +125,13 @@ class Config:
     models: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     timeouts: Mapping[str, float] = attrs.field(factory=dict)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
+    hedge: HedgePolicy = attrs.field(factory=HedgePolicy)
+    pacing: PaceLimits | None = None
+    """This client's own limits for each provider, key and model; None: it has none."""
     limits: Limits = attrs.field(factory=Limits)
+    policy: Policy = attrs.field(factory=Policy)
+    budget: BudgetConfig = attrs.field(factory=BudgetConfig)
     transport: str | None = None
     retired_models: Literal["follow", "raise"] = "follow"
     model: str | None = None
@@ -91,12 +153,21 @@ def load_config(
     """
     if isinstance(source, Config):
         return source
+    try:
+        return _load(source, environment)
+    except ConfigurationError as error:
+        problem = error.with_traceback(None)
+    del source, environment  # they and the frames below may hold keys, and a traceback may show locals
+    raise problem
+
+
+def _load(source: str | Path | Mapping[str, Any] | None, environment: Mapping[str, str] | None) -> Config:
     path = Path(source) if isinstance(source, str | Path) else _default_file(environment)
     layers = [_from_environment(environment)]
     if path is not None:
-        layers.append(_read_file(path))
+        layers.append(_addressed(_read_file(path), str(path)))
     if isinstance(source, Mapping):
-        layers.append(_sealed(source))
+        layers.append(_addressed(_sealed(source), "config"))
     where = "config" if isinstance(source, Mapping) else str(path or "the environment")
     return _config(_merged(layers), where, path.parent if path else None)
 
@@ -113,6 +184,18 @@ def _sealed(data: Mapping[str, Any]) -> dict[str, Any]:
         for name, table in providers.items()
     }
     return {**data, "providers": tables}
+
+
+def _addressed(data: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the tables. Raises ConfigurationError for facts stated of an address that another layer may change."""
+    providers = data.get("providers")
+    for name, table in providers.items() if isinstance(providers, Mapping) else ():
+        for key in _STATED_KEYS:
+            if isinstance(table, Mapping) and key in table and "base_url" not in table:
+                raise ConfigurationError(
+                    f"{where}: [providers.{name}] {key} is a fact of one address: give the base_url beside it."
+                )
+    return data
 
 
 def _default_file(environment: Mapping[str, str] | None) -> Path | None:
@@ -172,79 +255,54 @@ def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _over(old: Any, new: Any) -> Any:
-    """Lay one provider's or model's table over another. A new base_url without a key does not inherit the old key."""
+    """Lay one provider's or model's table over another. A new base_url inherits neither key nor facts."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
     kept = dict(old)
-    if "base_url" in new and new["base_url"] != old.get("base_url") and "api_key" not in new:
-        kept.pop("api_key", None)
+    if "base_url" in new and new["base_url"] != old.get("base_url"):
+        for key in ("api_key", *_STATED_KEYS):
+            kept.pop(key, None)
     return {**kept, **new}
 
 
 def _config(data: Mapping[str, Any], where: str, folder: Path | None) -> Config:
-    _known(data, _TOP_KEYS, where)
-    retired = data.get("retired_models", "follow")
-    if retired not in ("follow", "raise"):
-        raise ConfigurationError(f'{where}: retired_models is "follow" or "raise", not {retired!r}.')
+    known(data, _TOP_KEYS, where)
+    retired = one_of(data.get("retired_models", "follow"), ("follow", "raise"), f"{where}: retired_models")
     return Config(
-        aliases={name: _alias(name, value, where) for name, value in _table(data, "aliases", where).items()},
-        providers={name: _provider(name, value, where) for name, value in _table(data, "providers", where).items()},
-        models={name: _model(name, value, where) for name, value in _table(data, "models", where).items()},
-        timeouts=read_timeouts(_table(data, "timeouts", where), f"{where}: [timeouts]"),
-        retry=_retry(_table(data, "retry", where), f"{where}: [retry]"),
-        limits=_limits(_table(data, "limits", where), f"{where}: [limits]"),
-        transport=_text(data.get("transport"), f"{where}: transport"),
+        aliases={name: _alias(name, value, where) for name, value in table_of(data, "aliases", where).items()},
+        providers={name: _provider(name, value, where) for name, value in table_of(data, "providers", where).items()},
+        models={name: _model(name, value, where) for name, value in table_of(data, "models", where).items()},
+        timeouts=read_timeouts(table_of(data, "timeouts", where), f"{where}: [timeouts]"),
+        retry=read_retry(table_of(data, "retry", where), f"{where}: [retry]"),
+        hedge=read_hedge(table_of(data, "hedge", where), f"{where}: [hedge]"),
+        breaker=read_breaker(table_of(data, "breaker", where), f"{where}: [breaker]"),
+        pacing=read_pace(data.get("pacing"), f"{where}: [pacing]"),
+        limits=read_limits(table_of(data, "limits", where), f"{where}: [limits]"),
+        policy=read_policy(table_of(data, "policy", where), f"{where}: [policy]"),
+        budget=read_budget(table_of(data, "budget", where), f"{where}: [budget]"),
+        transport=text(data.get("transport"), f"{where}: transport"),
         retired_models=retired,
-        model=_text(data.get("model"), f"{where}: model"),
+        model=text(data.get("model"), f"{where}: model"),
         folder=folder,
     )
 
 
-def _known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
-    for key in table:
-        if key not in keys:
-            raise ConfigurationError(
-                f"{where}: unknown key {key!r}.{near_miss(key, keys)} Known: {', '.join(sorted(keys))}."
-            )
-
-
-def _table(data: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    value = data.get(key, {})
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{where}: {key} must be a table, not {type(value).__name__}.")
-    return value
-
-
-def _text(value: Any, where: str) -> str | None:
-    if value is None or (isinstance(value, str) and value):
-        return value
-    raise ConfigurationError(f"{where} must be a text that is not empty, not {value!r}.")
+_ALIAS_OPTIONS = (
+    "reasoning", "temperature", "top_p", "max_tokens", "stop", "seed", "timeout", "extra", "on_unsupported",
+)  # fmt: skip
 
 
 def _alias(name: str, value: Any, where: str) -> Alias:
+    where = f"{where}: aliases.{name}"
     options: dict[str, Any] = {}
     if isinstance(value, Mapping):
         options = {key: item for key, item in value.items() if key != "targets"}
-        known = (
-            "reasoning",
-            "temperature",
-            "top_p",
-            "max_tokens",
-            "stop",
-            "seed",
-            "timeout",
-            "extra",
-            "on_unsupported",
-        )
-        _known(options, known, f"{where}: aliases.{name}")
+        known(options, _ALIAS_OPTIONS, where)
         value = value.get("targets")
     targets = [value] if isinstance(value, str) else value
-    if not isinstance(targets, list | tuple) or not targets or not all(isinstance(item, str) for item in targets):
-        raise ConfigurationError(f'{where}: aliases.{name} needs one target "provider:model" or a list of them.')
-    for target in targets:
-        if ":" not in target:
-            raise ConfigurationError(f'{where}: aliases.{name}: {target!r} is not "provider:model".')
-    return Alias(tuple(targets), options)
+    if not isinstance(targets, list | tuple) or not targets:
+        raise ConfigurationError(f'{where} needs one target "provider:model" or a list of them.')
+    return Alias(tuple(read_choice(target, where) for target in targets), options)
 
 
 def _provider(name: str, table: Any, where: str) -> ProviderConfig:
@@ -253,20 +311,23 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
         raise ConfigurationError(f"{where} must be a table, not {type(table).__name__}.")
     if ":" in name:
         raise ConfigurationError(f'{where}: a provider\'s name holds no colon, which ends it in "provider:model".')
-    headers = _table(table, "headers", where)
+    headers = table_of(table, "headers", where)
     if not all(isinstance(value, str) for value in headers.values()):
         raise ConfigurationError(f"{where}: headers are texts.")
     patches = table.get("patches", ())
     if not isinstance(patches, list | tuple) or not all(isinstance(item, str) for item in patches):
         raise ConfigurationError(f"{where}: patches is a list of files.")
     return ProviderConfig(
-        kind=_text(table.get("kind"), f"{where} kind"),
+        kind=text(table.get("kind"), f"{where} kind"),
         base_url=_base_url(table.get("base_url"), where),
-        api_key=_key(table.get("api_key"), where),
+        api_key=read_reference(table.get("api_key"), where),
         headers=dict(headers),
-        timeouts=read_timeouts(_table(table, "timeouts", where), f"{where} timeouts"),
+        timeouts=read_timeouts(table_of(table, "timeouts", where), f"{where} timeouts"),
         patches=tuple(patches),
-        dialect=_dialect(_table(table, "dialect", where), f"{where} dialect"),
+        dialect=_dialect(table_of(table, "dialect", where), f"{where} dialect"),
+        pacing=read_pace(table.get("pacing"), f"{where} pacing"),
+        regions=read_regions(table.get("regions", ()), f"{where} regions"),
+        trains=flag(table.get("trains"), f"{where} trains"),
         settings={key: value for key, value in table.items() if key not in PROVIDER_KEYS},
     )
 
@@ -276,7 +337,7 @@ def _dialect(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
     from .provider import Dialect
 
-    _known(table, [field.name for field in attrs.fields(Dialect)], where)
+    known(table, [field.name for field in attrs.fields(Dialect)], where)
     try:
         checked = msgspec.convert(dict(table), Dialect)
     except msgspec.ValidationError as error:
@@ -285,7 +346,7 @@ def _dialect(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 
 def _base_url(value: Any, where: str) -> str | None:
-    url = _text(value, f"{where} base_url")
+    url = text(value, f"{where} base_url")
     return None if url is None else read_base_url(url, f"{where} base_url")
 
 
@@ -308,16 +369,6 @@ def read_base_url(url: str, where: str) -> str:
     return url.rstrip("/")
 
 
-def _key(value: Any, where: str) -> Secret | Mapping[str, str] | None:
-    if isinstance(value, Secret) and not value:
-        raise ConfigurationError(f"{where} api_key is empty. Leave it out where no key is needed.")
-    if value is None or isinstance(value, Secret):
-        return value
-    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in ("env", "file"):
-        return {str(kind): str(name) for kind, name in value.items()}
-    raise ConfigurationError(f'{where} api_key is a text, {{ env = "NAME" }} or {{ file = "path" }}.')
-
-
 def _model(name: str, table: Any, where: str) -> Mapping[str, Any]:
     from .facts import ModelFacts
 
@@ -326,33 +377,5 @@ def _model(name: str, table: Any, where: str) -> Mapping[str, Any]:
         raise ConfigurationError(f'{where}: name the model as "provider:model".')
     if not isinstance(table, Mapping):
         raise ConfigurationError(f"{where} must be a table.")
-    _known(table, [field.name for field in attrs.fields(ModelFacts)], where)
+    known(table, [field.name for field in attrs.fields(ModelFacts)], where)
     return dict(table)
-
-
-def read_timeouts(table: Mapping[str, Any], where: str) -> Mapping[str, float]:
-    _known(table, [field.name for field in attrs.fields(Timeouts)], where)
-    return {name: _seconds(value, f"{where} {name}") for name, value in table.items()}
-
-
-def _seconds(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-        raise ConfigurationError(f"{where} is a number of seconds, 0 for off, not {value!r}.")
-    return float(value)
-
-
-def _retry(table: Mapping[str, Any], where: str) -> RetryPolicy:
-    _known(table, [field.name for field in attrs.fields(RetryPolicy)], where)
-    attempts = table.get("attempts", 3)
-    if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 100:
-        raise ConfigurationError(f"{where} attempts is a whole number from 1 to 100, not {attempts!r}.")
-    seconds = {name: _seconds(value, f"{where} {name}") for name, value in table.items() if name != "attempts"}
-    return RetryPolicy(attempts, **seconds)
-
-
-def _limits(table: Mapping[str, Any], where: str) -> Limits:
-    _known(table, [field.name for field in attrs.fields(Limits)], where)
-    for name, value in table.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigurationError(f"{where} {name} is a number of bytes, not {value!r}.")
-    return Limits(**table)

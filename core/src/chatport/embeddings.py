@@ -28,7 +28,7 @@ def read_embeddings(reply: Reply) -> Embeddings:
     try:
         entries = sorted(data or (), key=lambda entry: int(entry.get("index", 0)))
         vectors = tuple(tuple(float(number) for number in entry["embedding"]) for entry in entries)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise MalformedReplyError(
             f"The reply holds no embeddings: {error}.", provider=reply.provider, raw=reply.raw
         ) from error

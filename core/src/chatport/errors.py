@@ -4,6 +4,7 @@ ChatportError
 ├── ConfigurationError          the configuration cannot be used; nothing was sent
 ├── PluginError                 a plugin is broken, or breaks the hook contract
 ├── PolicyError                 the policy forbids this call; nothing was sent
+├── BudgetExceededError         the call does not fit into a budget; nothing was sent
 ├── BadRequestError             the request is wrong; sending it again will not help
 │   ├── ContextLengthError      the input is longer than the model's window
 │   ├── ContentFilterError      the vendor refuses this content
@@ -23,14 +24,15 @@ ChatportError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from .types import Attempt, Reply
+    from .types import Attempt, Message, Reply
 
 __all__ = [
     "AuthenticationError",
     "BadRequestError",
+    "BudgetExceededError",
     "ChatportError",
     "ConfigurationError",
     "ContentFilterError",
@@ -56,7 +58,8 @@ class ChatportError(Exception):
 
     `retryable` says whether the same request may succeed later without a change. `retry_after_seconds` is the
     vendor's own hint, None when it gave none. `raw` is the vendor's error as decoded JSON or text, with our
-    key taken out. `attempts` tells the story of the call up to here.
+    key taken out. `attempts` tells the story of the call up to here. Where an answer broke off after a part of it was
+    handed over, `messages` is the conversation to go on with: yours, that part, and a request for the rest.
     """
 
     retryable_by_default = False
@@ -89,6 +92,7 @@ class ChatportError(Exception):
         self.raw = raw
         self.partial = partial
         self.attempts = attempts
+        self.messages: tuple[Message, ...] = ()
 
     def __str__(self) -> str:
         where = ":".join(part for part in (self.provider, self.model) if part)
@@ -118,7 +122,35 @@ class PluginError(ChatportError):
 
 
 class PolicyError(ChatportError):
-    """The configured policy forbids this call. Nothing was sent."""
+    """The configured policy forbids this call. Nothing was sent. `rule` is the key of `[policy]` that forbids it."""
+
+    def __init__(self, message: str, *, rule: str | None = None, **known: Any) -> None:
+        super().__init__(message, **known)
+        self.rule = rule
+
+
+class BudgetExceededError(ChatportError):
+    """An attempt does not fit into a budget, or its cost is not known. The attempt was not sent.
+
+    `unit` is "usd" or "tokens"; `cap`, `remaining` and `estimate` are in it. `estimate` is None for a cost that is not
+    known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        unit: Literal["usd", "tokens"] = "usd",
+        cap: float = 0.0,
+        remaining: float = 0.0,
+        estimate: float | None = None,
+        **known: Any,
+    ) -> None:
+        super().__init__(message, **known)
+        self.unit = unit
+        self.cap = cap
+        self.remaining = remaining
+        self.estimate = estimate
 
 
 class BadRequestError(ChatportError):

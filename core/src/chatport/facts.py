@@ -1,17 +1,19 @@
 """Dated data on models: limits, abilities, prices, retirements. A plugin keeps it in a JSON file beside its code.
 
-The file is one object: `provider`, `date`, `models` (patterns, most specific wins), `prices`, `retired`. Every entry
-names its `source`, which is a fact number of the vendor's quirk table or a public page with a date.
+The file is one object: `provider`, `date`, `models` (patterns, most specific wins), `prices`, `retired`, `hosts`. Every
+entry names its `source`, which is a fact number of the vendor's quirk table or a public page with a date.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta, timezone
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import msgspec
@@ -21,6 +23,7 @@ from .types import Cost, Usage
 
 __all__ = [
     "Facts",
+    "HostFacts",
     "ModelEntry",
     "ModelFacts",
     "PeakHours",
@@ -29,8 +32,12 @@ __all__ = [
     "RetiredModel",
     "charged",
     "cost_of",
+    "estimate_cost",
+    "is_region",
     "load_facts",
 ]
+
+_HOST_PATTERN = re.compile(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 @attrs.frozen
@@ -42,6 +49,7 @@ class PriceTier:
     output: float
     cached_input: float | None = None
     cache_write: float | None = None
+    cache_write_1h: float | None = None
     thinking_output: float | None = None
 
 
@@ -69,7 +77,8 @@ def _within(span: str, moment: time) -> bool:
 class Price:
     """Rates per million tokens for the models that match, from `since` until `until` (dates, the latter excluded).
 
-    `cached_input` and `cache_write` None mean: not known, so a reply that used the cache has no known cost.
+    `cached_input` and `cache_write` None mean: not known, so a reply that used the cache has no known cost. The same
+    holds for `cache_write_1h`, the rate of what is kept for an hour where the vendor has such a cache.
     `thinking_output` is the output rate while the model reasons, where it differs. `hosts` limits the entry to
     base URLs that contain one of them.
     """
@@ -80,6 +89,7 @@ class Price:
     currency: str = "USD"
     cached_input: float | None = None
     cache_write: float | None = None
+    cache_write_1h: float | None = None
     thinking_output: float | None = None
     tiers: tuple[PriceTier, ...] = ()
     peak: PeakHours | None = None
@@ -106,8 +116,9 @@ class ModelFacts:
 
     `input` lists the kinds of content it takes (text, image, audio, file). `output_formats` lists the structured
     outputs it supports (`json_schema`, `json_object`). `efforts` lists the reasoning efforts it accepts,
-    `default_effort` what holds when none is sent (`none`: it does not reason unless asked). `quirks` are
-    flags for the vendor's own hooks.
+    `default_effort` what holds when none is sent (`none`: it does not reason unless asked). `prefill`: whether
+    it goes on from the beginning of an answer, where its vendor has a way to ask for that. `quirks` are flags for the
+    vendor's own hooks.
     """
 
     context_tokens: int | None = None
@@ -120,6 +131,7 @@ class ModelFacts:
     reasoning: bool | None = None
     efforts: tuple[str, ...] = ()
     default_effort: str | None = None
+    prefill: bool | None = None
     max_tools: int | None = None
     quirks: Mapping[str, Any] = attrs.field(factory=dict)
     prices: tuple[Price, ...] = ()
@@ -138,15 +150,32 @@ class ModelEntry:
 
 
 @attrs.frozen
+class HostFacts:
+    """What becomes of the data that are sent to a host. An empty tuple, or None, means: not known.
+
+    `regions` are the places where requests may be processed: ISO 3166 codes of countries ("US"), "EU", "local" (this
+    machine or network), or "global" (the vendor says: anywhere). `trains`: whether the vendor trains models on what
+    comes through the API unless the customer does something about it. `retention_days`: how long it keeps requests at
+    most by default. `date` is when `source` was read, or its own date.
+    """
+
+    regions: tuple[str, ...] = ()
+    trains: bool | None = None
+    retention_days: int | None = None
+    source: str = ""
+    date: str = ""
+
+
+@attrs.frozen
 class Facts:
-    """A facts file, decoded."""
+    """A facts file, decoded. `hosts` maps a host name, or "*.example.com" for subdomains, to what is known of it."""
 
     provider: str
     date: str
     models: tuple[ModelEntry, ...] = ()
     prices: tuple[Price, ...] = ()
     retired: tuple[RetiredModel, ...] = ()
-    hosts: Mapping[str, Any] = attrs.field(factory=dict)
+    hosts: Mapping[str, HostFacts] = attrs.field(factory=dict)
 
     def describe(self, model: str, base_url: str = "") -> ModelFacts:
         """Return the facts of a model on a host. Patterns are globs; the longest match has the last word."""
@@ -163,6 +192,16 @@ class Facts:
             prices=tuple(price for price in prices if _weight(price.match) == heaviest),
             retired=next((entry for entry in self.retired if entry.id == model), None),
         )
+
+    def host(self, base_url: str) -> HostFacts | None:
+        """Return what is known of the host of a base URL; None for a host that the file does not name."""
+        name = urlsplit(base_url).hostname or ""
+        named = [pattern for pattern in self.hosts if _names(pattern, name)]
+        return self.hosts[max(named, key=lambda pattern: (pattern == name, len(pattern)))] if named else None
+
+
+def _names(pattern: str, host: str) -> bool:
+    return host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
 def _applies(pattern: str, hosts: Sequence[str], model: str, base_url: str) -> bool:
@@ -186,9 +225,27 @@ def load_facts(package: str, filename: str = "facts.json") -> Facts:
             if unknown:
                 raise ValueError(f"unknown facts {sorted(unknown)} in the entry {entry.match!r}")
             msgspec.convert(entry.facts, ModelFacts)
+        _check_hosts(facts.hosts)
         return facts
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise PluginError(f"The facts file {filename} of {package} cannot be used: {error}.") from error
+
+
+def _check_hosts(hosts: Mapping[str, HostFacts]) -> None:
+    """Raise ValueError for facts that could be taken for another host's, or that nobody can check."""
+    for pattern, known in hosts.items():
+        if not _HOST_PATTERN.fullmatch(pattern):
+            raise ValueError(f"the host {pattern!r} is neither a host name nor like *.example.com")
+        wrong = [region for region in known.regions if not is_region(region)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r}, a region of {pattern}, is no code like US or EU")
+        if not known.source or not known.date:
+            raise ValueError(f"the facts of the host {pattern} need a source and a date")
+
+
+def is_region(code: str) -> bool:
+    """Whether a text is a region as `HostFacts` and `[policy]` write it. That the country exists is not checked."""
+    return code in ("local", "global") or (len(code) == 2 and code.isascii() and code.isalpha() and code.isupper())
 
 
 def cost_of(
@@ -206,22 +263,56 @@ def cost_of(
     cached = usage.cached_input_tokens or 0
     written = usage.cache_write_tokens or 0
     output_rate = rates.thinking_output if thinking and rates.thinking_output is not None else rates.output
-    if (cached and rates.cached_input is None) or (written and rates.cache_write is None):
+    for_an_hour = min(_written_for_an_hour(usage), written)
+    if (
+        (cached and rates.cached_input is None)
+        or (written > for_an_hour and rates.cache_write is None)
+        or (for_an_hour and rates.cache_write_1h is None)
+    ):
         return None
     amount = (
         max(usage.input_tokens - cached - written, 0) * rates.input
         + cached * (rates.cached_input or 0.0)
-        + written * (rates.cache_write or 0.0)
+        + (written - for_an_hour) * (rates.cache_write or 0.0)
+        + for_an_hour * (rates.cache_write_1h or 0.0)
         + usage.output_tokens * output_rate
     )
+    return _cost(amount, price, moment, "list price")
+
+
+def _written_for_an_hour(usage: Usage) -> int:
+    """Return how many of the tokens written to a cache went into the one that lasts an hour, which costs more."""
+    kinds = usage.raw.get("cache_creation")
+    count = kinds.get("ephemeral_1h_input_tokens") if isinstance(kinds, Mapping) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
+
+
+def estimate_cost(
+    prices: Sequence[Price], input_tokens: int, output_tokens: int, at: datetime | None = None
+) -> Cost | None:
+    """Return what a call of this size costs at most at list price; None when no price is known.
+
+    No part of the input is taken to come from a cache, and the output is charged as reasoning where that costs more.
+    """
+    moment = at or datetime.now(UTC)
+    price = _price_at(prices, moment)
+    if price is None:
+        return None
+    rates = _rates(price, input_tokens)
+    amount = input_tokens * rates.input + output_tokens * max(rates.output, rates.thinking_output or 0.0)
+    return _cost(amount, price, moment, "estimate at list price")
+
+
+def _cost(amount: float, price: Price, moment: datetime, basis: str) -> Cost:
+    """Return the cost of an amount, which is tokens times rates per million, with what the hour adds to it."""
     factor = price.peak.factor if price.peak is not None and price.peak.covers(moment) else 1.0
-    return Cost(amount * factor / 1_000_000, price.currency, f"list price, {price.source or price.match}")
+    return Cost(amount * factor / 1_000_000, price.currency, f"{basis}, {price.source or price.match}")
 
 
 def charged(usage: Usage, field: str | None) -> Cost | None:
     """Return what the vendor says it charged, in USD, None where it does not say."""
     amount = usage.raw.get(field) if field is not None else None
-    if isinstance(amount, bool) or not isinstance(amount, int | float):
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < 1e12:
         return None
     return Cost(float(amount), "USD", "charged, as the vendor reports it")
 

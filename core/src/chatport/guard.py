@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 from .provider import Provider
 from .secret import Secret
 
-__all__ = ["check_header", "check_key", "host_of", "is_own_host", "origin"]
+__all__ = ["check_header", "check_key", "hide_key", "host_of", "is_own_host", "is_placeholder", "origin"]
 
+_PLACEHOLDER = re.compile(
+    r"""
+      [<\[{(].*[>\]})]                                 # <key>, [YOUR KEY], {{key}}
+    | (\w+[-_])*(\.{2,}|…|[x*•]{3,})                   # sk-..., sk-xxxx, ****
+    | ([a-z]+[-_])?(your|insert|enter|replace)[-_ ].*(key|token|secret).*  # sk-your-api-key
+    | \$\{?\w+\}? | %\w+%                              # $ACME_API_KEY, which nobody has filled in
+    | (api[-_ ]?key|change[-_]?me)([-_ ]here)?
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_TELLING_CHARACTERS = 10
+"""How much of a key's beginning is hidden even alone. Shorter ones, such as "sk-proj-", are no secret."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -34,14 +47,44 @@ def check_key(key: Secret, provider: Provider, base_url: str) -> None:
     """Raise ConfigurationError for a key that cannot be sent, or would be sent in the clear."""
     if not key:
         raise ConfigurationError(f"The API key of {provider.name} is empty.", provider=provider.name)
-    check_header(provider.auth.header, provider.auth.prefix + key.reveal(), provider.name)
     parts = urlsplit(base_url)
+    if parts.hostname not in _LOOPBACK and is_placeholder(key):  # a server on this machine may take any word
+        raise ConfigurationError(
+            f"The API key of {provider.name} is a placeholder from an example, not a key. (It is not shown here.) "
+            "Put your own in its place, or leave it out where none is needed.",
+            provider=provider.name,
+        )
+    if key.reveal() != key.reveal().strip():
+        raise ConfigurationError(f"The API key of {provider.name} has blanks at an end.", provider=provider.name)
+    check_header(provider.auth.header, provider.auth.prefix + key.reveal(), provider.name)
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise ConfigurationError(
             f"[providers.{provider.name}] would send its key over plain http to {parts.hostname}. "
             "Use https; plain http with a key is for this machine only.",
             provider=provider.name,
         )
+
+
+def is_placeholder(key: Secret) -> bool:
+    """Whether a key is the word that an example has in its place. Words that servers without keys document are none."""
+    return _PLACEHOLDER.fullmatch(key.reveal().strip()) is not None
+
+
+def hide_key(text: str, key: str) -> str:
+    """Return a text with the key, and what a cut or escapes have left of it, replaced by `***`.
+
+    A key of less than four characters is not looked for: it would be found in ordinary words.
+    """
+    if len(key) >= 4:
+        text = re.sub(_with_escapes(key), "***", text)
+    if len(key) > _TELLING_CHARACTERS:
+        text = re.sub(_with_escapes(key[:_TELLING_CHARACTERS]) + r"[^\s\"'<>]*", "***", text)
+    return text
+
+
+def _with_escapes(key: str) -> str:
+    """Return a pattern that finds a text as it is, and with characters as JSON escapes, which may be escaped again."""
+    return "".join(rf"\\*(?:(?i:u{ord(character):04x})|{re.escape(character)})" for character in key)
 
 
 def origin(url: str) -> tuple[str, str, int]:

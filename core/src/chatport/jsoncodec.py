@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
 
 import msgspec
 
-__all__ = ["decode", "decode_text", "encode", "encode_anything", "encode_text", "pretty"]
+__all__ = [
+    "Nesting",
+    "TooDeepError",
+    "decode",
+    "decode_text",
+    "encode",
+    "encode_anything",
+    "encode_text",
+    "pretty",
+    "whole",
+]
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
+_MARKS = re.compile(r'\\.?|["\[\]{}]', re.DOTALL)
+_DEEPEST = 200  # levels; what walks a value by recursion has room for these, wherever it is called
+
+
+class TooDeepError(ValueError):
+    """The text may be JSON, and is nested more deeply than anything that is read here."""
 
 
 def decode(data: bytes) -> Any:
@@ -20,11 +38,33 @@ def decode(data: bytes) -> Any:
     chunks as escapes) and broken UTF-8. Those two fall back to the standard library, which keeps the halves.
     """
     try:
-        return _decoder.decode(data)
+        value = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _decode_tolerantly(data, error)
+        value = _decode_tolerantly(data, error)
     except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
+        raise _too_deep() from None
+    # The brackets are counted only where there is room for so many of them: nearly every chunk is shorter.
+    if len(data) > 2 * _DEEPEST and data.count(b"[") + data.count(b"{") > _DEEPEST:
+        _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Raise ValueError if a value is nested too deeply. Level by level: recursion is what must not be needed."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    if level:
+        raise _too_deep()
+
+
+def _too_deep() -> TooDeepError:
+    return TooDeepError(f"JSON is nested too deeply, in more than {_DEEPEST} levels")
 
 
 def _decode_tolerantly(data: bytes, first: Exception) -> Any:
@@ -32,9 +72,9 @@ def _decode_tolerantly(data: bytes, first: Exception) -> Any:
     if "\\u" not in text and "\ufffd" not in text:
         raise ValueError(str(first)) from None
     try:
-        return _mended(json.loads(text, parse_constant=_refuse_constant))
+        return _mended(json.loads(text, parse_constant=_refuse_constant, parse_float=_finite))
     except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
+        raise _too_deep() from None
 
 
 def _mended(value: Any) -> Any:
@@ -42,8 +82,7 @@ def _mended(value: Any) -> Any:
     if isinstance(value, str):
         start = int("\udc00" <= value[:1] <= "\udfff")
         end = len(value) - int(len(value) > start and "\ud800" <= value[-1:] <= "\udbff")
-        middle = value[start:end].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return value[:start] + middle + value[end:]
+        return value[:start] + whole(value[start:end]) + value[end:]
     if isinstance(value, list):
         return [_mended(item) for item in value]
     if isinstance(value, dict):
@@ -51,13 +90,52 @@ def _mended(value: Any) -> Any:
     return value
 
 
+def whole(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which `decode` keeps and no encoding takes."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is out of range")
+    return number
 
 
 def decode_text(text: str) -> Any:
     """Like `decode`, for text."""
     return decode(text.encode("utf-8", "surrogatepass"))
+
+
+class Nesting:
+    """Watches a JSON text that comes in pieces: `is_open` while it is inside a string or a bracket."""
+
+    __slots__ = ("_depth", "_in_text", "_skips")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_text = False
+        self._skips = False  # a backslash ended the piece before: the next character means nothing
+
+    def feed(self, piece: str) -> None:
+        """Take the next piece."""
+        if self._skips:
+            self._skips, piece = False, piece[1:]
+        for mark in _MARKS.findall(piece):
+            if mark[0] == "\\":
+                self._skips = self._in_text and len(mark) == 1
+            elif mark == '"':
+                self._in_text = not self._in_text
+            elif not self._in_text:
+                self._depth += 1 if mark in "[{" else -1
+
+    @property
+    def is_open(self) -> bool:
+        return self._in_text or self._depth > 0
 
 
 def encode(value: Any) -> bytes:

@@ -7,15 +7,31 @@ imported it, so it is looked up among the loaded modules and never imported from
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
-__all__ = ["emit"]
+__all__ = ["emit", "short"]
 
-_LEVELS = {"attempt_failed": "warning", "call_failed": "error", "call_finished": "info"}
+_LEVELS = {"attempt_failed": "warning", "call_failed": "error", "call_finished": "info", "call_cancelled": "info"}
+_LONGEST_TEXT = 256
 
 
 def emit(event: str, **fields: Any) -> None:
-    """Log an event of a call's life. Fields hold names, counts and times; never prompts, replies or keys."""
+    """Log an event of a call's life. Fields hold names, counts and times; never prompts, replies or keys.
+
+    What is not known (None) is left out, and a long text is cut. A log that fails is a RuntimeWarning, not the call's
+    error.
+    """
     structlog = sys.modules.get("structlog")
-    if structlog is not None and structlog.is_configured():
-        getattr(structlog.get_logger("chatport"), _LEVELS.get(event, "debug"))(event, **fields)
+    if structlog is None or not structlog.is_configured():
+        return
+    known = {name: short(value) for name, value in fields.items() if value is not None}
+    try:
+        getattr(structlog.get_logger("chatport"), _LEVELS.get(event, "debug"))(event, **known)
+    except Exception as error:
+        warnings.warn(f"structlog could not log {event!r}: {error!r}", RuntimeWarning, stacklevel=2)
+
+
+def short(value: Any) -> Any:
+    """Return a value that fits a log or a span: a vendor chooses the text of ids and of its model's name."""
+    return value[: _LONGEST_TEXT - 1] + "…" if isinstance(value, str) and len(value) > _LONGEST_TEXT else value

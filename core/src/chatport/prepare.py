@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ import msgspec
 from .call import Call, Context, WireRequest
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
 from .engine.attempt import Route
+from .engine.choice import Choice
 from .engine.timers import Timeouts
 from .errors import (
     ConfigurationError,
@@ -25,9 +30,19 @@ from .errors import (
 from .events import ErrorReported, Event, FinishReported
 from .facts import ModelFacts
 from .guard import check_key, host_of, is_own_host
+from .keys import is_slow, refresh_seconds, resolve
+from .policy import check_policy
 from .provider import Auth, Discovery, Provider
 from .ready import ProviderPort
-from .registry import build_plan, installed_patches, installed_providers, load_provider, near_miss, plugin_name
+from .registry import (
+    build_plan,
+    given_by_name,
+    installed_patches,
+    installed_providers,
+    load_provider,
+    near_miss,
+    plugin_name,
+)
 from .secret import Secret
 from .shaping import check_content, guarded, http_request, refuse_losses, shape
 from .standard.stream import is_error
@@ -52,26 +67,33 @@ class Port:
     """What a client knows: the configuration, and each provider it has used so far. Shared by its calls."""
 
     def __init__(
-        self, config: Config, plugins: Sequence[Any] = (), environment: Mapping[str, str] | None = None
+        self,
+        config: Config,
+        plugins: Sequence[Any] = (),
+        environment: Mapping[str, str] | None = None,
+        providers: Sequence[Provider] = (),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
         self._plugins = tuple(plugins)
-        self._given_environment = environment
+        # A closure: the repr of whatever holds an environment shows every key in it.
+        self._variable: Callable[[str], str | None] = lambda name: (
+            os.environ if environment is None else environment
+        ).get(name)
+        self._monotonic = monotonic
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._stale_at: dict[str, float] = {}
+        self._given_providers = given_by_name(providers)
         self._providers: dict[str, ProviderPort] = {}
         self._facts: dict[tuple[str, str], ModelFacts] = {}
         self._discovered: dict[str, Discovery] = {}
         for plugin in self._plugins:
             self._check_patch(plugin)
 
-    @property
-    def _environment(self) -> Mapping[str, str]:
-        """The environment; looked up each time, since the repr of what holds `os.environ` shows every key in it."""
-        return os.environ if self._given_environment is None else self._given_environment
-
     def _check_patch(self, plugin: Any) -> None:
         """Raise PluginError for a patch that would never run, since no provider has the name it gives."""
         name = _provider_of_patch(plugin)
-        known = {*installed_providers(), *self.config.providers, "compatible"}
+        known = {*installed_providers(), *self._given_providers, *self.config.providers, "compatible"}
         if name not in known:
             raise PluginError(
                 f"The patch {plugin_name(plugin)} is for the provider {name!r}, which does not exist here."
@@ -79,34 +101,55 @@ class Port:
                 provider=name,
             )
 
-    def targets(self, model: str | None) -> tuple[tuple[str, ...], Mapping[str, Any]]:
-        """Return the targets that a name means, in order, and the options of its alias."""
+    def targets(self, model: str | None) -> tuple[tuple[Choice, ...], Mapping[str, Any]]:
+        """Return the targets that a name means, in order of preference, and the options of its alias."""
         name = model or self.config.model
         if not name:
             raise ConfigurationError('No model is named: pass model="provider:model", or set LLM_MODEL.')
         alias = self.config.aliases.get(name)
         if alias is not None:
-            return alias.targets, alias.options
+            return alias.choices, alias.options
         if ":" not in name:
             raise ConfigurationError(
                 f"No alias is called {name!r}.{near_miss(name, self.config.aliases)} "
                 f'Aliases: {", ".join(sorted(self.config.aliases)) or "none"}. Otherwise write "provider:model".'
             )
         split_target(name)
-        return (name,), {}
+        return (Choice(name),), {}
 
     def provider(self, name: str) -> ProviderPort:
-        """Return a provider made ready, the same one each time. May block while a local server is looked for."""
+        """Return a provider made ready, the same one until its key is due to be read again.
+
+        May block while a local server is looked for, or a command gives the key.
+        """
+        if not self._is_open(name):
+            with self._locks[name]:  # calls that begin together run one command, not one each
+                if not self._is_open(name):
+                    self._providers[name] = self._renewed(name)
+        return self._providers[name]
+
+    def _is_open(self, name: str) -> bool:
+        return name in self._providers and self._monotonic() < self._stale_at.get(name, math.inf)
+
+    def _renewed(self, name: str) -> ProviderPort:
         known = self._providers.get(name)
-        if known is None:
-            known = self._providers[name] = self._open(name)
-        return known
+        port = (
+            self._open(name)
+            if known is None
+            else attrs.evolve(known, key=self._key(known.provider, known.config, known.base_url))
+        )
+        seconds = refresh_seconds(port.config.api_key)
+        if seconds is not None:
+            self._stale_at[name] = self._monotonic() + seconds
+        return port
 
     def is_ready(self, name: str) -> bool:
         """Whether `provider(name)` will not block."""
-        if name in self._providers:
+        if self._is_open(name):
             return True
         table = self.config.providers.get(name, ProviderConfig())
+        if is_slow(table.api_key):
+            return False
         return bool(table.base_url) or self._provider_value(name, table).discover is None
 
     def _open(self, name: str) -> ProviderPort:
@@ -120,6 +163,8 @@ class Port:
                 f"Known: {', '.join(sorted(known))}."
             )
         table = attrs.evolve(table, settings={**self._settings_from_environment(provider), **table.settings})
+        if provider.adapt is not None:
+            provider = provider.adapt(provider, table.settings)
         provider, base_url = self._place(provider, table)
         found = self._discovered.get(name)
         if found is not None:
@@ -136,8 +181,7 @@ class Port:
             else provider
         )
 
-    @staticmethod
-    def _plain_provider_value(name: str, table: ProviderConfig) -> Provider:
+    def _plain_provider_value(self, name: str, table: ProviderConfig) -> Provider:
         if table.kind == "compatible" or (name == "compatible" and table.kind is None):
             if not table.base_url and name != "compatible":
                 raise ConfigurationError(
@@ -145,12 +189,16 @@ class Port:
                 )
             return Provider(name, name, table.base_url or "", auth=Auth(required=False))
         if table.kind is None:
-            return load_provider(name)
-        provider = load_provider(table.kind)
+            return self._load(name)
+        provider = self._load(table.kind)
         return attrs.evolve(provider, name=name)  # a second account or host of the same vendor, under its own name
 
+    def _load(self, name: str) -> Provider:
+        """Return a provider by name: the value the client was given, otherwise the installed one."""
+        return self._given_providers.get(name) or load_provider(name)
+
     def _settings_from_environment(self, provider: Provider) -> dict[str, str]:
-        values = {name: self._environment.get(variable) for name, variable in provider.settings_env.items()}
+        values = {name: self._variable(variable) for name, variable in provider.settings_env.items()}
         return {name: value for name, value in values.items() if value}
 
     def _place(self, provider: Provider, table: ProviderConfig) -> tuple[Provider, str]:
@@ -166,7 +214,7 @@ class Port:
                 retryable=False,
             )
         found = self._discovered[provider.name] = servers[0]
-        return attrs.evolve(load_provider(found.provider), name=provider.name), found.base_url
+        return attrs.evolve(self._load(found.provider), name=provider.name), found.base_url
 
     def _base_url(self, provider: Provider, table: ProviderConfig) -> str:
         if table.base_url:
@@ -175,7 +223,7 @@ class Port:
         if located:
             return read_base_url(located, f"[providers.{provider.name}] as located")
         for variable in provider.base_url_env:
-            value = self._environment.get(variable)
+            value = self._variable(variable)
             if value:
                 return read_base_url(value, f"${variable}")
         if not provider.base_url:
@@ -185,41 +233,21 @@ class Port:
         return provider.base_url.rstrip("/")
 
     def _key(self, provider: Provider, table: ProviderConfig, base_url: str) -> Secret | None:
-        key = (
-            self._key_from_environment(provider, table, base_url)
-            if table.api_key is None
-            else self._resolved(table.api_key, provider)
-        )
+        if table.api_key is None:
+            key = self._key_from_environment(provider, table, base_url)
+        elif isinstance(table.api_key, Secret):
+            key = table.api_key
+        else:
+            folder = self.config.folder or Path()
+            key = resolve(table.api_key, provider.name, folder=folder, variable=self._variable)
         if key is not None:
             check_key(key, provider, base_url)
         return key
 
-    def _resolved(self, reference: Secret | Mapping[str, str], provider: Provider) -> Secret:
-        if isinstance(reference, Secret):
-            return reference
-        kind, name = next(iter(reference.items()))
-        if kind == "env":
-            value = self._environment.get(name, "").strip()
-            if not value:
-                raise ConfigurationError(
-                    f"The API key of {provider.name} is to come from ${name}, which is not set.",
-                    provider=provider.name,
-                )
-            return Secret(value)
-        path = (self.config.folder or Path()) / Path(name).expanduser()
-        try:
-            return Secret(path.read_text("utf-8").strip())
-        except OSError as error:
-            problem = str(error.strerror)
-        except UnicodeDecodeError:
-            problem = "it is not a text"
-        raise ConfigurationError(
-            f"Cannot read the API key of {provider.name} from {path}: {problem}.", provider=provider.name
-        )
-
     def _key_from_environment(self, provider: Provider, table: ProviderConfig, base_url: str) -> Secret | None:
         for variable in provider.key_env:
-            if not self._environment.get(variable, "").strip():
+            key = Secret((self._variable(variable) or "").strip())
+            if not key:
                 continue
             if table.base_url and not is_own_host(provider, base_url):
                 raise ConfigurationError(
@@ -227,7 +255,7 @@ class Port:
                     f'{host_of(base_url)}. If that host may have it, say so: api_key = {{ env = "{variable}" }}.',
                     provider=provider.name,
                 )
-            return Secret(self._environment[variable].strip())
+            return key
         return None
 
     def _patches(self, name: str, table: ProviderConfig) -> list[Any]:
@@ -259,7 +287,8 @@ class Port:
     ) -> Route:
         """Shape a call for a target. `options` are the call's own, by name, to tell them from a retired model's.
 
-        Raises before a byte is sent: ConfigurationError, UnsupportedFeatureError, ModelNotFoundError, PluginError.
+        Raises before a byte is sent: ConfigurationError, PolicyError, UnsupportedFeatureError, ModelNotFoundError,
+        PluginError.
         """
         name, model = split_target(target)
         port = self.provider(name)
@@ -273,6 +302,7 @@ class Port:
         context = port.context(model, facts)
         if port.key is None and port.provider.auth.required:
             raise ConfigurationError(_key_missing(port.provider), provider=name, model=model)
+        self._check_policy(port, model, call)
         check_content(call, context)
         wire, tools = shape(port.plan, call, context)
         wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
@@ -280,7 +310,17 @@ class Port:
             refuse_losses(wire, context)
         request = http_request(wire, port, port.headers())
         timers = self.timeouts(port, timeouts, streams=wire.stream)
-        return Route(context, port.plan, wire, request, timers, self.config.limits, tools.names, call)
+        pace = port.config.pacing or self.config.pacing
+        return Route(context, port.plan, wire, request, timers, self.config.limits, tools.names, call, pace=pace)
+
+    def _check_policy(self, port: ProviderPort, model: str, call: Call | None = None) -> None:
+        """Raise PolicyError if nothing may be sent there, whichever model the body names."""
+        extra = {} if call is None else call.extra
+        others = extra.get("models", ())
+        named = [model, extra.get("model"), *(others if isinstance(others, list | tuple) else ())]
+        stated = port.config.stated_facts(port.provider.name)
+        for name in filter(None, named):
+            check_policy(self.config.policy, port.provider, port.base_url, str(name), stated)
 
     def _any_model(self, name: str, model: str) -> str:
         """Return the first model of a server that was found, for the model name `auto`."""
@@ -306,10 +346,14 @@ class Port:
         port = self.provider(provider)
         if port.key is None and port.provider.auth.required:
             raise ConfigurationError(_key_missing(port.provider), provider=provider)
-        context = port.context(target.partition(":")[2])
+        model = target.partition(":")[2]
+        context = port.context(model)
+        self._check_policy(port, model)
         request = http_request(wire, port, port.headers())
         plan = attrs.evolve(port.plan, decode_reply=_as_it_is)
-        return Route(context, plan, wire, request, self.timeouts(port, timeouts, streams=False), self.config.limits)
+        timers = self.timeouts(port, timeouts, streams=False)
+        operation = "models" if wire.method == "GET" else "embeddings"
+        return Route(context, plan, wire, request, timers, self.config.limits, operation=operation)
 
     def _follow(
         self, call: Call, port: ProviderPort, facts: ModelFacts, given: Mapping[str, Any]

@@ -9,7 +9,7 @@ import attrs
 
 from .facts import Facts
 
-__all__ = ["Auth", "Dialect", "Discovery", "Provider"]
+__all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"]
 
 
 @attrs.frozen
@@ -19,6 +19,35 @@ class Auth:
     header: str = "authorization"
     prefix: str = "Bearer "
     required: bool = True
+
+
+@attrs.frozen
+class FieldRule:
+    """What becomes of a body field that a vendor does not take as it is: left out, renamed, or held in a range.
+
+    `same` are the values that mean no more than leaving the field out, and so go without a warning. With `rename` the
+    field is sent under the vendor's own name, unless that is given too. With `least` or `most` a number is held in
+    that range. Otherwise it is dropped. `reason` and `fact` go into the warning.
+    """
+
+    reason: str
+    fact: str = ""
+    same: tuple[Any, ...] = ()
+    rename: str | None = None
+    least: float | None = None
+    most: float | None = None
+
+
+@attrs.frozen
+class Prefill:
+    """How a vendor is told to go on from the beginning of an answer, which is the last assistant message.
+
+    `message` are fields of that message, `body` fields of the request. `fact` is where the vendor documents it.
+    """
+
+    message: Mapping[str, Any] = attrs.field(factory=dict)
+    body: Mapping[str, Any] = attrs.field(factory=dict)
+    fact: str = ""
 
 
 @attrs.frozen
@@ -32,6 +61,9 @@ class Dialect:
     vendor's words beyond the standard ones, mapped to ours. `request_id_headers`: where the vendor puts its request
     id. `stop_limit`: how many stop strings it takes. `cost_field`: where its usage says what was charged, in USD.
     `chat_path`, `models_path`, `embeddings_path`: below the base URL, None where the vendor has no such thing.
+    `fields`: body fields that the vendor does not take as they are, by name. `prefill`: how an answer is continued
+    from its beginning, None: the vendor documents no way. `idempotency_header`: the header in which the vendor takes
+    a key that makes a repeated request safe.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -47,6 +79,9 @@ class Dialect:
     chat_path: str = "/chat/completions"
     models_path: str | None = "/models"
     embeddings_path: str | None = "/embeddings"
+    fields: Mapping[str, FieldRule] = attrs.field(factory=dict)
+    prefill: Prefill | None = None
+    idempotency_header: str | None = None
 
 
 @attrs.frozen
@@ -75,7 +110,8 @@ class Provider:
     `settings_env` names the environment variable that fills a setting which the configuration leaves out. `headers`
     are sent with every request. `settings_headers` names the header in which a setting is sent with every request
     of the provider. `locate` gives the base URL from the settings, for vendors whose host depends on them (None:
-    `base_url` holds). `discover` looks for running servers, best first, when no base URL is configured. It may
+    `base_url` holds). `adapt` gives another form of the provider from its settings, for a vendor that speaks a second
+    protocol. `discover` looks for running servers, best first, when no base URL is configured. It may
     block: core runs it off the event loop, once.
     """
 
@@ -94,6 +130,7 @@ class Provider:
     settings_env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     settings_headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     locate: Callable[[Mapping[str, Any]], str | None] | None = attrs.field(default=None, repr=False)
+    adapt: Callable[[Provider, Mapping[str, Any]], Provider] | None = attrs.field(default=None, repr=False)
     discover: Callable[[Mapping[str, Any]], Sequence[Discovery]] | None = attrs.field(default=None, repr=False)
     timeouts: Mapping[str, float] = attrs.field(factory=dict, repr=False)
     emulator: str | None = None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "InstalledPlugin",
     "build_plan",
+    "given_by_name",
     "installed_patches",
     "installed_providers",
     "load_provider",
@@ -151,6 +152,18 @@ def load_provider(name: str) -> Provider:
             f"{plugin.target} calls itself {provider.name!r} but is registered as {name!r}.", provider=name
         )
     return provider
+
+
+def given_by_name(providers: Sequence[Provider]) -> dict[str, Provider]:
+    """Return provider values that no package has registered, by name. Raises PluginError for what is none, or twice."""
+    given: dict[str, Provider] = {}
+    for provider in providers:
+        if not isinstance(provider, Provider):
+            raise PluginError(f"providers= takes chatport.Provider values, not a {type(provider).__name__}.")
+        if provider.name in given:
+            raise PluginError(f"providers= has two that are called {provider.name!r}.", provider=provider.name)
+        given[provider.name] = provider
+    return given
 
 
 def build_plan(provider: Provider, patches: Sequence[Any] = ()) -> Plan:

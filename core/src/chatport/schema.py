@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeAlias, get_type_hints
 
 import msgspec
@@ -15,10 +16,13 @@ import msgspec
 from . import jsoncodec
 from .call import OutputSpec, Tool, ToolChoice
 from .errors import BadRequestError, MalformedReplyError
-from .types import Reply, ToolCall
+from .types import Adjustment, Reply, ToolCall
+from .validation import violations
 
 __all__ = [
     "ToolInput",
+    "check_arguments",
+    "misfits",
     "parse_output",
     "read_output",
     "read_tool_choice",
@@ -134,14 +138,25 @@ def _docstring(text: str) -> tuple[str, dict[str, str]]:
     return "\n".join(summary).strip(), described
 
 
+def check_arguments(call: ToolCall, tools: Sequence[ToolInput]) -> Any:
+    """Return the arguments of a tool call as Python values, held against the tool's own schema as you gave it.
+
+    Vendors take different parts of JSON Schema, so what a model returns may fit what was sent and not what was meant.
+    Raises MalformedReplyError if the arguments are cut or not JSON, BadRequestError, with every place that does not
+    fit, if they break the schema or no tool of this name is among `tools`.
+    """
+    return _checked(call, _tool_of(call, read_tools(tools)))
+
+
 def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
     """Run the function that a tool call names and return its result as text for the model (JSON if it is no text).
 
-    The arguments are checked and converted by the function's annotations. Raises MalformedReplyError if they are cut
-    or not JSON, BadRequestError if no function of this name is among `tools` or the arguments do not fit it.
+    The arguments are checked by the tool's schema, and checked and converted by the function's annotations. Raises
+    MalformedReplyError if they are cut or not JSON, BadRequestError if no function of this name is among `tools` or
+    the arguments do not fit it.
     """
-    tool = next((tool for tool in read_tools(tools) if tool.name == call.name), None)
-    if tool is None or tool.function is None:
+    tool = _tool_of(call, read_tools(tools))
+    if tool.function is None:
         raise BadRequestError(f"The model calls {call.name!r}, and no function of this name was given.")
     arguments = call.parsed()
     if not isinstance(arguments, Mapping):
@@ -152,8 +167,43 @@ def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
         inspect.signature(tool.function).bind(**converted)
     except (msgspec.ValidationError, TypeError) as error:
         raise BadRequestError(f"The arguments for {call.name!r} do not fit: {error}.") from error
+    _checked(call, tool)
     result = tool.function(**converted)
     return result if isinstance(result, str) else jsoncodec.encode_text(result)
+
+
+def misfits(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> Iterator[Adjustment]:
+    """Give a warning for each place where a whole call's arguments break the schema of its tool, the first few only."""
+    for number, call in enumerate(calls):
+        tool = next((tool for tool in tools if tool.name == call.name), None)
+        if tool is None or not call.complete:
+            continue
+        field = f"tool_calls[{number}].arguments"
+        try:
+            found = islice(violations(call.parsed(), tool.schema), _MOST_SHOWN)
+        except MalformedReplyError:
+            yield Adjustment("invalid", field, "is not valid JSON")
+            continue
+        for violation in found:
+            yield Adjustment("invalid", f"{field}.{violation.path}".rstrip("."), violation.problem)
+
+
+_MOST_SHOWN = 5
+
+
+def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:
+    tool = next((tool for tool in tools if tool.name == call.name), None)
+    if tool is None:
+        raise BadRequestError(f"The model calls {call.name!r}, and no function of this name was given.")
+    return tool
+
+
+def _checked(call: ToolCall, tool: Tool) -> Any:
+    arguments = call.parsed()
+    found = list(islice(violations(arguments, tool.schema), _MOST_SHOWN))
+    if found:
+        raise BadRequestError(f"The arguments for {call.name!r} do not fit its schema: {'; '.join(map(str, found))}.")
+    return arguments
 
 
 def read_tool_choice(choice: Any, tools: tuple[Tool, ...]) -> ToolChoice | None:
@@ -167,7 +217,9 @@ def read_tool_choice(choice: Any, tools: tuple[Tool, ...]) -> ToolChoice | None:
     elif callable(choice):
         choice = getattr(choice, "__name__", None)
     if not isinstance(choice, str):
-        raise BadRequestError(f"tool_choice must be a text, a tool or a dict with its name, not {choice!r}.")
+        raise BadRequestError(
+            f"tool_choice must be a text, a tool or a dict with its name, not {type(choice).__name__}."
+        )
     if choice in ("auto", "none", "required") and choice not in {tool.name for tool in tools}:
         if not tools and choice == "required":
             raise BadRequestError("tool_choice='required' needs tools.")
@@ -211,7 +263,7 @@ def parse_output(reply: Reply) -> Any:
         )
     try:
         value = jsoncodec.decode_text(_unfenced(reply.text))
-        return value if reply.output_type is None else msgspec.convert(value, reply.output_type)
+        return value if reply.output is None else _as_asked(value, reply.output)
     except (ValueError, msgspec.ValidationError) as error:
         raise MalformedReplyError(
             f"The reply is not the structure that was asked for: {error}.",
@@ -221,6 +273,16 @@ def parse_output(reply: Reply) -> Any:
             raw=reply.text,
             retryable=not reply.text.strip(),  # nothing but blanks is a known mishap of constrained decoding (DS-J3)
         ) from error
+
+
+def _as_asked(value: Any, output: OutputSpec) -> Any:
+    """Return the value as the caller's type; without one, as it is, held against the schema. Raises ValueError."""
+    if output.type is not None:
+        return msgspec.convert(value, output.type)
+    found = list(islice(violations(value, output.schema), _MOST_SHOWN))
+    if found:
+        raise ValueError("; ".join(map(str, found)))
+    return value
 
 
 def _unfenced(text: str) -> str:

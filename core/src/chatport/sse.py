@@ -7,6 +7,8 @@ MalformedReplyError when an event grows over its limit. It holds back only an un
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import msgspec
 
 from .errors import MalformedReplyError
@@ -14,6 +16,7 @@ from .errors import MalformedReplyError
 __all__ = ["EventStreamParser", "ServerSentEvent"]
 
 _BOM = b"\xef\xbb\xbf"
+_RETRY_DIGITS = 9  # more would be years; thousands of digits are an error of `int`
 
 
 class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
@@ -64,6 +67,7 @@ class EventStreamParser:
                 return []
             block = data[:end]
             rest += data[end + 2 :]
+        self._check_size(len(rest))
         return self._events(block)
 
     def close(self) -> ServerSentEvent | None:
@@ -119,12 +123,16 @@ class EventStreamParser:
         return events
 
     def _event(self, block: bytes) -> ServerSentEvent | None:
-        data: list[bytes] = []
+        data: bytearray | None = None
         name = b""
-        for line in block.split(b"\n"):
+        for line in BytesIO(block):  # one by one: an event of a million lines is no million objects at once
+            line = line.rstrip(b"\n")
             field, _, _ = line.partition(b":")
             if field == b"data":
-                data.append(_value(line))
+                if data is None:
+                    data = bytearray(_value(line))
+                else:
+                    data += b"\n" + _value(line)
             elif field == b"event":
                 name = _value(line)
             elif field == b"id":
@@ -133,13 +141,13 @@ class EventStreamParser:
                     self.last_id = value.decode("utf-8", "replace")
             elif field == b"retry":
                 value = _value(line)
-                if value.isdigit():
+                if value.isdigit() and len(value) <= _RETRY_DIGITS:
                     self.retry_ms = int(value)
             elif self.stray is None and line[:1] in (b"{", b"["):
                 self.stray = line
-        if not data:
+        if data is None:
             return None
-        return ServerSentEvent(b"\n".join(data), name.decode("utf-8", "replace") or "message", self.last_id)
+        return ServerSentEvent(bytes(data), name.decode("utf-8", "replace") or "message", self.last_id)
 
 
 def _value(line: bytes) -> bytes:

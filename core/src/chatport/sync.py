@@ -12,12 +12,14 @@ from typing import Any, Self, Unpack, cast
 
 from .client import BaseClient, ChatOptions, is_httpx
 from .embeddings import Embeddings, read_embeddings
-from .engine.commands import Block, Close, Deliver, Read, Send, TimerExpired, TransportFailure, Wait
+from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
 from .errors import ChatportError, ConfigurationError
 from .events import Event, Finished
 from .explain import Explanation
 from .messages import MessagesInput
+from .pausing import pause
+from .prepare import split_target
 from .shaping import guarded
 from .transport import Exchange, Transport
 from .types import ModelInfo, Reply
@@ -29,7 +31,9 @@ class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
     def __init__(self, machine: CallMachine, transport: Transport) -> None:
+        self.machine = machine
         self._run: Generator[Any, Any, Reply] = machine.run()
+        self._sleep = machine.clock.sleep
         self._transport = transport
         self._exchange: Exchange | None = None
         self.reply: Reply | None = None
@@ -60,7 +64,12 @@ class _Driver:
                     case Close():
                         self.close()
                     case Wait(seconds=seconds):
+                        if self._sleep is not None:
+                            self._sleep(seconds)
+                            seconds = 0.0  # a call can be cancelled here all the same
                         time.sleep(seconds)
+                    case Pause(arm=arm, seconds=seconds):
+                        pause(arm, seconds, self._sleep)
                     case Block(function=function):
                         answer = function()
             except (TransportFailure, TimerExpired, ChatportError) as failure:
@@ -71,8 +80,9 @@ class _Driver:
         if exchange is not None:
             exchange.close()
 
-    def abandon(self) -> None:
-        """Stop wherever the machine is."""
+    def abandon(self, *, quietly: bool = False) -> None:
+        """Stop wherever the machine is; quietly: the call as a whole goes on elsewhere."""
+        self.machine.is_quiet = quietly
         self._run.close()
         self.close()
 
@@ -83,8 +93,8 @@ class ReplyStream:
     `reply` is the whole answer once the stream is complete. Leaving the block earlier stops the vendor.
     """
 
-    def __init__(self, machine: CallMachine, transport: Transport) -> None:
-        self._driver = _Driver(machine, transport)
+    def __init__(self, driver: _Driver) -> None:
+        self._driver = driver
         self._events: Sequence[Event] = ()
         self._next = 0
         self._open: bool | None = None  # False: the block was left
@@ -147,7 +157,8 @@ class Client(BaseClient):
     """Chat with any configured vendor, without an event loop.
 
     `config` is a Config, a path or a dict (default: environment and `chatport.toml`). `plugins` are extra hook objects,
-    each with a `provider` attribute. `transport` is an `httpx.Client` (or httpx2), or anything that meets
+    each with a `provider` attribute. `providers` are `Provider` values that no package registers; they go before
+    installed ones of the same name. `transport` is an `httpx.Client` (or httpx2), or anything that meets
     `chatport.transport.Transport`. Use it as `with`, or call `close()`.
     """
 
@@ -184,9 +195,14 @@ class Client(BaseClient):
         if opened is not None and opened is not self._given_transport:
             opened.close()
 
+    def _driver(self, messages: MessagesInput, stream: bool, options: Mapping[str, Any]) -> _Driver:
+        """Return what runs a call: one driver, or two where a slow try gets a second one beside it."""
+        machine = self._machine(messages, stream, stream, options)
+        return _Driver(machine, self._transport())
+
     def chat(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> Reply:
         """Return the whole answer. Options as in `ChatOptions`; raises ChatportError, see `chatport.errors`."""
-        driver = _Driver(self._machine(messages, False, False, options), self._transport())
+        driver = self._driver(messages, False, options)
         try:
             while driver.advance() is not None:
                 pass
@@ -197,7 +213,7 @@ class Client(BaseClient):
 
     def stream(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> ReplyStream:
         """Return the answer as a stream of events, to be used as `with`. Options as for `chat`."""
-        return ReplyStream(self._machine(messages, True, True, options), self._transport())
+        return ReplyStream(self._driver(messages, True, options))
 
     def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""
@@ -217,7 +233,7 @@ class Client(BaseClient):
         timeout: Any = None,
     ) -> Embeddings:
         """Return an embedding vector for each text."""
-        self._ready(self._port.targets(model)[0][0].partition(":")[0])
+        self._ready(split_target(self._port.targets(model)[0][0].target)[0])
         target, wire = self._embed_target(texts, model, extra)
         return read_embeddings(self._fetch(target, wire, timeout))
 

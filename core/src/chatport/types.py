@@ -14,6 +14,7 @@ from . import jsoncodec
 from .errors import MalformedReplyError
 
 if TYPE_CHECKING:
+    from .call import OutputSpec
     from .errors import ChatportError
 
 __all__ = [
@@ -219,10 +220,11 @@ class Adjustment:
 
     `kind`: `dropped` (left out), `lowered` (a weaker form was sent), `renamed` (same meaning, other field),
     `added` (sent though not asked for), `redirected` (another model answers), `missing` (the vendor left
-    something out), `note`. `field` is the option or body field; `fact` the number in the vendor's quirk table.
+    something out), `invalid` (what the model wrote does not fit its schema), `note`. `field` is the option or body
+    field; `fact` the number in the vendor's quirk table.
     """
 
-    kind: Literal["dropped", "lowered", "renamed", "added", "redirected", "missing", "note"]
+    kind: Literal["dropped", "lowered", "renamed", "added", "redirected", "missing", "invalid", "note"]
     field: str
     reason: str
     fact: str = ""
@@ -233,7 +235,7 @@ class Adjustment:
 
 @attrs.frozen
 class Attempt:
-    """One HTTP exchange of a call. `outcome` is `ok` or the class name of the error that ended it."""
+    """One HTTP exchange of a call. `outcome` is `ok`, `cancelled`, or the class name of the error that ended it."""
 
     target: str
     outcome: str
@@ -284,7 +286,7 @@ class Reply:
     rate_limits: RateLimits | None = attrs.field(default=None, repr=False)
     opaque: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     raw: Any = attrs.field(default=None, eq=False, repr=False)
-    output_type: Any = attrs.field(default=None, eq=False, repr=False)
+    output: OutputSpec | None = attrs.field(default=None, eq=False, repr=False)
 
     @property
     def message(self) -> Message:
@@ -302,7 +304,8 @@ class Reply:
     def parsed(self) -> Any:
         """Return the text as the type given in `output=` (plain Python values for a JSON Schema dict).
 
-        Raises MalformedReplyError when the reply is refused, cut, not JSON, or not of that type.
+        It is held against the schema as you gave it, whatever part of it the vendor could be sent. Raises
+        MalformedReplyError when the reply is refused, cut, not JSON, or does not fit.
         """
         from .schema import parse_output
 

@@ -1,5 +1,13 @@
-"""The suite that every provider runs."""
+"""The suite that every provider runs, for both protocols."""
+
+import attrs
 
 from chatport.testing.conformance import conformance
+from chatport_anthropic import provider
+from chatport_anthropic.forms import adapt
 
-TestConformance = conformance("anthropic")
+COMPATIBLE = attrs.evolve(adapt(provider, {"protocol": "openai"}), adapt=None)
+
+TestConformance = conformance("anthropic", quirks=141)
+TestConformanceOfTheCompatibleEndpoint = conformance(COMPATIBLE, model="claude-haiku-4-5", quirks=141)
+TestConformanceOfItsNewestModels = conformance(COMPATIBLE, model="claude-opus-5-5", quirks=141)

@@ -93,6 +93,7 @@ REFUSED = [
     ("AN-T13", raw(messages=[user({"type": "text", "text": " "})]), "must be non-empty"),
     ("AN-T14", raw("claude-sonnet-4-6", messages=[USER, {"role": "assistant", "content": "a"}]), "prefill"),
     ("AN-T14", raw(messages=[USER, {"role": "assistant", "content": "a "}]), "trailing whitespace"),
+    ("AN-T14", raw(messages=[USER, {"role": "assistant", "content": "a"}], thinking=ON), "thinking is enabled"),
     ("AN-T18", raw(tools=[{**TOOL, "name": f"f{n}", "strict": True} for n in range(21)]), "limit: 20"),
     ("AN-O3", raw(output_config={"format": {"type": "json_schema", "schema": {"type": "object"}}}), "additionalProp"),
     ("AN-K3", raw(NEW, thinking={"type": "disabled"}), '"thinking.type.disabled" is not supported'),

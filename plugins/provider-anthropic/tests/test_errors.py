@@ -11,6 +11,7 @@ import chatport
 from chatport import (
     AuthenticationError,
     BadRequestError,
+    ConfigurationError,
     ContextLengthError,
     MalformedReplyError,
     ModelNotFoundError,
@@ -121,6 +122,7 @@ def end(reason="end_turn", **usage):
     return [{"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}, {"type": "message_stop"}]
 
 
+HELLO_CALL = Call((Message.user("hi"),))
 HELLO = [block(0, {"type": "text", "text": ""}), delta(0, "text_delta", text="Hello")]
 STOP = {"type": "content_block_stop", "index": 0}
 
@@ -271,6 +273,41 @@ def test_addresses():
     assert provider.dialect.embeddings_path is None
 
 
+TOKEN = {"ANTHROPIC_AUTH_TOKEN": "t"}
+BOTH = {"ANTHROPIC_API_KEY": "k", **TOKEN}
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings", "header"),
+    [
+        (BOTH, {}, ("x-api-key", "k")),
+        (BOTH, {"auth": "key"}, ("x-api-key", "k")),
+        (BOTH, {"auth": "token"}, ("authorization", "Bearer t")),
+        ({}, {"auth": "token", "api_key": "given"}, ("authorization", "Bearer given")),
+        (BOTH, {"protocol": "openai"}, ("authorization", "Bearer k")),
+        (BOTH, {"protocol": "openai", "auth": "token"}, ("authorization", "Bearer t")),
+    ],
+)
+def test_keys_and_tokens(environment, settings, header):
+    """AN-A2, AN-A5: one of them, in one header."""
+    route = port(environment, **settings).route(HELLO_CALL, "anthropic:claude-opus-5-5", timeouts={}, options={})
+    sent = dict(route.request.all_headers())
+    assert {name: sent[name] for name in ("x-api-key", "authorization") if name in sent} == dict([header])
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings", "variable"),
+    [
+        (TOKEN, {}, "ANTHROPIC_API_KEY"),
+        ({"ANTHROPIC_API_KEY": "k"}, {"auth": "token"}, "ANTHROPIC_AUTH_TOKEN"),
+    ],
+)
+def test_the_one_never_stands_in_for_the_other(environment, settings, variable):
+    """AN-A5"""
+    with pytest.raises(ConfigurationError, match=variable):
+        port(environment, **settings).route(HELLO_CALL, "anthropic:claude-opus-5-5", timeouts={}, options={})
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -280,16 +317,30 @@ def test_addresses():
     ],
 )
 def test_retired_models(old, new):
-    call = Call((Message.user("hi"),))
-    route = port(api_key="k").route(call, f"anthropic:{old}", timeouts={}, options={}, today="2026-11-22")
+    route = port(api_key="k").route(HELLO_CALL, f"anthropic:{old}", timeouts={}, options={}, today="2026-11-22")
     assert route.wire.body["model"] == new
     assert [note.kind for note in route.wire.adjustments] == ["redirected"]
+
+
+KEPT = {"cache_creation": {"ephemeral_5m_input_tokens": 150_000, "ephemeral_1h_input_tokens": 50_000}}
+
+
+def test_prices_of_the_cache_follow_from_the_price_of_the_input():
+    """AN-U4"""
+    for price in provider.facts.prices:
+        for rates in (price, *price.tiers):
+            written = (rates.cache_write, rates.cache_write_1h)
+            known = (pytest.approx(1.25 * rates.input), pytest.approx(2 * rates.input))
+            assert written in (known, (None, None)), price.match
 
 
 @pytest.mark.parametrize(
     ("model", "usage", "amount"),
     [
         ("claude-opus-5-5", Usage(1_000_000, 100_000, 400_000, 200_000), 0.4 * 4 + 0.4 * 0.2 + 0.2 * 5 + 2),
+        ("claude-opus-5-5", Usage(1_000_000, 0, 0, 200_000, raw=KEPT), 0.8 * 4 + 0.15 * 5 + 0.05 * 8),
+        ("claude-haiku-5-5", Usage(200_000, 0, 0, 100_000, raw=KEPT), 0.1 * 0.5 + 0.05 * 0.625 + 0.05 * 1),
+        ("claude-sonnet-4-5", Usage(300_000, 0, 0, 100_000, raw=KEPT), None),
         ("claude-haiku-5-5", Usage(100_000, 0, 0, 0), 0.01),
         ("claude-haiku-5-5", Usage(200_000, 0, 0, 0), 0.1),
         ("claude-sonnet-4-5-20250929", Usage(300_000, 0, 0, 0), 1.8),

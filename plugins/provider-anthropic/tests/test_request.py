@@ -18,6 +18,9 @@ from chatport import (
     ToolCall,
     UnsupportedFeatureError,
 )
+from chatport.call import Call
+from chatport.config import load_config
+from chatport.prepare import Port
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 PDF = "data:application/pdf;base64,JVBERi0="
@@ -264,6 +267,50 @@ def test_prefill(explain):
     assert explain(["q", message], model=claude("opus-5-5")).body["messages"][-1]["content"] == paused
 
 
+def test_a_prefill_leaves_no_place_for_thinking(explain, notes):
+    """AN-T14"""
+    sent = explain(["q", Message.assistant("Once")], reasoning="low")
+    assert sent.body["thinking"] == OFF
+    assert notes(sent) == {("lowered", "reasoning", "AN-T14")}
+
+
+def continued(prefix, *messages, model="haiku-4-5", **options):
+    """Return the turns of a call that goes on from the beginning of its answer."""
+    config = load_config({"providers": {"anthropic": {"api_key": "k"}}}, environment={})
+    call = Call(tuple(messages) or (Message.user("Count."),), **options)
+    route = Port(config, environment={}).route(
+        attrs.evolve(call, prefix=prefix), claude(model), timeouts={}, options={}
+    )
+    return route.wire.body["messages"]
+
+
+def test_an_answer_goes_on_from_its_beginning():
+    """AN-T14: as the last assistant turn, character by character."""
+    begun = {"role": "assistant", "content": [{"type": "text", "text": " one\n two"}]}
+    assert continued(" one\n two")[1:] == [begun]
+    assert continued(" one\n two", reasoning="none")[1:] == [begun]
+    (turn,) = continued(" two", Message.user("Count."), Message.assistant("one "))[1:]
+    assert [block["text"] for block in turn["content"]] == ["one ", " two"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "options", "words"),
+    [
+        ("one ", {}, "white space"),
+        ("one\n", {}, "white space"),
+        ("one", {"reasoning": "low"}, "only without thinking"),
+        ("one", {"extra": {"thinking": {"type": "enabled", "budget_tokens": 2000}}}, "only without thinking"),
+        ("one", {"model": "sonnet-4-6"}, "does not continue an answer"),
+        ("one", {"model": "opus-5-5"}, "does not continue an answer"),
+        ("one", {"model": "future-9"}, "does not continue an answer"),
+    ],
+)
+def test_an_answer_that_cannot_be_continued(prefix, options, words):
+    """AN-T14: what could not be joined exactly is left to the caller."""
+    with pytest.raises(UnsupportedFeatureError, match=words):
+        continued(prefix, **options)
+
+
 @pytest.mark.parametrize(
     ("part", "block"),
     [
@@ -432,9 +479,10 @@ def test_what_is_not_enforced_is_said(explain, notes):
     schema = {"type": "object", "properties": properties}
     sent = explain(output=schema)
     given = sent.body["output_config"]["format"]["schema"]["properties"]
-    assert given["a"]["items"] == {"type": "string", "description": "An account. (maxLength: 9, format: iban)"}
-    assert (given["a"]["description"], list(given["b"])) == ("minItems: 2", ["anyOf"])
-    assert notes(sent) == {("lowered", "output", "AN-O4")}
+    assert given["a"]["items"] == {"type": "string", "description": 'An account. (format: "iban"; maxLength: 9)'}
+    assert (given["a"]["description"], list(given["b"])) == ("(minItems: 2)", ["anyOf"])
+    lost = ("a.minItems", "a.items.format", "a.items.maxLength", "b.oneOf[1].format", "b.oneOf[1].maxLength")
+    assert notes(sent) == {("lowered", f"output.properties.{place}", "AN-O4") for place in lost}
     assert item["maxLength"] == 9
 
 

@@ -2,4 +2,4 @@
 
 from chatport.testing.conformance import conformance
 
-TestConformance = conformance("deepseek")
+TestConformance = conformance("deepseek", quirks=94)

@@ -13,19 +13,10 @@ import pytest
 from chatport import Client
 from chatport.explain import Explanation
 from chatport.testing import EmulatedRequest, EmulatedResponse, Emulator
+from chatport.testing.pytest_plugin import isolated_fixture, notes_fixture
 
-_VARIABLES = (
-    "LLM_PROVIDER", "LLM_BASE_URL", "BASE_URL", "LLM_API_KEY", "LLM_MODEL", "OLLAMA_HOST", "OLLAMA_BASE_URL",
-    "VLLM_API_KEY", "VLLM_BASE_URL", "LM_API_TOKEN", "LM_STUDIO_BASE_URL", "LLAMA_API_KEY", "LLAMACPP_BASE_URL",
-    "MISTRALRS_BASE_URL", "TRANSFORMERS_BASE_URL", "MLX_BASE_URL",
-)  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _no_configuration_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    for name in _VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+isolated = isolated_fixture("vllm", "ollama", "lmstudio", "llamacpp", "mistralrs", "transformers", "mlx", "local")
+notes = notes_fixture()
 
 
 @pytest.fixture
@@ -40,17 +31,6 @@ def explain() -> Callable[..., Explanation]:
         return client.explain(messages, **{"model": f"{provider}:some-model", **options})
 
     return explain
-
-
-@pytest.fixture
-def notes() -> Callable[[Any], set[tuple[str, str, str]]]:
-    """Return kind, field and fact of each adjustment or warning."""
-
-    def notes(source: Any) -> set[tuple[str, str, str]]:
-        found = source.adjustments if isinstance(source, Explanation) else source.warnings
-        return {(note.kind, note.field, note.fact) for note in found}
-
-    return notes
 
 
 @pytest.fixture

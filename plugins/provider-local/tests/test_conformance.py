@@ -2,10 +2,12 @@
 
 from chatport.testing.conformance import conformance
 
-TestVllm = conformance("vllm")
-TestOllama = conformance("ollama")
-TestLmStudio = conformance("lmstudio")
-TestLlamaCpp = conformance("llamacpp")
-TestMistralRs = conformance("mistralrs")
-TestTransformers = conformance("transformers")
-TestMlx = conformance("mlx")
+_WINDOW = {"*": "whoever starts the server sets the window"}
+
+TestVllm = conformance("vllm", quirks=158, context_unknown=_WINDOW)
+TestOllama = conformance("ollama", quirks=158, context_unknown=_WINDOW)
+TestLmStudio = conformance("lmstudio", quirks=158, context_unknown=_WINDOW)
+TestLlamaCpp = conformance("llamacpp", quirks=158, context_unknown=_WINDOW)
+TestMistralRs = conformance("mistralrs", quirks=158, context_unknown=_WINDOW)
+TestTransformers = conformance("transformers", quirks=158, context_unknown=_WINDOW)
+TestMlx = conformance("mlx", quirks=158, context_unknown=_WINDOW)

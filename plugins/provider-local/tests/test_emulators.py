@@ -1,5 +1,7 @@
 """Each server's twin end to end: it refuses what the server refuses, and our client gets along with it."""
 
+# Sent by the twins in every test here: VL-S2, OL-S1, OL-S2, OL-T1, LM-S2, LM-R1, MR-S1, MR-S3, MR-T1.
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,8 @@
 """Every recorded exchange with these servers is read as it was sent: text, reasoning, calls, usage, or its error."""
 
+# These hold for every recorded exchange at once: VL-S1, VL-S2, VL-S3, VL-T4, VL-T5, VL-U1, OL-S1, OL-S2, OL-T1,
+# OL-T3, OL-U1, LM-R1, LC-T4, LC-C2, MR-S3, TS-S1, MX-S1.
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """What the twins send has the keys and types of what the servers were seen to send, or a source is named."""
 
+# Compared with every recording at once: D4, VL-S1, VL-S4, VL-T5, LC-S3, LC-T4.
+
 from __future__ import annotations
 
 import json

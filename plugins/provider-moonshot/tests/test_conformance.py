@@ -2,4 +2,4 @@
 
 from chatport.testing.conformance import conformance
 
-TestConformance = conformance("moonshot")
+TestConformance = conformance("moonshot", quirks=99)

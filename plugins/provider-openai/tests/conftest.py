@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-import chatport
 from chatport.client import read_call
 from chatport.config import load_config
 from chatport.prepare import Port
-from chatport.testing import Emulator
+from chatport.testing.pytest_plugin import provider_fixtures
 
 TODAY = "2026-11-22"
 
 
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the developer's own account out of the tests."""
-    for variable in list(os.environ):
-        if variable.startswith(("OPENAI_", "LLM_", "CHATPORT_")) or variable == "BASE_URL":
-            monkeypatch.delenv(variable)
+isolated, explain, notes, emulated = provider_fixtures("openai", model="gpt-6-sol", api_key="sk-test")
 
 
 def port(**settings: Any) -> Port:
@@ -54,20 +47,3 @@ def facts() -> Callable[[str], Any]:
         return plain.facts(plain.provider("openai"), model)
 
     return run
-
-
-@pytest.fixture
-def emulated() -> Iterator[Callable[..., Any]]:
-    """Return a function that gives a client of an emulator with these settings, and the emulator."""
-    clients: list[chatport.Client] = []
-
-    def run(config: Any = None, **settings: Any) -> tuple[chatport.Client, Emulator]:
-        emulator = Emulator("openai", **settings)
-        tables = emulator.config(retry={"attempts": 1})
-        tables["providers"]["openai"] |= config or {}
-        clients.append(chatport.Client(config=tables, transport=emulator))
-        return clients[-1], emulator
-
-    yield run
-    for client in clients:
-        client.close()

@@ -193,7 +193,7 @@ def test_an_unverified_organisation_has_a_way_out(emulated):
     ):
         list(stream)
     assert client.chat("hi", model=model).text
-    client, emulator = emulated({"stream": False}, verified=False)
+    client, emulator = emulated(table={"stream": False}, verified=False)
     with client.stream("say: a b", model=model) as stream:
         events = list(stream)
     assert [event.text for event in events if isinstance(event, chatport.TextDelta)] == ["a b"]
@@ -214,7 +214,7 @@ def test_models_and_embeddings(emulated):
 
 
 def test_a_wrong_key_is_told_without_being_shown(emulated):
-    client, _ = emulated({"api_key": "sk-wrong-0123456789-secret"}, api_key="sk-right")
+    client, _ = emulated(table={"api_key": "sk-wrong-0123456789-secret"}, api_key="sk-right")
     with pytest.raises(chatport.AuthenticationError) as caught:
         client.chat("hi", model="openai:gpt-6-sol")
     assert caught.value.code == "invalid_api_key"

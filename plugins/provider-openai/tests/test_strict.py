@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 import jsonschema
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import chatport
 from chatport.call import Tool
 from chatport.schema import schema_of
+from chatport.standard.schemas import Loss
 from chatport_openai.strict import NotStrict, root_object, strict_schema
 
 
@@ -99,7 +99,7 @@ def test_forms_with_a_strict_twin(part, sent):
 )
 def test_what_strict_cannot_enforce_moves_into_the_description(part, keyword):
     strict, moved = strict_schema(root(a=part))
-    assert moved == (keyword,)
+    assert moved == (Loss("properties.a", keyword),)
     assert keyword not in strict["properties"]["a"]
     assert keyword in strict["properties"]["a"]["description"]
 
@@ -237,7 +237,7 @@ def test_a_tool_that_cannot_be_strict_is_sent_as_it_is(shape):
 def test_constraints_of_a_strict_tool_are_noted(shape):
     wire = shape(model="gpt-4o", tools=[Tool("look", schema=root(a={**TEXT, "minLength": 3}), strict=True)])
     (note,) = wire.adjustments
-    assert (note.kind, note.field, note.fact) == ("lowered", "tools.look.parameters", "OA-T11")
+    assert (note.kind, note.field, note.fact) == ("lowered", "tools.look.parameters.properties.a.minLength", "OA-T11")
 
 
 def test_long_and_odd_names_are_shortened_and_mapped_back(emulated):

@@ -9,7 +9,7 @@ from chatport import Message, Tool, ToolCall, UnsupportedFeatureError
 from chatport.config import load_config
 from chatport.prepare import Port
 from chatport_openrouter.details import merged
-from chatport_openrouter.tools import gemini_schema
+from chatport_openrouter.gemini import gemini_schema
 
 CLAUDE, GEMINI, GPT = "anthropic/claude-sonnet-4.6", "google/gemini-3.5-flash", "openai/gpt-5.2"
 TOOL = Tool("f")
@@ -293,25 +293,30 @@ SCHEMAS = [
     ({"const": "a"}, {**S, "enum": ["a"]}, []),
     ({**S, "enum": ["a", None]}, {**S, "enum": ["a"], "nullable": True}, []),
     ({"type": "integer", "enum": [1, 2], "description": "D"},
-     {"type": "integer", "description": "D; one of 1, 2"}, ["enum"]),
-    ({"type": "integer", "exclusiveMinimum": 0}, {"type": "integer", "description": "exclusiveMinimum 0"},
+     {"type": "integer", "description": "D (enum: [1,2])"}, ["enum"]),
+    ({"type": "integer", "exclusiveMinimum": 0}, {"type": "integer", "description": "(exclusiveMinimum: 0)"},
      ["exclusiveMinimum"]),
     ({"$defs": {"N": {"properties": {"n": {"$ref": "#/$defs/N"}}}}, "$ref": "#/$defs/N"},
-     {"properties": {"n": {"type": "object", "description": "again a N"}}}, ["$ref"]),
-    ({"type": "array", "items": {"const": 1}}, {"type": "array", "items": {"description": "one of 1"}}, ["enum"]),
-    ({"$ref": "#/nowhere/0"}, {}, []),
-    ({"properties": {"a": {"const": None}, "b": True}}, {"properties": {"a": {"nullable": True}, "b": True}}, []),
+     {"properties": {"n": {"type": "object", "description": "again a N"}}}, ["$defs.N.properties.n.$ref"]),
+    ({"type": "array", "items": {"const": 1}}, {"type": "array", "items": {"description": "(enum: [1])"}},
+     ["items.const"]),
+    ({"$ref": "#/nowhere/0"}, {}, ["$ref"]),
+    ({"properties": {"a": {"const": None}, "b": True}}, {"properties": {"a": {"nullable": True}, "b": True}},
+     ["properties.a.const"]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("schema", "sent", "losses"), SCHEMAS)
 def test_schemas_for_gemini(explain, notes, schema, sent, losses):
     """OR-T3: in tools and in structured output, for this family of models only."""
-    assert gemini_schema(schema) == (sent, losses)
+    reduced, lost = gemini_schema(schema)
+    assert (reduced, [f"{loss.path}.{loss.keyword}".lstrip(".") for loss in lost]) == (sent, losses)
     explanation = explain(model=GEMINI, tools=[Tool("f", "", schema)], extra={"response_format": wanted(schema)})
     assert explanation.body["tools"][0]["function"]["parameters"] == sent
     assert explanation.body["response_format"] == wanted(sent)
-    told = {("lowered", field, "OR-T3") for field in ("tools.f", "response_format")} if losses else set()
+    told = {
+        ("lowered", f"{option}.{place}", "OR-T3") for option in ("tools.f.parameters", "output") for place in losses
+    }
     assert notes(explanation) == {("added", "provider", "OR-J2"), *told}
     assert explain(tools=[Tool("f", "", schema)]).body["tools"][0]["function"]["parameters"] == schema
 

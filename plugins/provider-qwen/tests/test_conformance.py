@@ -2,4 +2,4 @@
 
 from chatport.testing.conformance import conformance
 
-TestConformance = conformance("qwen")
+TestConformance = conformance("qwen", quirks=93, context_unknown={"*": "of many models no source says it"})

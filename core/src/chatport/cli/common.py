@@ -10,15 +10,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unicodedata import category
 
 import click
 
 from .. import errors as e
 
-__all__ = ["Waiting", "config_option", "reporting_errors", "short_model_option"]
+__all__ = ["Waiting", "config_option", "printable", "reporting_errors", "short_model_option"]
+
+_DIRECTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of characters that do something in place of being shown."""
 
 _EXIT_CODES: tuple[tuple[tuple[type[e.ChatportError], ...], int], ...] = (
-    ((e.ConfigurationError, e.PluginError, e.PolicyError, e.BadRequestError, e.ModelNotFoundError), 2),
+    (
+        (
+            e.ConfigurationError,
+            e.PluginError,
+            e.PolicyError,
+            e.BudgetExceededError,
+            e.BadRequestError,
+            e.ModelNotFoundError,
+        ),
+        2,
+    ),
     ((e.AuthenticationError, e.PermissionDeniedError, e.QuotaExceededError), 3),
     ((e.RateLimitError, e.OverloadedError, e.ServerError, e.TransportError, e.DeadlineError), 4),
     ((e.MalformedReplyError, e.StreamInterruptedError), 5),
@@ -40,6 +54,11 @@ def short_model_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def printable(text: str) -> str:
+    """Return a text with control and format characters as escapes: a name in it must not direct the terminal."""
+    return "".join(ascii(c)[1:-1] if category(c) in _DIRECTING else c for c in text)
+
+
 @contextmanager
 def reporting_errors() -> Iterator[None]:
     """Show a ChatportError as one message on stderr and exit with its code."""
@@ -47,7 +66,7 @@ def reporting_errors() -> Iterator[None]:
         yield
     except e.ChatportError as error:
         code = next((code for kinds, code in _EXIT_CODES if isinstance(error, kinds)), 1)
-        click.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
+        click.secho(f"{type(error).__name__}: {printable(str(error))}", fg="red", err=True)
         if len(error.attempts) > 1:
             click.secho(f"  after {len(error.attempts)} attempts", dim=True, err=True)
         raise click.exceptions.Exit(code) from None

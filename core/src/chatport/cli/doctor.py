@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .common import Waiting, config_option, reporting_errors
+from .common import Waiting, config_option, printable, reporting_errors
 
 __all__ = ["command"]
 
@@ -34,7 +34,7 @@ def command(config: Path | None, no_search: bool) -> None:
     if problems:
         click.secho("\nProblems", bold=True)
         for problem in problems:
-            click.secho(f"  {problem}", fg="red")
+            click.secho(f"  {printable(problem)}", fg="red")
         raise click.exceptions.Exit(1)
 
 
@@ -46,6 +46,7 @@ def _default_file() -> str:
 def _providers(settings: Any) -> Iterator[str]:
     """Show each provider and its key's place; give what is wrong with it."""
     from ..errors import ChatportError
+    from ..keys import is_slow
     from ..prepare import Port
     from ..registry import installed_providers
 
@@ -57,6 +58,8 @@ def _providers(settings: Any) -> Iterator[str]:
             if port.is_ready(name):
                 ready = port.provider(name)
                 where, key = ready.base_url, _key_place(ready, table)
+            elif table is not None and is_slow(table.api_key):
+                where, key = "not asked", f"key from a {next(iter(table.api_key))}"
             else:
                 where, key = "found by a search", "no key needed"
             click.echo(f"  {name:<14} {key:<34} {where}")

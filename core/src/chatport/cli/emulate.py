@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import click
 
@@ -23,7 +24,7 @@ def command(provider: str, port: int, pace: float, key: str | None) -> None:
     """
     from ..testing import Emulator
 
-    settings = {"api_key": key} if key else {}
+    settings: dict[str, Any] = {"api_key": key} if key else {}
     with reporting_errors():
         emulator = Emulator(provider, port=port, pace_seconds=pace, **settings)
         try:

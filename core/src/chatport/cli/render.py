@@ -8,8 +8,7 @@ import attrs
 import click
 import msgspec
 
-from .. import events as ev
-from .. import jsoncodec
+from .. import events as ev, jsoncodec
 from ..types import Reply, Usage
 
 __all__ = ["Printer", "event_line", "summary"]
@@ -96,7 +95,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Exception):
         return {"error": type(value).__name__, "message": str(value)}
     if isinstance(value, Reply):
-        value = attrs.evolve(
-            value, output_type=None, attempts=tuple(attrs.evolve(a, error=None) for a in value.attempts)
-        )
+        value = attrs.evolve(value, output=None, attempts=tuple(attrs.evolve(a, error=None) for a in value.attempts))
     return msgspec.to_builtins(value, enc_hook=str)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 import attrs
 
-from .. import events as ev
-from .. import jsoncodec
-from ..call import Call, Chunk, Context, Failure, StreamState, WireRequest
+from .. import events as ev, jsoncodec
+from ..call import Call, Chunk, Context, Failure, StreamState, Verdict, WireRequest
 from ..collect import Collector
 from ..errors import (
     ChatportError,
@@ -19,12 +19,14 @@ from ..errors import (
     StreamInterruptedError,
     TransportError,
 )
+from ..guard import hide_key
 from ..plan import Plan
 from ..sse import EventStreamParser, ServerSentEvent
 from ..types import Reply
 from .body import BodyDecoder
 from .commands import Clock, Command, Deliver, Head, HttpRequest, Read, Send, TimerExpired, TransportFailure
 from .failures import error_of, failure_of, hook_error
+from .pacing import PaceLimits
 from .timers import Timeouts, Timers
 
 __all__ = ["AttemptRun", "Limits", "Route"]
@@ -43,6 +45,7 @@ class Route:
     """A target made ready: its chains, the request as shaped for it, and its limits. `names` maps tool names back.
 
     `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
+    `operation` is its name in telemetry. `pace` are this client's own limits for the target, None: it has none.
     """
 
     context: Context
@@ -53,10 +56,20 @@ class Route:
     limits: Limits = attrs.field(factory=Limits)
     names: Mapping[str, str] = attrs.field(factory=dict)
     call: Call | None = None
+    operation: str = "chat"
+    pace: PaceLimits | None = None
+
+    @property
+    def pace_key(self) -> Hashable:
+        """What the limits are kept for: the provider, the key and the model."""
+        key = None if self.request.auth is None else self.request.auth[2]
+        return (self.context.provider.name, key, self.context.model)
 
 
 Steps = Generator[Command, Any, None]
 _DRAIN_SECONDS = 0.2
+_WEIGHED_BYTES = 4 * 1024 * 1024  # after so many bytes of a stream, what was collected of it is measured
+_ERROR_BODY_BYTES = 1024 * 1024
 _ERROR_BODY_SECONDS = 10.0  # a status has come: its explanation is worth no longer wait
 _PUBLIC = (
     ev.TextDelta,
@@ -74,18 +87,34 @@ class AttemptRun:
 
     `committed` turns true with the first content event that is handed to the caller; from then on nothing may be
     tried again. `heard` turns true with the first byte of a response.
+
+    `leave_after` are the seconds after which a target that has said nothing yet is left for the next one. `resumed`
+    is the part of an answer from which this attempt goes on. `on_first_event` is called once, with the first content.
     """
 
-    def __init__(self, route: Route, clock: Clock, call_started: float, *, deliver: bool) -> None:
+    def __init__(
+        self,
+        route: Route,
+        clock: Clock,
+        call_started: float,
+        *,
+        deliver: bool,
+        leave_after: float | None = None,
+        resumed: Collector | None = None,
+        on_first_event: Callable[[], None] = lambda: None,
+    ) -> None:
         self.route = route
-        self.collector = Collector()
+        self.collector = Collector() if resumed is None else resumed
         self.head: Head | None = None
         self.raw: Any = None
         self.committed = False
         self.heard = False
         self._clock = clock
         self._deliver = deliver
-        self._timers = Timers(route.timeouts, clock.monotonic, call_started)
+        self._is_resumed = resumed is not None
+        self._on_first_event = on_first_event
+        self._has_event = False
+        self._timers = Timers(route.timeouts, clock.monotonic, call_started, leave_after)
         self._state = StreamState()
         self._streams = False
         self._held: list[ev.Event] = []  # events before the first content: they wait, since they may be for nothing
@@ -95,12 +124,16 @@ class AttemptRun:
         try:
             yield from self._exchange()
         except TransportFailure as failure:
+            failure.args = (hide_key(str(failure), self._secret()),)
             raise self._located(self._transport_error(failure)) from failure.with_traceback(None)
         except TimerExpired as expired:
             if expired.stage == "connect":
                 raise self._located(self._timers.error("connect")) from None
             raise self._located(self._timers.expired(streams=self._streams)) from None
-        except ChatportError as error:
+        except ChatportError as problem:
+            error = problem
+            if type(error) is TransportError and self._streams and self._state.started:  # its compression was cut
+                error = StreamInterruptedError(f"The stream was cut: {problem.message}")
             # Without the frames below, whose locals hold the vendor's bytes: some vendors echo the key in them.
             error.__context__ = error.__cause__
             raise self._located(error).with_traceback(None) from error.__cause__
@@ -150,7 +183,11 @@ class AttemptRun:
         return pieces
 
     def _whole_body(
-        self, body: BodyDecoder, pieces: list[bytes], most_seconds: float = math.inf
+        self,
+        body: BodyDecoder,
+        pieces: list[bytes],
+        most_seconds: float = math.inf,
+        most_bytes: float = math.inf,
     ) -> Generator[Command, Any, bytes]:
         size = sum(map(len, pieces))
         while True:
@@ -162,6 +199,8 @@ class AttemptRun:
                 size += len(piece)
                 self._check_size(size)
                 pieces.append(piece)
+                if size >= most_bytes:
+                    return b"".join(pieces)
 
     def _check_size(self, size: int) -> None:
         most = self.route.limits.body_bytes
@@ -176,6 +215,7 @@ class AttemptRun:
         parser = EventStreamParser(max_event_bytes=self.route.limits.event_bytes)
         for piece in first:
             yield from self._take(parser.feed(piece))
+        received = 0
         while not self._state.ended:
             data = yield from self._read()
             if not data:
@@ -183,6 +223,10 @@ class AttemptRun:
                 break
             for piece in body.feed(data):
                 yield from self._take(parser.feed(piece))
+                received += len(piece)
+                if received >= _WEIGHED_BYTES:  # what is collected cannot be more than what has come
+                    received = 0
+                    self._check_size(self.collector.size())
         if self._state.ended:
             yield from self._drain()
         else:
@@ -239,24 +283,48 @@ class AttemptRun:
             self._collect(decoded, batch)
 
     def _collect(self, decoded: Any, batch: list[ev.Event]) -> None:
-        names = self.route.names
+        renamed = self._is_resumed or bool(self.route.names) or self.route.wire.output_tool is not None
         for event in decoded:
-            if names and type(event) is ev.ToolCallDelta:
-                own = names.get(event.name, event.name)
-                event = ev.ToolCallDelta(event.index, event.id, own, event.arguments, event.choice)
+            if renamed:
+                event = self._as_asked(event)
+                if event is None:
+                    continue
             if self.collector.add(event):
                 self._timers.event_arrived()
+                if not self._has_event:
+                    self._has_event = True
+                    self._on_first_event()
             if type(event) in _PUBLIC:
                 batch.append(event)
             elif type(event) is ev.FinishReported:
                 batch.extend(self.collector.ended_calls(event.choice))
 
+    def _as_asked(self, event: ev.Event) -> ev.Event | None:
+        """Give a tool call its own name back; the call that stands for the structured answer becomes the text.
+
+        Where an answer goes on after a cut, its reasoning is not: the two halves would be two different thoughts.
+        """
+        if self._is_resumed and type(event) is ev.ReasoningDelta:
+            return None
+        if type(event) is ev.ToolCallDelta:
+            if event.name == self.route.wire.output_tool:
+                is_piece = event.arguments and event.index == 0  # asked for once: a second such call says it again
+                return ev.TextDelta(event.arguments, event.choice) if is_piece else None
+            own = self.route.names.get(event.name, event.name)
+            return ev.ToolCallDelta(event.index, event.id, own, event.arguments, event.choice)
+        forced = self.route.wire.output_tool is not None
+        if isinstance(event, ev.FinishReported) and event.reason == "tool_calls" and forced:
+            return ev.FinishReported("stop", event.raw, event.choice)
+        return event
+
     def _hand_over(self, batch: list[ev.Event]) -> Steps:
         if not self._deliver:
             return
         if not self.collector.has_content:
-            self._held.extend(batch)
+            self._held = _last_count(self._held + batch)
             return
+        if not self.committed:
+            batch, self._held = _last_count(self._held + batch), []
         self.committed = True
         yield from self._deliver_all(batch)
 
@@ -293,6 +361,8 @@ class AttemptRun:
         content = yield from self._whole_body(body, first)
         try:
             self.raw = jsoncodec.decode(content.strip())
+        except jsoncodec.TooDeepError as error:
+            raise MalformedReplyError(f"The reply cannot be read: {error}.") from None
         except ValueError:
             raise self._body_error(content) from None
         batch: list[ev.Event] = []
@@ -326,7 +396,7 @@ class AttemptRun:
         self._streams = False
         try:
             body = BodyDecoder(head.headers.get("content-encoding", ""))
-            content = yield from self._whole_body(body, [], _ERROR_BODY_SECONDS)
+            content = yield from self._whole_body(body, [], _ERROR_BODY_SECONDS, _ERROR_BODY_BYTES)
         except (TransportFailure, TimerExpired, ChatportError):
             content = b""  # the status alone must do
         batch: list[ev.Event] = []
@@ -350,14 +420,21 @@ class AttemptRun:
     def _raise_or_take(self, failure: Failure, batch: list[ev.Event]) -> None:
         verdict = self._run_hook("classify_error", failure)
         if verdict is None or not verdict.events:
-            raise error_of(failure, verdict, self.route.context, self._clock.utcnow())
+            raise self._error_of(failure, verdict)
         self._collect(verdict.events, batch)
         self._state.ended = self._state.started = True
 
     def _body_error(self, content: bytes) -> ChatportError:
         failure = failure_of(200, self.head.headers if self.head else {}, "body", content, self._secret())
         verdict = self._run_hook("classify_error", failure)
-        return error_of(failure, verdict, self.route.context, self._clock.utcnow())
+        return self._error_of(failure, verdict)
+
+    def _error_of(self, failure: Failure, verdict: Verdict | None) -> ChatportError:
+        limits = None
+        if verdict is not None and verdict.retry_after_seconds is None and failure.where == "response":
+            with suppress(Exception):  # a hook that only looks on must not hide the vendor's own error
+                limits = self.route.plan.read_rate_limits(failure.headers, self.route.context)
+        return error_of(failure, verdict, self.route.context, self._clock.utcnow(), limits)
 
     def _run_hook(self, name: Literal["decode_reply", "classify_error"], value: Any) -> Any:
         try:
@@ -383,15 +460,15 @@ class AttemptRun:
     def _located(self, error: ChatportError) -> ChatportError:
         """Fill in where it happened, and what had been received; take out the key, should the vendor have echoed it."""
         secret = self._secret()
-        if len(secret) >= 4 and secret in error.message:
-            error.message = error.message.replace(secret, "***")
-            error.args = (error.message,)
-        if len(secret) >= 4 and isinstance(error.raw, str):
-            error.raw = error.raw.replace(secret, "***")
+        error.message = hide_key(error.message, secret)
+        error.args = (error.message,)
+        if isinstance(error.raw, str):
+            error.raw = hide_key(error.raw, secret)
         error.provider = error.provider or self.route.context.provider.name
         error.model = error.model or self.route.context.model
         if self.head is not None:
-            error.request_id = request_id(self.head, self.route.context) or error.request_id
+            named = request_id(self.head, self.route.context) or error.request_id
+            error.request_id = named and hide_key(named, secret)
             if error.status is None and not 200 <= self.head.status < 300:
                 error.status = self.head.status
         if error.partial is None and (self.collector.has_content or isinstance(error, StreamInterruptedError)):
@@ -407,6 +484,15 @@ class AttemptRun:
             request_id=None if self.head is None else request_id(self.head, self.route.context),
             warnings=self.route.wire.adjustments,
         )
+
+
+def _last_count(events: list[ev.Event]) -> list[ev.Event]:
+    """Return the events without the token counts at their beginning, but for the last one, which replaces the others.
+
+    Only counts come before the first content, and a server may send them without end.
+    """
+    content = next((at for at, event in enumerate(events) if type(event) is not ev.UsageReported), len(events))
+    return events[max(content - 1, 0) :]
 
 
 _FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")

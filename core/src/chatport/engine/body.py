@@ -13,6 +13,9 @@ ACCEPT_ENCODING = "gzip"
 """What we ask for; anything else in a reply is refused, since it was not offered."""
 
 _STEP = 256 * 1024
+_BOMB_BYTES = 8 * 1024 * 1024
+_BOMB_RATIO = 500
+"""Recorded streams, whose chunks all repeat one envelope, shrink to a two-hundredth at most; a bomb to a thousandth."""
 
 
 class BodyDecoder:
@@ -21,6 +24,7 @@ class BodyDecoder:
     def __init__(self, encoding: str) -> None:
         name = encoding.strip().lower()
         self._name = name
+        self._taken = self._given = 0
         if name in ("", "identity"):
             self._inflate = None
         elif name in ("gzip", "x-gzip"):
@@ -40,11 +44,18 @@ class BodyDecoder:
         if self._inflate is None:
             yield data
             return
+        self._taken += len(data)
         while data:
             try:
                 piece = self._inflate.decompress(data, _STEP)
             except zlib.error as error:
                 raise MalformedReplyError(f"The reply's {self._name} compression is broken: {error}.") from error
+            self._given += len(piece)
+            if self._given > _BOMB_BYTES and self._given > _BOMB_RATIO * self._taken:
+                raise MalformedReplyError(
+                    f"The reply's {self._name} compression makes more than {_BOMB_RATIO} bytes out of one, "
+                    f"{self._given} so far: no answer does."
+                )
             yield piece
             data = self._inflate.unconsumed_tail
             if self._inflate.eof and self._inflate.unused_data:  # gzip may come in several members (RFC 1952, 2.2)

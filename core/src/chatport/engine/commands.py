@@ -23,6 +23,7 @@ __all__ = [
     "Deliver",
     "Head",
     "HttpRequest",
+    "Pause",
     "Read",
     "Send",
     "TimerExpired",
@@ -89,6 +90,17 @@ class Wait:
 
 
 @attrs.frozen
+class Pause:
+    """Wait until woken, at most so many seconds (None: until woken). `arm` is given the function that wakes.
+
+    That function may be called at once, later, from any thread, or never.
+    """
+
+    arm: Callable[[Callable[[], None]], None]
+    seconds: float | None
+
+
+@attrs.frozen
 class Deliver:
     """Hand events to the caller; resume when it wants more."""
 
@@ -102,7 +114,7 @@ class Block:
     function: Callable[[], Any]
 
 
-Command: TypeAlias = Send | Read | Close | Wait | Deliver | Block
+Command: TypeAlias = Send | Read | Close | Wait | Pause | Deliver | Block
 
 
 class TransportFailure(Exception):
@@ -127,8 +139,10 @@ class Clock:
     """The machine's sources of time and chance, so that tests can pass their own.
 
     `monotonic` gives seconds; `utcnow` an aware datetime, for HTTP dates and prices; `random` a number in [0, 1).
+    `sleep` takes the place of a driver's real sleep: it lets so many seconds of this clock pass, and returns at once.
     """
 
     monotonic: Callable[[], float]
     utcnow: Callable[[], datetime]
     random: Callable[[], float]
+    sleep: Callable[[float], None] | None = None

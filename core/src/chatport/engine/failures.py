@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from .. import jsoncodec
 from ..call import Context, Failure, Verdict
-from ..errors import ChatportError, PluginError, QuotaExceededError
+from ..errors import ChatportError, OverloadedError, PluginError, QuotaExceededError, RateLimitError
 from ..standard.errors import class_of_status, read_error
-from .retry import retry_delay_seconds, should_retry_header
+from ..types import RateLimits
+from .hints import limit_reset_seconds, reset_seconds, retry_delay_seconds, said_delay_seconds, should_retry_header
 
 __all__ = ["error_of", "failure_of", "hook_error"]
 
@@ -37,12 +38,21 @@ def failure_of(
     return Failure(status, headers, where, data, text, read_error(data, text))
 
 
-def error_of(failure: Failure, verdict: Verdict | None, context: Context, now: datetime) -> ChatportError:
-    """Return the exception for a failure, with the vendor's own words, short, and its hints."""
+def error_of(
+    failure: Failure, verdict: Verdict | None, context: Context, now: datetime, limits: RateLimits | None = None
+) -> ChatportError:
+    """Return the exception for a failure, with the vendor's own words, short, and its hints.
+
+    `limits` is the headroom that the response's headers tell.
+    """
     verdict = verdict or Verdict(class_of_status(failure.status))
     hint = verdict.retry_after_seconds
     if hint is None:
         hint = retry_delay_seconds(failure.headers, now)
+    if hint is None and issubclass(verdict.error, RateLimitError | OverloadedError):
+        hint = reset_seconds(limits)
+        hint = limit_reset_seconds(failure.headers, now) if hint is None else hint
+        hint = said_delay_seconds(failure.details.message) if hint is None else hint
     retryable = verdict.retryable
     if failure.status >= 400:
         said = should_retry_header(failure.headers)
@@ -86,10 +96,10 @@ def _unexplained(failure: Failure) -> str:
 
 
 def _short(text: str, most: int = _SHOWN) -> str:
-    text = text.strip().encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = jsoncodec.whole(text.strip())
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _id_in_body(data: Any) -> str | None:
     value = (data.get("request_id") or (data.get("error") and data.get("id"))) if isinstance(data, Mapping) else None
-    return value if isinstance(value, str) else None
+    return _short(value, 200) if isinstance(value, str) else None

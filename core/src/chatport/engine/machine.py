@@ -1,50 +1,66 @@
-"""A call: attempts, waits and targets, as one generator under two drivers.
+"""A call: its targets, one after the other, as one generator under two drivers.
 
-The rules (design, promises under failure): attempts are repeated only before a content event has reached the
-caller; hints are followed up to a cap; a budget over all calls of a client holds back retries in an outage; a
-route that gave no byte within its time is left for the next one.
+The rules (design, promises under failure): attempts are repeated only before a content event has reached the caller;
+hints are followed up to a cap; a budget over all calls of a client holds back retries in an outage; a target that
+stays silent, is down, or refuses for reasons of its own is left for the next one. An answer that was cut after a part
+of it was handed over is an error with that part, or goes on from there where the caller wants it and the vendor can.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
 
 import attrs
 
+from ..budget import Budget
+from ..collect import Collector
 from ..errors import (
     AuthenticationError,
+    BadRequestError,
+    BudgetExceededError,
     ChatportError,
+    ConfigurationError,
+    ContentFilterError,
+    ContextLengthError,
     DeadlineError,
     MalformedReplyError,
     ModelNotFoundError,
     OverloadedError,
     PermissionDeniedError,
+    PluginError,
+    PolicyError,
     QuotaExceededError,
     RateLimitError,
     ServerError,
     TransportError,
+    UnsupportedFeatureError,
 )
-from ..events import AttemptFailed, Finished
-from ..facts import charged, cost_of
-from ..log import emit
-from ..types import Adjustment, Attempt, Cost, Reply, Usage
+from ..events import Finished
+from ..schema import misfits
+from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun, Route, request_id
-from .commands import Block, Clock, Close, Command, Deliver, Wait
-from .failures import hook_error
-from .retry import RetryBudget, RetryPolicy, backoff_seconds
+from .commands import Block, Clock, Command, Deliver
+from .continuation import can_continue, conversation, reopened
+from .expense import cost_of_attempt
+from .shared import Shared
+from .story import Story, look_on
+from .target import TargetRun
 
 __all__ = ["CallMachine", "Candidate"]
 
 
 @attrs.frozen
 class Candidate:
-    """A target in waiting. `prepare` shapes the request for it; it may block if not `is_ready`."""
+    """A target in waiting. `prepare` shapes the request for it, which goes on from a text if one is given.
+
+    It may block if not `is_ready`. `window` gives the model's context window in tokens, None where it is not known.
+    """
 
     target: str
-    prepare: Callable[[], Route]
+    prepare: Callable[[str | None], Route]
     is_ready: Callable[[], bool] = lambda: True
+    window: Callable[[], int | None] = lambda: None
 
 
 _ANOTHER_TARGET_MAY_DO = (
@@ -52,12 +68,15 @@ _ANOTHER_TARGET_MAY_DO = (
     ModelNotFoundError,
     AuthenticationError,
     PermissionDeniedError,
+    MalformedReplyError,
+    UnsupportedFeatureError,
     RateLimitError,
     OverloadedError,
     ServerError,
-    MalformedReplyError,
 )
-"""What is this vendor's own trouble, whether or not asking it again would help."""
+"""Errors that are this target's own trouble although asking it again would not help."""
+_CANNOT_BE_USED = (TransportError, PolicyError, UnsupportedFeatureError, ModelNotFoundError)
+"""Why a target may be passed over before anything is sent to it. A mistake in the configuration is no such reason."""
 
 
 @attrs.define
@@ -68,169 +87,190 @@ class CallMachine:
     """
 
     targets: Sequence[Candidate]
-    policy: RetryPolicy
-    budget: RetryBudget
-    clock: Clock
+    shared: Shared
     deliver: bool
-    output_type: Any = None
-    attempts: list[Attempt] = attrs.field(factory=list)
-    started: float = attrs.field(init=False)
+    budgets: Sequence[Budget] = ()
+    shared_story: Story | None = None
+    """The story of a call of which this is one of two tries; None: it has its own."""
+    is_quiet: bool = False
+    """Whether the end of this machine is not the end of the call."""
+    story: Story = attrs.field(init=False)
+    _error: ChatportError | None = attrs.field(init=False, default=None)
+    _resumed: Collector | None = attrs.field(init=False, default=None)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that drivers sleep by."""
+        return self.shared.clock
 
     def run(self) -> Generator[Command, Any, Reply]:
         """Run the call; the generator's value is the reply. Raises the error that ended it."""
-        self.started = self.clock.monotonic()
-        self.budget.count_call()
-        for position, candidate in enumerate(self.targets):
-            has_next = position + 1 < len(self.targets)
-            route = yield from self._prepare(candidate, has_next)
-            if route is None:
-                continue
-            if not self.attempts:
-                self._observe(route, "call_started", targets=len(self.targets))
-            reply = yield from self._on_target(route, has_next)
-            if reply is not None:
-                return reply
-        raise AssertionError("the last target returns or raises")
-
-    def _prepare(self, candidate: Candidate, has_next: bool) -> Generator[Command, Any, Route | None]:
-        """Return the target's route, None if it cannot be reached at all and another one is there."""
-        began = self.clock.monotonic()
+        self.story = self.shared_story or Story(self.shared, self.clock.monotonic())
+        self.shared.retries.count_call()
         try:
-            if candidate.is_ready():
-                return candidate.prepare()
-            route: Route = yield Block(candidate.prepare)
-        except TransportError as error:
-            seconds = self.clock.monotonic() - began
-            self.attempts.append(Attempt(candidate.target, type(error).__name__, seconds, error=error))
-            if has_next:
-                return None
-            error.attempts = tuple(self.attempts)
+            attempt = yield from self._answered()
+            reply = self._reply(attempt)
+        except GeneratorExit:
+            if not self.is_quiet:
+                self.story.cancelled()
             raise
         except ChatportError as error:
-            failures = [attempt.error for attempt in self.attempts if attempt.error is not None]
-            if not failures:
-                raise
-            # A later target that cannot be used must not hide why the earlier one failed.
-            self.attempts.append(Attempt(candidate.target, type(error).__name__, 0.0, error=error))
-            if has_next:
-                return None
-            failures[-1].attempts = tuple(self.attempts)
-            raise failures[-1] from error
-        return route
-
-    def _on_target(self, route: Route, has_next: bool) -> Generator[Command, Any, Reply | None]:
-        failures = 0
-        while True:
-            attempt = AttemptRun(route, self.clock, self.started, deliver=self.deliver)
-            began = self.clock.monotonic()
-            self._observe(route, "attempt_started")
-            try:
-                yield from attempt.run()
-            except ChatportError as error:
-                yield Close()
-                failures += 1
-                wait = self._wait_before_next(error, attempt, route, failures)
-                self._record(attempt, began, error, wait or 0.0)
-                if wait is None:
-                    if has_next and self._may_move_on(error, attempt):
-                        yield from self._tell(route, error, 0.0)
-                        return None
-                    error.attempts = tuple(self.attempts)
-                    self._observe(route, "call_failed", error=type(error).__name__)
-                    raise
-                yield from self._tell(route, error, wait)
-                if wait:
-                    yield Wait(wait)
-                continue
-            yield Close()
-            self._record(attempt, began, None, 0.0)
-            return (yield from self._finish(attempt))
-
-    def _wait_before_next(self, error: ChatportError, attempt: AttemptRun, route: Route, failures: int) -> float | None:
-        """Return the wait before another attempt on this target, None if there shall be none."""
-        if attempt.committed or not error.retryable or failures >= self.policy.attempts:
-            return None
-        if isinstance(error, DeadlineError) and not attempt.heard:
-            return None  # it gave no byte: another try would only wait again
-        hint = error.retry_after_seconds
-        if hint is not None and hint > self.policy.longest_hint_seconds:
-            return None
-        wait = hint if hint is not None else backoff_seconds(failures, self.policy, self.clock.random)
-        total = route.timeouts.total
-        if total is not None and self.clock.monotonic() + wait >= self.started + total:
-            return None
-        return wait if self.budget.take() else None
-
-    @staticmethod
-    def _may_move_on(error: ChatportError, attempt: AttemptRun) -> bool:
-        if isinstance(error, DeadlineError) and error.timer == "total":
-            return False
-        no_byte = isinstance(error, TransportError) and not attempt.heard
-        return not attempt.committed and (error.retryable or no_byte or isinstance(error, _ANOTHER_TARGET_MAY_DO))
-
-    def _tell(self, route: Route, error: ChatportError, wait: float) -> Generator[Command, Any, None]:
-        self._observe(route, "attempt_failed", error=type(error).__name__, wait_seconds=wait)
-        if self.deliver:
-            yield Deliver([AttemptFailed(route.context.target, error, wait)])
-
-    def _record(self, attempt: AttemptRun, began: float, error: ChatportError | None, wait: float) -> None:
-        self.attempts.append(
-            Attempt(
-                attempt.route.context.target,
-                "ok" if error is None else type(error).__name__,
-                self.clock.monotonic() - began,
-                None if attempt.head is None else attempt.head.status,
-                wait,
-                error,
-            )
-        )
-
-    def _finish(self, attempt: AttemptRun) -> Generator[Command, Any, Reply]:
-        reply = self._reply(attempt)
-        self._observe(attempt.route, "call_finished", finish_reason=reply.finish_reason, attempts=len(self.attempts))
+            self.story.failed(error)
+            raise
+        self.story.finished(reply)
         if self.deliver:
             yield Deliver([Finished(reply)])
         return reply
 
+    def _answered(self) -> Generator[Command, Any, AttemptRun]:
+        """Ask the targets in turn, and return the attempt that has the answer. Raises the error worth telling."""
+        waiting = list(self._up())
+        while waiting:
+            candidate = waiting.pop(0)
+            route = yield from self._prepare(candidate, waiting)
+            if route is None:
+                continue
+            self.story.turn_to(route, len(self.targets))
+            turn = TargetRun(
+                route,
+                self.story,
+                deliver=self.deliver,
+                others=len(waiting),
+                budgets=self.budgets,
+                resumed=self._resumed,
+            )
+            try:
+                return (yield from turn.run())
+            except ChatportError as error:
+                self._error = self._worth_telling(error)
+                waiting = self._next_targets(error, turn, candidate, waiting)
+                if waiting:
+                    yield from turn.tell_caller(error, 0.0)
+        assert self._error is not None, "a target that is passed over without an error has one after it"
+        raise self._error
+
+    # --- which target is next
+
+    def _up(self) -> Iterator[Candidate]:
+        """Give the targets but those whose breaker is open; if all are open, the one that will be tried soonest."""
+        if len(self.targets) == 1:
+            yield self.targets[0]
+            return
+        down = {c.target: self.shared.breakers.of(c.target).open_for_seconds for c in self.targets}
+        soonest = min(self.targets, key=lambda candidate: down[candidate.target])
+        for candidate in self.targets:
+            seconds = down[candidate.target]
+            if not seconds or (candidate is soonest and all(down.values())):
+                yield candidate
+            else:
+                self.story.passed_over(candidate.target, f"it keeps failing, and is left alone for {seconds:.0f} s")
+
+    def _prepare(self, candidate: Candidate, waiting: Sequence[Candidate]) -> Generator[Command, Any, Route | None]:
+        """Return the target's route; None if it cannot take this call, and another target can or an error is known."""
+        prefix = None if self._resumed is None else reopened(self._resumed)
+        try:
+            if candidate.is_ready():
+                return candidate.prepare(prefix)
+            route: Route = yield Block(lambda: candidate.prepare(prefix))
+        except ChatportError as error:
+            # A later target that cannot be used must not hide why the earlier one failed.
+            if self._error is None and not (waiting and isinstance(error, _CANNOT_BE_USED)):
+                raise
+            self.story.passed_over(candidate.target, f"{type(error).__name__}: {error.message}")
+            return None
+        return route
+
+    def _worth_telling(self, error: ChatportError) -> ChatportError:
+        """Return the error to end with: a later one must not hide the one that has a part of the answer."""
+        earlier = self._error
+        if self._resumed is None or earlier is None or earlier.partial is None:
+            return error
+        has_more = error.partial is not None and len(error.partial.text) > len(earlier.partial.text)
+        return error if has_more else earlier
+
+    def _next_targets(
+        self, error: ChatportError, turn: TargetRun, candidate: Candidate, waiting: list[Candidate]
+    ) -> list[Candidate]:
+        """Return the targets that may still be asked after an error, none if it is final."""
+        attempt = turn.attempt
+        if attempt is not None and (attempt.committed or self._resumed is not None):
+            return self._going_on(error, attempt, candidate, waiting)
+        if isinstance(error, ContextLengthError):
+            return list(self._with_larger_window(turn.route, waiting))
+        is_final = isinstance(error, ContentFilterError | BudgetExceededError)
+        is_over = isinstance(error, DeadlineError) and error.timer == "total"
+        if is_final or is_over:
+            return []
+        is_silent = isinstance(error, TransportError) and (attempt is None or not attempt.heard)
+        may_do = error.retryable or is_silent or isinstance(error, _ANOTHER_TARGET_MAY_DO)
+        return waiting if may_do else []
+
+    def _with_larger_window(self, route: Route, waiting: Sequence[Candidate]) -> Iterator[Candidate]:
+        window = route.context.facts.context_tokens
+        for candidate in waiting:
+            other = candidate.window() if candidate.is_ready() else None
+            if window is not None and other is not None and other > window:
+                yield candidate
+            else:
+                self.story.passed_over(candidate.target, "its context window is not known to be larger")
+
+    def _going_on(
+        self, error: ChatportError, attempt: AttemptRun, candidate: Candidate, waiting: list[Candidate]
+    ) -> list[Candidate]:
+        """Return who may go on from the part that the caller has, the same target first; none: the error is final."""
+        call = attempt.route.call
+        if call is not None and error.partial is not None:
+            error.messages = conversation(call, error.partial)
+        is_final = isinstance(error, ContentFilterError | BudgetExceededError)
+        is_over = isinstance(error, DeadlineError) and error.timer == "total"
+        if is_final or is_over or not self.shared.policy.continue_after_cut or not can_continue(attempt.collector):
+            return []
+        if not attempt.committed:  # it was asked to go on, and would not or could not
+            return waiting
+        if isinstance(error, BadRequestError | ConfigurationError | PluginError):
+            return []
+        self._resumed = attempt.collector
+        asked = sum(earlier.target == attempt.route.context.target for earlier in self.story.attempts)
+        is_asked_again = asked < self.shared.policy.attempts and self.shared.retries.take()
+        return [candidate, *waiting] if is_asked_again else waiting
+
+    # --- the reply
+
     def _reply(self, attempt: AttemptRun) -> Reply:
         route, collector, head = attempt.route, attempt.collector, attempt.head
         assert head is not None, "a finished attempt has a head"
-        usage = collector.usage
-        thinking = bool(collector.first.reasoning or (usage is not None and usage.reasoning_tokens))
+        cost = None if self._resumed is not None else cost_of_attempt(attempt, self.shared)
+        warnings = (
+            *route.wire.adjustments,
+            *self.story.notes,
+            *self._missing(collector),
+            *self._misfits(attempt),
+        )
+        if self._resumed is not None and collector.usage is not None:
+            collector.usage = Usage(raw=collector.usage.raw)  # of the last part only: no count of the whole
         return collector.reply(
             raw=attempt.raw,
             provider=route.context.provider.name,
             model=collector.model or route.context.model,
             request_id=request_id(head, route.context),
-            attempts=tuple(self.attempts),
-            warnings=(*route.wire.adjustments, *self._missing(attempt)),
-            cost=None if usage is None else self._cost(usage, route, thinking),
-            rate_limits=self._hook(route, "read_rate_limits", head.headers),
-            output_type=self.output_type,
+            attempts=tuple(self.story.attempts),
+            warnings=warnings,
+            cost=cost,
+            rate_limits=look_on(route, "read_rate_limits", head.headers),
+            output=None if route.call is None else route.call.output,
         )
 
-    def _cost(self, usage: Usage, route: Route, thinking: bool) -> Cost | None:
-        said = charged(usage, route.context.provider.dialect.cost_field)
-        prices = route.context.facts.prices
-        return said or cost_of(usage, prices, at=self.clock.utcnow(), thinking=thinking)
-
-    @staticmethod
-    def _missing(attempt: AttemptRun) -> Sequence[Adjustment]:
-        missing = list(attempt.collector.missing())
-        if attempt.collector.usage is None:
+    def _missing(self, collector: Collector) -> Sequence[Adjustment]:
+        missing = list(collector.missing())
+        if self._resumed is not None:
+            reason = "the answer was cut and continued, and nobody has counted the part before the cut"
+            missing.append(Adjustment("missing", "usage", reason))
+        elif collector.usage is None:
             missing.append(Adjustment("missing", "usage", "the vendor sent no token counts, so the cost is unknown"))
         return missing
 
-    def _observe(self, route: Route, event: str, **fields: Any) -> None:
-        fields = {"seconds": self.clock.monotonic() - self.started, **fields}
-        emit(event, target=route.context.target, **fields)
-        self._hook(route, "observe", event, fields)
-
     @staticmethod
-    def _hook(route: Route, name: Literal["read_rate_limits", "observe"], *values: Any) -> Any:
-        """Call a hook that only looks on: its failure is a warning, and the answer is handed over all the same."""
-        try:
-            return getattr(route.plan, name)(*values, route.context)
-        except Exception as error:
-            warnings.warn(str(hook_error(name, error, route.context)), RuntimeWarning, stacklevel=2)
-            return None
+    def _misfits(attempt: AttemptRun) -> Iterator[Adjustment]:
+        call = attempt.route.call
+        if call is not None and call.tools:
+            yield from misfits(attempt.collector.first.tool_calls(), call.tools)

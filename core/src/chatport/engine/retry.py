@@ -1,16 +1,14 @@
-"""When to try again: the vendor's hints, our backoff, and a budget that an outage cannot double."""
+"""When to try again: our backoff, and a budget that an outage cannot double. What vendors ask for is in `hints`."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
 
 import attrs
 
-__all__ = ["RetryBudget", "RetryPolicy", "backoff_seconds", "retry_delay_seconds", "should_retry_header"]
+__all__ = ["RetryBudget", "RetryPolicy", "backoff_seconds"]
 
 
 @attrs.frozen
@@ -18,49 +16,21 @@ class RetryPolicy:
     """`attempts` in all on one target; waits double from `first_seconds` to `longest_seconds`, with full jitter.
 
     A vendor's hint is followed up to `longest_hint_seconds`; a longer one ends the attempts on this target.
+    `continue_after_cut`: an answer that is cut after a part of it was handed over goes on from there, where the
+    vendor documents a way. Without, it is an error that carries the part.
     """
 
     attempts: int = 3
     first_seconds: float = 0.5
     longest_seconds: float = 8.0
     longest_hint_seconds: float = 60.0
+    continue_after_cut: bool = False
 
 
 def backoff_seconds(failures: int, policy: RetryPolicy, random: Callable[[], float]) -> float:
     """Return a wait after so many failures (1 for the first): uniform between 0 and the doubled ceiling."""
     ceiling = min(policy.first_seconds * 2.0 ** (failures - 1), policy.longest_seconds)
     return ceiling * random()
-
-
-def should_retry_header(headers: Mapping[str, str]) -> bool | None:
-    """Return what `x-should-retry` says, None if it says nothing (OA-H6)."""
-    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
-
-
-def retry_delay_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return how long the vendor asks us to wait, None if it does not say: milliseconds, seconds, or an HTTP date."""
-    milliseconds = _number(headers.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    text = headers.get("retry-after", "").strip()
-    seconds = _number(text)
-    if seconds is not None or not text:
-        return seconds
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max((date - now).total_seconds(), 0.0)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value < 1e9 else None
 
 
 class RetryBudget:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import attrs
@@ -28,8 +29,13 @@ class Timeouts:
 class Timers:
     """The clocks of one attempt. Invariant: `_last_byte` and `_last_event` never lie in the future."""
 
-    def __init__(self, timeouts: Timeouts, now: Callable[[], float], call_started: float) -> None:
+    def __init__(
+        self, timeouts: Timeouts, now: Callable[[], float], call_started: float, leave_after: float | None = None
+    ) -> None:
+        """`leave_after`: seconds after which a target is left that has said nothing, since another one is there."""
         self.timeouts = timeouts
+        self._leave_after = leave_after
+        self._has_byte = False
         self._now = now
         self._total_at = None if timeouts.total is None else call_started + timeouts.total
         self._last_byte = self._last_event = now()
@@ -38,6 +44,7 @@ class Timers:
     def byte_arrived(self) -> None:
         """Note that bytes came; heartbeats count here."""
         self._last_byte = self._now()
+        self._has_byte = True
 
     def event_arrived(self) -> None:
         """Note that content came."""
@@ -61,6 +68,8 @@ class Timers:
             name, seconds = ("between_events", t.between_events) if self._has_event else ("first_event", t.first_event)
             if seconds is not None:
                 due.append((name, self._last_event + seconds))
+        if self._leave_after is not None and not (self._has_event if streams else self._has_byte):
+            due.append(("first_event" if streams else "silence", self._last_event + self._leave_after))
         return min(due, key=lambda item: item[1], default=None)
 
     def remaining(self, *, streams: bool) -> float | None:
@@ -80,7 +89,9 @@ class Timers:
 
     def error(self, timer: str) -> DeadlineError:
         """Return the error of a timer by name."""
-        seconds = getattr(self.timeouts, timer)
+        seconds: float | None = getattr(self.timeouts, timer)
+        if self._leave_after is not None and timer in ("first_event", "silence") and not self._has_event:
+            seconds = min(self._leave_after, math.inf if seconds is None else seconds)
         what = {
             "connect": "no connection",
             "silence": "no byte arrived",

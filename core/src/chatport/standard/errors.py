@@ -14,7 +14,7 @@ from .. import errors as e
 from ..call import Context, ErrorDetails, Failure, Verdict
 from ..hooks import hookimpl
 
-__all__ = ["class_of_status", "classify_error", "read_error"]
+__all__ = ["class_of_status", "classify_error", "effective_status", "named_status", "read_error"]
 
 _CODES: Mapping[str, type[e.ChatportError]] = {
     "invalid_api_key": e.AuthenticationError,
@@ -86,6 +86,10 @@ _SETTLED_BY_MESSAGE = frozenset({400, 403, 404, 413, 422, 500})
 """Statuses so general that the wording may overrule them. A 401 or a 503 says what it is."""
 
 
+_LONGEST_TEXT = 8_000
+"""Characters of an error that are read: patterns run over them, and some take time with the square of the length."""
+
+
 @hookimpl
 def classify_error(failure: Failure, context: Context) -> Verdict:
     details = failure.details
@@ -114,9 +118,9 @@ def effective_status(failure: Failure) -> int:
         failure.details.data.get("status_code"),
         failure.details.data.get("status"),
     ):
-        text = str(value)
-        if text.isdigit() and 400 <= int(text) <= 599:
-            return int(text)
+        status = named_status(value)
+        if status is not None:
+            return status
     by_type = {
         "invalid_request_error": 400,
         "bad_request": 400,
@@ -129,6 +133,12 @@ def effective_status(failure: Failure) -> int:
         "timeout_error": 504,
     }
     return by_type.get(failure.details.type.lower(), 500 if failure.where == "chunk" else 200)
+
+
+def named_status(value: Any) -> int | None:
+    """Return the HTTP status that a value of an error names, as a number or as text; None if it names none."""
+    text = str(value)
+    return int(text) if re.fullmatch(r"[45][0-9]{2}", text) else None
 
 
 def class_of_status(status: int) -> type[e.ChatportError]:
@@ -167,7 +177,7 @@ def read_error(data: Any, body: str = "") -> ErrorDetails:
     if isinstance(data, list) and data:
         data = data[0]
     if isinstance(data, str):
-        return ErrorDetails(message=data)
+        return ErrorDetails(message=data[:_LONGEST_TEXT])
     if not isinstance(data, Mapping):
         return ErrorDetails(message=_plain(body))
     inner = data.get("error")
@@ -190,22 +200,27 @@ def _details(data: Mapping[str, Any], outer: Mapping[str, Any] | None = None) ->
     code = data.get("code", data.get("error_code"))
     if code is None and outer is not None:
         code = outer.get("code")
-    return ErrorDetails(message, _text(data.get("type")), _text(code), _text(data.get("param")), data)
+    message, kind, word, param = (
+        _text(value)[:_LONGEST_TEXT] for value in (message, data.get("type"), code, data.get("param"))
+    )
+    return ErrorDetails(message, kind, word, param, data)
 
 
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, bool):
+def _text(value: Any, levels: int = 8) -> str:
+    if value is None or isinstance(value, bool) or not levels:
         return ""
     if isinstance(value, list):
-        return "; ".join(filter(None, (_text(item) for item in value)))
+        return "; ".join(filter(None, (_text(item, levels - 1) for item in value)))
     if isinstance(value, Mapping):
         where = value.get("loc")
         place = ".".join(str(part) for part in where) + ": " if isinstance(where, list) else ""
-        return place + _text(value.get("msg") or value.get("message") or "")
+        return place + _text(value.get("msg") or value.get("message") or "", levels - 1)
     return str(value)
 
 
 def _plain(body: str) -> str:
     """Return the words of a text or HTML body, short."""
-    text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]+>", " ", body) if "<" in body else body
+    # Each tag may also end with the text: a page of beginnings would else be searched to its end for every one of them.
+    tags = r"(?is)<(script|style|head)\b.*?(?:</\1>|\Z)|<[^>]*(?:>|\Z)"
+    text = re.sub(tags, " ", body) if "<" in body else body
     return " ".join(text.split())[:300]

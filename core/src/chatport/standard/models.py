@@ -11,7 +11,7 @@ from ..facts import ModelFacts
 from ..hooks import hookimpl
 from ..types import ModelInfo, RateLimits
 
-__all__ = ["describe_model", "go_duration_seconds", "parse_models", "read_rate_limits"]
+__all__ = ["describe_model", "go_duration_seconds", "header_count", "parse_models", "read_rate_limits"]
 
 
 @hookimpl
@@ -47,8 +47,7 @@ def read_rate_limits(headers: Mapping[str, str], context: Context) -> RateLimits
         return None
 
     def count(name: str) -> int | None:
-        text = headers.get(f"x-ratelimit-{name}", "")
-        return int(text) if text.isdigit() else None
+        return header_count(headers.get(f"x-ratelimit-{name}", ""))
 
     def seconds(name: str) -> float | None:
         return go_duration_seconds(headers.get(f"x-ratelimit-{name}", ""))
@@ -63,12 +62,19 @@ def read_rate_limits(headers: Mapping[str, str], context: Context) -> RateLimits
     )
 
 
+def header_count(text: str) -> int | None:
+    """Return the number of a header that counts something, None if the text is none: `²` and `٣` are digits too."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+_LONGEST_SECONDS = 1e9
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 def go_duration_seconds(text: str) -> float | None:
-    """Return the seconds of a duration such as `6m0s`, `8.64s` or `12ms`, None if the text is none."""
-    if not text or _DURATION.sub("", text):
+    """Return the seconds of a duration such as `6m0s`, `8.64s` or `12ms`, None if the text is none or beyond sense."""
+    if not text or len(text) > 40 or _DURATION.sub("", text):  # many digits would take time with their square
         return None
-    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION.findall(text))
+    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION.findall(text))
+    return seconds if seconds < _LONGEST_SECONDS else None

@@ -1,18 +1,56 @@
-"""Structured output where the vendor has no JSON Schema of its own: the schema in words, and the weaker format.
+"""Structured output where the vendor has no JSON Schema of its own: the steps of the ladder, strictest first.
 
-The steps of the ladder are: `json_schema`, then `json_object` with the schema in the system text, then the text
-alone. The reply is held against the schema's type in every case, by `Reply.parsed`.
+`json_schema` as it is; a forced call of a tool whose parameters are the schema; `json_object` with the schema in the
+system text; the system text alone. The reply is held against the schema in every case, by `Reply.parsed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+import attrs
 
 from .. import jsoncodec
 from ..call import Call, WireRequest
 
-__all__ = ["schema_in_words", "with_instruction"]
+__all__ = ["as_forced_tool", "fit_output", "say_json", "schema_in_words", "with_instruction"]
+
+_WORDS = "Answer with one JSON value and nothing else, no Markdown."
+
+
+def fit_output(
+    wire: WireRequest, call: Call, formats: Collection[str], reason: str, fact: str = "", *, forced_tool: bool = False
+) -> WireRequest:
+    """Return the request with the strictest form of its structured output that is taken here.
+
+    `formats` are the `response_format` types that the model takes now. `forced_tool` says that it can be made to call
+    a named tool; that step is left out where the call has tools of its own. A weaker form than asked for is a warning
+    with `reason` and `fact`. Without a structured output the request is unchanged.
+    """
+    if call.output is None or "response_format" not in wire.body or "json_schema" in formats:
+        return wire
+    if forced_tool and not wire.body.get("tools") and call.output.schema.get("type") == "object":
+        return as_forced_tool(wire, call, reason, fact)
+    return schema_in_words(wire, call, "json_object" if "json_object" in formats else None, reason, fact)
+
+
+def as_forced_tool(wire: WireRequest, call: Call, reason: str, fact: str = "") -> WireRequest:
+    """Return the request with the schema as the parameters of a tool that must be called; its arguments are the text.
+
+    Core turns the call back: the caller sees text and an ordinary end, in a stream too.
+    """
+    assert call.output is not None, "a structured output was asked for"
+    name = call.output.name
+    function = {"name": name, "description": "Give the answer in this form.", "parameters": call.output.schema}
+    wire = wire.discard("response_format").update(
+        {
+            "tools": [{"type": "function", "function": function}],
+            "tool_choice": {"type": "function", "function": {"name": name}},
+        }
+    )
+    wire = wire.note("lowered", "response_format", f"{reason}: asked for as the arguments of a forced tool call", fact)
+    return attrs.evolve(wire, output_tool=name)
 
 
 def schema_in_words(wire: WireRequest, call: Call, fallback: str | None, reason: str, fact: str = "") -> WireRequest:
@@ -24,11 +62,19 @@ def schema_in_words(wire: WireRequest, call: Call, fallback: str | None, reason:
     if call.output is None or "response_format" not in wire.body:
         return wire
     schema = jsoncodec.encode_text(call.output.schema)
-    words = f"Answer with one JSON value and nothing else, no Markdown. It must fit this JSON Schema:\n{schema}"
-    wire = with_instruction(wire, words)
+    wire = with_instruction(wire, f"{_WORDS} It must fit this JSON Schema:\n{schema}")
     if fallback is not None:
         return wire.lower("response_format", {"type": fallback}, reason, fact)
     return wire.discard("response_format").note("lowered", "response_format", reason, fact)
+
+
+def say_json(wire: WireRequest, fact: str = "") -> WireRequest:
+    """Return the request with a word on JSON, for vendors that refuse `json_object` unless a message has the word."""
+    asked = [message.get("content") for message in wire.body["messages"] if message.get("role") in ("system", "user")]
+    if "json" in jsoncodec.encode_text(asked).lower():
+        return wire
+    wire = with_instruction(wire, "Answer in JSON.")
+    return wire.note("added", "messages", "json_object is refused unless a message says the word", fact)
 
 
 def with_instruction(wire: WireRequest, text: str) -> WireRequest:

@@ -8,6 +8,7 @@ from typing import Any
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
 from ..hooks import hookimpl
+from ..provider import FieldRule
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
 
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
@@ -30,8 +31,8 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
         wire = wire.set("stream", True)
         if dialect.include_usage:
             wire = wire.set("stream_options", {"include_usage": True})
-    wire = wire.update(call.extra)
-    return _capped(wire, call, context)
+    wire = _ruled(wire.update(call.extra), dialect.fields)
+    return _prefilled(_capped(wire, call, context), call, context)
 
 
 def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
@@ -55,6 +56,45 @@ def _reasoning(wire: WireRequest, call: Call, budget_field: str | None) -> WireR
             "a reasoning budget in tokens has no field in the standard; use an effort word",
         )
     return wire if call.reasoning is None else wire.set("reasoning_effort", call.reasoning)
+
+
+def _ruled(wire: WireRequest, rules: Mapping[str, FieldRule]) -> WireRequest:
+    """Apply the dialect's rules to the fields that are there."""
+    for field, rule in rules.items():
+        if field not in wire.body:
+            continue
+        value = wire.body[field]
+        if any(type(value) is type(same) and value == same for same in rule.same):
+            wire = wire.discard(field)
+        elif rule.rename is not None:
+            taken = rule.rename in wire.body
+            wire = (
+                wire.drop(field, f"{rule.rename} is given too", rule.fact)
+                if taken
+                else wire.rename(field, rule.rename, rule.reason, rule.fact)
+            )
+        elif rule.least is None and rule.most is None:
+            wire = wire.drop(field, rule.reason, rule.fact)
+        elif isinstance(value, int | float):
+            held = max(value, rule.least) if rule.least is not None else value
+            held = min(held, rule.most) if rule.most is not None else held
+            wire = wire if held == value else wire.lower(field, held, rule.reason, rule.fact)
+    return wire
+
+
+def _prefilled(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    """Put the beginning of the answer last, marked as the vendor wants it."""
+    if call.prefix is None:
+        return wire
+    prefill = context.provider.dialect.prefill
+    if prefill is None or context.facts.prefill is False:
+        raise UnsupportedFeatureError(
+            f"{context.provider.title} documents no way to go on from the beginning of an answer with this model.",
+            provider=context.provider.name,
+            model=context.model,
+        )
+    message = {"role": "assistant", "content": call.prefix, **prefill.message}
+    return wire.set("messages", [*wire.body["messages"], message]).update(prefill.body)
 
 
 def _capped(wire: WireRequest, call: Call, context: Context) -> WireRequest:

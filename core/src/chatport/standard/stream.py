@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from .. import jsoncodec
 from ..call import Chunk, Context, StreamState
+from ..errors import MalformedReplyError
 from ..events import (
     AudioDelta,
     ErrorReported,
@@ -57,6 +58,9 @@ _FINISH_REASONS = {
     "model_length": "length",
     "tool_use": "tool_calls",
 }
+
+_MOST_CALLS = 1_000
+"""Choices of a stream, and tool calls of a choice: ten times what anybody asks for. Each is looked up in a list."""
 
 _ERROR_WORDS = ("message", "detail", "error_msg", "error_message", "errors")
 """Where an error in a flat form has its text."""
@@ -150,6 +154,8 @@ def _decode_choice(
         index = position
     known = state.choices.get(index)
     if known is None:
+        if len(state.choices) >= _MOST_CALLS:
+            raise MalformedReplyError(f"The stream has more than {_MOST_CALLS} choices.")
         known = state.choices[index] = ChoiceState(index)
     delta = choice.get("delta")
     if isinstance(delta, dict):
@@ -180,7 +186,7 @@ def finish_reason(raw: Any, context: Context) -> str:
 
 
 def _text_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return jsoncodec.whole(value) if isinstance(value, str) else None
 
 
 class ChoiceState:
@@ -310,6 +316,8 @@ class ChoiceState:
                 return call
         elif index is None and self.last_call is not None and not call_id and not name:
             return self.last_call
+        if len(self.calls) >= _MOST_CALLS:
+            raise MalformedReplyError(f"The reply has more than {_MOST_CALLS} tool calls.")
         call = self.last_call = _CallState(len(self.calls), index)
         self.calls.append(call)
         return call
@@ -330,7 +338,7 @@ def _is_part(item: Any) -> bool:
 
 
 class _CallState:
-    __slots__ = ("arguments", "id", "index", "name", "wire_id", "wire_index")
+    __slots__ = ("arguments", "id", "index", "name", "nesting", "wire_id", "wire_index")
 
     def __init__(self, index: int, wire_index: Any) -> None:
         self.index = index
@@ -338,31 +346,44 @@ class _CallState:
         self.wire_id = ""
         self.id = f"call_{index}"  # until, or unless, the vendor gives one: a call without an id cannot be answered
         self.name = ""
-        self.arguments: list[str] = []
+        self.arguments: list[str] = []  # emptied once they can no longer become a whole
+        self.nesting: jsoncodec.Nesting | None = jsoncodec.Nesting()
 
     def is_whole(self) -> bool:
-        """Whether the arguments so far are JSON by themselves."""
+        """Whether the arguments so far are JSON by themselves.
+
+        Asked for every piece where a stack gives each a new id, so the text is decoded only at the end of its
+        outermost bracket. What is no JSON there will never be.
+        """
+        if self.nesting is None or self.nesting.is_open or not self.arguments:
+            return False
+        text = "".join(self.arguments)
         try:
-            jsoncodec.decode_text("".join(self.arguments))
+            jsoncodec.decode_text(text)
         except ValueError:
+            if text.strip():
+                self.nesting = None
+                self.arguments.clear()
             return False
         return True
 
     def take(self, fragment: Mapping[str, Any]) -> str:
         call_id = fragment.get("id")
         if call_id and not self.wire_id:
-            self.wire_id = self.id = str(call_id)
+            self.wire_id = self.id = jsoncodec.whole(str(call_id))
         function: Mapping[str, Any] = next(
             (fragment[key] for key in ("function", "custom") if isinstance(fragment.get(key), dict)), {}
         )
         if function.get("name") and not self.name:
-            self.name = str(function["name"])
+            self.name = jsoncodec.whole(str(function["name"]))
         arguments = function.get("arguments", function.get("input"))
         if arguments is None or arguments == "":
             return ""
         if not isinstance(arguments, str):  # an object in place of its text
             arguments = jsoncodec.encode_anything(arguments).decode()
-        self.arguments.append(arguments)
+        if self.nesting is not None:
+            self.nesting.feed(arguments)
+            self.arguments.append(arguments)
         return str(arguments)
 
 

@@ -9,6 +9,9 @@ from ..types import Usage
 
 __all__ = ["read_usage"]
 
+_TOO_MANY = 10**15
+"""From here on, and below 0, a number is no count of tokens: it stays unknown, and no cost is made of it."""
+
 
 def read_usage(data: Any) -> Usage | None:
     """Return the usage object in our words, None if it holds no count. Missing or null stays unknown, never 0."""
@@ -55,9 +58,12 @@ def _details(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 def _count(data: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = data.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        if isinstance(value, float) and value.is_integer():
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and 0 <= value < _TOO_MANY
+            and value == int(value)
+        ):
             return int(value)
     return None
 

@@ -6,16 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .clock import VirtualClock
     from .emulator import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, example_of, sse
+    from .faults import Fault
+    from .performance import Break, Pause, Performance, Scene
     from .recordings import decode_events, replay
     from .server import Emulator
 
 __all__ = [
-    "EmulatedRequest", "EmulatedResponse", "Emulator", "Refusal", "Script", "VendorEmulator", "decode_events",
-    "example_of", "replay", "sse",
+    "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Pause", "Performance", "Refusal", "Scene",
+    "Script", "VendorEmulator", "VirtualClock", "decode_events", "example_of", "replay", "sse",
 ]  # fmt: skip
 
 _HOMES = {
+    "clock": ("VirtualClock",),
     "emulator": (
         "EmulatedRequest",
         "EmulatedResponse",
@@ -25,6 +29,8 @@ _HOMES = {
         "example_of",
         "sse",
     ),
+    "faults": ("Fault",),
+    "performance": ("Break", "Pause", "Performance", "Scene"),
     "recordings": ("decode_events", "replay"),
     "server": ("Emulator",),
 }

@@ -440,16 +440,20 @@ def _text_of(content: Any) -> str:
     return ""
 
 
-def example_of(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    """Return a small value that fits a JSON Schema; `root` resolves `$ref`."""
+_DEEP = 8
+
+
+def example_of(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> Any:
+    """Return a small value that fits a JSON Schema; `root` resolves `$ref`. Deep down only what must be there is."""
+    depth += 1
     if "$ref" in schema:
         target: Any = root
         for part in schema["$ref"].removeprefix("#/").split("/"):
             target = target[part]
-        return example_of(target, root)
+        return example_of(target, root, depth)
     for key in ("anyOf", "oneOf", "allOf"):
         if schema.get(key):
-            return example_of(schema[key][0], root)
+            return example_of(schema[key][0], root, depth)
     if "const" in schema:
         return schema["const"]
     for given in (schema.get("examples"), [schema["default"]] if schema.get("default") is not None else None):
@@ -460,14 +464,15 @@ def example_of(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
     kind = schema.get("type")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object" or "properties" in schema:
-        required = schema.get("required", list(schema.get("properties", {})))
+        required = schema.get("required", () if depth > _DEEP else list(schema.get("properties", {})))
         return {
-            name: example_of(schema["properties"][name], root)
+            name: example_of(schema["properties"][name], root, depth)
             for name in required
             if name in schema.get("properties", {})
         }
     if kind == "array":
-        return [example_of(schema.get("items") or {}, root)] * max(int(schema.get("minItems", 1)), 1)
+        fewest = int(schema.get("minItems", 0 if depth > _DEEP else 1))
+        return [example_of(schema.get("items") or {}, root, depth)] * fewest
     return {
         "string": "text",
         "integer": schema.get("minimum", 1),

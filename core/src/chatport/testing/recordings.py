@@ -11,10 +11,12 @@ from ..config import Config
 from ..engine.attempt import Route
 from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, Wait
 from ..engine.machine import CallMachine, Candidate
-from ..engine.retry import RetryBudget, RetryPolicy
+from ..engine.retry import RetryPolicy
+from ..engine.shared import Shared
 from ..errors import ConfigurationError
 from ..events import Event
 from ..prepare import Port
+from ..provider import Provider
 from ..secret import Secret
 from ..types import Message, Reply
 
@@ -24,7 +26,7 @@ _CLOCK = Clock(lambda: 0.0, lambda: datetime(2026, 1, 1, tzinfo=UTC), lambda: 0.
 
 
 def replay(
-    provider: str,
+    provider: str | Provider,
     *,
     status: int | None = 200,
     headers: Mapping[str, str] | None = None,
@@ -34,14 +36,14 @@ def replay(
 ) -> Reply:
     """Return the reply that recorded bytes mean, raising what a live call would raise. Nothing is sent.
 
-    `provider` is an installed provider's name, or "compatible", the plain standard. `body` is the whole body, or the
-    pieces in which it arrives. `stream` says whether the request asked for a stream.
+    `provider` is an installed provider's name, a `Provider` value, or "compatible", the plain standard. `body` is the
+    whole body, or the pieces in which it arrives. `stream` says whether the request asked for a stream.
     """
     return _run(provider, status, headers, body, stream, model, deliver=False)[1]
 
 
 def decode_events(
-    provider: str,
+    provider: str | Provider,
     *,
     status: int | None = 200,
     headers: Mapping[str, str] | None = None,
@@ -54,7 +56,7 @@ def decode_events(
 
 
 def _run(
-    provider: str,
+    provider: str | Provider,
     status: int | None,
     headers: Mapping[str, str] | None,
     body: Any,
@@ -70,24 +72,23 @@ def _run(
 
 def play(route: Route, head: Head, pieces: list[bytes], *, deliver: bool) -> tuple[list[Event], Reply]:
     """Return the events and the reply of recorded pieces on a route, which many recordings may share."""
-    budget = RetryBudget(_CLOCK.monotonic)
-    machine = CallMachine(
-        [Candidate(route.context.target, lambda: route)], RetryPolicy(attempts=1), budget, _CLOCK, deliver
-    )
+    shared = Shared(_CLOCK, RetryPolicy(attempts=1))
+    machine = CallMachine([Candidate(route.context.target, lambda prefix: route)], shared, deliver)
     return _drive(machine, head, [piece for piece in pieces if piece])
 
 
-def route_of(provider: str, model: str, stream: bool) -> Route:
+def route_of(provider: str | Provider, model: str, stream: bool) -> Route:
     """Return the route on which a provider's recordings are decoded."""
+    name, given = (provider, ()) if isinstance(provider, str) else (provider.name, (provider,))
     table: dict[str, Any] = {"api_key": Secret("recorded-no-key")}
-    if provider == "compatible":
+    if name == "compatible":
         table |= {"kind": "compatible", "base_url": "https://recorded.invalid/v1"}
-    port = Port(_config(provider, table), environment={})
-    if not _has_address(port, provider):
+    port = Port(_config(name, table), environment={}, providers=given)
+    if not _has_address(port, name):
         table["base_url"] = "https://recorded.invalid/v1"
-        port = Port(_config(provider, table), environment={})
+        port = Port(_config(name, table), environment={}, providers=given)
     call = Call((Message.user("recorded"),), stream)
-    return port.recorded_route(call, f"{provider}:{model}")
+    return port.recorded_route(call, f"{name}:{model}")
 
 
 def _has_address(port: Port, provider: str) -> bool:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
+from itertools import chain
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import anyio.lowlevel
 
-from ..engine.commands import Head, HttpRequest
+from ..engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
 from ..errors import ConfigurationError
+from ..provider import Provider
 from ..registry import load_provider
-from .emulator import EmulatedRequest, EmulatedResponse, VendorEmulator
+from .clock import VirtualClock
+from .emulator import EmulatedRequest, VendorEmulator
+from .faults import FaultList, Faults
+from .performance import FOR_EVER, Break, Pause, Performance, Scene, Step
 
 __all__ = ["Emulator", "InProcessExchange"]
 
@@ -28,14 +36,30 @@ class Emulator:
     client is pointed there by `config=emulator.config()`. Without the block it is a transport for both kinds of
     client: `Client(config=emulator.config(), transport=Emulator("deepseek"))`, and no socket is opened.
 
+    `provider` is an installed provider's name, a `Provider` value (the client gets it too: `providers=[value]`), or
+    "compatible", the plain standard. `settings` go to the vendor's emulator, such as `api_key` or `models`.
     `pace_seconds` is a pause after each piece of a stream on the port, for people who watch.
-    `settings` go to the vendor's emulator, such as `api_key` or `models`. `requests` lists what came.
+    `faults` (see `chatport.testing.faults`) are played one for each request, from the start again with `repeat`.
+    `clock` is the time that a silent emulator lets pass in process; give its `clock` to the client too.
+    `requests` lists what came.
     """
 
-    def __init__(self, provider: str, *, port: int = 0, pace_seconds: float = 0.0, **settings: Any) -> None:
-        self.provider = provider
+    def __init__(
+        self,
+        provider: str | Provider,
+        *,
+        port: int = 0,
+        pace_seconds: float = 0.0,
+        faults: Faults = (),
+        repeat: bool = False,
+        clock: VirtualClock | None = None,
+        **settings: Any,
+    ) -> None:
+        self.provider = provider if isinstance(provider, str) else provider.name
         self.pace_seconds = pace_seconds
+        self.clock = clock
         self.vendor = _vendor(provider, settings)
+        self._faults = FaultList(faults, repeat=repeat)
         self._port = port
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -59,13 +83,25 @@ class Emulator:
             table["kind"] = "compatible"
         return {"providers": {self.provider: table}, **more}
 
+    def misbehave(self, faults: Faults, *, repeat: bool = False) -> None:
+        """Play these faults from the next request on, in place of what is left of those before."""
+        self._faults = FaultList(faults, repeat=repeat)
+
+    def perform(self, request: EmulatedRequest) -> Performance:
+        """Return what goes over the wire in answer to a request."""
+        response = self.vendor.respond(request)
+        fault = self._faults.next(request)
+        if fault is None:
+            return Performance.of(response)
+        now = datetime.now(UTC) if self.clock is None else self.clock.now()
+        return fault.play(Scene(request, response, self.vendor, now))
+
     # --- on a loopback port
 
     def start(self) -> Self:
         """Serve it from a thread until `stop`."""
         self._server = _Server(("127.0.0.1", self._port), _Handler)
-        self._server.vendor = self.vendor
-        self._server.pace_seconds = self.pace_seconds
+        self._server.emulator = self
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), name=f"emulate {self.provider}", daemon=True
         )
@@ -76,6 +112,7 @@ class Emulator:
         """Stop serving. Safe to call twice."""
         server, self._server = self._server, None
         if server is not None:
+            server.stopping.set()
             server.shutdown()
             server.server_close()
         if self._thread is not None:
@@ -92,11 +129,12 @@ class Emulator:
 
     # --- in process: both transport protocols
 
-    def _answer(self, request: HttpRequest) -> InProcessExchange:
+    def _answer(self, request: HttpRequest, head_seconds: float | None) -> InProcessExchange:
         headers = {name.lower(): value for name, value in request.all_headers()}
         parts = urlsplit(request.url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        return InProcessExchange(self.vendor.respond(EmulatedRequest(request.method, path, headers, request.content)))
+        performance = self.perform(EmulatedRequest(request.method, path, headers, request.content))
+        return InProcessExchange(performance, self.clock, head_seconds)
 
     def asynchronous(self) -> InProcessTransport:
         """Return a transport for `AsyncClient`."""
@@ -106,7 +144,7 @@ class Emulator:
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
     ) -> InProcessExchange:
         """Answer a request of the synchronous client."""
-        return self._answer(request)
+        return self._answer(request, head_seconds)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -123,26 +161,67 @@ class InProcessTransport:
     ) -> AsyncInProcessExchange:
         """Answer a request."""
         await anyio.lowlevel.checkpoint()
-        return AsyncInProcessExchange(self._emulator._answer(request))
+        return AsyncInProcessExchange(self._emulator._answer(request, head_seconds))
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
 
 class InProcessExchange:
-    """A response that is already there, given out piece by piece."""
+    """A response given out piece by piece. Its silences move the clock and take no time.
 
-    def __init__(self, response: EmulatedResponse) -> None:
-        self.head = Head(response.status, {name.lower(): value for name, value in response.headers.items()})
-        self._pieces: Iterator[bytes] = iter(response.pieces)
+    Raises what a real transport would: TimerExpired, and TransportFailure where the connection breaks.
+    """
+
+    def __init__(
+        self, performance: Performance, clock: VirtualClock | None = None, head_seconds: float | None = None
+    ) -> None:
+        self._clock = clock
+        self._stage: Literal["head", "body"] = "head"
+        self._steps: Iterator[Step] = iter(performance.before)
+        if self.read(head_seconds):
+            raise TransportFailure("What came is no HTTP head", stage="head", kind="RemoteProtocolError")
+        self.head = Head(performance.status, {name.lower(): value for name, value in performance.headers.items()})
+        self._stage, self._steps = "body", iter(performance.body)
 
     def read(self, seconds: float | None) -> bytes:
         """Return the next piece, b"" at the end."""
-        return next(self._pieces, b"")
+        for step in self._steps:
+            if isinstance(step, Pause):
+                seconds = self._pass(step, seconds)
+            elif isinstance(step, Break):
+                self._steps = chain([step], self._steps)  # a broken connection stays broken
+                raise _failure(step, self._stage)
+            elif step:
+                return step
+        return b""
+
+    def _pass(self, pause: Pause, seconds: float | None) -> float | None:
+        """Let a pause pass; return what is left of `seconds`. Raises TimerExpired if it is not enough."""
+        if self._clock is None:
+            raise ConfigurationError("Silence in process needs a clock: Emulator(..., clock=VirtualClock()).")
+        if pause.seconds <= (FOR_EVER if seconds is None else seconds) and pause.seconds != FOR_EVER:
+            self._clock.advance(pause.seconds)
+            return None if seconds is None else seconds - pause.seconds
+        if seconds is None:
+            raise ConfigurationError("The emulator is silent for ever, and every timer is off: set one in `timeouts`.")
+        self._clock.advance(seconds)
+        self._steps = chain([Pause(pause.seconds - seconds)], self._steps)
+        raise TimerExpired("io")
 
     def close(self) -> None:
         """Drop the rest."""
-        self._pieces = iter(())
+        self._steps = iter(())
+
+
+def _failure(broken: Break, stage: Literal["head", "body"]) -> TransportFailure:
+    """Return what the transport over httpx makes of a broken connection."""
+    if broken.how == "refused":
+        return TransportFailure("No connection: refused", stage="connect", kind="connect")
+    if broken.how == "reset":
+        return TransportFailure("Connection reset by peer", stage=stage, kind="ReadError")
+    words = "Server disconnected without sending a response" if stage == "head" else "The body is not complete"
+    return TransportFailure(words, stage=stage, kind="RemoteProtocolError")
 
 
 class AsyncInProcessExchange:
@@ -162,12 +241,13 @@ class AsyncInProcessExchange:
         self._exchange.close()
 
 
-def _vendor(provider: str, settings: dict[str, Any]) -> VendorEmulator:
+def _vendor(provider: str | Provider, settings: dict[str, Any]) -> VendorEmulator:
     if provider == "compatible":
         return VendorEmulator(**settings)
-    reference = load_provider(provider).emulator
+    value = load_provider(provider) if isinstance(provider, str) else provider
+    reference = value.emulator
     if reference is None:
-        raise ConfigurationError(f"The provider {provider!r} ships no emulator.", provider=provider)
+        raise ConfigurationError(f"The provider {value.name!r} ships no emulator.", provider=value.name)
     module, _, name = reference.partition(":")
     vendor: VendorEmulator = getattr(import_module(module), name)(**settings)
     return vendor
@@ -176,11 +256,20 @@ def _vendor(provider: str, settings: dict[str, Any]) -> VendorEmulator:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
-    vendor: VendorEmulator
-    pace_seconds: float = 0.0
+    emulator: Emulator
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.stopping = threading.Event()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that leaves is an ordinary event here."""
+        """Say nothing of a client that leaves, which is ordinary here; a fault that fails is shown on stderr."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class _Broken(Exception):
+    """The connection was broken on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -200,20 +289,48 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = EmulatedRequest(self.command, self.path, headers, self.rfile.read(length))
-        response = self.server.vendor.respond(request)
-        self.send_response_only(response.status)  # the vendor's own headers, and no others
-        streamed = len(response.pieces) != 1
-        for name, value in response.headers.items():
+        performance = self.server.emulator.perform(request)
+        try:
+            self._write(performance.before, chunked=False)
+            self._send_head(performance)
+            self._write_body(performance)
+        except _Broken:
+            self.close_connection = True
+
+    def _send_head(self, performance: Performance) -> None:
+        self.send_response_only(performance.status)  # the vendor's own headers, and no others
+        for name, value in performance.headers.items():
             self.send_header(name, value)
-        if streamed:
+        if performance.content_length_bytes is None:
             self.send_header("transfer-encoding", "chunked")
         else:
-            self.send_header("content-length", str(len(response.body)))
+            self.send_header("content-length", str(performance.content_length_bytes))
         self.end_headers()
-        for piece in response.pieces:
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if streamed else piece)
-            self.wfile.flush()
-            if streamed and self.server.pace_seconds:
-                time.sleep(self.server.pace_seconds)
-        if streamed:
+
+    def _write_body(self, performance: Performance) -> None:
+        chunked = performance.content_length_bytes is None
+        self._write(performance.body, chunked=chunked, pace_seconds=self.server.emulator.pace_seconds)
+        if chunked:
             self.wfile.write(b"0\r\n\r\n")
+
+    def _write(self, steps: Iterable[Step], *, chunked: bool, pace_seconds: float = 0.0) -> None:
+        for step in steps:
+            if isinstance(step, Pause):
+                self._wait(step.seconds)
+            elif isinstance(step, Break):
+                self._break(step)
+            elif step:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(step), step) if chunked else step)
+                if chunked and pace_seconds:
+                    self._wait(pace_seconds)
+
+    def _wait(self, seconds: float) -> None:
+        if self.server.stopping.wait(None if seconds == FOR_EVER else seconds):
+            raise _Broken
+
+    def _break(self, broken: Break) -> None:
+        if broken.how != "closed":  # closed at once and without waiting for what is unsent: a reset
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.rfile.close()
+            self.connection.close()
+        raise _Broken

@@ -12,6 +12,7 @@ from ..engine.commands import Head, TimerExpired, TransportFailure
 
 __all__ = ["failure_of", "family_of", "head_of", "raw_body"]
 
+_H11_TOO_LONG = "Receive buffer too long"
 Stage = Literal["connect", "send", "head", "body"]
 
 
@@ -60,6 +61,8 @@ def failure_of(family: ModuleType, error: BaseException, stage: Stage) -> Except
         core and isinstance(error, (core.NetworkError, core.ProtocolError, core.ProxyError))
     ):
         words = str(error).strip().rstrip(".") or type(error).__name__
+        if stage == "head" and words == _H11_TOO_LONG:
+            words = f"The response's header is longer than an HTTP client reads ({words})"
         return TransportFailure(words, stage=stage, kind=type(error).__name__)
     return None
 

@@ -11,6 +11,7 @@ import anyio.to_thread
 
 from ..engine.commands import HttpRequest, TimerExpired
 from .family import failure_of, family_of, head_of, raw_body
+from .redaction import hiding_key
 
 __all__ = ["HttpxAsyncTransport"]
 
@@ -54,7 +55,7 @@ class HttpxAsyncTransport:
                 "write": None,
                 "pool": None,
             }
-            with anyio.move_on_after(head_seconds) as scope:
+            with hiding_key(request), anyio.move_on_after(head_seconds) as scope:
                 response = await client.send(wire, stream=True, follow_redirects=False)
             if not scope.cancelled_caught:
                 return HttpxAsyncExchange(response, family)

@@ -18,6 +18,7 @@ from urllib.request import getproxies
 
 from ..engine.commands import HttpRequest, TimerExpired
 from .family import failure_of, family_of, head_of, raw_body
+from .redaction import hiding_key
 
 __all__ = ["HttpxTransport"]
 
@@ -173,7 +174,9 @@ class HttpxTransport:
                 "write": deadline,
                 "pool": deadline.left(),
             }
-            return HttpxExchange(client.send(wire, stream=True, follow_redirects=False), family, deadline)
+            with hiding_key(request):
+                response = client.send(wire, stream=True, follow_redirects=False)
+            return HttpxExchange(response, family, deadline)
         except Exception as error:
             problem = failure_of(family, error, "head")
             if problem is None:

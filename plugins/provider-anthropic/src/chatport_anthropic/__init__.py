@@ -1,11 +1,15 @@
-"""Anthropic for Chatport: the native Messages protocol, spoken through the same hooks as every other dialect."""
+"""Anthropic for Chatport: the native Messages protocol, spoken through the same hooks as every other dialect.
+
+With a setting it speaks to the vendor's OpenAI-compatible endpoint instead (AN-E4), see `forms.py`.
+"""
 
 from __future__ import annotations
 
-from chatport import Auth, Dialect, Provider
+from chatport import Auth, Dialect, Prefill, Provider
 from chatport.facts import load_facts
 
 from . import errors, limits, request, stream, tools
+from .forms import adapt
 
 __all__ = ["provider"]
 
@@ -28,17 +32,21 @@ provider = Provider(
             "pause_turn": "stop",
             "compaction": "other",
         },
+        prefill=Prefill(fact="AN-T14"),
     ),
     # AN-A7, AN-K4: thinking whose text is withheld may take minutes, and in recordings a ping comes but once.
     timeouts={"silence": 300, "first_event": 300, "between_events": 300},
     facts=load_facts("chatport_anthropic"),
     hooks=(request, tools, stream, errors, limits),
     settings={
+        "protocol": "messages (default) or openai: the vendor's OpenAI-compatible endpoint, meant for comparisons",
+        "auth": "key (default) or token: an OAuth token, which goes as a bearer, from ANTHROPIC_AUTH_TOKEN",
         "workspace": "the workspace, for a key that belongs to several",
         "betas": "beta features to switch on, a list",
         "thinking_display": "summarized (default) or omitted: whether thinking that was asked for comes as text",
         "thinking_mismatch": "drop_block: thinking that no longer fits its conversation is left out, not refused",
     },
     settings_headers={"workspace": "anthropic-workspace-id"},  # AN-A4
+    adapt=adapt,
     emulator="chatport_anthropic.emulator:AnthropicEmulator",
 )

@@ -28,8 +28,7 @@ class Turn:
     __slots__ = ("blocks", "choice", "details", "id", "model", "stop", "usage")
 
     def __init__(self, message: Mapping[str, Any]) -> None:
-        self.id = message.get("id")
-        self.model = message.get("model")
+        self.id, self.model = (_text_or_none(message.get(name)) for name in ("id", "model"))
         self.usage: dict[str, Any] = {}
         self.stop: Any = None
         self.details: Any = None
@@ -52,7 +51,7 @@ class Turn:
         """Take a piece of a block; unknown kinds are skipped (AN-S5)."""
         block = self.blocks.get(index)
         if block is None:
-            raise MalformedReplyError(f"A piece of the content block {index} came before its start.")
+            raise MalformedReplyError(f"A piece of the content block {index!r} came before its start.")
         match delta.get("type"):
             case "text_delta":
                 block.pieces.append(delta["text"])
@@ -65,7 +64,9 @@ class Turn:
             case "signature_delta":  # AN-S8
                 block.data["signature"] = delta["signature"]
             case "citations_delta":
-                block.data["citations"] = [*(block.data.get("citations") or ()), delta["citation"]]
+                given = block.data.get("citations")
+                block.data["citations"] = own = given if isinstance(given, list) else []
+                own.append(delta["citation"])
             case "compaction_delta":
                 block.data["content"] = (block.data.get("content") or "") + (delta.get("content") or "")
 
@@ -105,6 +106,10 @@ class Turn:
         except ValueError:  # cut in the middle of a call
             return []
         return [block for block in whole if block["type"] != "thinking" or block.get("signature")]
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 class _Block:

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator, sse
+from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+
+from .compatible_emulator import CompatibleEndpoint
 
 __all__ = ["AnthropicEmulator"]
 
@@ -68,6 +70,8 @@ _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 class AnthropicEmulator(VendorEmulator):
     """Anthropic's twin. It checks signatures, and on the newest models that they stand where they were made.
 
+    It serves the OpenAI-compatible endpoint too.
+
     Settings: `redacts` (thinking comes encrypted), `cached_tokens` (so much of each prompt is in the cache),
     `stop_reason` (end with this word), `stream_error` (a stream breaks off with this error type) after
     `stream_error_after` events, `duplicate_start` (the first event comes twice), `context_tokens`, `models`, `api_key`.
@@ -83,6 +87,11 @@ class AnthropicEmulator(VendorEmulator):
     stream_error = ""
     stream_error_after = 0
     duplicate_start = False
+
+    def _respond(self, request: EmulatedRequest) -> EmulatedResponse:
+        endpoint = CompatibleEndpoint(self)
+        own = request.path.split("?")[0].endswith(endpoint.chat_path)
+        return endpoint._respond(request) if own else super()._respond(request)
 
     # --- refusals
 
@@ -253,6 +262,8 @@ class AnthropicEmulator(VendorEmulator):
             raise self.bad(
                 "This model does not support assistant message prefill. The conversation must end with a user message."
             )
+        if (body.get("thinking") or {}).get("type") == "enabled":
+            raise self.bad("messages: the final assistant content cannot be prefilled when thinking is enabled")
         if last[-1].get("text", "x") != last[-1].get("text", "x").rstrip():
             raise self.bad("messages: final assistant content cannot end with trailing whitespace")
 

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from chatport import ModelInfo, RateLimits, hookimpl
+from chatport.standard.models import header_count
 
 __all__ = ["parse_models", "read_rate_limits"]
 
@@ -37,14 +38,10 @@ def read_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     tokens = "tokens" if f"{_PREFIX}tokens-limit" in headers else "input-tokens"
 
     def values(kind: str) -> tuple[int | None, int | None, float | None]:
-        limit, left = (_count(headers.get(f"{_PREFIX}{kind}-{name}", "")) for name in ("limit", "remaining"))
+        limit, left = (header_count(headers.get(f"{_PREFIX}{kind}-{name}", "")) for name in ("limit", "remaining"))
         return limit, left, _seconds_until(headers.get(f"{_PREFIX}{kind}-reset"), headers.get("date"))
 
     return RateLimits(*values("requests"), *values(tokens))
-
-
-def _count(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
 
 
 def _time(text: Any) -> datetime | None:
@@ -59,5 +56,5 @@ def _seconds_until(reset: str | None, now: str | None) -> float | None:
     moment = _time(reset)
     try:
         return None if moment is None or now is None else max((moment - parsedate_to_datetime(now)).total_seconds(), 0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -58,10 +58,19 @@ def conversation(call: Call, tools: WireTools, context: Context) -> Conversation
     writer = _Writer(context, {own: sent for sent, own in tools.names.items()})
     for message in call.messages:
         writer.take(message)
+    if call.prefix is not None:
+        writer.take(Message.assistant(_begun(call.prefix)))
     turns = [_results_first(turn) for turn in writer.turns]
     if not turns:
         raise UnsupportedFeatureError("Anthropic needs at least one turn besides the system text (AN-R1).")
     return Conversation(writer.system, _prefill(turns, context), tuple(dict.fromkeys(writer.notes)))
+
+
+def _begun(prefix: str) -> str:
+    """Return the beginning of an answer, if the rest can be joined to it: blanks at its end are refused (AN-T14)."""
+    if prefix != prefix.rstrip():
+        raise UnsupportedFeatureError("Anthropic does not go on exactly from a text that ends in white space (AN-T14).")
+    return prefix
 
 
 def _results_first(turn: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +86,7 @@ def _prefill(turns: list[dict[str, Any]], context: Context) -> list[dict[str, An
     last = turns[-1]
     if last["role"] != "assistant" or any(block["type"] not in _OURS for block in last["content"]):
         return turns
-    if not context.facts.quirks.get("prefill", False):
+    if not context.facts.prefill:
         raise UnsupportedFeatureError(
             f"{context.model} does not continue an answer: the conversation must end with a user turn (AN-T14)."
         )

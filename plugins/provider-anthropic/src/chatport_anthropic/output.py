@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatport import Call, Context, WireRequest
+from chatport.standard.schemas import Loss, with_losses
 
 from . import schemas
 
@@ -36,11 +37,9 @@ def _schema(wire: WireRequest, schema: Mapping[str, Any], context: Context) -> W
         text = json.dumps(schema, ensure_ascii=False)
         wire = _instructed(wire, f"Answer with one JSON value and nothing else, no Markdown. Its JSON Schema:\n{text}")
         return wire.note("lowered", "output", f"in the system text, not enforced: {problem}", "AN-O3")
-    lost: list[str] = []
-    output_format = {"type": "json_schema", "schema": schemas.enforceable(schema, lost)}  # AN-O1
-    if lost:
-        reason = f"{', '.join(lost)}: not enforced, but told the model, and checked by parsed()"
-        wire = wire.note("lowered", "output", reason, "AN-O4")
+    losses: list[Loss] = []
+    output_format = {"type": "json_schema", "schema": schemas.enforceable(schema, losses)}  # AN-O1
+    wire = with_losses(wire, losses, "output", "AN-O4")
     return wire.set("output_config", {**wire.body.get("output_config", {}), "format": output_format})
 
 

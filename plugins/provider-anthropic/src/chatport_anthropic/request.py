@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from chatport import Call, Context, WireRequest, WireTools, hookimpl
+from chatport import Call, Context, UnsupportedFeatureError, WireRequest, WireTools, hookimpl
 
 from . import output, thinking
 from .messages import Conversation, conversation
 
-__all__ = ["shape_request"]
+__all__ = ["limited", "path_below", "shape_request", "streamed"]
 
 _FILES_BETA = "files-api-2025-04-14"  # AN-T15
 _PLAIN_MAX_TOKENS = 21_333  # AN-A7
@@ -35,15 +35,33 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     if call.reasoning is None and call.extra.get("reasoning_effort"):
         call = attrs.evolve(call, reasoning=call.extra["reasoning_effort"])
     talk = conversation(call, tools, context)
-    path = context.provider.dialect.chat_path
-    if urlsplit(context.base_url).path.rstrip("/").endswith("/v1"):  # AN-A1: a base URL as other vendors have it
-        path = path.removeprefix("/v1")
-    wire = WireRequest(path, {"model": context.model})
+    wire = WireRequest(path_below(context), {"model": context.model})
     wire = _betas(wire, call, talk, context)
     wire = _with_extra(_fields(wire, call, tools, talk, context), call)
     wire = output.structured(wire, call, context)
-    wire = thinking.without_conflict(thinking.switched(wire, call, context), context)
-    return _streamed(thinking.sampling(wire, context), call, context)
+    wire = _thinking(wire, call, context)
+    return streamed(thinking.sampling(wire, context), call, context)
+
+
+def path_below(context: Context) -> str:
+    """Return the path of a chat below the base URL, which may have the version, as with other vendors (AN-A1)."""
+    path = context.provider.dialect.chat_path
+    return path.removeprefix("/v1") if urlsplit(context.base_url).path.rstrip("/").endswith("/v1") else path
+
+
+def _thinking(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    wire = thinking.switched(wire, call, context)
+    if call.prefix is not None and thinking.is_on(wire, context):
+        raise UnsupportedFeatureError(
+            "Anthropic goes on from the beginning of an answer only without thinking (AN-T14)."
+        )
+    turns = wire.body["messages"]
+    return thinking.without_conflict(
+        wire,
+        forced=wire.body.get("tool_choice", {}).get("type") in ("any", "tool"),
+        orphaned=thinking.lacks_thoughts(turns),
+        prefilled=turns[-1]["role"] == "assistant",
+    )
 
 
 def _betas(wire: WireRequest, call: Call, talk: Conversation, context: Context) -> WireRequest:
@@ -58,7 +76,7 @@ def _names(value: Any) -> list[str]:
 
 
 def _fields(wire: WireRequest, call: Call, tools: WireTools, talk: Conversation, context: Context) -> WireRequest:
-    wire = _limited(wire, call, context).update({"system": talk.system} if talk.system else {})  # AN-R3
+    wire = limited(wire, call, context).update({"system": talk.system} if talk.system else {})  # AN-R3
     every = [*(tools.tools or ()), *(call.extra.get("tools") or ())]  # the vendor's own tools stand beside ours
     choice = tools.choice
     if not tools.tools and call.extra.get("parallel_tool_calls") is False:
@@ -78,7 +96,7 @@ def _fields(wire: WireRequest, call: Call, tools: WireTools, talk: Conversation,
     return wire
 
 
-def _limited(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+def limited(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Set the required output limit: the caller's, or the model's own, which is no limit at all (AN-R1, AN-P10)."""
     asked = call.max_tokens or call.extra.get("max_tokens") or call.extra.get("max_completion_tokens")
     most = context.facts.max_output_tokens
@@ -113,9 +131,9 @@ def _blocks(system: Any) -> list[Any]:
     return [{"type": "text", "text": system}] if isinstance(system, str) else list(system)
 
 
-def _streamed(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+def streamed(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Stream, if asked to, or where a plain answer could outlast a connection (AN-A7)."""
     most = context.facts.quirks.get("plain_max_tokens", _PLAIN_MAX_TOKENS)
-    if not call.stream and wire.body["max_tokens"] <= most:
+    if not call.stream and wire.body.get("max_tokens", 0) <= most:
         return wire
     return attrs.evolve(wire.set("stream", True), stream=True)

@@ -5,108 +5,133 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chatport.standard.schemas import (
+    ANNOTATIONS,
+    Loss,
+    excludes_itself,
+    has_type,
+    in_words,
+    joined,
+    parts,
+    resolved,
+    walk,
+    with_parts,
+)  # fmt: skip
+
 __all__ = ["enforceable", "optional_properties", "unions", "why_not_enforced"]
 
-_NOT_ENFORCED = (
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems",
-)  # fmt: skip
+_DEFINITIONS = ("$defs", "definitions")
+_INSIDE = frozenset({"properties", "items", "anyOf", "oneOf", "allOf", *_DEFINITIONS})
+_ENFORCED = _INSIDE | ANNOTATIONS | {"type", "required", "additionalProperties", "enum", "const", "pattern", "format"}
 _FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 _SAYS_WHAT = ("type", "properties", "enum", "const", "anyOf", "oneOf", "allOf", "$ref")
-_NOT_A_RULE = ("discriminator", "$schema")
+_NOT_SENT = frozenset({"discriminator", "$schema"})
+
+
+# --- whether it can be enforced
 
 
 def why_not_enforced(schema: Mapping[str, Any]) -> str | None:
-    """Return what keeps a schema from being enforced at all, None if nothing does."""
-    return next(_obstacles(schema, schema, ()), None)
+    """Return what keeps a schema from being enforced at all, with its path; None if nothing does."""
+    return next(_obstacles(schema, schema, "", ()), None)
 
 
-def _obstacles(node: Any, root: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
-    if node is True or (isinstance(node, Mapping) and not any(key in node for key in _SAYS_WHAT)):
-        yield "a value of any type"
-    if not isinstance(node, Mapping):
+def _obstacles(node: Any, root: Mapping[str, Any], path: str, above: tuple[str, ...]) -> Iterator[str]:
+    problem = _obstacle(node, root, above)
+    if problem:
+        yield f"{problem} at {path}" if path else problem
         return
     if "$ref" in node:
-        yield from _reference_obstacles(str(node["$ref"]), root, above)
-    free_keys = node.get("additionalProperties", "properties" not in node)
-    if node.get("type") == "object" and free_keys is not False:
-        yield "an object with free keys"
+        reference = str(node["$ref"])
+        target, place = resolved(reference, root) or ({}, "")
+        yield from _obstacles(target, root, place, (*above, reference))
+    for place, part in parts({key: value for key, value in node.items() if key in _INSIDE}, path):
+        yield from _obstacles(part, root, place, above)
+
+
+def _obstacle(node: Any, root: Mapping[str, Any], above: tuple[str, ...]) -> str | None:
+    if node is False:
+        return "a place that allows nothing"
+    if not isinstance(node, Mapping) or not any(key in node for key in _SAYS_WHAT):
+        return "a value of any type"
+    reference = str(node.get("$ref", ""))
+    if reference in ("#", *above):
+        return "recursion"
+    if reference and resolved(reference, root) is None:
+        return f"the outside reference {reference}"
+    properties = node.get("properties")
+    if has_type(node, "object") and (
+        node.get("additionalProperties", properties is None) or "patternProperties" in node
+    ):
+        return "an object with free keys"
+    if properties and ("anyOf" in node or "oneOf" in node):
+        return "an object with properties both in itself and in a union"
+    if set(node.get("required") or ()) - set(properties or ()):
+        return "a required property that is not described"
     if any(isinstance(part, Mapping) and "$ref" in part for part in node.get("allOf") or ()):
-        yield "allOf with $ref"
-    for part in _parts(node):
-        yield from _obstacles(part, root, above)
+        return "allOf with $ref"
+    return None
 
 
-def _reference_obstacles(reference: str, root: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
-    target: Any = root
-    for name in reference.removeprefix("#/").split("/") if reference.startswith("#") else ("",):
-        target = target.get(name) if isinstance(target, Mapping) else None
-    if reference in (*above, "#"):
-        yield "recursion"
-    elif target is None:
-        yield f"the outside reference {reference}"
-    else:
-        yield from _obstacles(target, root, (*above, reference))
+# --- what of it can be enforced
 
 
-def _parts(node: Mapping[str, Any]) -> list[Any]:
-    several = [*(node.get("properties") or {}).values(), node.get("items")]
-    return several + [part for key in ("anyOf", "oneOf", "allOf") for part in node.get(key) or ()]
-
-
-def enforceable(schema: Mapping[str, Any], lost: list[str]) -> dict[str, Any]:
-    """Return the schema as it can be enforced. What cannot goes into the descriptions, and its names into `lost`."""
+def enforceable(schema: Mapping[str, Any], losses: list[Loss], path: str = "") -> dict[str, Any]:
+    """Return the schema as it can be enforced. What cannot goes into the descriptions, and is recorded as lost."""
     if "$ref" in schema:
-        clean: dict[str, Any] = {"$ref": schema["$ref"]}
+        beside = sorted(schema.keys() - ANNOTATIONS - {"$ref", *_DEFINITIONS})
+        losses.extend(Loss(path, key, "only a $ref is kept of its place: it is gone") for key in beside)
+        clean = {key: value for key, value in schema.items() if key in ("$ref", *_DEFINITIONS)}
     else:
-        clean = {key: value for key, value in schema.items() if key not in _NOT_A_RULE}
-        clean = _described(clean, _taken_out(clean), lost)
-    if "oneOf" in clean:
-        clean["anyOf"] = clean.pop("oneOf")
-    if clean.get("type") == "object" or "properties" in clean:
-        clean["additionalProperties"] = False
-    if "$defs" in schema:
-        clean["$defs"] = schema["$defs"]
-    return {key: _each(key, value, lost) for key, value in clean.items()}
+        clean = _united(schema, path, losses)
+        clean = in_words(clean, _not_enforced(clean), path, losses)
+        if has_type(clean, "object") or "properties" in clean:
+            clean["additionalProperties"] = False
+    clean = with_parts(
+        clean, path, lambda part, at: enforceable(part, losses, at) if isinstance(part, Mapping) else part
+    )
+    return {"anyOf" if key == "oneOf" else key: value for key, value in clean.items()}
 
 
-def _each(key: str, value: Any, lost: list[str]) -> Any:
-    if key in ("properties", "$defs"):
-        return {name: enforceable(part, lost) if isinstance(part, Mapping) else part for name, part in value.items()}
-    if key in ("anyOf", "allOf"):
-        return [enforceable(part, lost) if isinstance(part, Mapping) else part for part in value]
-    return enforceable(value, lost) if key == "items" and isinstance(value, Mapping) else value
+def _united(schema: Mapping[str, Any], path: str, losses: list[Loss]) -> dict[str, Any]:
+    """Make one schema of what `allOf` joins, since each of its parts would be closed by itself."""
+    node = {key: value for key, value in schema.items() if key not in _NOT_SENT and key != "allOf"}
+    for part in schema.get("allOf") or ():
+        node = joined(node, _united(part, path, losses) if isinstance(part, Mapping) else {}, path, losses)
+    if "oneOf" in node and ("anyOf" in node or not excludes_itself(node["oneOf"])):
+        losses.append(Loss(path, "oneOf", "gone, beside anyOf" if "anyOf" in node else "sent as anyOf"))
+    if "anyOf" in node:
+        node.pop("oneOf", None)
+    return node
 
 
-def _taken_out(node: dict[str, Any]) -> dict[str, Any]:
-    out = {key: node.pop(key) for key in _NOT_ENFORCED if key in node}
-    if node.get("minItems", 0) > 1:
-        out["minItems"] = node.pop("minItems")
+def _not_enforced(node: Mapping[str, Any]) -> set[str]:
+    out = node.keys() - _ENFORCED
+    if node.get("minItems", 2) <= 1:
+        out.discard("minItems")
     if "format" in node and node["format"] not in _FORMATS:
-        out["format"] = node.pop("format")
-    if any(isinstance(value, dict | list) for value in node.get("enum") or ()):
-        out["enum"] = node.pop("enum")
-    return out
+        out.add("format")
+    if isinstance(node.get("items"), bool | list) or "prefixItems" in node:
+        out |= node.keys() & {"items"}
+    out |= {key for key in ("enum", "const") if _is_complex(node.get(key))}
+    return set(out)
 
 
-def _described(node: dict[str, Any], out: Mapping[str, Any], lost: list[str]) -> dict[str, Any]:
-    if not out:
-        return node
-    lost.extend(key for key in out if key not in lost)
-    words = ", ".join(f"{key}: {value}" for key, value in out.items())
-    return {**node, "description": f"{node['description']} ({words})" if node.get("description") else words}
+def _is_complex(values: Any) -> bool:
+    """Whether an enum or constant has more than plain values."""
+    return isinstance(values, dict) or (isinstance(values, list) and any(isinstance(v, dict | list) for v in values))
 
 
-def optional_properties(schema: Any) -> int:
+# --- sizes
+
+
+def optional_properties(schema: Mapping[str, Any]) -> int:
     """Return how many properties may be left out, in all objects of a schema (AN-T18)."""
-    if not isinstance(schema, Mapping):
-        return 0
-    own = len(set(schema.get("properties") or {}) - set(schema.get("required") or ()))
-    return own + sum(map(optional_properties, [*_parts(schema), *(schema.get("$defs") or {}).values()]))
+    objects = [node for _, node in walk(schema) if isinstance(node, Mapping)]
+    return sum(len(set(node.get("properties") or {}) - set(node.get("required") or ())) for node in objects)
 
 
-def unions(schema: Any) -> int:
+def unions(schema: Mapping[str, Any]) -> int:
     """Return how many places of a schema have more than one type (AN-T18)."""
-    if not isinstance(schema, Mapping):
-        return 0
-    own = "anyOf" in schema or "oneOf" in schema or isinstance(schema.get("type"), list)
-    return int(own) + sum(map(unions, [*_parts(schema), *(schema.get("$defs") or {}).values()]))
+    objects = [node for _, node in walk(schema) if isinstance(node, Mapping)]
+    return sum("anyOf" in node or "oneOf" in node or isinstance(node.get("type"), list) for node in objects)

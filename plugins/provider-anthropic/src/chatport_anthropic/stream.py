@@ -22,6 +22,8 @@ from .usage import read_usage
 
 __all__ = ["decode_chunk", "decode_reply"]
 
+_MOST_BLOCKS = 10_000
+
 
 @hookimpl
 def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence[Event] | None:
@@ -30,13 +32,17 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence
         return None
     data = chunk.data
     kind = data.get("type")
-    handle = _HANDLERS.get(kind)
+    handle = _HANDLERS.get(kind) if isinstance(kind, str) else None
     if handle is not None:
         try:
             return handle(data, state, context)
         except (AttributeError, KeyError, TypeError, ValueError) as problem:
             raise _malformed(f"The event {kind}", data, problem) from problem
-    return None if kind is None or "choices" in data else ()  # a ping, or something newer (AN-S2)
+    if kind is not None and "choices" not in data:
+        return ()  # a ping, or something newer (AN-S2)
+    if isinstance(state.choices.get(0), Turn):
+        raise MalformedReplyError("A chunk of another protocol came in the middle of the answer.", raw=data)
+    return None
 
 
 def _message_start(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
@@ -58,7 +64,10 @@ def _message_start(data: Mapping[str, Any], state: StreamState, context: Context
 
 def _block_start(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    _turn(state).begin(data["index"], data["content_block"], events)
+    turn = _turn(state)
+    if len(turn.blocks) >= _MOST_BLOCKS:
+        raise MalformedReplyError(f"The answer has more than {_MOST_BLOCKS} content blocks.")
+    turn.begin(data["index"], data["content_block"], events)
     return events
 
 

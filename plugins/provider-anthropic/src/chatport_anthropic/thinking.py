@@ -7,7 +7,7 @@ from typing import Any
 
 from chatport import Call, Context, WireRequest
 
-__all__ = ["sampling", "switched", "without_conflict"]
+__all__ = ["is_on", "lacks_thoughts", "sampling", "switched", "types", "without_conflict"]
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 10_000, "high": 16_384, "xhigh": 32_768, "max": 32_768}  # AN-K11
 _LEAST = 1024  # AN-R10: of a budget; the same is kept free for the answer
@@ -26,14 +26,15 @@ def switched(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     return _tolerant(wire, context)
 
 
-def _types(context: Context) -> Sequence[str]:
+def types(context: Context) -> Sequence[str]:
+    """Return the ways in which the model can think (AN-K2)."""
     return context.facts.quirks.get("thinking") or ("adaptive",)
 
 
 def _off(wire: WireRequest, context: Context) -> WireRequest:
-    if "disabled" in _types(context):
+    if "disabled" in types(context):
         return wire.set("thinking", {"type": "disabled"})
-    if "between_tools" in _types(context):
+    if "between_tools" in types(context):
         reason = "cannot be switched off: kept to the steps between tool calls"
         return wire.set("thinking", {"type": "between_tools"}).note("lowered", "reasoning", reason, "AN-R10")
     return _with_effort(wire, "low").note("lowered", "reasoning", "this model always thinks: least effort", "AN-K3")
@@ -41,7 +42,7 @@ def _off(wire: WireRequest, context: Context) -> WireRequest:
 
 def _effort(wire: WireRequest, word: str, context: Context) -> WireRequest:
     known = [effort for effort in context.facts.efforts if effort != "none"]
-    if "adaptive" in _types(context):
+    if "adaptive" in types(context):
         wire = wire.set("thinking", _adaptive(context))
     else:
         wire = _enabled(wire, _BUDGETS[word], context)
@@ -74,7 +75,7 @@ def _with_effort(wire: WireRequest, effort: str) -> WireRequest:
 
 def _budget(wire: WireRequest, tokens: int, context: Context) -> WireRequest:
     """Think with a budget in tokens, or the effort next to it on models that have no budgets any more (AN-K3)."""
-    if "enabled" in _types(context):
+    if "enabled" in types(context):
         return _enabled(wire, tokens, context)
     word = next((word for word, budget in _BUDGETS.items() if tokens <= budget), "max")
     wire = wire.note("lowered", "reasoning", f"no budgets in tokens here: sent as the effort {word}", "AN-K3")
@@ -107,15 +108,21 @@ def _tolerant(wire: WireRequest, context: Context) -> WireRequest:
 # --- what excludes each other
 
 
-def without_conflict(wire: WireRequest, context: Context) -> WireRequest:
-    """Switch budget thinking off where it would be refused; adaptive thinking has neither rule."""
+def without_conflict(wire: WireRequest, *, forced: bool, orphaned: bool, prefilled: bool) -> WireRequest:
+    """Switch budget thinking off where it would be refused; adaptive thinking has none of these rules.
+
+    `forced`: a tool must be called. `orphaned`: a tool loop is under way without its thinking. `prefilled`: the
+    beginning of the answer is given.
+    """
     if wire.body.get("thinking", {}).get("type") != "enabled":
         return wire
-    if wire.body.get("tool_choice", {}).get("type") in ("any", "tool"):
+    if forced:
         reason = "switched off: thinking and a forced tool call exclude each other, the call is kept"
         return _disabled(wire, reason, "AN-T7")
-    if _lacks_thoughts(wire.body["messages"]):
+    if orphaned:
         return _disabled(wire, "switched off: the tool calls under way come without their thinking", "AN-K5")
+    if prefilled:
+        return _disabled(wire, "switched off: the beginning of an answer leaves no place for it", "AN-T14")
     return wire
 
 
@@ -123,7 +130,7 @@ def _disabled(wire: WireRequest, reason: str, fact: str) -> WireRequest:
     return wire.set("thinking", {"type": "disabled"}).note("lowered", "reasoning", reason, fact)
 
 
-def _lacks_thoughts(turns: Sequence[Mapping[str, Any]]) -> bool:
+def lacks_thoughts(turns: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a tool loop is under way whose answers do not begin with their thinking."""
     for turn in reversed(turns):
         kinds = [block["type"] for block in turn["content"]]
@@ -134,7 +141,8 @@ def _lacks_thoughts(turns: Sequence[Mapping[str, Any]]) -> bool:
     return False
 
 
-def _thinks(wire: WireRequest, context: Context) -> bool:
+def is_on(wire: WireRequest, context: Context) -> bool:
+    """Whether the model thinks, by request or by its default."""
     thinking = wire.body.get("thinking")
     if isinstance(thinking, Mapping):
         return thinking.get("type") != "disabled"
@@ -145,7 +153,7 @@ def sampling(wire: WireRequest, context: Context) -> WireRequest:
     """Keep the sampling values the model takes: none on newer ones, none while thinking (AN-R4 to AN-R6)."""
     if not context.facts.quirks.get("sampling"):
         return _without_sampling(wire, "this model takes no sampling values")
-    if _thinks(wire, context):
+    if is_on(wire, context):
         return _without_sampling(wire, "refused while the model thinks")
     if wire.body.get("temperature", 0) > 1:
         wire = wire.lower("temperature", 1.0, "temperatures end at 1 here", "AN-R4")

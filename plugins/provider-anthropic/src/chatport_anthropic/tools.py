@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chatport import Adjustment, Call, Context, Tool, WireTools, hookimpl
+import attrs
+
+from chatport import Adjustment, Call, Context, Tool, ToolChoice, WireTools, hookimpl
+from chatport.standard.schemas import Loss, below, object_root
 from chatport.standard.tools import check_cap, wire_name
 
 from . import schemas
 from .blocks import OPAQUE_KEY
 
-__all__ = ["translate_tools"]
+__all__ = ["translate_tools", "unforced"]
 
 _MOST_STRICT, _MOST_OPTIONAL, _MOST_UNIONS = 20, 24, 16  # AN-T18: in sum over the strict tools of a request
 _MODES = {"auto": "auto", "required": "any", "named": "tool", "none": "none"}  # AN-T5
@@ -29,40 +32,45 @@ def translate_tools(call: Call, context: Context) -> WireTools:
         Adjustment("renamed", f"tools.{own}.name", f"sent as {sent!r}: letters, digits, _ and -, at most 128", "AN-T2")
         for sent, own in renamed.items()
     ]
-    choice, wanted = _choice(call, context, names, notes)
-    strict = _strict(wanted, notes)
-    tools = [_tool(tool, names[tool.name], strict=tool.name in strict) for tool in wanted]
+    call = unforced(call, context, notes)
+    wanted, choice = call.tools, _choice(call, names)
+    roots = {tool.name: object_root(tool.schema, tool.name, context, "AN-T1") for tool in wanted}
+    strict = _strict([tool.name for tool in wanted if tool.strict], roots, notes)
+    tools = [_tool(tool, names[tool.name], roots[tool.name], strict=tool.name in strict) for tool in wanted]
     return WireTools(tools, choice, renamed, tuple(notes))
 
 
-def _tool(tool: Tool, name: str, *, strict: bool) -> dict[str, Any]:
-    """Return one tool; its schema's type must say object (AN-T1)."""
-    wire: dict[str, Any] = {"name": name, "input_schema": {"type": "object", **tool.schema}}
+def _tool(tool: Tool, name: str, schema: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
+    wire: dict[str, Any] = {"name": name, "input_schema": schema}
     if tool.description:
         wire["description"] = tool.description
     if strict:
-        wire |= {"strict": True, "input_schema": schemas.enforceable(wire["input_schema"], [])}
+        wire |= {"strict": True, "input_schema": schemas.enforceable(schema, [])}
     return wire
 
 
-def _choice(
-    call: Call, context: Context, names: Mapping[str, str], notes: list[Adjustment]
-) -> tuple[dict[str, Any] | None, Sequence[Tool]]:
-    """Return the choice, and the tools that are left of it: some models cannot be forced (AN-T4 to AN-T6)."""
+def unforced(call: Call, context: Context, notes: list[Adjustment]) -> Call:
+    """Return the call with a choice the model takes: some cannot be forced, and get only the wanted tool (AN-T6)."""
     wish, wanted = call.tool_choice, call.tools
+    if wish is None or wish.mode not in ("required", "named") or context.facts.forced_tool_choice is not False:
+        return call
+    if wish.mode == "named" and not _is_bound(call, context):
+        wanted = tuple(tool for tool in wanted if tool.name == wish.name)
+    reason = f"this model cannot be made to call a tool: it may, and has {len(wanted)} to choose from"
+    notes.append(Adjustment("lowered", "tool_choice", reason, "AN-T6"))
+    return attrs.evolve(call, tools=wanted, tool_choice=ToolChoice("auto"))
+
+
+def _choice(call: Call, names: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the choice in the vendor's shape (AN-T4, AN-T5)."""
+    wish = call.tool_choice
     choice: dict[str, Any] | None = None if wish is None else {"type": _MODES[wish.mode]}
     if wish is not None and wish.mode == "named":
         choice = {"type": "tool", "name": names[str(wish.name)]}
-    if wish is not None and wish.mode in ("required", "named") and context.facts.forced_tool_choice is False:
-        choice = {"type": "auto"}
-        if wish.mode == "named" and not _is_bound(call, context):
-            wanted = tuple(tool for tool in call.tools if tool.name == wish.name)
-        reason = f"this model cannot be made to call a tool: it may, and has {len(wanted)} to choose from"
-        notes.append(Adjustment("lowered", "tool_choice", reason, "AN-T6"))
     if call.extra.get("parallel_tool_calls") is False:
         choice = choice or {"type": "auto"}
         choice |= {"disable_parallel_tool_use": True} if choice["type"] != "none" else {}
-    return choice, wanted
+    return choice
 
 
 def _is_bound(call: Call, context: Context) -> bool:
@@ -70,18 +78,17 @@ def _is_bound(call: Call, context: Context) -> bool:
     return bool(context.facts.quirks.get("bound")) and any(OPAQUE_KEY in message.opaque for message in call.messages)
 
 
-def _strict(tools: Sequence[Tool], notes: list[Adjustment]) -> set[str]:
+def _strict(wished: Sequence[str], roots: Mapping[str, Mapping[str, Any]], notes: list[Adjustment]) -> set[str]:
     """Choose the tools that can be strict, in their order, until a cap is reached (AN-T18, AN-P12)."""
     chosen: set[str] = set()
     optional = united = 0
-    for tool in tools:
-        if not tool.strict:
-            continue
-        more_optional, more_united = schemas.optional_properties(tool.schema), schemas.unions(tool.schema)
-        lost: list[str] = []
-        schemas.enforceable(tool.schema, lost)
-        root = "a reference at its root" if "$ref" in tool.schema else None
-        problem = root or schemas.why_not_enforced({"type": "object", **tool.schema}) or ", ".join(lost)
+    for name in wished:
+        losses: list[Loss] = []
+        schema = schemas.enforceable(roots[name], losses)
+        more_optional, more_united = schemas.optional_properties(schema), schemas.unions(schema)
+        reference = "a reference at its root" if "$ref" in roots[name] else None
+        problem = reference or schemas.why_not_enforced(roots[name])
+        problem = problem or ", ".join(below(loss.path, loss.keyword) for loss in losses)
         if problem:
             reason, fact = f"not strict: its schema has {problem}", "AN-O3"
         elif len(chosen) == _MOST_STRICT or optional + more_optional > _MOST_OPTIONAL:
@@ -89,8 +96,8 @@ def _strict(tools: Sequence[Tool], notes: list[Adjustment]) -> set[str]:
         elif united + more_united > _MOST_UNIONS:
             reason, fact = "not strict: too many arguments of several types in strict tools", "AN-T18"
         else:
-            chosen.add(tool.name)
+            chosen.add(name)
             optional, united = optional + more_optional, united + more_united
             continue
-        notes.append(Adjustment("dropped", f"tools.{tool.name}.strict", reason, fact))
+        notes.append(Adjustment("dropped", f"tools.{name}.strict", reason, fact))
     return chosen

@@ -42,4 +42,4 @@ def _with(data: Mapping[str, Any], extra: list[Any], name: str) -> int | None:
 
 def _count(data: Mapping[str, Any], name: str) -> int | None:
     value = data.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None

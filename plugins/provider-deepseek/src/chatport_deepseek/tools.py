@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any
+from collections.abc import Generator
 from urllib.parse import urlsplit
 
 import attrs
 
 from chatport import Adjustment, Call, Context, WireTools, hookimpl
+from chatport.standard.schemas import StrictRules, strict_misfits
 
 __all__ = ["on_beta_path", "translate_tools"]
 
-_BEYOND_STRICT = ("minLength", "maxLength", "minItems", "maxItems", "allOf", "oneOf", "patternProperties")
-_STRICT_FORMATS = ("email", "hostname", "ipv4", "ipv6", "uuid")  # DS-T6
+_STRICT = StrictRules(  # DS-T5, DS-T6
+    barred=frozenset({"minLength", "maxLength", "minItems", "maxItems", "prefixItems", "allOf", "oneOf", "not", "if"})
+    | {"patternProperties", "propertyNames", "contains", "uniqueItems", "dependentRequired", "dependentSchemas"},
+    formats=frozenset({"email", "hostname", "ipv4", "ipv6", "uuid"}),
+    typed=True,
+)
 
 
 @hookimpl(wrapper=True)
@@ -42,26 +46,8 @@ def _why_not_strict(call: Call, context: Context) -> str | None:
         return "strict tools need the beta API: set base_url to the vendor's host, without /v1"
     if any(tool.strict is False for tool in call.tools):
         return "strict holds for all tools of a request or for none, and one of them says strict=False"
-    for tool in call.tools:
-        problem = next(_misfits(tool.schema), None)
+    for tool in call.tools:  # a schema is never rewritten: that would change its meaning
+        problem = next(strict_misfits(tool.schema, _STRICT), None)
         if problem is not None:
             return f"the schema of {tool.name} is outside the strict subset: {problem}"
     return None
-
-
-def _misfits(schema: Any) -> Iterator[str]:
-    """Give what keeps a schema out of the strict subset. A schema is never rewritten: that would change its meaning."""
-    if not isinstance(schema, Mapping):
-        return
-    yield from (keyword for keyword in _BEYOND_STRICT if keyword in schema)
-    if schema.get("type") == "string" and schema.get("format", "email") not in _STRICT_FORMATS:
-        yield f"format {schema['format']}"
-    properties = schema.get("properties") or {}
-    if schema.get("type") == "object" or properties:
-        if schema.get("additionalProperties") is not False:
-            yield "additionalProperties is not false"
-        if set(properties) - set(schema.get("required") or ()):
-            yield "a property is not required"
-    nested = [*properties.values(), schema.get("items"), *(schema.get("anyOf") or ())]
-    for part in (*nested, *(schema.get("$defs") or {}).values()):
-        yield from _misfits(part)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from chatport import ConfigurationError, Context, ModelFacts, RateLimits, hookimpl
+from chatport.standard.models import header_count
 
 __all__ = ["BASE_URL", "describe_model", "locate", "read_rate_limits", "resource_name"]
 
@@ -43,7 +44,8 @@ def describe_model(model: str, context: Context) -> ModelFacts | None:
 def read_rate_limits(headers: Mapping[str, str]) -> Generator[None, RateLimits | None, RateLimits | None]:
     """Take the prompt tokens for the token limit: they are the kind that a caller can foresee (FW-H1)."""
     limits = yield
-    limit, left = (headers.get(f"x-ratelimit-{kind}-tokens-prompt", "") for kind in ("limit", "remaining"))
-    if limits is None or limits.tokens_limit is not None or not (limit.isdigit() and left.isdigit()):
+    names = (f"x-ratelimit-{kind}-tokens-prompt" for kind in ("limit", "remaining"))
+    limit, left = (header_count(headers.get(name, "")) for name in names)
+    if limits is None or limits.tokens_limit is not None or limit is None or left is None:
         return limits
-    return attrs.evolve(limits, tokens_limit=int(limit), tokens_remaining=int(left))
+    return attrs.evolve(limits, tokens_limit=limit, tokens_remaining=left)

@@ -38,7 +38,7 @@ _JSON_LIMIT = 8192  # FW-J2, FW-I4: what a loop of blanks may cost at most
 def shape_request(context: Context) -> Generator[None, WireRequest, WireRequest]:
     """Shape the request for Fireworks. A limit of the caller's must hold; one that JSON output adds need not."""
     wire = yield
-    wire = own_tools(_messages(_declared(wire, context)))
+    wire = own_tools(_messages(_declared(wire, context)), context)
     wire = _structured(_limited(_reasoning(wire, context)), context)
     return _streamed(wire).set("model", resource_name(wire.body["model"]))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import attrs
 
-from chatport import WireRequest, WireTools, hookimpl
+from chatport import Context, WireRequest, WireTools, hookimpl
+from chatport.standard.schemas import object_root
 
 __all__ = ["own_tools", "translate_tools"]
 
@@ -15,13 +16,13 @@ _KEYS = ("name", "description", "parameters", "strict")  # FW-T4
 
 
 @hookimpl(wrapper=True)
-def translate_tools() -> Generator[None, WireTools, WireTools]:
+def translate_tools(context: Context) -> Generator[None, WireTools, WireTools]:
     """Say `object` in every schema of arguments, where Fireworks demands it (FW-T4)."""
     tools = yield
-    return attrs.evolve(tools, tools=[_fitted(tool) for tool in tools.tools]) if tools.tools else tools
+    return attrs.evolve(tools, tools=[_fitted(tool, context) for tool in tools.tools]) if tools.tools else tools
 
 
-def own_tools(wire: WireRequest) -> WireRequest:
+def own_tools(wire: WireRequest, context: Context) -> WireRequest:
     """Fit what came in `extra`: only functions (FW-T1), and only their known keys (FW-P1, FW-T4)."""
     given = wire.body.get("tools")
     if given is None:
@@ -33,10 +34,11 @@ def own_tools(wire: WireRequest) -> WireRequest:
         return wire.discard("tools").discard("tool_choice")
     if any(set(tool) - {"type", "function"} or set(tool["function"]) - set(_KEYS) for tool in functions):
         wire = wire.note("dropped", "tools", f"a function has {', '.join(_KEYS)}; other keys are refused", "FW-T4")
-    return wire.set("tools", [_fitted(tool) for tool in functions])
+    return wire.set("tools", [_fitted(tool, context) for tool in functions])
 
 
-def _fitted(tool: Mapping[str, Any]) -> dict[str, Any]:
+def _fitted(tool: Mapping[str, Any], context: Context) -> dict[str, Any]:
     function = {key: value for key, value in tool["function"].items() if key in _KEYS}
-    parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+    given = {"properties": {}, **(function.get("parameters") or {})}
+    parameters = object_root(given, str(function.get("name")), context, "FW-T4")
     return {"type": "function", "function": {**function, "parameters": parameters}}

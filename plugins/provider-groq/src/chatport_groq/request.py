@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import attrs
 
 from chatport import Call, Context, WireRequest, hookimpl
 from chatport.standard.output import schema_in_words, with_instruction
+from chatport.standard.schemas import StrictRules, strict_misfits
 
 __all__ = ["shape_request"]
 
@@ -79,9 +80,12 @@ def _strictness(wire: WireRequest, wanted: Mapping[str, Any], context: Context) 
     if not spec.get("strict"):
         return wire
     fact = "GQ-J2" if context.facts.quirks.get("strict_schema") else "GQ-J3"
-    problem = next(_misfits(spec.get("schema")), None) if fact == "GQ-J2" else "this model follows schemas, unenforced"
-    if problem is None:
-        return wire
+    problem = "this model follows schemas, unenforced"
+    if fact == "GQ-J2":  # it is never rewritten: that would change its meaning
+        misfit = next(strict_misfits(spec.get("schema"), StrictRules()), None)
+        if misfit is None:
+            return wire
+        problem = f"not enforced: {misfit}"
     return wire.lower("response_format", {**wanted, "json_schema": {**spec, "strict": False}}, problem, fact)
 
 
@@ -93,37 +97,22 @@ def _unstreamed(wire: WireRequest) -> WireRequest:
     return wire.note("lowered", "stream", "schemas and streams exclude each other: the reply comes whole", "GQ-J4")
 
 
-def _misfits(schema: Any) -> Iterator[str]:
-    """Give what keeps a schema from being enforced (GQ-J2). It is never rewritten: that would change its meaning."""
-    if isinstance(schema, list):
-        for part in schema:
-            yield from _misfits(part)
-    if not isinstance(schema, Mapping):
-        return
-    properties = schema.get("properties") or {}
-    if schema.get("type") == "object" or properties:
-        if schema.get("additionalProperties") is not False:
-            yield "not enforced: additionalProperties is not false"
-        if set(properties) - set(schema.get("required") or ()):
-            yield "not enforced: a property is not required"
-    nested = [*properties.values(), *(schema.get("$defs") or {}).values(), schema.get("items"), schema.get("anyOf")]
-    yield from _misfits(nested)
-
-
 # --- reasoning
 
 
 def _effort(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     effort, known = wire.body.get("reasoning_effort"), context.facts.efforts
-    if effort is None or effort in known:
+    if effort is None:
+        return wire
+    if context.facts.quirks.get("on_or_off") and effort not in ("none", "default"):
+        wire = wire.discard("reasoning_effort")  # the vendor's own word for on is "default", which holds unsent
+        reason = "this model knows on and off only: left on"
+        return wire if effort == "medium" else wire.note("lowered", "reasoning", reason, "GQ-P7")
+    if effort in known:
         return wire
     if context.facts.reasoning is False:
         wire = wire.discard("reasoning_effort")
         return wire if effort == "none" else wire.note("dropped", "reasoning", "this model does not reason", "GQ-P7")
-    if "default" in known:  # qwen3 reasons or does not
-        wire = wire.discard("reasoning_effort")
-        reason = "this model knows on and off only: left on"
-        return wire if effort == "medium" else wire.note("lowered", "reasoning", reason, "GQ-P7")
     word = _EFFORTS.get(effort)
     if word is None:
         return wire

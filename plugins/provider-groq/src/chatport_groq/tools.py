@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chatport import Event, FinishReported, TextDelta, ToolCallDelta
@@ -17,7 +17,9 @@ from chatport import Event, FinishReported, TextDelta, ToolCallDelta
 __all__ = ["recovered"]
 
 _CODE = "tool_use_failed"
-_MARKUP = re.compile(r"\s*<function=([\w.-]+)\W*?(\{.*?\})\s*(?:</function>\s*|$|(?=<function=))", re.DOTALL)
+_BEGIN = re.compile(r"<function=([\w.-]++)\W*?(?=\{)")
+_END = re.compile(r"\s*+(?:</function>\s*+|$|(?=<function=))")
+_JSON = json.JSONDecoder()
 
 
 def recovered(error: Mapping[str, Any], index: int = 0) -> Sequence[Event]:
@@ -38,17 +40,32 @@ def recovered(error: Mapping[str, Any], index: int = 0) -> Sequence[Event]:
 
 def _calls(generation: str) -> list[tuple[str, str]]:
     """Return names and arguments, from JSON or from `<function=name>{…}` markup; nothing where any of it is else."""
-    found = list(_MARKUP.finditer(generation))
+    text = generation.strip()
     try:
-        if "".join(match[0] for match in found).strip() == generation.strip():
-            return [(match[1], json.dumps(json.loads(match[2]), ensure_ascii=False)) for match in found]
-        data = json.loads(generation)
-    except ValueError:
+        if text.startswith("<"):
+            return list(_marked_up(text))
+        data = json.loads(text)
+    except (ValueError, RecursionError):
         return []
     calls = data if isinstance(data, list) else [data]
     if not all(isinstance(c, dict) and isinstance(c.get("name"), str) and "arguments" in c for c in calls):
         return []
     return [(call["name"], _text(call["arguments"])) for call in calls]
+
+
+def _marked_up(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the calls of markup, in one pass: a search for each end would take time with the square of the length."""
+    at = 0
+    while at < len(text):
+        begin = _BEGIN.match(text, at)
+        if begin is None:
+            raise ValueError("this is no call")
+        value, at = _JSON.raw_decode(text, begin.end())
+        end = _END.match(text, at)
+        if end is None:
+            raise ValueError("something follows the arguments")
+        yield begin[1], json.dumps(value, ensure_ascii=False)
+        at = end.end()
 
 
 def _text(arguments: Any) -> str:

@@ -12,14 +12,16 @@ from typing import Any
 from chatport import Auth, Dialect, Provider, load_facts
 from chatport.provider import Discovery
 
-from .servers import llamacpp as _llamacpp
-from .servers import lmstudio as _lmstudio
-from .servers import mistralrs as _mistralrs
-from .servers import mlx as _mlx
-from .servers import ollama as _ollama
-from .servers import other as _other
-from .servers import transformers as _transformers
-from .servers import vllm as _vllm
+from .servers import (
+    llamacpp as _llamacpp,
+    lmstudio as _lmstudio,
+    mistralrs as _mistralrs,
+    mlx as _mlx,
+    ollama as _ollama,
+    other as _other,
+    transformers as _transformers,
+    vllm as _vllm,
+)
 
 __all__ = ["llamacpp", "lmstudio", "local", "mistralrs", "mlx", "ollama", "transformers", "vllm"]
 

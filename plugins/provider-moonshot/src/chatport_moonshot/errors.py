@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from chatport import Context, Failure, Verdict, hookimpl
-from chatport import errors as e
+from chatport import Context, Failure, Verdict, errors as e, hookimpl
 from chatport.guard import host_of
 
 __all__ = ["classify_error"]

@@ -8,6 +8,7 @@ from typing import Any
 from chatport import Call, Context, UnsupportedFeatureError, WireRequest, hookimpl
 from chatport.facts import ModelFacts
 from chatport.standard.output import schema_in_words, with_instruction
+from chatport.standard.schemas import with_losses
 
 from .schema import Misfit, fit_schema
 
@@ -200,7 +201,4 @@ def _output(wire: WireRequest, call: Call) -> WireRequest:
     except Misfit as misfit:
         return schema_in_words(wire, call, None, f"{misfit}: the schema is in words only", "MS-J1")
     wire = wire.set("response_format", {**wanted, "json_schema": {**spec, "schema": schema}})
-    if not lost:
-        return wire
-    reason = f"only words in a description: the schema subset has no {', '.join(sorted(lost))}"
-    return wire.note("lowered", "response_format", reason, "MS-T4")
+    return with_losses(wire, lost, "output", "MS-T4")

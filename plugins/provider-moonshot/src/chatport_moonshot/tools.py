@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from chatport import Adjustment, Call, Context, UnsupportedFeatureError, WireTools, hookimpl
+from chatport.standard.schemas import loss_warnings
 from chatport.standard.tools import wire_name
 
 from .schema import Misfit, fit_schema
@@ -40,9 +41,7 @@ def translate_tools(call: Call, context: Context) -> Generator[None, WireTools, 
                 provider=context.provider.name,
                 model=context.model,
             ) from None
-        if lost:
-            reason = f"only words in a description: the schema subset has no {', '.join(sorted(lost))}"
-            notes.append(Adjustment("lowered", f"tools.{own}.parameters", reason, "MS-T4"))
+        notes.extend(loss_warnings(lost, f"tools.{own}.parameters", "MS-T4"))
         tools.append({**tool, "function": {**tool["function"], "name": sent, "parameters": fitted}})
     choice = _renamed(wire.choice, renamed)
     return attrs.evolve(wire, tools=tools or None, choice=choice, names=names, adjustments=tuple(notes))

@@ -15,6 +15,7 @@ from chatport.call import Call, Context, OutputSpec, WireRequest
 from chatport.errors import UnsupportedFeatureError
 from chatport.jsoncodec import encode_text
 from chatport.standard.request import wire_output
+from chatport.standard.schemas import with_losses
 from chatport.standard.tools import wire_name
 
 from .strict import NotStrict, root_object, strict_schema
@@ -139,15 +140,12 @@ def _with_schema(wire: WireRequest, output: OutputSpec) -> WireRequest:
     if not output.strict:
         return wire.set("response_format", wire_output(output))
     try:
-        schema, moved = strict_schema(output.schema)
+        schema, losses = strict_schema(output.schema)
     except NotStrict as problem:  # OA-P14, OA-O4, OA-O5
         loose = wire_output(attrs.evolve(output, strict=False))
         return wire.lower("response_format", loose, f"the schema cannot be strict: {problem}", "OA-P14")
     wire = wire.set("response_format", wire_output(attrs.evolve(output, schema=schema)))
-    if moved:
-        reason = f"a strict schema takes no {', '.join(moved)}: moved into the descriptions"
-        wire = wire.note("lowered", "response_format", reason, "OA-T11")
-    return wire
+    return with_losses(wire, losses, "output", "OA-T11")
 
 
 def _in_words(wire: WireRequest, output: OutputSpec, kind: str | None, reason: str, fact: str) -> WireRequest:

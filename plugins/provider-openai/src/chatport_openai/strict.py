@@ -6,10 +6,11 @@ what would change which values are allowed raises `NotStrict`, and the caller se
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from chatport.standard.schemas import Loss, below, excludes_itself, has_type, joined, resolved, with_words
 
 __all__ = ["NotStrict", "root_object", "strict_schema"]
 
@@ -30,95 +31,115 @@ _MOST = {"properties": 5000, "levels of nesting": 10, "characters of names": 120
 
 
 class NotStrict(ValueError):
-    """The schema cannot be made strict without changing its meaning."""
+    """The schema cannot be made strict without changing its meaning. Says why, and at which path."""
+
+    def __init__(self, problem: str, path: str = "") -> None:
+        super().__init__(f"{problem} (at {path})" if path else problem)
 
 
 def root_object(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the schema with an object at its root (a reference there is followed), None if it has none (OA-O5)."""
-    reference = schema.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#/$defs/"):
-        target = schema.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
-        schema = {**target, "$defs": schema["$defs"]}
+    found = resolved(str(schema["$ref"]), schema) if "$ref" in schema else None
+    if found is not None and isinstance(found[0], Mapping):
+        beside = {
+            keyword: value for keyword, value in schema.items() if keyword not in ("$ref", "$defs", "definitions")
+        }
+        definitions = {keyword: schema[keyword] for keyword in ("$defs", "definitions") if keyword in schema}
+        lost: list[Loss] = []
+        schema = {**joined(found[0], beside, "", lost), **definitions}
+        if lost:
+            return None
     is_object = schema.get("type") == "object" or ("type" not in schema and "properties" in schema)
-    return schema if is_object else None
+    return schema if is_object and "$ref" not in schema else None
 
 
-def strict_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the strict form, and the keywords that had to move into descriptions, where nothing enforces them.
+def strict_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Loss, ...]]:
+    """Return the strict form, and the places whose keywords had to move into descriptions, where nothing enforces them.
 
     Raises NotStrict.
     """
     root = root_object(schema)
     if root is None:
         raise NotStrict("its root is not an object")
-    rewriter = _Rewriter()
-    strict = rewriter.node({"properties": {}, **root}, 1)
+    rewriter = _Rewriter(root)
+    strict = rewriter.node({"properties": {}, **root}, "", 1)
     rewriter.check_sizes()
-    return strict, tuple(sorted(rewriter.moved))
+    return strict, tuple(rewriter.losses)
 
 
 class _Rewriter:
-    def __init__(self) -> None:
-        self.moved: set[str] = set()
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self.root = root
+        self.losses: list[Loss] = []
         self.sizes = dict.fromkeys(_MOST, 0)
 
-    def node(self, schema: Any, level: int) -> dict[str, Any]:
+    def node(self, schema: Any, path: str, level: int) -> dict[str, Any]:
         if not isinstance(schema, Mapping):
-            raise NotStrict("a part of it allows anything")
+            raise NotStrict("a part of it allows anything", path)
         barred = sorted(_IMPOSSIBLE & schema.keys())
         if barred:
-            raise NotStrict(f"it uses {barred[0]}")
+            raise NotStrict(f"it uses {barred[0]}", path)
         strict: dict[str, Any] = {}
-        hints: list[str] = []
+        said: dict[str, Any] = {}
         for keyword, value in _without_siblings(schema).items():
-            self._keyword(keyword, value, strict, hints, level)
-        _set_type(strict)
-        if strict.get("type") == "array" and "items" not in strict:
-            raise NotStrict("an array does not say what it holds")
-        if "properties" in schema or _has_type(strict, "object"):
-            self._object(schema, strict, level)
-        if hints:
-            said = strict.get("description", "")
-            strict["description"] = f"{said} ({'; '.join(hints)})".strip()
-        return strict
+            self._keyword(keyword, value, strict, said, path, level)
+        _set_type(strict, path)
+        if has_type(strict, "array") and "items" not in strict:
+            raise NotStrict("an array does not say what it holds", path)
+        if "properties" in schema or has_type(strict, "object"):
+            self._object(schema, strict, path, level)
+        return with_words(strict, said)
 
-    def _keyword(self, keyword: str, value: Any, strict: dict[str, Any], hints: list[str], level: int) -> None:
+    def _keyword(
+        self, keyword: str, value: Any, strict: dict[str, Any], said: dict[str, Any], path: str, level: int
+    ) -> None:
+        place = below(path, keyword)
         if keyword in ("anyOf", "oneOf"):
             if "anyOf" in strict:
-                raise NotStrict("it uses anyOf and oneOf together")
-            strict["anyOf"] = [self.node(part, level) for part in value]
+                raise NotStrict("it uses anyOf and oneOf together", path)
+            if keyword == "oneOf" and not excludes_itself(value):
+                self.losses.append(Loss(path, keyword, "sent as anyOf, of which more than one may fit"))
+            strict["anyOf"] = [self.node(part, f"{place}[{number}]", level) for number, part in enumerate(value)]
         elif keyword == "items":
-            strict["items"] = self.node(value, level)
+            strict["items"] = self.node(value, place, level)
         elif keyword in ("$defs", "definitions"):
             self._count_names(value)
-            strict[keyword] = {name: self.node(part, 1) for name, part in value.items()}
+            strict[keyword] = {name: self.node(part, below(place, name), 1) for name, part in value.items()}
         elif keyword == "$ref":
+            if resolved(str(value), self.root) is None:
+                raise NotStrict("a reference leads out of it", path)
             strict["$ref"] = value
         elif keyword == "default":
             if value is not None:
-                hints.append(f"default: {json.dumps(value, ensure_ascii=False)}")
+                said[keyword] = value
         elif keyword in _KEPT and not _is_foreign(keyword, value):
             self._count_values(keyword, value)
             strict[keyword] = value
         elif keyword not in _DROPPED and keyword not in ("properties", "required", "additionalProperties"):
-            self.moved.add(keyword)  # OA-T11
-            hints.append(f"{keyword}: {json.dumps(value, ensure_ascii=False)}")
+            self.losses.append(Loss(path, keyword))  # OA-T11
+            said[keyword] = value
 
-    def _object(self, schema: Mapping[str, Any], strict: dict[str, Any], level: int) -> None:
+    def _object(self, schema: Mapping[str, Any], strict: dict[str, Any], path: str, level: int) -> None:
         if schema.get("additionalProperties", False) is not False:  # OA-P14: they hold the values of a dict
-            raise NotStrict("an object of it takes keys that are not named")
+            raise NotStrict("an object of it takes keys that are not named", path)
         properties = schema.get("properties")
         if properties is None and "additionalProperties" not in schema:
-            raise NotStrict("an object of it names no properties")
+            raise NotStrict("an object of it names no properties", path)
+        if properties and "anyOf" in strict:
+            raise NotStrict("an object of it has properties both in itself and in a union", path)
         properties = properties or {}
         for name, part in properties.items():
             if name not in schema.get("required", ()) and not _can_stand_for_absence(part):
-                raise NotStrict(f"the property {name!r} may be left out, and has neither a default nor null for that")
+                raise NotStrict(f"the property {name!r} may be left out, and has neither a default nor null", path)
+        unnamed = [name for name in schema.get("required", ()) if name not in properties]
+        if unnamed:
+            raise NotStrict(f"the property {unnamed[0]!r} is required, and not described", path)
         self._count_names(properties)
         self.sizes["properties"] += len(properties)
         self.sizes["levels of nesting"] = max(self.sizes["levels of nesting"], level)
+        place = below(path, "properties")
         strict.setdefault("type", "object")
-        strict["properties"] = {name: self.node(part, level + 1) for name, part in properties.items()}
+        strict["properties"] = {n: self.node(part, below(place, n), level + 1) for n, part in properties.items()}
         strict["required"] = list(properties)
         strict["additionalProperties"] = False
 
@@ -148,14 +169,14 @@ def _without_siblings(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"anyOf": [{"$ref": schema["$ref"]}], **{k: v for k, v in schema.items() if k != "$ref"}}
 
 
-def _set_type(strict: dict[str, Any]) -> None:
+def _set_type(strict: dict[str, Any], path: str) -> None:
     """Give an enum or a constant its type; refuse what has none."""
     if strict.keys() & {"type", "anyOf", "$ref"}:
         return
     values = strict["enum"] if "enum" in strict else [strict["const"]] if "const" in strict else []
     types = sorted({_TYPES.get(type(value), "") for value in values})
     if not types or "" in types:
-        raise NotStrict("a part of it has no type")
+        raise NotStrict("a part of it has no type", path)
     strict["type"] = types[0] if len(types) == 1 else types
 
 
@@ -165,18 +186,13 @@ def _is_foreign(keyword: str, value: Any) -> bool:
     return keyword == "pattern" and _LOOK_AROUND.search(str(value)) is not None
 
 
-def _has_type(schema: Mapping[str, Any], name: str) -> bool:
-    kind = schema.get("type")
-    return kind == name or (isinstance(kind, list) and name in kind)
-
-
 def _can_stand_for_absence(schema: Any) -> bool:
     """Whether a value can say what leaving the property out would: its default, or null where that is allowed."""
     if not isinstance(schema, Mapping):
         return False
     return (
         "default" in schema
-        or _has_type(schema, "null")
+        or has_type(schema, "null")
         or None in schema.get("enum", ())
         or any(_can_stand_for_absence(part) for part in (*schema.get("anyOf", ()), *schema.get("oneOf", ())))
     )

@@ -9,6 +9,7 @@ import attrs
 
 from chatport import hookimpl
 from chatport.call import Call, WireTools
+from chatport.standard.schemas import loss_warnings
 from chatport.types import Adjustment
 
 from .strict import NotStrict, strict_schema
@@ -30,14 +31,11 @@ def _strict(tools: WireTools, position: int, name: str) -> WireTools:
     sent = list(tools.tools or ())
     function: dict[str, Any] = sent[position]["function"]
     try:
-        schema, moved = strict_schema(function["parameters"])  # OA-T9, OA-T10, OA-T11
+        schema, losses = strict_schema(function["parameters"])  # OA-T9, OA-T10, OA-T11
     except NotStrict as problem:
         sent[position] = {"type": "function", "function": {**function, "strict": False}}
         note = Adjustment("lowered", f"tools.{name}.strict", f"the schema cannot be strict: {problem}", "OA-P14")
         return attrs.evolve(tools, tools=sent, adjustments=(*tools.adjustments, note))
     sent[position] = {"type": "function", "function": {**function, "parameters": schema}}
-    notes = tools.adjustments
-    if moved:
-        reason = f"a strict schema takes no {', '.join(moved)}: moved into the descriptions"
-        notes = (*notes, Adjustment("lowered", f"tools.{name}.parameters", reason, "OA-T11"))
-    return attrs.evolve(tools, tools=sent, adjustments=notes)
+    notes = loss_warnings(losses, f"tools.{name}.parameters", "OA-T11")
+    return attrs.evolve(tools, tools=sent, adjustments=(*tools.adjustments, *notes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,6 +22,7 @@ from chatport import (
     UnsupportedFeatureError,
     Verdict,
     hookimpl,
+    jsoncodec,
 )
 from chatport.call import ErrorDetails
 from chatport.errors import ChatportError
@@ -121,9 +121,9 @@ def _status(failure: Failure, named: list[str]) -> int:
     if failure.status >= 400:
         return failure.status
     for value in (failure.details.data.get("code"), failure.details.data.get("http_status")):
-        text = str(value)
-        if text.isdigit() and 400 <= int(text) <= 599:
-            return int(text)
+        status = standard.named_status(value)
+        if status is not None:
+            return status
     return next((_STATUSES[word] for word in named if word in _STATUSES), standard.effective_status(failure))
 
 
@@ -135,8 +135,8 @@ def _cause(metadata: Mapping[str, Any]) -> ErrorDetails | None:
         if not raw:
             break
         if isinstance(raw, str):
-            with suppress(ValueError, RecursionError):
-                raw = json.loads(raw)
+            with suppress(ValueError):
+                raw = jsoncodec.decode_text(raw)
         found = standard.read_error(raw, str(raw))
         metadata = _mapping(found.data.get("metadata"))
     return found

@@ -50,7 +50,7 @@ def _until_reset(limits: Mapping[str, Any], headers: Mapping[str, str]) -> float
     reset = _number(limits.get("x-ratelimit-reset"))
     try:
         now = parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return None if reset is None else max(reset / 1000 - now, 0.0)
 
@@ -58,6 +58,6 @@ def _until_reset(limits: Mapping[str, Any], headers: Mapping[str, str]) -> float
 def _number(value: Any) -> float | None:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number < 1e14 else None

@@ -7,9 +7,10 @@ from typing import Any
 
 from chatport import Call, Context, Message, WireRequest, hookimpl
 from chatport.standard.output import schema_in_words
+from chatport.standard.schemas import with_losses
 
 from .details import author_of, merged, suited
-from .tools import gemini_schema, is_gemini
+from .gemini import gemini_schema, is_gemini
 
 __all__ = ["shape_request"]
 
@@ -131,8 +132,7 @@ def _structured(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     if isinstance(wanted, Mapping) and isinstance(inner, Mapping):
         schema, losses = gemini_schema(inner.get("schema") or {})
         wire = wire.set("response_format", {**wanted, "json_schema": {**inner, "schema": schema}})
-        if losses:
-            wire = wire.note("lowered", "response_format", f"only in words: {', '.join(losses)}", "OR-T3")
+        wire = with_losses(wire, losses, "output", "OR-T3")
     return wire
 
 

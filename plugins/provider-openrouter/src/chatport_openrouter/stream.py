@@ -10,8 +10,7 @@ from typing import Any
 
 from chatport import Chunk, Context, Event, OpaqueReported, StreamState, ToolCallDelta, hookimpl
 from chatport.events import ErrorReported
-from chatport.standard import reply as standard_reply
-from chatport.standard import stream as standard_stream
+from chatport.standard import reply as standard_reply, stream as standard_stream
 
 __all__ = ["decode_chunk", "decode_reply"]
 
@@ -54,10 +53,14 @@ def _own_id(event: Event, taken: dict[tuple[int, str], int]) -> Event:
 
 def _files(data: Mapping[str, Any], key: str) -> Iterator[OpaqueReported]:
     """Keep what was read from files: sent back, it is not paid for again (OR-M3)."""
-    choices = data.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
+    for choice in _list(data.get("choices")):
         message = choice.get(key) if isinstance(choice, Mapping) else None
         notes = message.get("annotations") if isinstance(message, Mapping) else None
-        files = [note for note in notes or () if isinstance(note, Mapping) and note.get("type") == "file"]
+        files = [note for note in _list(notes) if isinstance(note, Mapping) and note.get("type") == "file"]
         if files:
-            yield OpaqueReported("annotations", files, choice.get("index") or 0)
+            index = choice.get("index")
+            yield OpaqueReported("annotations", files, index if isinstance(index, int) else 0)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -29,6 +29,6 @@ def classify_error(failure: Failure) -> Generator[None, Verdict, Verdict]:
         verdict = Verdict(RateLimitError)
     if verdict.error is RateLimitError and not {"retry-after", "retry-after-ms"} & set(failure.headers):
         reset = failure.headers.get("x-ratelimit-reset", "")  # TG-H1, TG-F1: in seconds, the wait the vendor suggests
-        if re.fullmatch(r"\d+(\.\d+)?", reset):
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", reset):
             return attrs.evolve(verdict, retry_after_seconds=float(reset))
     return verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping, Sequence
 
 import attrs
@@ -11,12 +12,15 @@ from chatport import ModelInfo, RateLimits, hookimpl
 __all__ = ["parse_models", "read_rate_limits"]
 
 
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]*)?")
+
+
 @hookimpl(wrapper=True)
 def parse_models() -> Generator[None, Sequence[ModelInfo], Sequence[ModelInfo]]:
     """Name the owner, which is `organization` here. The standard reads the bare array (TG-E3)."""
     listed = yield
     return [
-        attrs.evolve(info, owned_by=info.raw["organization"]) if info.raw.get("organization") else info
+        attrs.evolve(info, owned_by=owner) if isinstance(owner := info.raw.get("organization"), str) and owner else info
         for info in listed
     ]
 
@@ -27,7 +31,7 @@ def read_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
 
     def number(*names: str) -> float | None:
         texts = (headers.get(name + twin, "") for name in names for twin in ("", "-dynamic"))
-        return next((float(text) for text in texts if text.replace(".", "", 1).isdigit()), None)
+        return next((float(text) for text in texts if _NUMBER.fullmatch(text)), None)
 
     def count(*names: str) -> int | None:
         value = number(*names)

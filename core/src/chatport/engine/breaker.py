@@ -1,0 +1,155 @@
+"""A circuit breaker for each target: leave a vendor alone while it fails, and let one call find out when it is back.
+
+closed --(consecutive failures, or failure rate)--> open --(open time over)--> half-open
+half-open --(probe ok)--> closed,  half-open --(probe failed)--> open, for twice as long
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import attrs
+from attrs import validators
+
+__all__ = ["Admission", "Breaker", "BreakerPolicy", "BreakerState", "Outcome"]
+
+Admission: TypeAlias = Literal["closed", "probe", "open"]
+BreakerState: TypeAlias = Literal["closed", "open", "half-open"]
+Outcome: TypeAlias = Literal["ok", "failed", "neutral"]
+
+
+@attrs.frozen
+class BreakerPolicy:
+    """When a target counts as down: `failures` in a row, or a share of `failure_rate` within `window_seconds`.
+
+    The share counts from `least_calls` on. The breaker then stays open for `open_seconds`; each probe that fails
+    doubles that, up to `longest_open_seconds`.
+    """
+
+    failures: int = attrs.field(default=5, validator=validators.ge(1))
+    failure_rate: float = attrs.field(default=0.5, validator=[validators.gt(0), validators.le(1)])
+    least_calls: int = attrs.field(default=10, validator=validators.ge(1))
+    window_seconds: float = attrs.field(default=60.0, validator=validators.gt(0))
+    open_seconds: float = attrs.field(default=30.0, validator=validators.gt(0))
+    longest_open_seconds: float = attrs.field(default=300.0, validator=validators.gt(0))
+
+
+class Breaker:
+    """The breaker of one target. Thread-safe; `now` gives monotonic seconds."""
+
+    # Invariants: `_open_until` is None exactly while closed; `_probe_since` is None unless half-open.
+
+    def __init__(self, policy: BreakerPolicy, now: Callable[[], float]) -> None:
+        self._policy = policy
+        self._now = now
+        self._lock = threading.Lock()
+        self._failures_in_a_row = 0
+        self._recent = _Recent(policy.window_seconds)
+        self._open_seconds = policy.open_seconds
+        self._open_until: float | None = None
+        self._probe_since: float | None = None
+
+    def admit(self) -> Admission:
+        """Say whether a call may go: `closed` yes, `open` no, `probe` yes, and its outcome decides.
+
+        Whoever gets `probe` must give the outcome to `record` with `probe=True`.
+        """
+        with self._lock:
+            if self._open_until is None:
+                return "closed"
+            if self._blocked_seconds() > 0:
+                return "open"
+            self._probe_since = self._now()
+            return "probe"
+
+    def record(self, outcome: Outcome, *, probe: bool = False) -> bool:
+        """Note how an attempt ended; return whether that opened the breaker, or opened it again.
+
+        `neutral` is for what says nothing of the target: the call was cancelled, or was the caller's own fault. It
+        gives a probe back. While the breaker is not closed only a probe counts: other attempts began before it opened.
+        """
+        with self._lock:
+            if self._open_until is None:
+                return self._count(outcome)
+            if not probe or self._probe_since is None:
+                return False
+            return self._judge_probe(outcome)
+
+    @property
+    def state(self) -> BreakerState:
+        """`half-open` once the open time is over, until a probe has decided."""
+        with self._lock:
+            if self._open_until is None:
+                return "closed"
+            return "open" if self._now() < self._open_until else "half-open"
+
+    @property
+    def open_for_seconds(self) -> float:
+        """How long `admit` will say `open` at the latest if nothing is recorded; 0.0 if it would not say it now."""
+        with self._lock:
+            return self._blocked_seconds()
+
+    def _blocked_seconds(self) -> float:
+        if self._open_until is None:
+            return 0.0
+        until = self._open_until
+        if self._probe_since is not None:  # a caller that vanished with the probe must not block the target for ever
+            until = self._probe_since + self._policy.open_seconds
+        return max(until - self._now(), 0.0)
+
+    def _count(self, outcome: Outcome) -> bool:
+        if outcome == "neutral":
+            return False
+        self._failures_in_a_row = self._failures_in_a_row + 1 if outcome == "failed" else 0
+        self._recent.add(outcome == "failed", self._now())
+        if not self._is_down():
+            return False
+        self._open()
+        return True
+
+    def _is_down(self) -> bool:
+        policy, recent = self._policy, self._recent
+        too_many = recent.calls >= policy.least_calls and recent.failed >= policy.failure_rate * recent.calls
+        return self._failures_in_a_row >= policy.failures or (too_many and self._failures_in_a_row > 0)
+
+    def _judge_probe(self, outcome: Outcome) -> bool:
+        self._probe_since = None
+        if outcome == "ok":
+            self._close()
+        elif outcome == "failed":
+            self._open_seconds = min(self._open_seconds * 2, self._policy.longest_open_seconds)
+            self._open()
+        return outcome == "failed"
+
+    def _open(self) -> None:
+        self._open_until = self._now() + self._open_seconds
+
+    def _close(self) -> None:
+        self._open_until = None
+        self._open_seconds = self._policy.open_seconds
+        self._failures_in_a_row = 0
+        self._recent = _Recent(self._policy.window_seconds)
+
+
+class _Recent:
+    """Calls and failures of the last seconds, summed in sixty slots so that memory does not grow with the traffic."""
+
+    def __init__(self, window_seconds: float) -> None:
+        self._slot_seconds = window_seconds / 60
+        self._slots: deque[tuple[int, int, int]] = deque()
+        self.calls = 0
+        self.failed = 0
+
+    def add(self, failed: bool, now: float) -> None:
+        slot = int(now // self._slot_seconds)
+        while self._slots and self._slots[0][0] <= slot - 60:
+            _, calls, failures = self._slots.popleft()
+            self.calls -= calls
+            self.failed -= failures
+        calls, failures = self._slots.pop()[1:] if self._slots and self._slots[-1][0] == slot else (0, 0)
+        self._slots.append((slot, calls + 1, failures + failed))
+        self.calls += 1
+        self.failed += failed

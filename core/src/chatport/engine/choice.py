@@ -1,0 +1,70 @@
+"""Which of an alias's targets a call may go to, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from ..call import Call
+from ..types import AudioPart, FilePart, ImagePart
+
+__all__ = ["Choice", "Condition", "in_order"]
+
+
+@attrs.frozen
+class Condition:
+    """What a call must be like to go to a target; None does not matter. Tokens are our estimate of the input."""
+
+    above_input_tokens: int | None = None
+    below_input_tokens: int | None = None
+    tools: bool | None = None
+    output: bool | None = None
+    media: bool | None = None
+    reasoning: bool | None = None
+    stream: bool | None = None
+
+    def holds(self, call: Call, input_tokens: Callable[[], int]) -> bool:
+        """Whether the call is like this."""
+        for wanted, is_so in (
+            (self.tools, bool(call.tools)),
+            (self.output, call.output is not None),
+            (self.media, _has_media(call)),
+            (self.reasoning, call.reasoning not in (None, "none")),
+            (self.stream, call.stream),
+        ):
+            if wanted is not None and wanted != is_so:
+                return False
+        if self.above_input_tokens is not None and input_tokens() <= self.above_input_tokens:
+            return False
+        return self.below_input_tokens is None or input_tokens() < self.below_input_tokens
+
+
+def _has_media(call: Call) -> bool:
+    return any(isinstance(part, ImagePart | AudioPart | FilePart) for m in call.messages for part in m.content)
+
+
+@attrs.frozen
+class Choice:
+    """One of an alias's targets. Those with a `weight` share the calls by it; the others keep their places."""
+
+    target: str
+    when: Condition = attrs.field(factory=Condition)
+    weight: float | None = None
+
+
+def in_order(
+    choices: Sequence[Choice], call: Call, input_tokens: Callable[[], int], random: Callable[[], float]
+) -> list[str]:
+    """Return the targets that the call may go to, the preferred one first.
+
+    Weighted ones are drawn without putting back: the first is any of them with a chance by its weight, and so on.
+    """
+    fitting = [choice for choice in choices if choice.when == _ANY or choice.when.holds(call, input_tokens)]
+    # With keys u^(1/w) the order by key is exactly such a drawing (Efraimidis and Spirakis, 2006).
+    weighted = [choice for choice in fitting if choice.weight is not None]
+    drawn = iter(sorted(weighted, key=lambda choice: random() ** (1 / (choice.weight or 1)), reverse=True))
+    return [(choice if choice.weight is None else next(drawn)).target for choice in fitting]
+
+
+_ANY = Condition()

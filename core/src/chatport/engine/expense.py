@@ -1,0 +1,62 @@
+"""What an attempt may cost and has cost, against the budgets that hold for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..budget import Budget, Reservation, in_usd
+from ..errors import ChatportError
+from ..estimate import estimate_input_tokens, estimate_output_tokens
+from ..facts import charged, cost_of, estimate_cost
+from ..types import Cost
+from .attempt import AttemptRun, Route
+from .shared import Shared
+
+__all__ = ["Expense", "cost_of_attempt"]
+
+
+class Expense:
+    """The reservations of one attempt: made before it is sent, settled by its usage after."""
+
+    def __init__(self, route: Route, shared: Shared) -> None:
+        self._route = route
+        self._shared = shared
+        self._reservations: list[Reservation] = []
+
+    def reserve(self, budgets: Sequence[Budget]) -> None:
+        """Set aside what the attempt may cost, in every budget. Raises BudgetExceededError, with nothing set aside."""
+        call, context = self._route.call, self._route.context
+        if not budgets or call is None:
+            return
+        asked, answered = estimate_input_tokens(call), estimate_output_tokens(call, context.facts)
+        cost = estimate_cost(context.facts.prices, asked, answered, at=self._shared.clock.utcnow())
+        usd = in_usd(cost, self._shared.rates)
+        try:
+            for budget in budgets:
+                self._reservations.append(budget.reserve(usd=usd, tokens=asked + answered))
+        except ChatportError as error:
+            error.provider, error.model = context.provider.name, context.model
+            raise  # `settle` gives back what other budgets had granted
+
+    def settle(self, attempt: AttemptRun | None) -> None:
+        """Put what was used in the place of the estimates; without a sign that anything was used, give them back."""
+        usage = None if attempt is None else attempt.collector.usage
+        is_begun = attempt is not None and attempt.head is not None and 200 <= attempt.head.status < 300
+        for reservation in self._reservations:
+            if attempt is None or (usage is None and not is_begun):
+                reservation.budget.cancel(reservation)
+                continue
+            counts = () if usage is None else (usage.input_tokens, usage.output_tokens)
+            known = [count for count in counts if count is not None]
+            usd = in_usd(cost_of_attempt(attempt, self._shared), self._shared.rates)
+            reservation.budget.settle(reservation, usd=usd, tokens=sum(known) if len(known) == 2 else None)
+
+
+def cost_of_attempt(attempt: AttemptRun, shared: Shared) -> Cost | None:
+    """Return what an attempt cost: as the vendor says it charged, else by list price, None where neither is known."""
+    usage, context = attempt.collector.usage, attempt.route.context
+    if usage is None:
+        return None
+    thinking = bool(attempt.collector.first.reasoning or usage.reasoning_tokens)
+    said = charged(usage, context.provider.dialect.cost_field)
+    return said or cost_of(usage, context.facts.prices, at=shared.clock.utcnow(), thinking=thinking)

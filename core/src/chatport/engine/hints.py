@@ -1,0 +1,116 @@
+"""How long a vendor asks us to wait: every form in which vendors say it.
+
+In order: `retry-after-ms`; `retry-after` as seconds, as a duration with units, as a date (the three forms of RFC 9110
+and ISO 8601) or as a Unix time; the headers that tell when an exhausted limit is full again; the words of the message.
+Dates are taken against the response's own `date` header where there is one, so that a wrong clock on either side, or
+one that is set while we wait, does no harm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from ..standard.models import go_duration_seconds
+from ..types import RateLimits
+
+__all__ = ["limit_reset_seconds", "reset_seconds", "retry_delay_seconds", "said_delay_seconds", "should_retry_header"]
+
+_UNIX_TIME = 1e9  # a wait of thirty years is a point in time
+
+
+def should_retry_header(headers: Mapping[str, str]) -> bool | None:
+    """Return what `x-should-retry` says, None if it says nothing (OA-H6)."""
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
+
+
+def retry_delay_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the wait that the retry headers ask for, None if they ask for none that can be read. Never negative."""
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    return _wait_seconds(headers.get("retry-after", ""), headers, now)
+
+
+def _wait_seconds(text: str, headers: Mapping[str, str], now: datetime) -> float | None:
+    text = text.strip()
+    if not text:
+        return None
+    reference = _date(headers.get("date", "")) or now
+    seconds = _number(text)
+    if seconds is None:
+        seconds = go_duration_seconds(text.replace(" ", "").lower())
+    if seconds is None:
+        date = _date(text)
+        return None if date is None else max((date - reference).total_seconds(), 0.0)
+    if seconds >= _UNIX_TIME:
+        at = seconds / 1000 if seconds >= 1000 * _UNIX_TIME else seconds
+        wait = max(at - reference.timestamp(), 0.0)
+        return wait if wait < _UNIX_TIME else None
+    return seconds
+
+
+def reset_seconds(limits: RateLimits | None) -> float | None:
+    """Return when the limits that are used up are full again, None where none is known to be used up."""
+    if limits is None:
+        return None
+    pairs = (
+        (limits.requests_remaining, limits.requests_reset_seconds),
+        (limits.tokens_remaining, limits.tokens_reset_seconds),
+    )
+    return max((reset for left, reset in pairs if left == 0 and reset is not None), default=None)
+
+
+_LIMITS = ("x-ratelimit-{}-requests", "x-ratelimit-{}-tokens", "x-ratelimit-{}", "ratelimit-{}")
+
+
+def limit_reset_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the wait that a refusal's reset headers tell, in any form of a `retry-after`; None if they tell none.
+
+    A limit of which something is left is not the one that was met.
+    """
+    waits = (
+        _wait_seconds(headers.get(name.format("reset"), ""), headers, now)
+        for name in _LIMITS
+        if headers.get(name.format("remaining"), "0").strip() == "0"
+    )
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+_SAID = re.compile(
+    r"\b(?:try again|retry|wait)(?: again)? (?:in|after|for) (?:about )?"
+    r"((?:\d+(?:\.\d+)?(?:ms|h|m|s)(?![a-z]))+|(\d+(?:\.\d+)?) ?(milliseconds?|seconds?|secs?|minutes?|hours?))",
+    re.IGNORECASE,
+)
+_WORD_SECONDS = {"milli": 1e-3, "sec": 1.0, "minut": 60.0, "hour": 3600.0}
+
+
+def said_delay_seconds(message: str) -> float | None:
+    """Return the wait that an error's text names ("Please try again in 1m30s"), None if it names none."""
+    found = _SAID.search(message[:2000])
+    if found is None:
+        return None
+    if found[2] is None:
+        return go_duration_seconds(found[1].lower())
+    unit = next(seconds for word, seconds in _WORD_SECONDS.items() if found[3].lower().startswith(word))
+    return float(found[2]) * unit
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e15 else None  # NaN and infinity are no numbers to wait by
+
+
+def _date(text: str) -> datetime | None:
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            date = read(text.strip())
+        except (ValueError, TypeError, OverflowError, IndexError):
+            continue
+        return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    return None

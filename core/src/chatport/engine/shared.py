@@ -1,0 +1,92 @@
+"""What the calls of one client share: clock, retry budget, breakers, pacers, and who listens."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+from ..log import emit
+from .breaker import Breaker, BreakerPolicy
+from .commands import Clock
+from .pacing import PacerBook
+from .retry import RetryBudget, RetryPolicy
+
+__all__ = ["BreakerBook", "HedgePolicy", "Observer", "Shared"]
+
+Observer: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+
+
+@attrs.frozen
+class HedgePolicy:
+    """A second try beside a first one that has no content after `after_seconds`, for at most a `share` of the calls.
+
+    None: no second tries.
+    """
+
+    after_seconds: float | None = None
+    share: float = 0.05
+
+
+class BreakerBook:
+    """The breakers of a client, one for each target, made when first asked for."""
+
+    def __init__(self, policy: BreakerPolicy, now: Callable[[], float]) -> None:
+        self._policy = policy
+        self._now = now
+        self._breakers: dict[str, Breaker] = {}
+        self._lock = threading.Lock()
+
+    def of(self, target: str) -> Breaker:
+        """Return the breaker of a target, always the same one."""
+        known = self._breakers.get(target)
+        if known is None:
+            with self._lock:
+                known = self._breakers.setdefault(target, Breaker(self._policy, self._now))
+        return known
+
+
+@attrs.frozen
+class Shared:
+    """`rates` says how many USD one unit of another currency is, for budgets; `observers` see every event of a call."""
+
+    clock: Clock
+    policy: RetryPolicy = attrs.field(factory=RetryPolicy)
+    retries: RetryBudget = attrs.field()
+    breakers: BreakerBook = attrs.field()
+    pacers: PacerBook = attrs.field()
+    rates: Mapping[str, float] = attrs.field(factory=dict)
+    observers: tuple[Observer, ...] = ()
+    hedging: HedgePolicy = attrs.field(factory=HedgePolicy)
+    hedges: RetryBudget = attrs.field()
+
+    @retries.default
+    def _retries(self) -> RetryBudget:
+        return RetryBudget(self.clock.monotonic)
+
+    @breakers.default
+    def _breakers(self) -> BreakerBook:
+        return BreakerBook(BreakerPolicy(), self.clock.monotonic)
+
+    @pacers.default
+    def _pacers(self) -> PacerBook:
+        return PacerBook(self.clock.monotonic)
+
+    @hedges.default
+    def _hedges(self) -> RetryBudget:
+        share = self.hedging.share
+        return RetryBudget(self.clock.monotonic, share=share, at_least=0, window_seconds=600)
+
+    def tell(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Tell the log and the observers. An observer that fails is a warning: the call goes on."""
+        emit(event, **fields)
+        for observer in self.observers:
+            try:
+                observer(event, fields)
+            except Exception as error:
+                name = getattr(observer, "__qualname__", type(observer).__qualname__)
+                text = f"The observer {name} failed at {event}: {type(error).__name__}: {error}."
+                warnings.warn(text, RuntimeWarning, stacklevel=2)

@@ -1,0 +1,169 @@
+"""What has happened in a call so far, and the telling of it."""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import attrs
+
+from ..errors import ChatportError
+from ..types import Adjustment, Attempt, Reply
+from .attempt import AttemptRun, Route
+from .failures import hook_error
+from .shared import Shared
+
+__all__ = ["Story", "look_on"]
+
+_SHOWN = 200
+
+
+@attrs.define
+class Story:
+    """`attempts` are the exchanges of a call on the wire and nothing else; `notes` tell of targets passed over.
+
+    Events go to the log, the client's observers, and the `observe` hook of the provider whose turn it is. They hold
+    names, counts and times; never prompts, replies or keys.
+    """
+
+    shared: Shared
+    started: float
+    call_id: str = attrs.field(factory=lambda: uuid.uuid4().hex)
+    attempts: list[Attempt] = attrs.field(factory=list)
+    notes: list[Adjustment] = attrs.field(factory=list)
+    first_event_seconds: float | None = None
+    _route: Route | None = attrs.field(default=None, repr=False)
+
+    def seconds(self) -> float:
+        """Return how long the call has been going on."""
+        return self.shared.clock.monotonic() - self.started
+
+    def turn_to(self, route: Route, targets: int) -> None:
+        """Note whose turn it is; the first time, tell that the call starts."""
+        is_first, self._route = self._route is None, route
+        if not is_first:
+            return
+        call = route.call
+        options = ("max_tokens", "temperature", "top_p", "seed")
+        asked = {} if call is None else {name: getattr(call, name) for name in options}
+        self._tell(
+            "call_started",
+            operation=route.operation,
+            **_server(route),
+            stream=call is not None and call.stream,
+            tools=0 if call is None else len(call.tools),
+            targets=targets,
+            **asked,
+        )
+
+    def attempt_started(self) -> None:
+        """Tell that a request is about to be sent."""
+        assert self._route is not None, "it is somebody's turn before an attempt is made"
+        self._tell("attempt_started", attempt=len(self.attempts) + 1, **_server(self._route))
+
+    def first_event(self) -> None:
+        """Note the first content of the call, once."""
+        if self.first_event_seconds is None:
+            self.first_event_seconds = self.seconds()
+            self._tell("first_event", attempt=len(self.attempts) + 1)
+
+    def attempt_ended(self, attempt: AttemptRun, began: float, error: ChatportError | None, wait: float | None) -> None:
+        """Record an attempt; `wait` is how long until the next one on this target, None if there is none."""
+        ended = self._record(attempt, "ok" if error is None else type(error).__name__, began, wait, error)
+        if error is not None:
+            self._tell(
+                "attempt_failed",
+                attempt=len(self.attempts),
+                error=ended.outcome,
+                status=error.status,
+                code=error.code,
+                retryable=error.retryable,
+                wait_seconds=ended.wait_seconds,
+            )
+
+    def attempt_cancelled(self, attempt: AttemptRun, began: float) -> None:
+        """Record an attempt that nobody waits for any more."""
+        self._record(attempt, "cancelled", began)
+
+    def _record(
+        self,
+        attempt: AttemptRun,
+        outcome: str,
+        began: float,
+        wait: float | None = None,
+        error: ChatportError | None = None,
+    ) -> Attempt:
+        status = None if attempt.head is None else attempt.head.status
+        seconds = self.shared.clock.monotonic() - began
+        ended = Attempt(attempt.route.context.target, outcome, seconds, status, wait or 0.0, error)
+        self.attempts.append(ended)
+        return ended
+
+    def passed_over(self, target: str, why: str) -> None:
+        """Note that a target was not asked; nothing was sent to it."""
+        self.notes.append(Adjustment("redirected", "model", f"{target} was passed over: {why[:_SHOWN]}"))
+
+    def finished(self, reply: Reply) -> None:
+        """Tell the end."""
+        usage, cost = reply.usage, reply.cost
+        self._tell(
+            "call_finished",
+            model=reply.model,
+            request_id=reply.request_id,
+            reply_id=reply.id,
+            finish_reason=reply.finish_reason,
+            attempts=len(self.attempts),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost_amount=None if cost is None else cost.amount,
+            cost_currency=None if cost is None else cost.currency,
+            first_event_seconds=self.first_event_seconds,
+        )
+
+    def failed(self, error: ChatportError) -> None:
+        """Give the error the story, and tell that the call has ended in it."""
+        error.attempts = tuple(self.attempts)
+        for note in self.notes:
+            error.add_note(note.reason)
+        if self._route is not None:
+            self._tell("call_failed", error=type(error).__name__, status=error.status, attempts=len(self.attempts))
+
+    def cancelled(self) -> None:
+        """Tell that the caller has left."""
+        if self._route is not None:
+            self._tell("call_cancelled", attempts=len(self.attempts))
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        route = self._route
+        assert route is not None, "it is somebody's turn before anything is told"
+        context = route.context
+        told = {
+            "call_id": self.call_id,
+            "target": context.target,
+            "provider": context.provider.name,
+            "model": context.model,
+            "seconds": self.seconds(),
+            **fields,
+        }
+        self.shared.tell(event, told)
+        look_on(route, "observe", event, told)
+
+
+def _server(route: Route) -> dict[str, Any]:
+    address = urlsplit(route.context.base_url)
+    port = address.port or {"https": 443, "http": 80}.get(address.scheme)
+    return {"server_address": address.hostname, "server_port": port}
+
+
+def look_on(route: Route, name: Literal["read_rate_limits", "observe"], *values: Any) -> Any:
+    """Call a hook that only looks on: its failure is a warning, and the answer is handed over all the same."""
+    try:
+        return getattr(route.plan, name)(*values, route.context)
+    except Exception as error:
+        warnings.warn(str(hook_error(name, error, route.context)), RuntimeWarning, stacklevel=2)
+        return None

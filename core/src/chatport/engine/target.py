@@ -1,0 +1,225 @@
+"""The attempts of a call on one target: paced, reserved against budgets, repeated while that may help."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from functools import partial
+from typing import Any
+
+import attrs
+
+from ..budget import Budget
+from ..collect import Collector
+from ..errors import (
+    AuthenticationError,
+    BadRequestError,
+    ChatportError,
+    DeadlineError,
+    ModelNotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+from ..estimate import estimate_input_tokens, estimate_output_tokens
+from ..events import AttemptFailed
+from .attempt import AttemptRun, Route
+from .breaker import Outcome
+from .commands import Close, Command, Deliver, Pause, Wait
+from .expense import Expense
+from .pacing import Ticket
+from .retry import backoff_seconds
+from .shared import Shared
+from .story import Story, look_on
+
+__all__ = ["TargetRun"]
+
+_NOT_THE_TARGETS_FAULT = (
+    BadRequestError,
+    AuthenticationError,
+    PermissionDeniedError,
+    ModelNotFoundError,
+    RateLimitError,
+)
+"""Errors that say nothing of whether the target is up."""
+
+
+class TargetRun:
+    """One target's turn. `others` is how many targets could still be asked after it; they are left a share of the time.
+
+    `resumed` holds the part of an answer that was cut, from which this target goes on.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        story: Story,
+        *,
+        deliver: bool,
+        others: int = 0,
+        budgets: Sequence[Budget] = (),
+        resumed: Collector | None = None,
+    ) -> None:
+        self.route = _with_idempotency_key(route, story)
+        self.attempt: AttemptRun | None = None
+        self._story = story
+        self._shared: Shared = story.shared
+        self._deliver = deliver
+        self._others = others
+        self._budgets = budgets
+        self._resumed = resumed
+        self._breaker = self._shared.breakers.of(route.context.target)
+        self._pacer = None if route.pace is None else self._shared.pacers.get(route.pace_key, route.pace)
+
+    def run(self) -> Generator[Command, Any, AttemptRun]:
+        """Run attempts until one succeeds; return it. Raises the error of the last one, which ends this target."""
+        is_probe = self._breaker.admit() == "probe"
+        failures = 0
+        while True:
+            began = self._shared.clock.monotonic()
+            attempt, error = yield from self._try(is_probe, began)
+            is_probe = False
+            failures += error is not None
+            wait = None if error is None else self._wait_before_next(error, attempt, failures)
+            self._story.attempt_ended(attempt, began, error, wait)
+            if error is None:
+                return attempt
+            if wait is None:
+                raise error
+            yield from self.tell_caller(error, wait)
+            if wait:
+                yield Wait(wait)
+
+    def tell_caller(self, error: ChatportError, wait: float) -> Generator[Command, Any, None]:
+        """Hand over that an attempt failed and another one follows."""
+        if self._deliver:
+            yield Deliver([AttemptFailed(self.route.context.target, error, wait)])
+
+    # --- one attempt
+
+    def _try(self, is_probe: bool, began: float) -> Generator[Command, Any, tuple[AttemptRun, ChatportError | None]]:
+        """Run one attempt. What it holds (a place in the queue, money) is given back however it ends."""
+        outcome: Outcome = "neutral"
+        expense = Expense(self.route, self._shared)
+        ticket: Ticket | None = None
+        attempt: AttemptRun | None = None
+        error: ChatportError | None = None
+        try:
+            ticket = yield from self._enter()
+            expense.reserve(self._budgets)
+            attempt = self.attempt = self._new_attempt()
+            self._story.attempt_started()
+            try:
+                yield from attempt.run()
+            except ChatportError as problem:
+                error = problem
+            except GeneratorExit:
+                self._story.attempt_cancelled(attempt, began)
+                raise
+            yield Close()
+            outcome = "ok" if error is None else _verdict(error, attempt)
+            if self._pacer is not None and isinstance(error, RateLimitError) and error.retry_after_seconds:
+                self._pacer.hold(min(error.retry_after_seconds, self._shared.policy.longest_hint_seconds))
+        finally:
+            self._leave(ticket, attempt)
+            expense.settle(attempt)
+            self._breaker.record(outcome, probe=is_probe)
+        return attempt, error
+
+    def _new_attempt(self) -> AttemptRun:
+        return AttemptRun(
+            self.route,
+            self._shared.clock,
+            self._story.started,
+            deliver=self._deliver,
+            leave_after=self._share_of_time(),
+            resumed=self._resumed,
+            on_first_event=self._story.first_event,
+        )
+
+    def _share_of_time(self) -> float | None:
+        """Return how long this target may stay silent, so that the others still get their turn; None: no such limit."""
+        left = self._time_left()
+        return None if not self._others or left == math.inf else left / (self._others + 1)
+
+    def _time_left(self) -> float:
+        total = self.route.timeouts.total
+        return math.inf if total is None else self._story.started + total - self._shared.clock.monotonic()
+
+    # --- pacing
+
+    def _enter(self) -> Generator[Command, Any, Ticket | None]:
+        """Wait for a place under this client's own limits. Raises RateLimitError if it would come too late."""
+        pacer, call = self._pacer, self.route.call
+        if pacer is None or call is None:
+            return None
+        ticket = pacer.enter(estimate_input_tokens(call) + estimate_output_tokens(call, self.route.context.facts))
+        try:
+            while wait := pacer.poll(ticket):
+                left = self._time_left()
+                if (wait if wait < math.inf else 0.0) >= left:
+                    raise self._too_late(wait)
+                longest = min(wait, left)
+                yield Pause(partial(pacer.on_wake, ticket), None if longest == math.inf else longest)
+        except BaseException:
+            pacer.leave(ticket, used_tokens=0)
+            raise
+        return ticket
+
+    def _too_late(self, wait: float) -> RateLimitError:
+        context = self.route.context
+        when = "within the time of the call" if wait == math.inf else f"for {wait:.1f} s"
+        return RateLimitError(
+            f"Held back by this client's own limits: there is no room {when}. Raise [pacing], or the total timer.",
+            provider=context.provider.name,
+            model=context.model,
+            retry_after_seconds=None if wait == math.inf else wait,
+        )
+
+    def _leave(self, ticket: Ticket | None, attempt: AttemptRun | None) -> None:
+        pacer = self._pacer
+        if ticket is None or pacer is None:
+            return
+        if attempt is not None and attempt.head is not None:
+            limits = look_on(self.route, "read_rate_limits", attempt.head.headers)
+            if limits is not None:
+                pacer.learn(limits)
+        usage = None if attempt is None else attempt.collector.usage
+        used = None if usage is None else (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        pacer.leave(ticket, used_tokens=used)
+
+    # --- what comes after a failure
+
+    def _wait_before_next(self, error: ChatportError, attempt: AttemptRun, failures: int) -> float | None:
+        """Return the wait before another attempt on this target, None if there shall be none."""
+        policy = self._shared.policy
+        if attempt.committed or not error.retryable or failures >= policy.attempts:
+            return None
+        if isinstance(error, DeadlineError) and (self._others or not attempt.heard):
+            return None  # it stayed silent: another try would only wait again
+        if self._others and self._breaker.state == "open":
+            return None
+        hint = error.retry_after_seconds
+        if hint is not None and hint > policy.longest_hint_seconds:
+            return None
+        wait = hint if hint is not None else backoff_seconds(failures, policy, self._shared.clock.random)
+        if wait >= self._time_left() / (self._others + 1):
+            return None
+        return wait if self._shared.retries.take() else None
+
+
+def _verdict(error: ChatportError, attempt: AttemptRun) -> Outcome:
+    if isinstance(error, _NOT_THE_TARGETS_FAULT):
+        return "neutral"
+    if isinstance(error, DeadlineError) and error.timer == "total" and attempt.heard:
+        return "neutral"  # the caller's time was too short; the target was answering
+    return "failed"
+
+
+def _with_idempotency_key(route: Route, story: Story) -> Route:
+    """Give the requests of this target one key, where the vendor takes one: the same for each try of the same body."""
+    header = route.context.provider.dialect.idempotency_header
+    if header is None:
+        return route
+    key = f"chatport-{story.call_id}-{len(story.attempts)}"
+    request = attrs.evolve(route.request, headers=[*route.request.headers, (header, key)])
+    return attrs.evolve(route, request=request)

@@ -1,0 +1,125 @@
+"""A second try beside a slow first one, before anything was handed over: whoever has content first goes on.
+
+Only the asynchronous client hedges. Both tries share one story, so `reply.attempts` tells of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import anyio
+import attrs
+
+from .engine.story import Story
+from .errors import ChatportError
+from .events import AttemptFailed, Event
+from .types import Reply
+
+__all__ = ["AsyncDriver", "HedgedDriver"]
+
+
+class AsyncDriver(Protocol):
+    """What runs a call: gives its events until the reply is complete."""
+
+    reply: Reply | None
+
+    async def advance(self) -> list[Event] | None:
+        """Return the next events, None when the reply is complete."""
+
+    async def abandon(self, *, quietly: bool = False) -> None:
+        """Stop wherever the call is; quietly: the call as a whole goes on elsewhere."""
+
+
+_Finish: TypeAlias = tuple[AsyncDriver, "list[Event] | None"]
+
+
+class HedgedDriver:
+    """Runs `first`; if it has no content after so many seconds, `second` is begun, unless that gives None.
+
+    The one that has content, or the whole reply, before the other is kept. The other is stopped. An error of one is not
+    the end while the other is still under way.
+    """
+
+    def __init__(
+        self,
+        first: AsyncDriver,
+        second: Callable[[], AsyncDriver | None],
+        after_seconds: float,
+        story: Callable[[], Story],
+    ) -> None:
+        self._first = first
+        self._story = story
+        self._second = second
+        self._after_seconds = after_seconds
+        self._winner: AsyncDriver | None = None
+        self.reply: Reply | None = None
+
+    async def advance(self) -> list[Event] | None:
+        """Return the next events, None when the reply is complete."""
+        if self._winner is not None:
+            events = await self._winner.advance()
+        else:
+            events = await self._race()
+        if events is None and self._winner is not None and self._winner.reply is not None:
+            self.reply = attrs.evolve(self._winner.reply, attempts=tuple(self._story().attempts))
+        return events
+
+    async def abandon(self, *, quietly: bool = False) -> None:
+        """Stop wherever the call is."""
+        await (self._winner or self._first).abandon(quietly=quietly)
+
+    async def _race(self) -> list[Event] | None:
+        finish: list[_Finish] = []
+        errors: list[ChatportError] = []
+        settled = anyio.Event()
+
+        async def run(driver: AsyncDriver) -> None:
+            try:
+                events = await _content(driver)
+            except ChatportError as error:
+                errors.append(error)
+            else:
+                finish.append((driver, events))
+            if finish or len(errors) == len(runners):
+                settled.set()
+
+        runners = [self._first]
+        async with anyio.create_task_group() as group:
+            group.start_soon(run, self._first)
+            with anyio.move_on_after(self._after_seconds):
+                await settled.wait()
+            other = None if settled.is_set() else self._second()
+            if other is not None:
+                runners.append(other)
+                group.start_soon(run, other)
+            await settled.wait()
+            group.cancel_scope.cancel()
+        return await self._settle(runners, finish, errors)
+
+    async def _settle(
+        self,
+        runners: list[AsyncDriver],
+        finish: list[tuple[AsyncDriver, list[Event] | None]],
+        errors: list[ChatportError],
+    ) -> list[Event] | None:
+        winner = finish[0][0] if finish else runners[0]
+        for driver in runners:
+            if driver is not winner:
+                await driver.abandon(quietly=True)
+        self._winner = winner
+        if not finish:
+            raise errors[0]
+        return finish[0][1]
+
+
+async def _content(driver: AsyncDriver) -> list[Event] | None:
+    """Return the first events with more in them than failed attempts, those before them included."""
+    held: list[Event] = []
+    while True:
+        events = await driver.advance()
+        if events is None:
+            return held or None
+        held += events
+        if not all(isinstance(event, AttemptFailed) for event in events):
+            return held

@@ -1,0 +1,231 @@
+"""Where a key comes from: an environment variable, a file, a command, or the system's keyring.
+
+A configuration refers to a key, so that the key itself stands in no file of the project. What is read here goes into
+a `Secret` at once. No error of this module holds what a command wrote or a file contained.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigurationError
+from .secret import Secret
+
+__all__ = ["is_slow", "read_reference", "refresh_seconds", "resolve"]
+
+_COMMAND_SECONDS = 30.0
+_SHORTEST_REFRESH_SECONDS = 1.0
+_FIELDS = {
+    "env": {"env"},
+    "file": {"file"},
+    "command": {"command", "refresh_seconds"},
+    "keyring": {"keyring", "user"},
+}
+_SHAPES = (
+    'a text, { env = "NAME" }, { file = "path" }, { command = ["program", "argument"] } or '
+    '{ keyring = "service", user = "name" }'
+)
+
+
+def read_reference(value: Any, where: str) -> Secret | Mapping[str, Any] | None:
+    """Return `api_key` as a configuration keeps it. Raises ConfigurationError, which never shows the value."""
+    if isinstance(value, Secret):
+        if not value:
+            raise ConfigurationError(f"{where} api_key is empty. Leave it out where no key is needed.")
+        return value
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        kind = next((kind for kind in _FIELDS if kind in value), None)
+        if kind is not None and set(value) <= _FIELDS[kind]:
+            return _CHECKS[kind](value, f"{where} api_key")
+    raise ConfigurationError(f"{where} api_key is {_SHAPES}.")
+
+
+def _named(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    (kind,) = value
+    return {kind: _text(value[kind], f"{where}.{kind}")}
+
+
+def _variable(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    reference = _named(value, where)
+    if not re.fullmatch(r"[A-Za-z_]\w*", reference["env"], re.ASCII) or _may_be_a_key(reference["env"]):
+        raise ConfigurationError(
+            f"{where}.env is the name of an environment variable, such as ACME_API_KEY. What stands there is no such "
+            "name, and is not shown, since it may be the key itself."
+        )
+    return reference
+
+
+def _may_be_a_key(name: str) -> bool:
+    """Whether the name of a variable looks like a key put in the wrong place: long, with small letters and digits."""
+    return len(name) >= 20 and re.search("[a-z]", name) is not None and re.search("[0-9]", name) is not None
+
+
+def _command(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    words = value["command"]
+    if isinstance(words, str):
+        raise ConfigurationError(
+            f'{where}.command is a list of words, not a text: ["pass", "show", "acme"]. No shell reads it, so '
+            "nothing needs quotes, and variables, pipes and ~ mean nothing in it."
+        )
+    if not isinstance(words, list | tuple) or not words or not all(isinstance(word, str) for word in words):
+        raise ConfigurationError(f"{where}.command is a list of words, the program first.")
+    if not words[0].strip() or any("\0" in word for word in words):
+        raise ConfigurationError(f"{where}.command names no program, or holds a NUL character.")
+    reference: dict[str, Any] = {"command": tuple(words)}
+    if "refresh_seconds" in value:
+        seconds = value["refresh_seconds"]
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not is_number or not _SHORTEST_REFRESH_SECONDS <= seconds < 1e9:
+            raise ConfigurationError(f"{where}.refresh_seconds is a number of seconds, at least 1.")
+        reference["refresh_seconds"] = float(seconds)
+    return reference
+
+
+def _keyring(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    if "user" not in value:
+        raise ConfigurationError(f'{where}.keyring needs user = "name" beside it: whose entry it is.')
+    return {name: _text(value[name], f"{where}.{name}") for name in ("keyring", "user")}
+
+
+_CHECKS: dict[str, Callable[[Mapping[str, Any], str], Mapping[str, Any]]] = {
+    "env": _variable,
+    "file": _named,
+    "command": _command,
+    "keyring": _keyring,
+}
+
+
+def _text(value: Any, where: str) -> str:
+    if isinstance(value, str) and value.strip() and "\0" not in value:
+        return value
+    raise ConfigurationError(f"{where} must be a text that is not empty.")
+
+
+def is_slow(reference: Secret | Mapping[str, Any] | None) -> bool:
+    """Whether `resolve` may take its time: a command runs, or a keyring asks its owner."""
+    return isinstance(reference, Mapping) and ("command" in reference or "keyring" in reference)
+
+
+def refresh_seconds(reference: Secret | Mapping[str, Any] | None) -> float | None:
+    """Return after how many seconds the key is to be read again, None for never."""
+    return reference.get("refresh_seconds") if isinstance(reference, Mapping) else None
+
+
+def resolve(
+    reference: Mapping[str, Any], provider: str, *, folder: Path, variable: Callable[[str], str | None]
+) -> Secret:
+    """Return the key that a checked reference means. May block, see `is_slow`.
+
+    `folder` is where relative paths start; `variable` looks a variable of the environment up. Raises
+    ConfigurationError that says which provider's key cannot be read, where from, and why.
+    """
+    if "env" in reference:
+        return _from_environment(reference["env"], provider, variable)
+    if "file" in reference:
+        return _from_file(folder / Path(reference["file"]).expanduser(), provider)
+    if "command" in reference:
+        return _from_command(reference["command"], provider)
+    return _from_keyring(reference["keyring"], reference["user"], provider)
+
+
+def _from_environment(name: str, provider: str, variable: Callable[[str], str | None]) -> Secret:
+    key = Secret((variable(name) or "").strip())
+    if not key:
+        raise ConfigurationError(
+            f"The API key of {provider} is to come from ${name}, which is not set.", provider=provider
+        )
+    return key
+
+
+def _from_file(path: Path, provider: str) -> Secret:
+    try:
+        with path.open(encoding="utf-8") as file:
+            key = Secret(file.read().strip())
+            mode = os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        problem = str(error.strerror)
+    except UnicodeDecodeError:
+        problem = "it is not a text"
+    else:
+        # A warning, not an error: in a container a mounted secret is often readable by all, and nobody else is there.
+        # RuntimeWarning, as for every other thing that works and should be looked into; Python shows it by default.
+        if os.name == "posix" and mode & stat.S_IROTH and _is_reachable(path):
+            warnings.warn(
+                f"Everybody on this machine can read the API key of {provider} in {path}. Close it: chmod 600 {path}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return key
+    raise ConfigurationError(f"Cannot read the API key of {provider} from {path}: {problem}.", provider=provider)
+
+
+def _is_reachable(path: Path) -> bool:
+    """Whether every folder above a file lets everybody through."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
+
+
+def _from_command(words: tuple[str, ...], provider: str) -> Secret:
+    """Run a command without a shell. Its arguments, its output and its complaints may hold the key: none is shown."""
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
+        key, status = Secret(done.stdout.decode("utf-8", "replace").strip()), done.returncode
+        del done  # it has the key in the open, and a traceback may show locals
+    except subprocess.TimeoutExpired:
+        problem = f"did not end within {_COMMAND_SECONDS:g} s"
+    except OSError as error:
+        problem = f"cannot be run: {error.strerror}"
+    else:
+        lines = key.reveal().count("\n") + 1
+        if status:
+            problem = f"failed with exit status {status}"
+        elif not key:
+            problem = "wrote nothing"
+        elif lines > 1:
+            problem = f"wrote {lines} lines, and a key is one"
+        else:
+            return key
+    # Outside: the errors above hold the arguments, and what the command had written when it was stopped.
+    raise ConfigurationError(
+        f"The command {words[0]!r}, which gives the API key of {provider}, {problem}. Run it by hand to see why.",
+        provider=provider,
+    )
+
+
+def _from_keyring(service: str, user: str, provider: str) -> Secret:
+    try:
+        keyring = import_module("keyring")
+    except ImportError:
+        raise ConfigurationError(
+            f"The API key of {provider} is to come from the keyring, and the package keyring is not installed: "
+            "pip install 'chatport-core[keyring]'.",
+            provider=provider,
+        ) from None
+    try:
+        key = Secret((keyring.get_password(service, user) or "").strip())
+    except Exception as error:  # every backend has its own; some tell in their words what they were asked for
+        problem = f"the keyring refuses ({type(error).__name__})"
+    else:
+        if key:
+            return key
+        problem = "there is no such entry"
+    raise ConfigurationError(
+        f"Cannot read the API key of {provider} from the keyring, service {service!r}, user {user!r}: {problem}.",
+        provider=provider,
+    )

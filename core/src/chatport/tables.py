@@ -1,0 +1,238 @@
+"""The tables of a configuration one by one: each read into its value, or refused with a text that names the key."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import attrs
+
+from .engine.attempt import Limits
+from .engine.breaker import BreakerPolicy
+from .engine.choice import Choice, Condition
+from .engine.pacing import PaceLimits
+from .engine.retry import RetryPolicy
+from .engine.shared import HedgePolicy
+from .engine.timers import Timeouts
+from .errors import ConfigurationError
+from .facts import is_region
+from .policy import Policy
+from .registry import near_miss
+
+__all__ = [
+    "BudgetConfig",
+    "flag",
+    "known",
+    "one_of",
+    "read_breaker",
+    "read_budget",
+    "read_choice",
+    "read_hedge",
+    "read_limits",
+    "read_pace",
+    "read_policy",
+    "read_regions",
+    "read_retry",
+    "read_timeouts",
+    "table_of",
+    "text",
+]
+
+
+@attrs.frozen
+class BudgetConfig:
+    """The `[budget]` table: a cap for all calls of a client, and how many USD one unit of another currency is."""
+
+    usd: float | None = None
+    tokens: int | None = None
+    unknown_cost: Literal["refuse", "allow"] = "refuse"
+    rates: Mapping[str, float] = attrs.field(factory=dict)
+
+
+def known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    for key in table:
+        if key not in keys:
+            raise ConfigurationError(
+                f"{where}: unknown key {key!r}.{near_miss(key, keys)} Known: {', '.join(sorted(keys))}."
+            )
+
+
+def table_of(data: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    value = data.get(key, {})
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{where}: {key} must be a table, not {type(value).__name__}.")
+    return value
+
+
+def text(value: Any, where: str) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ConfigurationError(f"{where} must be a text that is not empty, not {reprlib.repr(value)}.")
+
+
+def read_timeouts(table: Mapping[str, Any], where: str) -> Mapping[str, float]:
+    known(table, [field.name for field in attrs.fields(Timeouts)], where)
+    return {name: seconds_of(value, f"{where} {name}") for name, value in table.items()}
+
+
+def seconds_of(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        raise ConfigurationError(f"{where} is a number of seconds, 0 for off, not {reprlib.repr(value)}.")
+    return float(value)
+
+
+def read_retry(table: Mapping[str, Any], where: str) -> RetryPolicy:
+    known(table, [field.name for field in attrs.fields(RetryPolicy)], where)
+    attempts = table.get("attempts", 3)
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 100:
+        raise ConfigurationError(f"{where} attempts is a whole number from 1 to 100, not {attempts!r}.")
+    goes_on = flag(table.get("continue_after_cut", False), f"{where} continue_after_cut") or False
+    others = {name: value for name, value in table.items() if name not in ("attempts", "continue_after_cut")}
+    seconds = {name: seconds_of(value, f"{where} {name}") for name, value in others.items()}
+    return RetryPolicy(attempts, **seconds, continue_after_cut=goes_on)
+
+
+def read_breaker(table: Mapping[str, Any], where: str) -> BreakerPolicy:
+    known(table, [field.name for field in attrs.fields(BreakerPolicy)], where)
+    values: dict[str, Any] = {
+        name: whole(value, f"{where} {name}")
+        if name in ("failures", "least_calls")
+        else positive(value, f"{where} {name}")
+        for name, value in table.items()
+    }
+    if values.get("failure_rate", 0.5) > 1:
+        raise ConfigurationError(f"{where} failure_rate is a share, above 0 and at most 1.")
+    return BreakerPolicy(**values)
+
+
+def read_pace(table: Any, where: str) -> PaceLimits | None:
+    """Read `[pacing]`: limits of our own, or `learn = true` for those that the vendor's headers tell."""
+    if table is None:
+        return None
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(f"{where} must be a table, not {type(table).__name__}.")
+    names = [field.name for field in attrs.fields(PaceLimits)]
+    known(table, [*names, "learn"], where)
+    learns = flag(table.get("learn", True), f"{where} learn")
+    limits = {name: whole(table[name], f"{where} {name}") for name in names if name in table}
+    return PaceLimits(**limits) if limits or learns else None
+
+
+def read_hedge(table: Mapping[str, Any], where: str) -> HedgePolicy:
+    known(table, [field.name for field in attrs.fields(HedgePolicy)], where)
+    values = {name: positive(value, f"{where} {name}") for name, value in table.items()}
+    if values.get("share", 0.05) > 0.05:
+        raise ConfigurationError(f"{where} share is at most 0.05: more second tries would be load, not help.")
+    return HedgePolicy(**values)
+
+
+def read_choice(target: Any, where: str) -> Choice:
+    """Read one target of an alias: its text, or a table with `target`, `when` and `weight`."""
+    table = target if isinstance(target, Mapping) else {"target": target}
+    known(table, ("target", "when", "weight"), where)
+    name = table.get("target")
+    if not isinstance(name, str) or ":" not in name:
+        raise ConfigurationError(f'{where}: {name!r} is not "provider:model".')
+    weight = table.get("weight")
+    return Choice(
+        name,
+        _condition(table_of(table, "when", f"{where}: {name}"), f"{where}: {name} when"),
+        None if weight is None else positive(weight, f"{where}: {name} weight"),
+    )
+
+
+def _condition(table: Mapping[str, Any], where: str) -> Condition:
+    known(table, [field.name for field in attrs.fields(Condition)], where)
+    values: dict[str, Any] = {
+        name: whole(value, f"{where} {name}") if name.endswith("_tokens") else flag(value, f"{where} {name}")
+        for name, value in table.items()
+    }
+    return Condition(**values)
+
+
+def read_limits(table: Mapping[str, Any], where: str) -> Limits:
+    known(table, [field.name for field in attrs.fields(Limits)], where)
+    for name, value in table.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"{where} {name} is a number of bytes, not {reprlib.repr(value)}.")
+    return Limits(**table)
+
+
+def read_policy(table: Mapping[str, Any], where: str) -> Policy:
+    known(table, [field.name for field in attrs.fields(Policy)], where)
+    regions, providers = table.get("allow_regions"), table.get("allow_providers")
+    return Policy(
+        allow_regions=None if regions is None else read_regions(regions, f"{where} allow_regions"),
+        forbid_training=flag(table.get("forbid_training", False), f"{where} forbid_training") or False,
+        allow_providers=None if providers is None else texts(providers, f"{where} allow_providers"),
+        deny_models=_model_patterns(table.get("deny_models", ()), f"{where} deny_models"),
+        unknown=one_of(table.get("unknown", "deny"), ("deny", "allow"), f"{where} unknown"),
+    )
+
+
+def read_budget(table: Mapping[str, Any], where: str) -> BudgetConfig:
+    known(table, [field.name for field in attrs.fields(BudgetConfig)], where)
+    rates = {
+        currency: positive(rate, f"{where} rates.{currency}")
+        for currency, rate in table_of(table, "rates", where).items()
+    }
+    if "USD" in rates:
+        raise ConfigurationError(f"{where} rates are USD for one unit of another currency; USD needs none.")
+    usd, tokens = table.get("usd"), table.get("tokens")
+    if tokens is not None and (isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1):
+        raise ConfigurationError(f"{where} tokens is a whole number above 0, not {tokens!r}.")
+    return BudgetConfig(
+        usd=None if usd is None else positive(usd, f"{where} usd"),
+        tokens=tokens,
+        unknown_cost=one_of(table.get("unknown_cost", "refuse"), ("refuse", "allow"), f"{where} unknown_cost"),
+        rates=rates,
+    )
+
+
+def positive(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise ConfigurationError(f"{where} is a number above 0, not {reprlib.repr(value)}.")
+    return float(value)
+
+
+def whole(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{where} is a whole number above 0, not {reprlib.repr(value)}.")
+    return value
+
+
+def flag(value: Any, where: str) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    raise ConfigurationError(f"{where} is true or false, not {reprlib.repr(value)}.")
+
+
+def one_of(value: Any, choices: tuple[str, str], where: str) -> Any:
+    if value not in choices:
+        raise ConfigurationError(f'{where} is "{choices[0]}" or "{choices[1]}", not {reprlib.repr(value)}.')
+    return value
+
+
+def texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
+        raise ConfigurationError(f"{where} is a list of texts, none of them empty, not {reprlib.repr(value)}.")
+    return tuple(value)
+
+
+def read_regions(value: Any, where: str) -> tuple[str, ...]:
+    regions = texts(value, where)
+    for region in regions:
+        if not is_region(region):
+            raise ConfigurationError(
+                f'{where}: {region!r} is no region. Write ISO 3166 codes like "US", or "EU", "local", "global".'
+            )
+    return regions
+
+
+def _model_patterns(value: Any, where: str) -> tuple[str, ...]:
+    patterns = texts(value, where)
+    for pattern in patterns:
+        if ":" not in pattern and not pattern.startswith("*"):  # it would match nothing, and so forbid nothing
+            raise ConfigurationError(f'{where}: {pattern!r} matches no "provider:model"; write "*:{pattern}".')
+    return patterns

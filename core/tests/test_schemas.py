@@ -1,0 +1,149 @@
+"""The pieces that vendors' modules fit a JSON Schema with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatport.standard.schemas import (
+    Loss,
+    StrictRules,
+    excludes_itself,
+    followed,
+    in_words,
+    joined,
+    loss_warnings,
+    resolved,
+    strict_misfits,
+    walk,
+    with_parts,
+)
+
+TEXT = {"type": "string"}
+
+
+def closed(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def test_every_place_has_a_path() -> None:
+    schema = {
+        "properties": {"days": {"anyOf": [TEXT, True]}},
+        "items": [TEXT],
+        "additionalProperties": False,
+        "$defs": {"A": {"not": TEXT}},
+    }
+    assert [path for path, _ in walk(schema)] == [
+        "", "properties.days", "properties.days.anyOf[0]", "properties.days.anyOf[1]", "items[0]",
+        "additionalProperties", "$defs.A", "$defs.A.not",
+    ]  # fmt: skip
+    assert with_parts({"items": TEXT}, "x", lambda part, path: path) == {"items": "x.items"}
+
+
+def test_references_lead_to_a_place_or_nowhere() -> None:
+    root = {"$defs": {"a/b": TEXT}, "anyOf": [TEXT]}
+    assert resolved("#/$defs/a~1b", root) == (TEXT, "$defs.a/b")
+    assert resolved("#/anyOf/0", root) == (TEXT, "anyOf[0]")
+    assert resolved("#", root) == (root, "")
+    assert resolved("#/$defs/gone", root) is None
+    assert resolved("https://a.example/s", root) is None
+
+
+def test_a_reference_inside_itself_ends_with_its_type() -> None:
+    root = {"$defs": {"Node": {"type": "array", "items": {"$ref": "#/$defs/Node"}}}}
+    losses: list[Loss] = []
+    node, path, within = followed({"$ref": "#/$defs/Node"}, root, "properties.x", (), losses)
+    assert (node["type"], path, losses) == ("array", "$defs.Node", [])
+    inner, _, _ = followed(node["items"], root, f"{path}.items", within, losses)
+    assert inner == {"type": "array", "description": "again a Node"}
+    assert [(loss.path, loss.keyword) for loss in losses] == [("$defs.Node.items", "$ref")]
+
+
+def test_words_are_json_at_the_end_of_the_description() -> None:
+    losses: list[Loss] = []
+    schema = {**TEXT, "description": "A day.", "format": "iban", "minLength": 2}
+    assert in_words(schema, {"format", "minLength"}, "properties.a", losses) == {
+        **TEXT,
+        "description": 'A day. (format: "iban"; minLength: 2)',
+    }
+    assert losses == [Loss("properties.a", "format"), Loss("properties.a", "minLength")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both", "lost"),
+    [
+        ({"minimum": 1}, {"minimum": 3, "maximum": 9}, {"minimum": 3, "maximum": 9}, []),
+        ({"type": "number"}, {"type": ["integer", "null"]}, {"type": "integer"}, []),
+        ({"type": "string"}, {"type": "array"}, {"type": "string"}, ["type"]),
+        ({"enum": [1, 2]}, {"enum": [2, 3]}, {"enum": [2]}, []),
+        ({"enum": [1]}, {"enum": [2]}, {"enum": [1]}, ["enum"]),
+        ({"required": ["a"]}, {"required": ["b", "a"]}, {"required": ["a", "b"]}, []),
+        ({"pattern": "a"}, {"pattern": "b"}, {"pattern": "a"}, ["pattern"]),
+        ({"title": "A"}, {"title": "B"}, {"title": "B"}, []),
+        ({"items": {"minimum": 1}}, {"items": {"minimum": 2}}, {"items": {"minimum": 2}}, []),
+        ({"additionalProperties": True}, {"additionalProperties": False}, {"additionalProperties": False}, []),
+        ({"if": TEXT, "then": True}, {"if": True}, {"if": TEXT, "then": True}, ["if"]),
+        (
+            {"properties": {"a": TEXT}, "additionalProperties": False},
+            {"properties": {"b": TEXT}},
+            {"properties": {"a": TEXT, "b": TEXT}, "additionalProperties": False},
+            ["additionalProperties"],
+        ),
+    ],
+)
+def test_two_schemas_in_one(one: dict[str, Any], other: dict[str, Any], both: dict[str, Any], lost: list[str]) -> None:
+    losses: list[Loss] = []
+    assert joined(one, other, "", losses) == both
+    assert sorted({loss.keyword for loss in losses}) == lost
+
+
+@pytest.mark.parametrize(
+    ("branches", "apart"),
+    [
+        ([TEXT, {"type": "null"}], True),
+        ([{"const": "a"}, {"enum": ["b", None]}], True),
+        ([{"const": "a"}, {"const": "a"}], False),
+        ([{"type": "integer"}, {"type": "number"}], False),
+        ([{"const": "a"}, TEXT], False),
+        ([{"const": 1}, {"const": 1.0}], False),
+        ([TEXT, True], False),
+        ([{"$ref": "#/$defs/A"}, TEXT], False),
+    ],
+)
+def test_branches_that_no_value_shares(branches: list[Any], apart: bool) -> None:
+    assert excludes_itself(branches) is apart
+
+
+@pytest.mark.parametrize(
+    ("schema", "misfit"),
+    [
+        (closed(a=TEXT), None),
+        (closed(a={"type": ["object", "null"]}), "additionalProperties is not false at properties.a"),
+        ({**closed(a=TEXT), "required": []}, "the property 'a' is not required"),
+        (closed(a={"type": "array", "items": {**TEXT, "maxLength": 2}}), "maxLength at properties.a.items"),
+        (closed(a={**TEXT, "format": "uri"}), "format uri at properties.a"),
+        (closed(a={}), "a value of any type at properties.a"),
+        (closed(a={"anyOf": [TEXT, True]}), "a value of any type at properties.a.anyOf[1]"),
+    ],
+)
+def test_misfits_of_a_strict_subset(schema: dict[str, Any], misfit: str | None) -> None:
+    rules = StrictRules(barred=frozenset({"maxLength"}), formats=frozenset({"uuid"}), typed=True)
+    assert next(strict_misfits(schema, rules), None) == misfit
+
+
+def test_many_lost_places_are_folded_by_keyword() -> None:
+    few = loss_warnings([Loss("properties.a", "minimum"), Loss("properties.a", "minimum")], "tools.f.parameters", "X-1")
+    assert [(note.kind, note.field, note.fact) for note in few] == [
+        ("lowered", "tools.f.parameters.properties.a.minimum", "X-1")
+    ]
+    many = loss_warnings([*(Loss(f"properties.p{n}", "minimum") for n in range(9)), Loss("", "title")], "output")
+    assert {note.field: "in 9 places" in note.reason for note in many} == {
+        "output.properties.p0.minimum": True,
+        "output.title": False,
+    }

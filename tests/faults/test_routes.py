@@ -1,0 +1,235 @@
+"""An alias leads to its targets by conditions, weights and health, each error by its own rule; the reply tells why."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+import chatport
+from chatport.testing import faults
+
+from .world import TEXT, World, always, on_backends, plain_and_streamed
+
+OVERFLOW = faults.status(400, body={"error": {"message": "too long", "code": "context_length_exceeded"}})
+CUT = faults.cut(after_events=3, how="reset")
+
+
+def look(place: str) -> str:
+    """Look at a place.
+
+    Args:
+        place: where
+    """
+    return place
+
+
+def passed_over(reply: chatport.Reply) -> list[str]:
+    return [warning.reason for warning in reply.warnings if warning.kind == "redirected"]
+
+
+# --- which target is asked
+
+
+@on_backends
+@plain_and_streamed
+def test_conditions_decide_who_is_asked_first(backend: str, stream: bool) -> None:
+    choices: list[Any] = [
+        {"target": "one:m", "when": {"tools": True}},
+        {"target": "two:m", "when": {"above_input_tokens": 500}},
+        "three:m",
+    ]
+    w = World(backend, {"one": (), "two": (), "three": ()}, aliases={"main": choices})
+    assert w.ask(stream=stream).reply.provider == "three"
+    assert w.ask(stream=stream, tools=[look]).reply.provider == "one"
+    assert w.ask("say: yes\n" + "word " * 2000, stream=stream).reply.provider == "two"
+
+
+@on_backends
+def test_a_target_whose_conditions_do_not_hold_is_no_fallback_either(backend: str) -> None:
+    choices = ["one:m", {"target": "two:m", "when": {"tools": True}}]
+    w = World(backend, {"one": always(faults.status(402)), "two": ()}, aliases={"main": choices})
+    assert isinstance(w.ask().error, chatport.QuotaExceededError)
+    assert w.ask(tools=[look]).reply.provider == "two"
+
+
+@on_backends
+def test_weights_share_the_calls(backend: str) -> None:
+    choices = [{"target": "one:m", "weight": 3}, {"target": "two:m", "weight": 1}]
+    w = World(backend, {"one": (), "two": ()}, aliases={"main": choices}, random=random.Random(7).random)
+    asked = Counter(outcome.reply.provider for outcome in w.ask_many(400, threads=4))
+    assert 0.68 < asked["one"] / 400 < 0.82
+    w.emulators["one"].misbehave(always(faults.status(402)))
+    assert {outcome.reply.provider for outcome in w.ask_many(20)} == {"two"}, "the others are its fallback"
+
+
+@on_backends
+@plain_and_streamed
+def test_what_is_too_long_goes_only_where_the_window_is_known_to_be_larger(backend: str, stream: bool) -> None:
+    windows = {"one": 8000, "two": 4000, "four": 32000}
+    models = {f"{name}:m": {"context_tokens": tokens} for name, tokens in windows.items()}
+    w = World(backend, {"one": [OVERFLOW], "two": (), "three": (), "four": ()}, models=models)
+    outcome = w.ask(stream=stream)
+    assert outcome.story == [("one", "ContextLengthError"), ("four", "ok")]
+    reasons = passed_over(outcome.reply)
+    assert [reason.partition(" ")[0] for reason in reasons] == ["two:m", "three:m"]
+    assert all("context window" in reason for reason in reasons)
+
+
+# --- targets that cannot take the call
+
+
+@on_backends
+@plain_and_streamed
+def test_a_target_that_the_policy_forbids_is_passed_over_with_a_note(backend: str, stream: bool) -> None:
+    w = World(backend, {"one": (), "two": ()}, policy={"deny_models": ["one:*"]})
+    reply = w.ask(stream=stream).reply
+    assert (reply.provider, w.seen("one")) == ("two", [])
+    assert "one:m was passed over: PolicyError" in passed_over(reply)[0]
+
+
+@on_backends
+@plain_and_streamed
+def test_a_target_that_cannot_do_what_was_asked_is_passed_over_with_a_note(backend: str, stream: bool) -> None:
+    dialect = {"dialect": {"fields": {"seed": {"reason": "there are no seeds here"}}}}
+    w = World(backend, {"one": (), "two": ()}, providers={"one": dialect})
+    reply = w.ask(stream=stream, seed=1, on_unsupported="raise").reply
+    assert (reply.provider, w.seen("one")) == ("two", [])
+    assert "UnsupportedFeatureError" in passed_over(reply)[0]
+
+
+@on_backends
+def test_what_forbids_the_fallback_does_not_hide_why_the_first_failed(backend: str) -> None:
+    w = World(backend, {"one": always(faults.status(503)), "two": ()}, policy={"deny_models": ["two:*"]})
+    error = w.ask().error
+    assert isinstance(error, chatport.OverloadedError)
+    assert any("two:m was passed over" in note for note in error.__notes__)
+    assert w.seen("two") == []
+
+
+NEXT_AT_ONCE = {
+    401: "AuthenticationError",
+    402: "QuotaExceededError",
+    403: "PermissionDeniedError",
+    404: "ModelNotFoundError",
+}
+
+
+@on_backends
+@plain_and_streamed
+@pytest.mark.parametrize("status", NEXT_AT_ONCE)
+def test_what_waiting_cannot_mend_leads_to_the_next_at_once(backend: str, stream: bool, status: int) -> None:
+    w = World(backend, {"one": always(faults.status(status)), "two": ()})
+    outcome = w.ask(stream=stream)
+    assert outcome.story == [("one", NEXT_AT_ONCE[status]), ("two", "ok")]
+    assert outcome.seconds == 0
+
+
+@on_backends
+@plain_and_streamed
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_wrong_request_is_wrong_everywhere(backend: str, stream: bool, status: int) -> None:
+    w = World(backend, {"one": always(faults.status(status)), "two": ()})
+    assert isinstance(w.ask(stream=stream).error, chatport.BadRequestError)
+    assert w.seen("two") == []
+
+
+@on_backends
+def test_the_request_is_shaped_anew_for_each_vendor(backend: str) -> None:
+    dialect = {"dialect": {"max_tokens_field": "max_completion_tokens"}}
+    w = World(backend, {"one": always(faults.status(503)), "two": ()}, providers={"two": dialect})
+    w.ask(max_tokens=50)
+    assert "max_tokens" in w.bodies("one")[0]
+    assert "max_completion_tokens" in w.bodies("two")[0]
+    assert "max_tokens" not in w.bodies("two")[0]
+
+
+# --- the breaker
+
+
+def opened(backend: str, fault: Any = faults.status(503), **tables: Any) -> World:
+    """Return a world in which the first target has failed until its breaker opened."""
+    w = World(backend, {"one": always(fault), "two": ()}, retry={"attempts": 1}, **tables)
+    for _ in range(5):
+        assert w.breaker().state == "closed"
+        w.ask()
+    assert w.breaker().state == "open"
+    return w
+
+
+@on_backends
+@pytest.mark.parametrize("fault", [faults.status(503), CUT, faults.malformed_chunk(3), faults.refuse_connection()],
+                         ids=lambda fault: fault.name)  # fmt: skip
+def test_failures_in_a_row_open_it_and_so_do_cut_answers(backend: str, fault: Any) -> None:
+    w = opened(backend, fault)
+    reply = w.ask().reply
+    assert (reply.provider, len(reply.attempts), len(w.seen("one"))) == ("two", 1, 5)
+    assert "keeps failing" in passed_over(reply)[0]
+
+
+@on_backends
+@pytest.mark.parametrize("status", [400, 401, 404, 429])
+def test_what_is_no_fault_of_the_target_leaves_it_closed(backend: str, status: int) -> None:
+    w = World(backend, {"one": always(faults.status(status)), "two": ()}, retry={"attempts": 1})
+    for _ in range(12):
+        w.ask()
+    assert w.breaker().state == "closed"
+    assert len(w.seen("one")) == 12
+
+
+@on_backends
+@plain_and_streamed
+def test_one_probe_brings_it_back(backend: str, stream: bool) -> None:
+    w = opened(backend)
+    w.emulators["one"].misbehave(())
+    w.clock.advance(29)
+    assert w.ask(stream=stream).reply.provider == "two"
+    w.clock.advance(2)
+    assert w.breaker().state == "half-open"
+    assert w.ask(stream=stream).reply.provider == "one"
+    assert w.breaker().state == "closed"
+
+
+@on_backends
+def test_a_failed_probe_costs_one_request_and_doubles_the_time(backend: str) -> None:
+    w = opened(backend)
+    w.clock.advance(31)
+    assert w.ask().reply.provider == "two"
+    assert (w.breaker().state, len(w.seen("one"))) == ("open", 6)
+    w.clock.advance(31)
+    assert w.ask().reply.provider == "two"
+    assert len(w.seen("one")) == 6, "twice the time"
+    w.clock.advance(30)
+    assert w.ask().story == [("one", "OverloadedError"), ("two", "ok")]
+
+
+@on_backends
+def test_of_calls_at_the_same_time_one_is_the_probe(backend: str) -> None:
+    w = opened(backend)
+    w.clock.advance(31)
+    outcomes = w.ask_many(20)
+    assert [outcome.reply.text for outcome in outcomes] == [TEXT] * 20
+    assert len(w.seen("one")) == 6
+
+
+@on_backends
+def test_the_only_target_is_asked_however_often_it_failed(backend: str) -> None:
+    w = World(backend, {"one": always(faults.status(503))}, retry={"attempts": 1})
+    for _ in range(8):
+        assert isinstance(w.ask().error, chatport.OverloadedError)
+    w.emulators["one"].misbehave(())
+    assert w.ask().reply.text == TEXT
+
+
+@on_backends
+def test_if_all_are_down_one_is_asked_all_the_same(backend: str) -> None:
+    dead = always(faults.status(503))
+    w = World(backend, {"one": dead, "two": dead}, retry={"attempts": 1})
+    for _ in range(6):
+        w.ask()
+    w.clock.advance(1)
+    before = w.requests
+    assert isinstance(w.ask().error, chatport.OverloadedError)
+    assert w.requests == before + 1
