@@ -210,12 +210,14 @@ class Chunk:
 class StreamState:
     """What a decoder remembers between the chunks of one attempt. One per attempt; `scratch` is for plugins."""
 
-    __slots__ = ("choices", "ended", "scratch", "started")
+    __slots__ = ("choices", "ended", "is_common", "scratch", "started")
 
     def __init__(self) -> None:
         self.choices: dict[int, Any] = {}
         self.scratch: dict[str, Any] = {}
         self.started = False
+        self.is_common = False
+        """Whether the stream so far looks like what nearly every vendor sends; for the standard decoder alone."""
         self.ended = False
         """Set by a decoder that has seen the vendor's own end event, such as `[DONE]`."""
 

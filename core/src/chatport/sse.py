@@ -44,6 +44,8 @@ class EventStreamParser:
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Return the events that these bytes complete."""
+        if self._is_one_event(data):
+            return [ServerSentEvent(data[6:-2], "message", self.last_id)]
         if self._at_start:
             data = self._without_bom(data)
         if self._skip_lf or b"\r" in data:
@@ -69,6 +71,17 @@ class EventStreamParser:
             rest += data[end + 2 :]
         self._check_size(len(rest))
         return self._events(block)
+
+    def _is_one_event(self, data: bytes) -> bool:
+        """Whether these bytes are one whole event in the form of nearly every vendor, and nothing waits before them."""
+        return (
+            data.endswith(b"\n\n")
+            and data.startswith(b"data: ")
+            and data.find(b"\n", 6) == len(data) - 2
+            and not (self._rest or self._at_start or self._skip_lf)
+            and len(data) <= self.max_event_bytes
+            and b"\r" not in data
+        )
 
     def close(self) -> ServerSentEvent | None:
         """Return the event that the body ended in, without its blank line; None if there is none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Hashable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -112,6 +112,7 @@ class AttemptRun:
         self._clock = clock
         self._deliver = deliver
         self._is_resumed = resumed is not None
+        self._is_renamed = self._is_resumed or bool(route.names) or route.wire.output_tool is not None
         self._on_first_event = on_first_event
         self._has_event = False
         self._timers = Timers(route.timeouts, clock.monotonic, call_started, leave_after)
@@ -213,20 +214,30 @@ class AttemptRun:
 
     def _read_events(self, body: BodyDecoder, first: list[bytes]) -> Steps:
         parser = EventStreamParser(max_event_bytes=self.route.limits.event_bytes)
-        for piece in first:
-            yield from self._take(parser.feed(piece))
+        timers, state = self._timers, self._state
         received = 0
-        while not self._state.ended:
-            data = yield from self._read()
-            if not data:
-                body.close()
-                break
-            for piece in body.feed(data):
-                yield from self._take(parser.feed(piece))
+        pieces: Iterable[bytes] = first
+        while True:
+            for piece in pieces:
+                arrived = parser.feed(piece)
+                if arrived:
+                    batch, problem = self._taken(arrived)
+                    if batch and self._deliver and (problem is None or self.committed):
+                        yield from self._hand_over(batch)
+                    if problem is not None:
+                        raise problem
                 received += len(piece)
                 if received >= _WEIGHED_BYTES:  # what is collected cannot be more than what has come
                     received = 0
                     self._check_size(self.collector.size())
+            if state.ended:
+                break
+            data: bytes = yield Read(timers.remaining(streams=True))
+            if not data:
+                body.close()
+                break
+            timers.byte_arrived()
+            pieces = body.feed(data) if body.is_compressed else (data,)
         if self._state.ended:
             yield from self._drain()
         else:
@@ -252,10 +263,14 @@ class AttemptRun:
                 jsoncodec.decode(rest.data)
             except ValueError:
                 return
-        yield from self._take([rest])
+        batch, problem = self._taken([rest])
+        if batch and self._deliver and (problem is None or self.committed):
+            yield from self._hand_over(batch)
+        if problem is not None:
+            raise problem
 
-    def _take(self, arrived: list[ServerSentEvent]) -> Steps:
-        """Decode the events of one read and hand them over together; what came before an error is handed over first."""
+    def _taken(self, arrived: list[ServerSentEvent]) -> tuple[list[ev.Event], ChatportError | None]:
+        """Decode the events of one read; return what is to be handed over, and the error that ends it, if any."""
         batch: list[ev.Event] = []
         problem: ChatportError | None = None
         for event in arrived:
@@ -267,10 +282,7 @@ class AttemptRun:
                 break
         if self.collector.error is not None and problem is None:
             problem = self._reported(batch)
-        if batch and (problem is None or self.committed):
-            yield from self._hand_over(batch)
-        if problem is not None:
-            raise problem
+        return batch, problem
 
     def _decode(self, chunk: Chunk, batch: list[ev.Event]) -> None:
         try:
@@ -283,20 +295,21 @@ class AttemptRun:
             self._collect(decoded, batch)
 
     def _collect(self, decoded: Any, batch: list[ev.Event]) -> None:
-        renamed = self._is_resumed or bool(self.route.names) or self.route.wire.output_tool is not None
+        add = self.collector.add
         for event in decoded:
-            if renamed:
+            if self._is_renamed:
                 event = self._as_asked(event)
                 if event is None:
                     continue
-            if self.collector.add(event):
+            if add(event):
                 self._timers.event_arrived()
                 if not self._has_event:
                     self._has_event = True
                     self._on_first_event()
-            if type(event) in _PUBLIC:
+            kind = type(event)
+            if kind in _PUBLIC:
                 batch.append(event)
-            elif type(event) is ev.FinishReported:
+            elif kind is ev.FinishReported:
                 batch.extend(self.collector.ended_calls(event.choice))
 
     def _as_asked(self, event: ev.Event) -> ev.Event | None:
@@ -318,13 +331,15 @@ class AttemptRun:
         return event
 
     def _hand_over(self, batch: list[ev.Event]) -> Steps:
-        if not self._deliver:
+        if self.committed:  # the common case, on the shortest way
+            since = self._clock.monotonic()
+            yield Deliver(batch)
+            self._timers.resumed(since)
             return
         if not self.collector.has_content:
             self._held = _last_count(self._held + batch)
             return
-        if not self.committed:
-            batch, self._held = _last_count(self._held + batch), []
+        batch, self._held = _last_count(self._held + batch), []
         self.committed = True
         yield from self._deliver_all(batch)
 

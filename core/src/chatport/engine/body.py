@@ -24,6 +24,7 @@ class BodyDecoder:
     def __init__(self, encoding: str) -> None:
         name = encoding.strip().lower()
         self._name = name
+        self.is_compressed = name not in ("", "identity")
         self._taken = self._given = 0
         if name in ("", "identity"):
             self._inflate = None

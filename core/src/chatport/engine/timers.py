@@ -12,6 +12,10 @@ from ..errors import DeadlineError
 __all__ = ["Timeouts", "Timers"]
 
 
+def _or_never(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
+
+
 @attrs.frozen
 class Timeouts:
     """Seconds; None is off. `silence`: no byte at all. `first_event`, `between_events`: heartbeats do not count.
@@ -27,7 +31,10 @@ class Timeouts:
 
 
 class Timers:
-    """The clocks of one attempt. Invariant: `_last_byte` and `_last_event` never lie in the future."""
+    """The clocks of one attempt. Invariant: `_last_byte` and `_last_event` never lie in the future.
+
+    Asked before every read, so it is kept to a few additions and comparisons; names are found only when one is due.
+    """
 
     def __init__(
         self, timeouts: Timeouts, now: Callable[[], float], call_started: float, leave_after: float | None = None
@@ -35,11 +42,14 @@ class Timers:
         """`leave_after`: seconds after which a target is left that has said nothing, since another one is there."""
         self.timeouts = timeouts
         self._leave_after = leave_after
-        self._has_byte = False
         self._now = now
-        self._total_at = None if timeouts.total is None else call_started + timeouts.total
+        self._total_at = call_started + _or_never(timeouts.total)
+        self._silence = _or_never(timeouts.silence)
+        self._between = _or_never(timeouts.between_events)
+        self._first = min(_or_never(timeouts.first_event), _or_never(leave_after))
+        self._first_byte = min(self._silence, _or_never(leave_after))
         self._last_byte = self._last_event = now()
-        self._has_event = False
+        self._has_event = self._has_byte = False
 
     def byte_arrived(self) -> None:
         """Note that bytes came; heartbeats count here."""
@@ -47,8 +57,8 @@ class Timers:
         self._has_byte = True
 
     def event_arrived(self) -> None:
-        """Note that content came."""
-        self._last_event = self._now()
+        """Note that content came, with the last bytes."""
+        self._last_event = self._last_byte
         self._has_event = True
 
     def resumed(self, since: float) -> None:
@@ -57,35 +67,32 @@ class Timers:
         self._last_byte += pause
         self._last_event += pause
 
-    def _due(self, *, streams: bool) -> tuple[str, float] | None:
-        t = self.timeouts
-        due = []
-        if self._total_at is not None:
-            due.append(("total", self._total_at))
-        if t.silence is not None:
-            due.append(("silence", self._last_byte + t.silence))
-        if streams:
-            name, seconds = ("between_events", t.between_events) if self._has_event else ("first_event", t.first_event)
-            if seconds is not None:
-                due.append((name, self._last_event + seconds))
-        if self._leave_after is not None and not (self._has_event if streams else self._has_byte):
-            due.append(("first_event" if streams else "silence", self._last_event + self._leave_after))
-        return min(due, key=lambda item: item[1], default=None)
-
     def remaining(self, *, streams: bool) -> float | None:
         """Return the seconds until the next timer fires, None without one; raise its DeadlineError if it is due."""
-        due = self._due(streams=streams)
-        if due is None:
+        due_at = self._total_at
+        quiet_at = self._last_byte + (self._silence if streams or self._has_byte else self._first_byte)
+        if quiet_at < due_at:
+            due_at = quiet_at
+        if streams:
+            event_at = self._last_event + (self._between if self._has_event else self._first)
+            if event_at < due_at:
+                due_at = event_at
+        if due_at == math.inf:
             return None
-        left = due[1] - self._now()
+        left = due_at - self._now()
         if left <= 0:
-            raise self.error(due[0])
+            raise self.expired(streams=streams)
         return left
 
     def expired(self, *, streams: bool) -> DeadlineError:
         """Return the error of the timer that is due first, after a driver reported that its time is over."""
-        due = self._due(streams=streams)
-        return self.error(due[0] if due else "total")
+        due = [(self._total_at, "total")]
+        due.append((self._last_byte + (self._silence if streams or self._has_byte else self._first_byte), "silence"))
+        if streams and self._has_event:
+            due.append((self._last_event + self._between, "between_events"))
+        elif streams:
+            due.append((self._last_event + self._first, "first_event"))
+        return self.error(min(due, key=lambda item: item[0])[1])
 
     def error(self, timer: str) -> DeadlineError:
         """Return the error of a timer by name."""

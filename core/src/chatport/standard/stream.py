@@ -28,6 +28,7 @@ from ..events import (
     UsageReported,
 )
 from ..hooks import hookimpl
+from .common import common_events
 from .usage import read_usage
 
 _Piece: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
@@ -69,6 +70,10 @@ _ERROR_WORDS = ("message", "detail", "error_msg", "error_message", "errors")
 @hookimpl
 def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence[Event]:
     raw = chunk.raw
+    if state.is_common and chunk.event == "message":
+        common = common_events(chunk, state)
+        if common is not None:
+            return common
     if raw[:1] != b"{":
         trimmed = raw.strip()
         if trimmed == b"[DONE]":
@@ -83,7 +88,7 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence
         return ()  # a named event of the server's own, such as a tool run on its side (MR-S1)
     events: list[Event] = []
     if not state.started:
-        state.started = True
+        state.started = state.is_common = True
         events.append(_started(data))
     choices = data.get("choices")
     if isinstance(choices, list):

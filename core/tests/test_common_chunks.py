@@ -1,0 +1,100 @@
+"""The short way of the standard decoder gives what the general way gives, for every chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import example, given, settings, strategies as st
+
+from chatport import Chunk, Context, Dialect, Event, MalformedReplyError, Provider, StreamState, jsoncodec
+from chatport.standard.stream import decode_chunk
+
+CONTEXT = Context(Provider("x", "X", "https://x.example/v1", dialect=Dialect()), "m", "https://x.example/v1")
+FIRST = {"id": "r", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+
+texts = st.text(st.characters(codec="utf-8") | st.sampled_from("\ud83d\ude00\ud800"), max_size=3)
+odd = st.none() | texts | st.booleans() | st.integers(-1, 2) | st.just([]) | st.just({}) | st.just([{"index": 0}])
+calls = st.just([{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}])
+usages = st.just({"prompt_tokens": 1, "completion_tokens": 2})
+
+
+def maybe(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+deltas = maybe(
+    content=texts | odd,
+    role=st.just("assistant") | st.none(),
+    reasoning_content=texts | odd,
+    reasoning=texts | odd,
+    tool_calls=odd | calls,
+    refusal=odd,
+    function_call=odd,
+    reasoning_details=odd,
+    audio=odd,
+    annotations=odd,
+)
+choices = maybe(
+    index=st.integers(0, 2) | odd,
+    delta=deltas | odd,
+    message=deltas | odd,
+    finish_reason=st.sampled_from(["stop", "length", "error", ""]) | odd,
+    logprobs=odd,
+    usage=usages | odd,
+    error=odd,
+)
+chunks = maybe(
+    id=texts,
+    choices=st.lists(choices, max_size=2) | odd,
+    usage=usages | odd,
+    error=odd,
+    object=st.sampled_from(["chat.completion.chunk", "error"]),
+    message=odd,
+    code=odd,
+)
+
+
+def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def decoded(stream: list[Any], *, is_common: bool) -> list[Any]:
+    state, found = StreamState(), list[Any]()
+    for data in [FIRST, *stream]:
+        chunk = Chunk(jsoncodec.encode_anything(data))
+        state.is_common = state.is_common and is_common
+        try:
+            events: Any = decode_chunk(chunk, state, CONTEXT)
+        except MalformedReplyError as error:
+            events = str(error)
+        found.append(events if isinstance(events, str) else list[Event](events))
+    return found
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(chunks, max_size=4))
+@example(
+    [
+        {"choices": [{"index": 0, "delta": {"content": "\ud83d"}}]},
+        {"choices": [{"index": 0, "delta": {"content": "\ude00"}}]},
+    ]
+)
+@example([piece(content="a", reasoning="b")])
+@example([{"choices": [{"delta": {"content": "a"}}]}])
+@example(
+    [
+        {"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": {"prompt_tokens": 1}},
+    ]
+)
+def test_both_ways_mean_the_same(stream: list[Any]) -> None:
+    assert decoded(stream, is_common=True) == decoded(stream, is_common=False)
+
+
+def test_the_short_way_is_taken() -> None:
+    state = StreamState()
+    decode_chunk(Chunk(jsoncodec.encode(FIRST)), state, CONTEXT)
+    chunk = Chunk(jsoncodec.encode({"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": None}]}))
+    assert state.is_common
+    assert decode_chunk(chunk, state, CONTEXT)
+    assert chunk._data is None, "the chunk was decoded as a whole"
