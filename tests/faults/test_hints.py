@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
 
@@ -66,22 +66,22 @@ def refusal(headers: Mapping[str, str], words: str = "Too fast.") -> Any:
     return faults.status(429, headers=headers, body={"error": {"message": words, "type": "rate_limit_error"}})
 
 
-def hinted(backend: str, hint: Headers, *, targets: int = 1, clock: Clock | None = None, **tables: Any) -> World:
+def hinted(backend: str, hint: Headers, *, targets: int = 1, **tables: Any) -> World:
     """Return a world whose first target asks us to wait before it answers."""
-    w = World(backend, dict.fromkeys(("one", "two")[:targets], ()), clock=clock, **tables)
+    w = World(backend, dict.fromkeys(("one", "two")[:targets], ()), **tables)
     w.emulators["one"].misbehave([refusal(hint(w.clock.now()))])
     return w
 
 
 @on_backends
-@pytest.mark.parametrize("targets", [1, 2])
 @pytest.mark.parametrize("form", FORMS)
-def test_a_hint_is_followed_in_each_form(backend: str, targets: int, form: str) -> None:
-    w = hinted(backend, FORMS[form], targets=targets)
-    outcome = w.ask()
-    assert outcome.story == [("one", "RateLimitError"), ("one", "ok")]
-    assert w.clock.waits == [pytest.approx(SECONDS)]
-    assert outcome.attempts[0].wait_seconds == pytest.approx(SECONDS)
+def test_a_hint_is_followed_in_each_form_whether_or_not_there_is_another_target(backend: str, form: str) -> None:
+    for targets in (1, 2):
+        w = hinted(backend, FORMS[form], targets=targets)
+        outcome = w.ask()
+        assert outcome.story == [("one", "RateLimitError"), ("one", "ok")]
+        assert w.clock.waits == [pytest.approx(SECONDS)]
+        assert outcome.attempts[0].wait_seconds == pytest.approx(SECONDS)
 
 
 @on_backends
@@ -182,18 +182,16 @@ def test_a_vendors_own_date_keeps_a_wrong_clock_from_doing_harm(backend: str, fo
 
 
 @on_backends
-@pytest.mark.parametrize("targets", [1, 2])
 @pytest.mark.parametrize("form", DATED)
 @pytest.mark.parametrize("jump", [-24 * HOUR, 24 * HOUR], ids=["back", "forth"])
-def test_a_clock_that_is_set_during_the_wait_changes_nothing(
-    backend: str, targets: int, form: str, jump: timedelta
-) -> None:
-    w = hinted(backend, DATED[form], targets=targets, timeouts={"total": 30})
-    w.client._shared = attrs.evolve(w.client._shared, clock=jumping(w.clock, jump))
-    outcome = w.ask()
-    assert outcome.reply.provider == "one"
-    assert w.clock.waits[0] == pytest.approx(SECONDS)
-    assert outcome.seconds <= 30
+def test_a_clock_that_is_set_during_the_wait_changes_nothing(backend: str, form: str, jump: timedelta) -> None:
+    for targets in (1, 2):
+        w = hinted(backend, DATED[form], targets=targets, timeouts={"total": 30})
+        w.client._shared = attrs.evolve(w.client._shared, clock=jumping(w.clock, jump))
+        outcome = w.ask()
+        assert outcome.reply.provider == "one"
+        assert w.clock.waits == [pytest.approx(SECONDS)]
+        assert outcome.seconds == pytest.approx(SECONDS)
 
 
 def jumping(virtual: VirtualClock, jump: timedelta) -> Clock:
@@ -205,7 +203,3 @@ def jumping(virtual: VirtualClock, jump: timedelta) -> Clock:
         virtual.clock.sleep(seconds)
 
     return attrs.evolve(virtual.clock, sleep=sleep)
-
-
-def test_the_clocks_here_start_on_a_whole_second() -> None:
-    assert VirtualClock().now() == datetime(2026, 1, 1, tzinfo=UTC)

@@ -229,6 +229,30 @@ class World:
 
         return self.run(run)
 
+    def ask_in_turns(self, workers: int, calls: int, messages: Any = PROMPT, **options: Any) -> list[Outcome]:
+        """Let workers make so many plain calls each at the same time, one after the other."""
+        if self.backend == "sync":
+
+            def work(_: int) -> list[Outcome]:
+                return [self._ask(messages, False, options) for _ in range(calls)]
+
+            with self.client, ThreadPoolExecutor(workers) as pool:
+                return [outcome for outcomes in pool.map(work, range(workers)) for outcome in outcomes]
+
+        async def run() -> list[Outcome]:
+            outcomes: list[Outcome] = []
+
+            async def work() -> None:
+                for _ in range(calls):
+                    outcomes.append(await self._ask_async(messages, False, options))
+
+            async with self.client, anyio.create_task_group() as group:
+                for _ in range(workers):
+                    group.start_soon(work)
+            return outcomes
+
+        return self.run(run)
+
     def run(self, function: Callable[[], Awaitable[T]]) -> T:
         """Run a coroutine function on this backend's loop."""
         return anyio.run(function, backend=self.backend)

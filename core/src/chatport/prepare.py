@@ -165,6 +165,7 @@ class Port:
         table = attrs.evolve(table, settings={**self._settings_from_environment(provider), **table.settings})
         if provider.adapt is not None:
             provider = provider.adapt(provider, table.settings)
+        provider = attrs.evolve(provider, auth=self._auth(provider, table))
         provider, base_url = self._place(provider, table)
         found = self._discovered.get(name)
         if found is not None:
@@ -231,6 +232,14 @@ class Port:
                 f"[providers.{provider.name}] needs a base_url: where is this server?", provider=provider.name
             )
         return provider.base_url.rstrip("/")
+
+    def _auth(self, provider: Provider, table: ProviderConfig) -> Auth:
+        """Return how the key is sent: a variable may hold a token, which goes another way than a key."""
+        if table.api_key is None:
+            used = next((name for name in provider.key_env if (self._variable(name) or "").strip()), "")
+        else:
+            used = table.api_key.get("env", "") if isinstance(table.api_key, Mapping) else ""
+        return provider.auth_env.get(used, provider.auth)
 
     def _key(self, provider: Provider, table: ProviderConfig, base_url: str) -> Secret | None:
         if table.api_key is None:

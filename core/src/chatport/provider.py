@@ -102,7 +102,8 @@ class Provider:
     """A provider as its package registers it under the entry point group `chatport.providers`.
 
     `hosts` are the vendor's own host names, to which its key may go ("*.example.com" covers subdomains); the
-    host of `base_url` is among them unnamed. `key_env` and `base_url_env` are tried in order. `hooks` are modules or
+    host of `base_url` is among them unnamed. `key_env` and `base_url_env` are tried in order; `auth_env` says how a key
+    from one of these variables is sent, where that differs from `auth`. `hooks` are modules or
     objects with `@hookimpl` functions. `settings` names the vendor's own keys in `[providers.NAME]` and says
     what each is for. `emulator` is "module:Class", imported only when asked for. `timeouts` are defaults that
     suit this vendor better than the general ones (seconds, names as in the `[timeouts]` table).
@@ -135,3 +136,4 @@ class Provider:
     timeouts: Mapping[str, float] = attrs.field(factory=dict, repr=False)
     emulator: str | None = None
     hook_api: int = 1
+    auth_env: Mapping[str, Auth] = attrs.field(factory=dict, repr=False)

@@ -217,6 +217,7 @@ def budget(tokens):
         (HAIKU, {"reasoning": 2000, "max_tokens": 500}, budget(2000), 2500, {("note", "max_tokens", "AN-K11")}),
         (HAIKU, {"extra": {"reasoning_effort": "low"}}, budget(2048), 64_000, set()),
         (HAIKU, {"extra": {"thinking": budget(1500)}}, budget(1500), None, set()),
+        (HAIKU, {"extra": {"output_config": {"effort": "low"}}}, None, None, {("dropped", "output_config", "AN-C4")}),
         (HAIKU, {"reasoning": "low", "temperature": 0.5}, budget(2048), 64_000, {("dropped", "temperature", "AN-R6")}),
         (
             HAIKU,
@@ -411,7 +412,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize(("status", "error"), ERRORS.items())
-def test_errors(asked, status, error):
+def test_errors_of_the_endpoint(asked, status, error):
     """AN-C7, AN-C8: by type and status, never by the words."""
     client, _ = asked()
     with pytest.raises(error) as caught:
@@ -427,3 +428,13 @@ def test_headroom_and_counts(asked):
     assert (limits.requests_limit, limits.tokens_remaining, limits.tokens_reset_seconds) == (4000, 3999, 30)
     assert (reply.reasoning, usage.output_tokens, usage.reasoning_tokens) == (None, 3, None)
     assert reply.cost is not None
+
+
+@pytest.mark.parametrize("name", ["x-ratelimit-requests", "x-ratelimit-limit-requests"])
+def test_both_names_of_a_limit_are_read(name):
+    """AN-C8: the documented one, and the recorded one."""
+    config = load_config({"providers": {"anthropic": {"api_key": "k", **OPENAI}}}, environment={})
+    ready = Port(config, environment={}).provider("anthropic")
+    limits = ready.plan.read_rate_limits({name: "4000", "x-ratelimit-reset-requests": "0s"}, ready.context("m"))
+    assert (limits.requests_limit, limits.tokens_limit, limits.requests_reset_seconds) == (4000, None, 0)
+    assert ready.plan.read_rate_limits({"date": "today"}, ready.context("m")) is None

@@ -9,5 +9,5 @@ from chatport_anthropic.forms import adapt
 COMPATIBLE = attrs.evolve(adapt(provider, {"protocol": "openai"}), adapt=None)
 
 TestConformance = conformance("anthropic", quirks=141)
-TestConformanceOfTheCompatibleEndpoint = conformance(COMPATIBLE, model="claude-haiku-4-5", quirks=141)
-TestConformanceOfItsNewestModels = conformance(COMPATIBLE, model="claude-opus-5-5", quirks=141)
+TestConformanceOfTheCompatibleEndpoint = conformance(COMPATIBLE, model="claude-haiku-4-5")
+TestConformanceOfItsNewestModels = conformance(COMPATIBLE, model="claude-opus-5-5")

@@ -16,13 +16,14 @@ from chatport import (
     OverloadedError,
     ReasoningDelta,
     ServerError,
+    StreamInterruptedError,
     TextDelta,
     Tool,
     ToolCall,
     ToolCallDelta,
     ToolCallEnded,
 )
-from chatport.testing import EmulatedRequest, Emulator
+from chatport.testing import EmulatedRequest, Emulator, faults
 from chatport_anthropic.emulator import AnthropicEmulator
 
 OPUS, HAIKU, SONNET = "anthropic:claude-opus-5-5", "anthropic:claude-haiku-4-5", "anthropic:claude-sonnet-4-6"
@@ -291,6 +292,29 @@ def test_errors_inside_a_stream(emulated, after, attempts):
         list(client.stream("say: a b c", model=HAIKU))
     assert (caught.value.retryable, len(emulator.requests)) == (True, attempts)
     assert caught.value.request_id == f"req_emulated{attempts:08d}"
+
+
+CUT = {"attempts": 2, "first_seconds": 0, "longest_seconds": 0, "continue_after_cut": True}
+
+
+def test_a_cut_answer_goes_on(emulated):
+    """AN-T14: and the parts are joined exactly."""
+    client, emulator = emulated(faults=[faults.cut(after_events=5)], retry=CUT)
+    stream = client.stream("say: one two three four", model=HAIKU)
+    text = "".join(event.text for event in stream if isinstance(event, TextDelta))
+    assert text == stream.reply.text == "one two three four"
+    begun = {"role": "assistant", "content": [{"type": "text", "text": "one two"}]}
+    assert emulator.requests[-1].json()["messages"][-1] == begun
+
+
+@pytest.mark.parametrize("table", [{}, {"protocol": "openai"}])
+def test_a_cut_answer_is_handed_over_where_it_cannot_go_on(emulated, table):
+    """AN-T14, AN-C1: a model without prefill, and the compatible endpoint."""
+    client, emulator = emulated(faults=[faults.cut(after_events=5)], retry=CUT, table=table)
+    with pytest.raises(StreamInterruptedError) as caught:
+        list(client.stream("say: one two three four five six", model=HAIKU if table else SONNET))
+    assert caught.value.partial.text.startswith("one two")
+    assert len(emulator.requests) == 1
 
 
 def test_errors_on_command(emulated):

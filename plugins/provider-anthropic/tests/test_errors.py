@@ -281,6 +281,8 @@ BOTH = {"ANTHROPIC_API_KEY": "k", **TOKEN}
     ("environment", "settings", "header"),
     [
         (BOTH, {}, ("x-api-key", "k")),
+        (TOKEN, {}, ("authorization", "Bearer t")),
+        ({}, {"api_key": "given"}, ("x-api-key", "given")),
         (BOTH, {"auth": "key"}, ("x-api-key", "k")),
         (BOTH, {"auth": "token"}, ("authorization", "Bearer t")),
         ({}, {"auth": "token", "api_key": "given"}, ("authorization", "Bearer given")),
@@ -298,11 +300,11 @@ def test_keys_and_tokens(environment, settings, header):
 @pytest.mark.parametrize(
     ("environment", "settings", "variable"),
     [
-        (TOKEN, {}, "ANTHROPIC_API_KEY"),
+        ({}, {}, "ANTHROPIC_API_KEY"),
         ({"ANTHROPIC_API_KEY": "k"}, {"auth": "token"}, "ANTHROPIC_AUTH_TOKEN"),
     ],
 )
-def test_the_one_never_stands_in_for_the_other(environment, settings, variable):
+def test_a_key_never_stands_in_for_a_token(environment, settings, variable):
     """AN-A5"""
     with pytest.raises(ConfigurationError, match=variable):
         port(environment, **settings).route(HELLO_CALL, "anthropic:claude-opus-5-5", timeouts={}, options={})

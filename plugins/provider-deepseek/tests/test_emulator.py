@@ -68,6 +68,7 @@ def raw(**fields):
 
 
 OFF = {"thinking": {"type": "disabled"}}
+BEGUN = {"role": "assistant", "content": "Hello", "prefix": True}
 REFUSED = [
     ("DS-E6", raw(model="deepseek-chat"), "The supported API model names are deepseek-flash or deepseek-v4-pro, but"),
     ("DS-E5", raw(model=None), "missing field `model`"),
@@ -104,6 +105,7 @@ REFUSED = [
         "messages[0]: unknown variant `image_url`, expected `text`",
     ),
     ("DS-M2", raw(messages=[{"role": "user", "content": [{"type": "file", "file": {}}]}]), "missing field `file_id`"),
+    ("DS-P18", raw(messages=[USER, BEGUN], **OFF), "prefix is only available when using beta api"),
     ("DS-R4", raw(messages=[USER, ASSISTANT, RESULT]), "`reasoning_content` in the thinking mode must be passed back"),
 ]
 

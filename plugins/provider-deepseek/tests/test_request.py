@@ -174,6 +174,17 @@ def test_a_schema_goes_into_the_system_text(explain, notes):
     assert notes(explanation) == {("lowered", "response_format", "DS-J1")}
 
 
+def test_without_thinking_a_schema_is_a_forced_call(explain, notes, emulated):
+    """DS-T3: only then can a call be forced."""
+    explanation = explain("Where?", output=SCHEMA, reasoning="none")
+    assert "response_format" not in explanation.body
+    assert explanation.body["tool_choice"]["function"] == {"name": explanation.body["tools"][0]["function"]["name"]}
+    assert notes(explanation) == {("lowered", "response_format", "DS-J1")}
+    client, _ = emulated()
+    reply = client.chat("Where?", model="deepseek:deepseek-flash", output=SCHEMA, reasoning="none")
+    assert (reply.parsed(), reply.finish_reason, reply.tool_calls) == ({"city": "text"}, "stop", ())
+
+
 def test_a_schema_without_system_text_brings_one(explain):
     messages = explain("Where?", output=SCHEMA).body["messages"]
     assert [message["role"] for message in messages] == ["system", "user"]

@@ -9,7 +9,7 @@ import pytest
 
 import chatport as c
 from chatport import Message, TextPart
-from chatport.testing import EmulatedRequest
+from chatport.testing import EmulatedRequest, faults
 from chatport_glm.emulator import _ERRORS, GlmEmulator
 
 USER = {"role": "user", "content": "hello"}
@@ -141,6 +141,14 @@ def test_a_limit_cuts_the_answer(emulated):  # GL-P6
 def test_finish_words(emulated, word, ours):  # GL-S6
     client, _ = emulated(finish_reason=word)
     assert client.chat("say: a", model="glm:glm-5.2").finish_reason == ours
+
+
+def test_a_cut_answer_is_not_continued(emulated):
+    """Nothing documents how: the text so far comes with the error."""
+    client, emulator = emulated(faults=[faults.cut(after_events=2), None], retry={"continue_after_cut": True})
+    with pytest.raises(c.StreamInterruptedError) as caught:
+        list(client.stream("say: one two three", model="glm:glm-5.2", reasoning="none"))
+    assert (caught.value.partial.text, len(emulator.requests)) == ("one two", 1)
 
 
 @pytest.mark.parametrize("streams", [False, True])

@@ -193,15 +193,13 @@ def test_tool_choice(explain, notes):  # GL-T2, GL-T3
     assert ask() == (["f", "g"], None, "hi", set())
     assert ask(tool_choice="auto") == (["f", "g"], "auto", "hi", set())
     assert ask(tool_choice="none") == ([], None, "hi", set())
-    assert ask(tool_choice="required") == (
-        ["f", "g"],
-        "auto",
-        "Answer by calling one of the tools, not with text.",
-        forced,
-    )
+    in_words = (["f", "g"], "auto", "Answer by calling one of the tools, not with text.", forced)
+    assert ask(tool_choice="required") == in_words
     assert ask(tool_choice="g") == (["g"], "auto", "Answer by calling the tool g, not with text.", forced)
     assert ask(extra={"tool_choice": "none"}) == ([], None, "hi", set())
-    assert ask(extra={"tool_choice": "required"}) == (["f", "g"], "auto", "hi", forced)
+    assert ask(extra={"tool_choice": "required"}) == in_words
+    search = {"type": "web_search", "web_search": {"enable": True}}  # GL-T1: another kind of tool
+    assert explain(extra={"tools": [search]}).body["tools"] == [search]
     strict = explain(tools=[F, G])
     assert all("strict" not in tool["function"] for tool in strict.body["tools"])
     assert notes(strict) == {("dropped", "tools.g.strict", "GL-T3")}
@@ -262,6 +260,7 @@ def test_images(explain):  # GL-M1, GL-M2, GL-M3
         ("glm-4.5-air", 131_072, 98_304, (0.2, 0.03, 1.1)),
         ("glm-4.6v", 128_000, 32_768, (0.3, None, 0.9)),
         ("glm-4.6v-flash", 128_000, 32_768, None),
+        ("glm-4-plus", 128_000, 4_096, None),
         ("glm-6", None, None, None),
     ],
 )

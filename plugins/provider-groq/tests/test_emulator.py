@@ -18,16 +18,16 @@ from chatport import (
     RateLimitError,
     ReasoningDelta,
     ServerError,
+    StreamInterruptedError,
     TextDelta,
     Tool,
     ToolCallDelta,
 )
-from chatport.testing import EmulatedRequest, Emulator
+from chatport.testing import EmulatedRequest, Emulator, VirtualClock, faults
 from chatport_groq.emulator import GroqEmulator
 
-OSS, QWEN, OLD_QWEN, COMPOUND = (
-    f"groq:{name}" for name in ("openai/gpt-oss-20b", "qwen/qwen3.8-27b", "qwen/qwen3-32b", "groq/compound")
-)
+OSS, QWEN, OLD_QWEN = "groq:openai/gpt-oss-20b", "groq:qwen/qwen3.8-27b", "groq:qwen/qwen3-32b"
+COMPOUND, ALLAM = "groq:groq/compound", "groq:allam-2-7b"
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
@@ -58,7 +58,7 @@ def test_reasoning_is_never_in_the_text(emulated, model, stream):
     assert (reply.usage.reasoning_tokens, reply.usage.output_tokens, reply.usage.cached_input_tokens) == (2, 4, 4)
     assert reply.usage.input_tokens > 0
     assert reply.warnings == ()
-    assert (reply.cost is None) is (model != OSS)  # unknown where a cached token has no known price
+    assert (reply.cost is None) is (model == OLD_QWEN)  # unknown where a cached token has no known price
     assert reply.request_id.startswith("req_")
 
 
@@ -82,9 +82,9 @@ def test_usage_is_read_from_either_place_once(emulated, form):
 
 
 def test_rate_limits_are_read(emulated):
-    """GQ-H1, GQ-H3, GQ-H5: requests by the day, tokens by the minute."""
+    """GQ-H1, GQ-H3, GQ-H5: tokens by the minute; requests are by the day, and so is a limit that is left out."""
     limits = ask(emulated()[0], "hello").rate_limits
-    assert (limits.requests_limit, limits.tokens_limit, limits.requests_remaining) == (14400, 250_000, 14370)
+    assert (limits.requests_limit, limits.tokens_limit, limits.requests_remaining) == (None, 250_000, 14370)
     assert (limits.requests_reset_seconds, limits.tokens_reset_seconds) == (pytest.approx(179.56), 0.0125)
 
 
@@ -137,17 +137,19 @@ def test_what_cannot_be_recovered_is_tried_again(emulated, text, stream):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", [OSS, "groq:openai/gpt-oss-safeguard-20b", OLD_QWEN, COMPOUND])
+@pytest.mark.parametrize("model", [OSS, "groq:openai/gpt-oss-safeguard-20b", OLD_QWEN, ALLAM, COMPOUND])
 def test_structured_output(emulated, model, stream):
     """GQ-J1, GQ-J2, GQ-J3, GQ-J4: a schema is never streamed, and the caller of a stream gets it all the same."""
     client, emulator = emulated()
-    text = "hello" if model == OSS else 'say: {"city": "text", "size": 1}'
+    text = "hello" if model in (OSS, OLD_QWEN) else 'say: {"city": "text", "size": 1}'
     reply = ask(client, text, model=model, output=Place, stream=stream)
-    assert reply.parsed() == Place("text", 1)
+    assert (reply.parsed(), reply.finish_reason, reply.tool_calls) == (Place("text", 1), "stop", ())
     sent = emulator.requests[-1].json()
-    assert bool(sent.get("stream")) is (stream and sent["response_format"]["type"] == "json_object")
+    has_schema = sent.get("response_format", {}).get("type") == "json_schema"
+    assert has_schema is ("gpt-oss" in model)
+    assert bool(sent.get("stream")) is (stream and not has_schema)
     lost = {warning.field for warning in reply.warnings}
-    assert ("stream" in lost) is (stream and sent["response_format"]["type"] == "json_schema")
+    assert ("stream" in lost) is (stream and has_schema)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -165,6 +167,64 @@ def test_output_that_is_no_json_is_tried_again(emulated):
     with pytest.raises(MalformedReplyError):
         client.chat("say: sorry", model=OSS, output=Place)
     assert len(emulator.requests) == 2
+
+
+def cut_stream(text, model, events, **options):
+    """Stream an answer that is cut after so many events; give its text, what it ended with, and what was sent."""
+    emulator = Emulator("groq", faults=[faults.cut(after_events=events), None], clock=VirtualClock())
+    config = {**emulator.config(), "retry": {"continue_after_cut": True}}
+    pieces, end = [], None
+    with Client(config=config, transport=emulator) as client:
+        try:
+            for event in client.stream(text, model=model, **options):
+                pieces += [event.text] if isinstance(event, TextDelta) else []
+                end = event
+        except StreamInterruptedError as error:
+            end = error
+    return "".join(pieces), end, [request.json() for request in emulator.requests]
+
+
+@pytest.mark.parametrize(("model", "first"), [(ALLAM, 0), (OLD_QWEN, 3)])
+def test_an_answer_goes_on_after_a_cut(model, first):
+    """GQ-C1: wherever its text was cut; with no new thoughts before the rest."""
+    for events in range(first, first + 6):
+        text, end, sent = cut_stream("think: hm\nsay: one  two, three four", model, events)
+        assert text == end.reply.text == "one  two, three four"
+        if len(sent) == 2 and sent[1]["messages"][-1]["role"] == "assistant":
+            assert text.startswith(sent[1]["messages"][-1]["content"])
+            assert sent[1].get("reasoning_effort") == (None if model == ALLAM else "none")
+            assert ("GQ-C1" in str(end.reply.warnings)) is (model != ALLAM)
+        else:
+            assert events < 2 or events - first > 3  # before the text, or behind it
+
+
+@pytest.mark.parametrize("model", [OSS, COMPOUND])
+def test_an_answer_that_cannot_go_on_is_handed_over_as_it_is(model):
+    """GQ-C1: gpt-oss thinks first, always; a compound system is no model."""
+    _, end, sent = cut_stream("think: hm\nsay: one two three", model, 4)
+    assert isinstance(end, StreamInterruptedError)
+    assert "one two three".startswith(end.partial.text)
+    assert end.partial.text
+    assert len(sent) == 1
+
+
+def test_structured_output_goes_on_as_plain_text():
+    """GQ-C1, GQ-X12: the rest of a JSON value is no JSON."""
+    said = '{"city": "Oslo", "size": 7}'
+    text, end, sent = cut_stream(f"say: {said}", ALLAM, 3, output=Place)
+    assert (text, end.reply.parsed()) == (said, Place("Oslo", 7))
+    assert ["response_format" in body for body in sent] == [True, False]
+    assert sent[1]["messages"][0] == sent[0]["messages"][0]  # the schema in words
+
+
+def test_a_limit_that_is_used_up_is_waited_for(emulated):
+    """GQ-X21, GQ-H2, GQ-H3: by the vendor's hint, and without one until the limit is full again."""
+    for fault, seconds in ((faults.status(429), 5), (faults.rate_limited(), 60)):
+        clock = VirtualClock()
+        emulator = Emulator("groq", faults=[fault, None], clock=clock)
+        with Client(config=emulator.config(), transport=emulator, clock=clock.clock) as client:
+            assert ask(client, "say: a").text == "a"
+        assert clock.waits == [pytest.approx(seconds, abs=1)]
 
 
 def post(body, **settings):

@@ -83,6 +83,9 @@ def test_what_costs_no_warning(explain, notes):
     both = explain(max_tokens=5, extra={"max_tokens": 9})
     assert both.body["max_completion_tokens"] == 5
     assert notes(both) == {("dropped", "max_tokens", "GQ-P4")}
+    older = explain(extra={"max_tokens": 9})
+    assert older.body["max_completion_tokens"] == 9
+    assert notes(older) == {("renamed", "max_tokens", "GQ-P4")}
 
 
 def test_limits(explain):
@@ -210,15 +213,18 @@ def test_reasoning_goes_back_to_gpt_oss_only(explain, model, back):
         (OSS, LOOSE, "json_schema", False, "GQ-J2"),
         ("groq:openai/gpt-oss-safeguard-20b", STRICT, "json_schema", False, "GQ-J3"),
         ("groq:moonshotai/kimi-k2-instruct-0905", STRICT, "json_schema", False, "GQ-J3"),
-        (OLD_QWEN, STRICT, "json_object", None, "GQ-J3"),
+        (OLD_QWEN, STRICT, "tool", None, "GQ-J3"),
+        (ALLAM, STRICT, "json_object", None, "GQ-J3"),
         (COMPOUND, STRICT, "json_object", None, "GQ-J3"),
-        (UNKNOWN, STRICT, "json_object", None, "GQ-J3"),
+        (UNKNOWN, STRICT, "tool", None, "GQ-J3"),
     ],
 )
 def test_the_ladder_of_structured_output(explain, notes, model, schema, kind, strict, fact):
-    """GQ-J2, GQ-J3, GQ-J5"""
+    """GQ-J2, GQ-J3, GQ-J5: a forced call is next, since its arguments are checked (GQ-T2)."""
     explanation = explain(model=model, output=OutputSpec("place", schema))
-    sent = explanation.body["response_format"]
+    forced = {"type": "function", "function": {"name": "place"}}
+    assert (explanation.body.get("tool_choice") == forced) is (kind == "tool")
+    sent = explanation.body.get("response_format", {"type": "tool"})
     assert sent["type"] == kind
     assert sent.get("json_schema", {}).get("strict") is strict
     assert ("JSON Schema" in str(explanation.body["messages"])) is (kind == "json_object")

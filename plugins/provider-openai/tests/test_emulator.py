@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 import chatport
+from chatport.testing import Emulator, faults
 from chatport.testing.emulator import EmulatedRequest
 from chatport_openai import provider
 from chatport_openai.emulator import OpenAIEmulator
@@ -379,4 +380,33 @@ def test_an_empty_account(emulated):
     with pytest.raises(chatport.QuotaExceededError) as caught:
         client.chat("hi", model="openai:gpt-6-sol")
     assert not caught.value.retryable
+    assert len(emulator.requests) == 1
+
+
+def test_an_exhausted_limit_is_waited_for():
+    """OA-X9, OA-H2, OA-H3: as long as the words say; without any until the limit that is used up is full again."""
+    seconds = {}
+    for words in ("Please try again in 20ms.", "Please try again later."):
+        error = {"message": words, "type": "requests", "param": None, "code": "rate_limit_exceeded"}
+        emulator = Emulator("openai", faults=[faults.status(429, body={"error": error})])
+        config = emulator.config(retry={"attempts": 1})
+        with (
+            chatport.Client(config=config, transport=emulator) as client,
+            pytest.raises(chatport.RateLimitError) as caught,
+        ):
+            client.chat("hi", model="openai:gpt-6-sol")
+        seconds[words] = caught.value.retry_after_seconds
+    assert list(seconds.values()) == [0.02, 20]
+
+
+def test_a_cut_answer_is_not_continued():
+    """The vendor documents no way, so the caller gets the part and the messages to go on with."""
+    emulator = Emulator("openai", faults=[faults.cut(after_events=3)])
+    config = emulator.config(retry={"continue_after_cut": True})
+    with chatport.Client(config=config, transport=emulator) as client:
+        stream = client.stream("say: one two three", model="openai:gpt-6-sol")
+        with pytest.raises(chatport.StreamInterruptedError) as caught, stream:
+            list(stream)
+    assert caught.value.partial.text == "one two"
+    assert [message.role for message in caught.value.messages] == ["user", "assistant", "user"]
     assert len(emulator.requests) == 1

@@ -309,11 +309,33 @@ def test_a_root_that_is_no_object_is_asked_for_in_words(shape, emulated):
 
 
 @pytest.mark.parametrize("model", ["gpt-4-0613", "gpt-3.5-turbo-0125"])
-def test_a_model_without_schemas_gets_the_schema_in_words(shape, model):
+def test_a_model_without_schemas_is_made_to_call_a_tool(shape, model):
     wire = shape(model=model, output=Car)
+    assert "response_format" not in wire.body
+    assert [tool["function"]["name"] for tool in wire.body["tools"]] == ["Car"]
+    assert wire.body["tool_choice"] == {"type": "function", "function": {"name": "Car"}}
+    assert [(note.kind, note.fact) for note in wire.adjustments] == [("lowered", "OA-O3")]
+
+
+def drive(distance: int) -> str:
+    """Drive."""
+    return str(distance)
+
+
+@pytest.mark.parametrize("model", ["gpt-4-0613", "gpt-3.5-turbo-0125"])
+def test_beside_tools_a_model_without_schemas_gets_the_schema_in_words(shape, model):
+    """OA-O2: the words say JSON."""
+    wire = shape(model=model, output=Car, tools=[drive])
     assert wire.body["response_format"] == {"type": "json_object"}
     assert "JSON" in wire.body["messages"][0]["content"]
     assert [(note.kind, note.fact) for note in wire.adjustments] == [("lowered", "OA-O3")]
+
+
+def test_json_is_named_where_the_caller_asks_for_it_by_extra(shape):
+    own = {"response_format": {"type": "json_object"}}
+    wire = shape("Name a river.", model="gpt-6-sol", extra=own)
+    assert [message["role"] for message in wire.body["messages"]] == ["developer", "user"]
+    assert [(note.kind, note.field, note.fact) for note in wire.adjustments] == [("added", "messages", "OA-O2")]
 
 
 def test_a_format_given_as_extra_is_left_alone(shape):

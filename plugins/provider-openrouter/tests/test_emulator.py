@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import attrs
 import pytest
@@ -11,6 +12,7 @@ from chatport import (
     AsyncClient,
     AuthenticationError,
     BadRequestError,
+    Client,
     MalformedReplyError,
     Message,
     ModelNotFoundError,
@@ -19,9 +21,11 @@ from chatport import (
     QuotaExceededError,
     RateLimitError,
     ServerError,
+    StreamInterruptedError,
+    TextDelta,
     UnsupportedFeatureError,
 )
-from chatport.testing import EmulatedRequest, Emulator, replay
+from chatport.testing import EmulatedRequest, Emulator, faults, replay
 from chatport_openrouter.emulator import OpenRouterEmulator
 
 GPT, CLAUDE, GEMINI, DEEPSEEK = MODELS = (
@@ -295,3 +299,65 @@ def test_endings(fact, choices, text, finish):
     reply = replay("openrouter", body=chunks(*choices), stream=True)
     assert (reply.text, reply.finish_reason) == (text, finish)
     assert all(call.arguments == "{}" for call in reply.tool_calls)
+
+
+GOES_ON = ("deepseek/deepseek-v4-pro", "anthropic/claude-sonnet-4.5")
+TEXT = "one two  three\tfour"
+
+
+def cut_stream(model, events, **options):
+    """Return emulator and stream of a call whose first answer is cut after so many events."""
+    emulator = Emulator("openrouter", faults=[faults.cut(after_events=events), None], keep_alives=0)
+    client = Client(config=emulator.config(retry={"continue_after_cut": True}), transport=emulator)
+    return emulator, client.stream(f"think: hm\nsay: {TEXT}", model=f"openrouter:{model}", **options)
+
+
+@pytest.mark.parametrize("reasoning", [None, "low"])
+@pytest.mark.parametrize("model", GOES_ON)
+@pytest.mark.parametrize("events", range(2, 6))
+def test_a_cut_answer_goes_on(model, events, reasoning):
+    """OR-P16: no word twice, none lost."""
+    thoughts = 0 if reasoning is None else 1
+    emulator, stream = cut_stream(model, events + thoughts, reasoning=reasoning)
+    with stream:
+        text = "".join(event.text for event in stream if isinstance(event, TextDelta))
+    assert text == stream.reply.text == TEXT
+    first, second = (json.loads(request.content) for request in emulator.requests)
+    *before, begun = second["messages"]
+    assert before == first["messages"]
+    assert begun == {"role": "assistant", "content": "".join(re.findall(r"\s*\S+", TEXT)[: events - 1])}
+    assert second["reasoning"] == {"effort": "none"}
+    assert sum(warning.fact == "OR-P16" for warning in stream.reply.warnings) == thoughts
+
+
+@pytest.mark.parametrize("model", [GPT, CLAUDE, GEMINI])
+def test_other_models_do_not_go_on(model):
+    emulator, stream = cut_stream(model, 3)
+    with pytest.raises(StreamInterruptedError) as caught, stream:
+        list(stream)
+    assert caught.value.partial.text == "one two"
+    assert caught.value.messages
+    assert len(emulator.requests) == 1
+
+
+def test_answers_that_anthropics_routes_do_not_continue():
+    """OR-P16: the raw requests."""
+
+    def begun(model, text="one", **fields):
+        return post(raw(model, messages=[USER, {"role": "assistant", "content": text}], **fields))[0]
+
+    assert begun(CLAUDE) == 400
+    assert begun(GOES_ON[1], "one ") == 400
+    assert begun(GOES_ON[1], reasoning={"effort": "low"}) == 400
+    assert begun(GOES_ON[1]) == begun(GOES_ON[0], "one ") == 200
+
+
+def test_an_exhausted_limit_is_waited_for():
+    """OR-H1: the reset is a moment, by the server's clock."""
+    headers = {"date": "Fri, 08 Aug 2025 15:40:34 GMT", "x-ratelimit-remaining": "0"}
+    refused = faults.status(429, headers={**headers, "x-ratelimit-reset": "1754667634020"})
+    emulator = Emulator("openrouter", faults=[refused, None])
+    with Client(config=emulator.config(retry={"attempts": 2}), transport=emulator) as client:
+        reply = client.chat("hi", model=f"openrouter:{GPT}")
+    assert [attempt.outcome for attempt in reply.attempts] == ["RateLimitError", "ok"]
+    assert reply.attempts[0].error.retry_after_seconds == pytest.approx(0.02, abs=1e-3)

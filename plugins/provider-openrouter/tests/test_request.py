@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from chatport import Message, Tool, ToolCall, UnsupportedFeatureError
+from chatport.client import read_call
 from chatport.config import load_config
 from chatport.prepare import Port
 from chatport_openrouter.details import merged
@@ -101,6 +102,15 @@ def test_a_schema_goes_into_words_where_the_facts_say_so(explain, notes, formats
     assert ("lowered", "response_format", "OR-J1") in notes(explanation)
 
 
+def test_a_tool_is_forced_where_the_facts_allow_it(explain, notes):
+    """OR-J1; OR-T4: reasoning beside it would be dropped silently; OR-T3: not with a schema of another language."""
+    facts = {"output_formats": [], "forced_tool_choice": True}
+    explanation = explain(output=SCHEMA, model=CLAUDE, reasoning="low", facts=facts)
+    assert explanation.body["tool_choice"]["type"] == "function"
+    assert notes(explanation) == {("lowered", "response_format", "OR-J1"), ("dropped", "reasoning", "OR-T4")}
+    assert "tools" not in explain(output=SCHEMA, model=GEMINI, facts=facts).body
+
+
 @pytest.mark.parametrize(
     ("more", "plugins"),
     [
@@ -114,6 +124,21 @@ def test_a_schema_goes_into_words_where_the_facts_say_so(explain, notes, formats
 def test_nothing_is_taken_out_of_the_middle(explain, more, plugins):
     """OR-P10, OR-P11"""
     assert explain(**more).body.get("plugins") == plugins
+
+
+def test_an_answer_that_ends_in_white_space_is_not_gone_on_from_by_anthropics_routes():
+    """OR-P16"""
+    port = Port(load_config({"providers": {"openrouter": {"api_key": "k"}}}, environment={}), environment={})
+    call, timeouts = read_call("hello")
+
+    def body(prefix, model):
+        begun = attrs.evolve(call, prefix=prefix)
+        return port.route(begun, f"openrouter:{model}", timeouts=timeouts, options={}).wire.body
+
+    assert body("one ", "deepseek/deepseek-v4-pro")["messages"][-1] == {"role": "assistant", "content": "one "}
+    assert body("one", "anthropic/claude-sonnet-4.5")["messages"][-1] == {"role": "assistant", "content": "one"}
+    with pytest.raises(UnsupportedFeatureError, match="white space"):
+        body("one ", "anthropic/claude-sonnet-4.5")
 
 
 def test_routing_fields_pass_through(explain):

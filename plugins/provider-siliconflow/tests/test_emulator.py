@@ -22,11 +22,12 @@ from chatport import (
     RateLimitError,
     ReasoningDelta,
     ServerError,
+    StreamInterruptedError,
     TextDelta,
     Tool,
     ToolCallDelta,
 )
-from chatport.testing import EmulatedRequest, Emulator
+from chatport.testing import EmulatedRequest, Emulator, faults
 from chatport_siliconflow.emulator import SiliconFlowEmulator
 
 QWEN, PLAIN, R1 = "Qwen/Qwen3-8B", "Qwen/Qwen2.5-7B-Instruct", "deepseek-ai/DeepSeek-R1"
@@ -203,6 +204,14 @@ def test_an_empty_answer_is_an_error(emulated, stream):
     assert client.chat("say:", model=f"siliconflow:{QWEN}", reasoning="medium").reasoning
     client, _ = emulated(finish_reason="length")
     assert client.chat("say:", model=target).finish_reason == "length"
+
+
+def test_a_cut_answer_is_not_continued(emulated):
+    """SF-P13: the text so far comes with the error."""
+    client, emulator = emulated(faults=[faults.cut(after_events=3), None], retry={"continue_after_cut": True})
+    with pytest.raises(StreamInterruptedError) as caught:
+        list(client.stream("say: one two three", model=f"siliconflow:{PLAIN}"))
+    assert (caught.value.partial.text, len(emulator.requests)) == ("one two", 1)
 
 
 @pytest.mark.parametrize(("word", "reason"), [("eos", "stop"), ("content_filter", "content_filter"), ("odd", "other")])

@@ -9,6 +9,7 @@ import pytest
 
 from chatport import (
     BadRequestError,
+    Client,
     ContextLengthError,
     MalformedReplyError,
     Message,
@@ -16,10 +17,11 @@ from chatport import (
     PermissionDeniedError,
     RateLimitError,
     ServerError,
+    StreamInterruptedError,
     TextDelta,
     Tool,
 )
-from chatport.testing import EmulatedRequest, decode_events, replay
+from chatport.testing import EmulatedRequest, Emulator, VirtualClock, decode_events, faults, replay
 from chatport_together.emulator import TogetherEmulator
 
 OSS, DEEPSEEK = "together:openai/gpt-oss-120b", "together:deepseek-ai/DeepSeek-V4-Pro"
@@ -242,6 +244,36 @@ def test_errors_are_told(emulated, stream):
         ask(client, "error: 403", stream=stream)
     with pytest.raises(ServerError):
         ask(client, "error: 502", stream=stream)
+
+
+def test_a_refusal_waits_for_the_reset():
+    """TG-H1, TG-F1: the vendor sends no retry-after."""
+    clock = VirtualClock()
+    used_up = {"x-ratelimit-limit": "1", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "7"}
+    emulator = Emulator("together", faults=[faults.rate_limited(), None], clock=clock, limits=used_up)
+    with Client(config=emulator.config(), transport=emulator, clock=clock.clock) as client:
+        reply = client.chat("say: at last", model=LLAMA)
+    assert [(attempt.status, attempt.wait_seconds) for attempt in reply.attempts] == [(429, 7), (200, 0)]
+
+
+def test_limits_by_the_second_are_not_paced_by_the_minute():
+    """TG-H1: the headers of the recordings."""
+    clock = VirtualClock()
+    recorded = {"x-ratelimit-limit": "1", "x-ratelimit-remaining": "1", "x-ratelimit-reset": "2"}
+    emulator = Emulator("together", clock=clock, limits=recorded)
+    with Client(config=emulator.config(pacing={}), transport=emulator, clock=clock.clock) as client:
+        started = clock.clock.monotonic()
+        for _ in range(5):
+            client.chat("hello", model=LLAMA)
+    assert clock.clock.monotonic() - started < 5
+
+
+def test_a_cut_answer_is_not_continued(emulated):
+    """Nothing documents how: the text so far comes with the error."""
+    client, emulator = emulated(faults=[faults.cut(after_events=3), None], retry={"continue_after_cut": True})
+    with pytest.raises(StreamInterruptedError) as caught:
+        list(client.stream("say: one two three", model=LLAMA))
+    assert (caught.value.partial.text, len(emulator.requests)) == ("one two", 1)
 
 
 def test_models_are_listed(emulated):

@@ -95,15 +95,15 @@ TEXT = {"id": "a-1", "choices": [{"index": 0, "message": {"content": "hi"}, "fin
     ("headers", "limits"),
     [
         ({}, None),
-        ({"x-ratelimit-limit-dynamic": "9"}, RateLimits(requests_limit=9)),
+        ({"x-ratelimit-remaining-dynamic": "9"}, RateLimits(requests_remaining=9)),
         (
             {"x-ratelimit-limit": "600", "x-ratelimit-remaining": "599.0", "x-ratelimit-reset": "1.5",
              "x-tokenlimit-limit": "9000", "x-tokenlimit-remaining": "8000"},
-            RateLimits(600, 599, 1.5, 9000, 8000),
+            RateLimits(None, 599, 1.5, 9000, 8000),
         ),
         (
             {"x-ratelimit-limit": "1", "x-ratelimit-limit-tokens": "1000", "x-ratelimit-remaining-tokens": "?"},
-            RateLimits(requests_limit=1, tokens_limit=1000),
+            RateLimits(tokens_limit=1000),
         ),
     ],
 )  # fmt: skip

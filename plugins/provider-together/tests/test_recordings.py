@@ -66,7 +66,7 @@ def test_recorded_replies_decode(name):
     assert bool(reply.logprobs) == bool((TRACES[name]["request"]["body"]).get("logprobs"))
     if "x-ratelimit-limit" in TRACES[name]["response"]["headers"]:
         limits = reply.rate_limits
-        assert (limits.requests_limit, limits.requests_reset_seconds, limits.tokens_limit) == (1, 2, 1000)
+        assert (limits.requests_remaining, limits.requests_reset_seconds, limits.tokens_limit) == (1, 2, 1000)
 
 
 @pytest.mark.parametrize("name", sorted(FAILED))

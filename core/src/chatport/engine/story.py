@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 import warnings
+from collections.abc import Iterator
+from itertools import count
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -24,6 +26,8 @@ _SHOWN = 200
 class Story:
     """`attempts` are the exchanges of a call on the wire and nothing else; `notes` tell of targets passed over.
 
+    `bodies` numbers what is sent: two tries side by side have a body each, while no attempt has ended yet.
+
     Events go to the log, the client's observers, and the `observe` hook of the provider whose turn it is. They hold
     names, counts and times; never prompts, replies or keys.
     """
@@ -34,6 +38,7 @@ class Story:
     attempts: list[Attempt] = attrs.field(factory=list)
     notes: list[Adjustment] = attrs.field(factory=list)
     first_event_seconds: float | None = None
+    bodies: Iterator[int] = attrs.field(factory=lambda: count(1), repr=False)
     _route: Route | None = attrs.field(default=None, repr=False)
 
     def seconds(self) -> float:

@@ -220,6 +220,6 @@ def _with_idempotency_key(route: Route, story: Story) -> Route:
     header = route.context.provider.dialect.idempotency_header
     if header is None:
         return route
-    key = f"chatport-{story.call_id}-{len(story.attempts)}"
+    key = f"chatport-{story.call_id}-{next(story.bodies)}"
     request = attrs.evolve(route.request, headers=[*route.request.headers, (header, key)])
     return attrs.evolve(route, request=request)

@@ -1,8 +1,8 @@
 """The shortest way for the chunk that nearly every stream consists of: one choice with a piece of text or reasoning.
 
-The bytes are decoded into a struct with just the fields that decide whether the chunk is such a one. Whatever else is in
-it, in a field that could mean something, sends it the general way in `stream`, which decodes it again: a few chunks of a
-stream. A server whose pieces have another shape is found out by its first one, and not tried again.
+The bytes are decoded into a struct with just the fields that decide whether the chunk is such a one. Whatever else is
+in it, in a field that could mean something, sends it the general way in `stream`, which decodes it again: a few chunks
+of a stream. A server whose pieces have another shape is found out by its first one, and not tried again.
 """
 
 from __future__ import annotations

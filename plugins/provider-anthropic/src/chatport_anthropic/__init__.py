@@ -17,9 +17,10 @@ provider = Provider(
     name="anthropic",
     title="Anthropic",
     base_url="https://api.anthropic.com",  # AN-A1
-    key_env=("ANTHROPIC_API_KEY",),  # AN-A5
+    key_env=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),  # AN-A5
     base_url_env=("ANTHROPIC_BASE_URL",),  # AN-A5
     auth=Auth(header="x-api-key", prefix=""),  # AN-A2
+    auth_env={"ANTHROPIC_AUTH_TOKEN": Auth()},  # AN-A2: an OAuth token goes as a bearer
     headers={"anthropic-version": "2023-06-01"},  # AN-A3
     dialect=Dialect(
         chat_path="/v1/messages",  # AN-E1

@@ -103,7 +103,7 @@ def _message(message: Mapping[str, Any], lost: dict[str, None]) -> dict[str, Any
     if message.get("refusal"):  # the standard has it where there is no content, and here only content is read
         message = {**message, "content": message["refusal"], "refusal": None}
     wire = _less(message, ("name", "refusal", "audio", "cache_control"), lost)
-    if isinstance(wire.get("content"), Sequence) and not isinstance(wire["content"], str):
+    if isinstance(wire.get("content"), list):
         wire["content"] = [_part(part, lost) for part in wire["content"]]
     return wire
 
@@ -131,14 +131,14 @@ def _thinking(wire: WireRequest, call: Call, context: Context) -> WireRequest:
         if "enabled" in thinking.types(context):  # a budget needs a limit to stay below (AN-R10)
             wire = limited(wire.rename("max_completion_tokens", "max_tokens", fact="AN-C1"), call, context)
         wire = thinking.switched(wire, attrs.evolve(call, reasoning=wish), context)
-        wire = wire.drop("output_config", "this endpoint has no efforts: the model's default holds", "AN-C4")
+    wire = wire.drop("output_config", "this endpoint has no efforts: the model's default holds", "AN-C4")
     choice = wire.body.get("tool_choice")
     roles = [message["role"] for message in wire.body["messages"]]
-    answered = [role for role in roles if role in ("assistant", "tool")]
+    last = next((role for role in reversed(roles) if role in ("assistant", "tool")), None)
     return thinking.without_conflict(
         wire,
         forced=choice == "required" or isinstance(choice, Mapping),
-        orphaned=answered[-1:] == ["tool"],
+        orphaned=last == "tool",
         prefilled=roles[-1] == "assistant",
     )
 
@@ -154,6 +154,6 @@ def read_rate_limits(headers: Mapping[str, str]) -> Generator[None, RateLimits |
         return None
     return attrs.evolve(
         limits,
-        requests_limit=header_count(headers.get("x-ratelimit-requests", "")),
-        tokens_limit=header_count(headers.get("x-ratelimit-tokens", "")),
+        requests_limit=limits.requests_limit or header_count(headers.get("x-ratelimit-requests", "")),
+        tokens_limit=limits.tokens_limit or header_count(headers.get("x-ratelimit-tokens", "")),
     )

@@ -314,7 +314,10 @@ class AnthropicEmulator(VendorEmulator):
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return what the model says, by way of the same request in the standard's shape."""
         script = super().script(_standard(body))
-        return attrs.evolve(script, cached_tokens=min(self.cached_tokens, script.input_tokens))
+        last = body["messages"][-1]
+        begun = _text(last["content"]) if last["role"] == "assistant" else ""
+        rest = script.text.removeprefix(begun)  # AN-T14: a given beginning is not repeated
+        return attrs.evolve(script, text=rest, cached_tokens=min(self.cached_tokens, script.input_tokens))
 
     def content(self, body: Mapping[str, Any], script: Script) -> list[dict[str, Any]]:
         """Return the blocks of the answer: thinking first, then text, then calls (AN-P9)."""

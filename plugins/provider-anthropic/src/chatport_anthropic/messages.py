@@ -58,19 +58,23 @@ def conversation(call: Call, tools: WireTools, context: Context) -> Conversation
     writer = _Writer(context, {own: sent for sent, own in tools.names.items()})
     for message in call.messages:
         writer.take(message)
-    if call.prefix is not None:
-        writer.take(Message.assistant(_begun(call.prefix)))
     turns = [_results_first(turn) for turn in writer.turns]
     if not turns:
         raise UnsupportedFeatureError("Anthropic needs at least one turn besides the system text (AN-R1).")
-    return Conversation(writer.system, _prefill(turns, context), tuple(dict.fromkeys(writer.notes)))
+    turns = _prefill(turns, context)
+    if call.prefix:
+        turns = _prefill(_begun(turns, call.prefix), context)
+    return Conversation(writer.system, turns, tuple(dict.fromkeys(writer.notes)))
 
 
-def _begun(prefix: str) -> str:
-    """Return the beginning of an answer, if the rest can be joined to it: blanks at its end are refused (AN-T14)."""
+def _begun(turns: list[dict[str, Any]], prefix: str) -> list[dict[str, Any]]:
+    """Put the beginning of the answer last, if the rest can be joined to it: blanks at its end are refused (AN-T14)."""
     if prefix != prefix.rstrip():
         raise UnsupportedFeatureError("Anthropic does not go on exactly from a text that ends in white space (AN-T14).")
-    return prefix
+    before, content = (turns[:-1], turns[-1]["content"]) if turns[-1]["role"] == "assistant" else (turns, [])
+    if content and content[-1]["type"] == "text":  # the caller had begun it, and the vendor went on from there
+        content, prefix = content[:-1], content[-1]["text"] + prefix
+    return [*before, {"role": "assistant", "content": [*content, {"type": "text", "text": prefix}]}]
 
 
 def _results_first(turn: dict[str, Any]) -> dict[str, Any]:

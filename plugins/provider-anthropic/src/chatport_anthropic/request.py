@@ -51,7 +51,7 @@ def path_below(context: Context) -> str:
 
 def _thinking(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     wire = thinking.switched(wire, call, context)
-    if call.prefix is not None and thinking.is_on(wire, context):
+    if call.prefix and thinking.is_on(wire, context):
         raise UnsupportedFeatureError(
             "Anthropic goes on from the beginning of an answer only without thinking (AN-T14)."
         )

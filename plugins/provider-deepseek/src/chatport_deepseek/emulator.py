@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -69,7 +70,7 @@ class DeepSeekEmulator(VendorEmulator):
 
     def check_key(self, request: EmulatedRequest) -> None:
         """Refuse unknown paths (DS-N2), wrong keys (DS-E1) and what is no JSON object (DS-E5)."""
-        if not _PATHS.fullmatch(request.path.split("?")[0]):
+        if not _PATHS.fullmatch(_path(request)):
             raise self.no_such_path(request)
         sent = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         if (self.needs_key and not sent) or (self.api_key is not None and sent != self.api_key):
@@ -243,8 +244,18 @@ class DeepSeekEmulator(VendorEmulator):
             )
         if any(word.lower() in said for word in self.blocked_words):  # DS-E3
             raise self.refuse(400, "Content Exists Risk")
+        self.check_prefix(body)
         self.check_thinking(body)
         self.check_context(body)
+
+    def check_prefix(self, body: Mapping[str, Any]) -> None:
+        """Refuse the beginning of an answer elsewhere than last, and on the plain API (DS-P18)."""
+        begun = [message.get("prefix") is True for message in body["messages"]]
+        if any(begun) and not _path(self.requests[-1]).startswith("/beta/"):
+            words = 'prefix is only available when using beta api (set base_url="https://api.deepseek.com/beta")'
+            raise self.refuse(400, words)
+        if any(begun[:-1]) or (begun[-1] and body["messages"][-1]["role"] != "assistant"):  # the words are a guess
+            raise self.refuse(400, "prefix is only available for the last message, with role assistant")
 
     def check_thinking(self, body: Mapping[str, Any]) -> None:
         """Refuse forced calls in thinking mode (DS-T3), and tool loops whose reasoning was lost (DS-R4, DS-R5)."""
@@ -285,6 +296,8 @@ class DeepSeekEmulator(VendorEmulator):
         text = _stopped(script.refusal or script.text, body.get("stop"))
         if _wants_json(body) and text and not _is_json(text) and script.finish == "stop":
             text = " " * len(text)  # DS-J3
+        if body["messages"][-1].get("prefix"):  # DS-P18: what is given is not repeated
+            text = text.removeprefix(body["messages"][-1]["content"])
         limit = body.get("max_tokens")
         reasoning = " ".join(script.reasoning.split()[:limit]) if script.finish == "length" else script.reasoning
         script = attrs.evolve(
@@ -421,6 +434,11 @@ class DeepSeekEmulator(VendorEmulator):
             "object": "list",
             "data": [{"id": name, "object": "model", "owned_by": "deepseek"} for name in self.models],
         }
+
+
+def _path(request: EmulatedRequest) -> str:
+    """Return the path that a request leads to, "/v1/../beta" being "/beta"."""
+    return posixpath.normpath(request.path.split("?")[0])
 
 
 def _shown(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator, Mapping
 from typing import Any
@@ -10,25 +9,14 @@ from typing import Any
 import attrs
 
 from chatport import Call, Context, UnsupportedFeatureError, WireRequest, hookimpl
-from chatport.standard.output import with_instruction  # at the end: the cached prefix stays (DS-U2)
+from chatport.call import OutputSpec
+from chatport.standard.output import fit_output, say_json  # words at the end: the cached prefix stays (DS-U2)
 
 from . import thinking
 from .tools import on_beta_path
 
 __all__ = ["shape_request"]
 
-_IGNORED: Mapping[str, tuple[str, str]] = {
-    "seed": ("DeepSeek has no seed and ignores it", "DS-P2"),
-    "n": ("DeepSeek writes one answer for each request", "DS-P2"),
-    "top_k": ("DeepSeek has no top_k and ignores it", "DS-P2"),
-    "logit_bias": ("DeepSeek has no logit_bias and ignores it", "DS-P2"),
-    "metadata": ("DeepSeek keeps no metadata", "DS-P2"),
-    "store": ("DeepSeek keeps no conversation", "DS-N3"),
-    "frequency_penalty": ("deprecated: accepted, without effect", "DS-P7"),
-    "presence_penalty": ("deprecated: accepted, without effect", "DS-P7"),
-    "parallel_tool_calls": ("parallel calls cannot be switched off", "DS-T8"),
-}
-_SAME_AS_DEFAULT = {"n": 1, "parallel_tool_calls": True}
 _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,512}")
 
 
@@ -36,31 +24,21 @@ _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,512}")
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     """Shape the standard request for DeepSeek. The thinking switch comes before what depends on it."""
     wire = yield
-    wire = _messages(_without_ignored(_renamed(wire)), context)
-    wire = _structured(_tools(wire, context), context)
-    wire = thinking.without_conflict(thinking.switched(wire, call, context), call, context)
+    wire = thinking.switched(_messages(_fields(wire), context), call, context)
+    wire = _tools(_structured(wire, call, context), context)
+    wire = thinking.without_conflict(_continued(wire, call, context), call, context)
     return thinking.history(thinking.sampling(wire, context), context)
 
 
 # --- fields
 
 
-def _renamed(wire: WireRequest) -> WireRequest:
-    if "max_tokens" in wire.body:
-        wire = wire.drop("max_completion_tokens", "max_tokens is given too, and only it has an effect", "DS-P3")
-    wire = wire.rename("max_completion_tokens", "max_tokens", "sent as max_tokens: this name limits nothing", "DS-P3")
+def _fields(wire: WireRequest) -> WireRequest:
+    """Settle what depends on the value or on another field; the rest are rules of the dialect."""
     user = wire.body.get("user")
     if "user_id" in wire.body or not (isinstance(user, str) and _USER_ID.fullmatch(user)):
-        return wire.drop("user", "a user id has letters, digits, _ and -, and goes into user_id", "DS-P14")
-    return wire.rename("user", "user_id", fact="DS-P14")
-
-
-def _without_ignored(wire: WireRequest) -> WireRequest:
-    """Drop what is accepted and does nothing (DS-P1, DS-P2, DS-P7), so that nobody relies on it."""
-    for field, value in _SAME_AS_DEFAULT.items():
-        wire = wire.discard(field) if wire.body.get(field) == value else wire
-    for field, (reason, fact) in _IGNORED.items():
-        wire = wire.drop(field, reason, fact)
+        wire = wire.drop("user", "a user id has letters, digits, _ and -, and goes into user_id", "DS-P14")
+    wire = wire.rename("user", "user_id", fact="DS-P14")
     if not wire.stream:
         wire = wire.drop("stream_options", "refused on a call that does not stream", "DS-P10")
     if "top_logprobs" in wire.body and not wire.body.get("logprobs"):
@@ -114,24 +92,32 @@ def _tools(wire: WireRequest, context: Context) -> WireRequest:
     return wire
 
 
-# --- structured output
+# --- structured output, and answers that go on
 
 
-def _structured(wire: WireRequest, context: Context) -> WireRequest:
+def _structured(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     wanted = wire.body.get("response_format")
     kind = wanted.get("type") if isinstance(wanted, Mapping) else None
-    if kind == "json_schema" and "json_schema" not in (context.facts.output_formats or ()):
-        schema = json.dumps((wanted or {})["json_schema"].get("schema", {}), ensure_ascii=False)
-        wire = with_instruction(
-            wire, f"Answer with one JSON value that fits this JSON Schema, and nothing else:\n{schema}"
+    if kind == "json_object":
+        return say_json(wire, "DS-J2")
+    if kind != "json_schema":
+        return wire
+    spec = wire.body["response_format"]["json_schema"]
+    call = attrs.evolve(call, output=OutputSpec(spec.get("name", "answer"), spec.get("schema", {})))
+    formats, forced = context.facts.output_formats or (), not thinking.is_on(wire, context)  # DS-T3
+    return fit_output(wire, call, formats, "no schemas on the chat API", "DS-J1", forced_tool=forced)
+
+
+def _continued(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    """Send the beginning of an answer to the beta API, which alone goes on from one (DS-P18)."""
+    if call.prefix is None:
+        return wire
+    beta = on_beta_path(context.provider.dialect.chat_path, context.base_url, beside_v1=True)
+    if beta is None:
+        raise UnsupportedFeatureError(
+            f"DeepSeek goes on from the beginning of an answer on its beta API, and none is known for "
+            f"{context.base_url} (DS-P18).",
+            provider=context.provider.name,
+            model=context.model,
         )
-        reason = "no schemas here: sent as json_object, with the schema in the system text"
-        return wire.lower("response_format", {"type": "json_object"}, reason, "DS-J1")
-    if kind == "json_object" and not any("json" in _text(m).lower() for m in wire.body["messages"]):
-        wire = with_instruction(wire, "Answer in JSON.")
-        return wire.note("added", "messages", "JSON output is refused unless a message says the word", "DS-J2")
-    return wire
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    return json.dumps(message.get("content")) if message["role"] in ("system", "user") else ""
+    return attrs.evolve(wire, path=beta)

@@ -7,7 +7,7 @@ from typing import Any
 
 from chatport import Call, Context, WireRequest
 
-__all__ = ["history", "sampling", "switched", "without_conflict"]
+__all__ = ["history", "is_on", "sampling", "switched", "without_conflict"]
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _BACK_FILL = " "  # DS-R6: in production use; unlike "" it stays a value wherever empty strings are taken as absent
@@ -44,7 +44,7 @@ def _has_switch(context: Context) -> bool:
     return bool(context.facts.quirks.get("thinking_switch", True))
 
 
-def _thinks(wire: WireRequest, context: Context) -> bool:
+def is_on(wire: WireRequest, context: Context) -> bool:
     """Whether this request makes the model think: by its switch, else by the model's default (DS-0.3)."""
     thinking = wire.body.get("thinking")
     if isinstance(thinking, Mapping) and "type" in thinking:
@@ -53,27 +53,28 @@ def _thinks(wire: WireRequest, context: Context) -> bool:
 
 
 def without_conflict(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    """Switch thinking off for a forced tool call: the two exclude each other, and the call is a guarantee.
+    """Switch thinking off for what it excludes: a forced tool call, and the rest of an answer that was begun.
 
     DS-T3, DS-X1: since thinking is the default, this hits callers who never asked for it. DS-T4: the other way out,
-    `auto`, would lose the guarantee.
+    `auto`, would lose the guarantee of a call.
     """
     choice = wire.body.get("tool_choice")
     forced = choice == "required" or isinstance(choice, Mapping)
-    if not (forced and _thinks(wire, context) and _has_switch(context)):
+    if not (is_on(wire, context) and _has_switch(context)) or not (forced or call.prefix is not None):
         return wire
     asked = call.reasoning is not None or {"thinking", "reasoning_effort"} & set(call.extra)
     wire = wire.set("thinking", {"type": "disabled"}).discard("reasoning_effort")
-    if asked:
-        reason = "switched off although asked for: a forced tool call and thinking exclude each other, the call is kept"
-        return wire.note("lowered", "reasoning", reason, "DS-T3")
-    return wire.note("lowered", "thinking", "switched off: it excludes a forced tool call", "DS-T3")
+    field = "reasoning" if asked else "thinking"
+    if not forced:  # DS-P18: new thoughts would stand between the two parts
+        return wire.note("note", field, "switched off: its thoughts came before this text", "DS-P18")
+    although = " although asked for" if asked else ""
+    return wire.note("lowered", field, f"switched off{although}: it excludes a forced tool call", "DS-T3")
 
 
 def sampling(wire: WireRequest, context: Context) -> WireRequest:
     """Tell which sampling values have no effect: it depends on the model, and on whether it thinks (DS-P5, DS-P6)."""
     quirks, top_p = context.facts.quirks, wire.body.get("top_p")
-    if not _thinks(wire, context):
+    if not is_on(wire, context):
         honoured = quirks.get("top_p_plain", True)
         return wire if honoured else wire.drop("top_p", "fixed at 1.0 for this model while it does not think", "DS-P6")
     wire = wire.drop("temperature", "has no effect while the model thinks", "DS-P5")
@@ -91,7 +92,7 @@ def history(wire: WireRequest, context: Context) -> WireRequest:
     if context.facts.quirks.get("reasoning_history") == "strip":  # DS-R7
         return _mapped(wire, lambda message: {k: v for k, v in message.items() if k != "reasoning_content"})
     in_tool_use = "tools" in wire.body or any(message.get("tool_calls") for message in messages)
-    if not (in_tool_use and _thinks(wire, context) and any(map(_lacks_reasoning, messages))):
+    if not (in_tool_use and is_on(wire, context) and any(map(_lacks_reasoning, messages))):
         return wire
     wire = _mapped(wire, lambda m: {**m, "reasoning_content": _BACK_FILL} if _lacks_reasoning(m) else m)
     return wire.note("added", "messages.reasoning_content", "a blank for answers without their reasoning", "DS-R6")

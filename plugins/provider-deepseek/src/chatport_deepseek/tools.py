@@ -35,10 +35,14 @@ def translate_tools(call: Call, context: Context) -> Generator[None, WireTools, 
     return attrs.evolve(tools, tools=[{"type": "function", "function": function} for function in functions])
 
 
-def on_beta_path(path: str, base_url: str) -> str | None:
-    """Return the path that leads to the beta API from this base URL, None if there is none (DS-B2)."""
+def on_beta_path(path: str, base_url: str, *, beside_v1: bool = False) -> str | None:
+    """Return the path that leads to the beta API from this base URL, None if there is none (DS-B2).
+
+    `beside_v1`: look for it beside a "/v1" too, which is an alias of the bare host (DS-B1) and of other hosts as well.
+    """
     base_path = urlsplit(base_url).path.rstrip("/")
-    return {"": f"/beta{path}", "/beta": path}.get(base_path)
+    beside = {"/v1": f"/../beta{path}"} if beside_v1 else {}  # RFC 3986 section 5.2.4: "/v1/.." is the bare host
+    return {"": f"/beta{path}", "/beta": path, **beside}.get(base_path)
 
 
 def _why_not_strict(call: Call, context: Context) -> str | None:

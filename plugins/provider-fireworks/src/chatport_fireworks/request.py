@@ -8,19 +8,18 @@ from typing import Any
 
 import attrs
 
-from chatport import Context, WireRequest, hookimpl
+from chatport import Context, ModelFacts, WireRequest, hookimpl
 from chatport.standard.output import with_instruction
 
-from .models import resource_name
-from .tools import own_tools
+from .tools import fitted_tools
 
-__all__ = ["shape_request"]
+__all__ = ["describe_model", "shape_request"]
 
 # FW-P1: what the vendor's SDK declares, here and in the two sets below; all else is a 400. Among it are its own
 # fields (FW-P12), the keys of its cache (FW-B5), `reasoning_history` (FW-P10) and the old `functions` (FW-T2).
 _FIELDS = """
 model messages stream tools tool_choice parallel_tool_calls functions function_call response_format stop user metadata
-max_tokens max_completion_tokens temperature top_p top_k min_p typical_p frequency_penalty presence_penalty seed n
+max_tokens temperature top_p top_k min_p typical_p frequency_penalty presence_penalty seed n
 repetition_penalty logit_bias logprobs top_logprobs reasoning_effort reasoning_history thinking service_tier prediction
 context_length_exceeded_behavior prompt_truncate_len prompt_cache_key prompt_cache_isolation_key speculation echo
 echo_last ignore_eos raw_output return_token_ids safe_tokenization perf_metrics_in_response mirostat_lr mirostat_target
@@ -28,33 +27,38 @@ echo_last ignore_eos raw_output return_token_ids safe_tokenization perf_metrics_
 _DECLARED = frozenset(_FIELDS.split())
 _MESSAGE_KEYS = frozenset({"role", "content", "reasoning_content", "tool_calls", "tool_call_id"})
 _PART_KEYS = frozenset({"type", "text", "image_url", "video_url"})
-_MOST = {"top_k": (100, "FW-P5"), "top_logprobs": (5, "FW-P6"), "logprobs": (5, "FW-P6")}
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _PLAIN_LIMIT = 4096  # FW-P4: the lowest cap that was reported for calls that do not stream
 _JSON_LIMIT = 8192  # FW-J2, FW-I4: what a loop of blanks may cost at most
+
+
+def _full_id(model: str) -> str:
+    """Return the id as the vendor has it: a short name is one of its own models (FW-E2)."""
+    return model if "/" in model.partition("#")[0] else f"accounts/fireworks/models/{model}"
+
+
+@hookimpl
+def describe_model(model: str, context: Context) -> ModelFacts | None:
+    """Look a model up by its full id, so that both forms mean the same facts."""
+    facts = context.provider.facts
+    return None if facts is None else facts.describe(_full_id(model), context.base_url)
 
 
 @hookimpl(wrapper=True)
 def shape_request(context: Context) -> Generator[None, WireRequest, WireRequest]:
     """Shape the request for Fireworks. A limit of the caller's must hold; one that JSON output adds need not."""
     wire = yield
-    wire = own_tools(_messages(_declared(wire, context)), context)
+    wire = fitted_tools(_messages(_declared(wire, context)), context)
     wire = _structured(_limited(_reasoning(wire, context)), context)
-    return _streamed(wire).set("model", resource_name(wire.body["model"]))
+    return _streamed(wire).set("model", _full_id(wire.body["model"]))
 
 
 def _declared(wire: WireRequest, context: Context) -> WireRequest:
-    """Drop the fields that fail the whole request (FW-I1), and lower or drop what is out of range or has no effect."""
-    if wire.body.get("stream_options") in ({"include_usage": True}, {}):
-        wire = wire.discard("stream_options")  # FW-S2: usage comes in any case
+    """Drop the fields that fail the whole request (FW-I1), and those without effect."""
     more = context.settings.get("extra_fields") or ()
     known = _DECLARED | {more} if isinstance(more, str) else _DECLARED | set(more)
     for field in [field for field in wire.body if field not in known]:
         wire = wire.drop(field, "Fireworks refuses fields that it does not know", "FW-P1")
-    for field, (most, fact) in _MOST.items():
-        value = wire.body.get(field)
-        if isinstance(value, int) and value > most:
-            wire = wire.lower(field, most, f"{most} is the highest value", fact)
     if wire.body.get("service_tier") == "flex":
         wire = wire.drop("service_tier", "only priority has an effect", "FW-P11")
     if "prompt_truncate_len" in wire.body:
@@ -125,9 +129,7 @@ def _structured(wire: WireRequest, context: Context) -> WireRequest:
 
 
 def _limited(wire: WireRequest) -> WireRequest:
-    """Send one limit (FW-P4), and have it mean what it says: by default it is lowered in silence (FW-P2, FW-F2)."""
-    if wire.body.get("max_tokens") is not None:
-        wire = wire.drop("max_completion_tokens", "not together with max_tokens", "FW-P4")
+    """Have the limit mean what it says: by default it is lowered in silence (FW-P2, FW-F2)."""
     if _limit(wire) is None or "context_length_exceeded_behavior" in wire.body:
         return wire
     return wire.set("context_length_exceeded_behavior", "error")
@@ -141,5 +143,5 @@ def _streamed(wire: WireRequest) -> WireRequest:
 
 
 def _limit(wire: WireRequest) -> int | None:
-    value = wire.body.get("max_tokens") or wire.body.get("max_completion_tokens")
+    value = wire.body.get("max_tokens")
     return value if isinstance(value, int) else None

@@ -1,29 +1,20 @@
-"""`translate_tools` for Fireworks, and the same for tools that a caller wrote as they are on the wire."""
+"""Tools as Fireworks takes them, those that a caller wrote as they are on the wire among them."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
-from chatport import Context, WireRequest, WireTools, hookimpl
+from chatport import Context, WireRequest
 from chatport.standard.schemas import object_root
 
-__all__ = ["own_tools", "translate_tools"]
+__all__ = ["fitted_tools"]
 
 _KEYS = ("name", "description", "parameters", "strict")  # FW-T4
 
 
-@hookimpl(wrapper=True)
-def translate_tools(context: Context) -> Generator[None, WireTools, WireTools]:
-    """Say `object` in every schema of arguments, where Fireworks demands it (FW-T4)."""
-    tools = yield
-    return attrs.evolve(tools, tools=[_fitted(tool, context) for tool in tools.tools]) if tools.tools else tools
-
-
-def own_tools(wire: WireRequest, context: Context) -> WireRequest:
-    """Fit what came in `extra`: only functions (FW-T1), and only their known keys (FW-P1, FW-T4)."""
+def fitted_tools(wire: WireRequest, context: Context) -> WireRequest:
+    """Keep functions only (FW-T1), with their known keys (FW-P1), and say `object` in each schema (FW-T4)."""
     given = wire.body.get("tools")
     if given is None:
         return wire

@@ -1,4 +1,4 @@
-"""`shape_request` for GLM: the standard body, less what it ignores, inside its ranges, with its own words."""
+"""`shape_request` for GLM: plain text where parts get lost, no choice of tools, no schemas, its own words for users."""
 
 from __future__ import annotations
 
@@ -7,61 +7,36 @@ from typing import Any
 
 import attrs
 
-from chatport import Call, Context, UnsupportedFeatureError, WireRequest, hookimpl
+from chatport import Call, Context, UnsupportedFeatureError, WireRequest, WireTools, hookimpl
 from chatport.call import OutputSpec
-from chatport.standard.output import schema_in_words, with_instruction
+from chatport.standard.output import fit_output, with_instruction
 
 from .thinking import switched
 
 __all__ = ["shape_request"]
 
-_IGNORED: Mapping[str, str] = {
-    **dict.fromkeys(("seed", "frequency_penalty"), "accepted, without any effect"),
-    **dict.fromkeys(("logprobs", "top_logprobs"), "accepted, and no log probabilities come back"),
-    **dict.fromkeys(("n", "presence_penalty", "parallel_tool_calls", "metadata"), "not among the vendor's fields"),
-    **dict.fromkeys(("logit_bias", "store", "service_tier", "top_k", "prediction"), "not among the vendor's fields"),
-}
-_SAME_AS_DEFAULT: Mapping[str, Any] = {"n": 1, "parallel_tool_calls": True, "stream_options": {"include_usage": True}}
-_RANGES = {"temperature": (0, 1, "GL-P3"), "top_p": (0.01, 1, "GL-P4")}
-
 
 @hookimpl(wrapper=True)
-def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
+def shape_request(call: Call, tools: WireTools, context: Context) -> Generator[None, WireRequest, WireRequest]:
     wire = yield
-    wire = _in_range(_renamed(wire))
+    wire = _fields(wire)
     for number, message in enumerate(wire.body["messages"]):
         wire = _message(wire, number, message, context)
-    return _output(_tools(switched(wire, call, context.facts), call, context), call, context)
+    wire = switched(wire, call, context.facts)
+    return _output(_tools(wire, tools.names, context), call, context)
 
 
-# --- fields
-
-
-def _renamed(wire: WireRequest) -> WireRequest:
-    model = wire.body["model"]
+def _fields(wire: WireRequest) -> WireRequest:
+    """Do what hangs on a value or on another field; the rest are rules of the dialect."""
+    model, user = wire.body["model"], wire.body.get("user")
     if model.endswith("[1m]"):  # GL-X6
         wire = wire.set("model", model[:-4]).note("renamed", "model", "[1m] belongs to the Anthropic path", "GL-X6")
-    if "max_tokens" in wire.body:
-        wire = wire.drop("max_completion_tokens", "max_tokens is given too", "GL-P6")
-    wire = wire.rename("max_completion_tokens", "max_tokens", fact="GL-P6")
-    user = wire.body.get("user")
+    if wire.body.get("do_sample") is False:
+        for field in ("temperature", "top_p"):
+            wire = wire.drop(field, "ignored when do_sample is false", "GL-P5")
     if "user_id" in wire.body or not (isinstance(user, str) and 6 <= len(user) <= 128):
         return wire.drop("user", "a user id has 6 to 128 characters, and goes into user_id", "GL-P12")
     return wire.rename("user", "user_id", fact="GL-P12")
-
-
-def _in_range(wire: WireRequest) -> WireRequest:
-    for field, value in _SAME_AS_DEFAULT.items():
-        wire = wire.discard(field) if wire.body.get(field) == value else wire
-    for field, reason in _IGNORED.items():
-        wire = wire.drop(field, reason, "GL-P1" if "not among" in reason else "GL-P2")
-    for field, (least, most, fact) in _RANGES.items():
-        if wire.body.get("do_sample") is False:
-            wire = wire.drop(field, "ignored when do_sample is false", "GL-P5")
-        value = wire.body.get(field)
-        if isinstance(value, int | float) and not least <= value <= most:  # GL-X7
-            wire = wire.lower(field, min(max(value, least), most), f"goes from {least} to {most} here", fact)
-    return wire
 
 
 # --- messages
@@ -97,33 +72,47 @@ def _bare(part: Mapping[str, Any]) -> Mapping[str, Any]:
 # --- tools and output
 
 
-def _tools(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    """Ask for a forced call in words (GL-T2), and for a stream of arguments where the model has one (GL-S5)."""
-    if wire.stream and "tools" in wire.body and context.facts.quirks.get("tool_stream"):
-        wire = wire if "tool_stream" in wire.body else wire.set("tool_stream", True)
-    raw = wire.body.get("tool_choice", "auto")  # none but auto is left here, unless it came by `extra`
-    if raw == "none":
-        wire = wire.discard("tools").discard("tool_choice")
-    elif raw != "auto":
-        wire = wire.lower("tool_choice", "auto", "there is only auto here", "GL-T2")
-    if call.tool_choice is None or call.tool_choice.mode not in ("required", "named"):
+def _tools(wire: WireRequest, names: Mapping[str, str], context: Context) -> WireRequest:
+    """Say `none` and a name by the list of tools itself, and a forced call in words: there is only auto (GL-T2)."""
+    tools, choice = wire.body.get("tools"), wire.body.get("tool_choice", "auto")
+    if not tools:
         return wire
-    named = [tool.get("function", {}).get("name") for tool in wire.body.get("tools", ())]
-    which = f"the tool {named[0]}" if call.tool_choice.mode == "named" and named else "one of the tools"
-    return with_instruction(wire, f"Answer by calling {which}, not with text.")
+    if choice == "none":
+        return wire.discard("tools").discard("tool_choice")
+    tools = [_loose(tool) for tool in tools]
+    for tool in wire.body["tools"]:
+        if (tool.get("function") or {}).get("strict"):
+            name = names.get(tool["function"]["name"], tool["function"]["name"])
+            wire = wire.note("dropped", f"tools.{name}.strict", "there are no strict tools here", "GL-T3")
+    if choice != "auto":
+        named = choice["function"]["name"] if isinstance(choice, Mapping) else None
+        tools = [tool for tool in tools if named in (None, tool.get("function", {}).get("name"))]
+        reason = "there is only auto here: asked for in words" + (", with this tool alone" if named else "")
+        wire = wire.lower("tool_choice", "auto", reason, "GL-T2")
+        which = f"the tool {named}" if named else "one of the tools"
+        wire = with_instruction(wire, f"Answer by calling {which}, not with text.")
+    if wire.stream and context.facts.quirks.get("tool_stream") and "tool_stream" not in wire.body:  # GL-S5
+        wire = wire.set("tool_stream", True)
+    return wire.set("tools", tools)
+
+
+def _loose(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a tool without `strict` (GL-T3); other kinds than functions are left alone (GL-T1)."""
+    if "function" not in tool:
+        return tool
+    return {**tool, "function": {name: value for name, value in tool["function"].items() if name != "strict"}}
 
 
 def _output(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Put the schema into words (GL-J1, GL-J2, GL-X8); vision models have no JSON mode either."""
-    wanted = wire.body.get("response_format")
+    wanted, formats = wire.body.get("response_format"), context.facts.output_formats or ()
     kind = wanted.get("type") if isinstance(wanted, Mapping) else None
-    fallback = "json_object" if "json_object" in (context.facts.output_formats or ()) else None
     if kind == "json_schema":
-        spec = (wanted or {}).get("json_schema") or {}
-        output = call.output or OutputSpec(spec.get("name", "output"), spec.get("schema") or {})
-        reason = "no schemas here: the schema is in the system text" + (", in JSON mode" if fallback else "")
-        return schema_in_words(wire, attrs.evolve(call, output=output), fallback, reason, "GL-J1")
-    if kind == "json_object" and fallback is None:
+        spec = (wanted or {}).get("json_schema") or {}  # by `extra`: the call knows nothing of it
+        asked = call.output or OutputSpec(spec.get("name", "output"), spec.get("schema") or {})
+        reason = "no schemas here: the schema is in the system text" + (", in JSON mode" if formats else "")
+        return fit_output(wire, attrs.evolve(call, output=asked), formats, reason, "GL-J1")
+    if kind == "json_object" and "json_object" not in formats:
         wire = with_instruction(wire, "Answer with one JSON object and nothing else.")
         return wire.drop("response_format", "this model has no JSON mode: asked for in words", "GL-J1")
     return wire

@@ -6,12 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from chatport import Dialect, Provider
-from chatport.facts import load_facts
+from chatport import Dialect, FieldRule, Prefill, Provider, load_facts
 
-from . import errors, request, stream
+from . import errors, request
 
 __all__ = ["provider"]
+
+_FIELDS = {
+    **dict.fromkeys(("logprobs", "top_logprobs"), FieldRule("refused: no model gives them", "GQ-P1")),
+    "logit_bias": FieldRule("refused", "GQ-P1"),
+    "n": FieldRule("refused: one answer for each request", "GQ-P1", same=(1,)),
+    **dict.fromkeys(("frequency_penalty", "presence_penalty"), FieldRule("accepted, without effect", "GQ-P3")),
+    **dict.fromkeys(("store", "metadata", "top_k"), FieldRule("not supported", "GQ-P3")),
+    "max_tokens": FieldRule("max_completion_tokens is its newer name", "GQ-P4", rename="max_completion_tokens"),
+}
 
 
 def _located(settings: Mapping[str, Any]) -> str | None:
@@ -34,8 +42,10 @@ provider = Provider(
         reasoning_field="reasoning",  # GQ-R1, GQ-R2
         request_id_headers=("x-request-id",),  # GQ-H4
         stop_limit=4,  # GQ-P4
+        fields=_FIELDS,
+        prefill=Prefill(fact="GQ-C1"),  # no mark: an assistant message that is last is a beginning
     ),
     facts=load_facts("chatport_groq"),
-    hooks=(request, stream, errors),
+    hooks=(request, errors),
     emulator="chatport_groq.emulator:GroqEmulator",
 )

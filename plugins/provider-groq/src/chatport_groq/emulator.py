@@ -22,8 +22,14 @@ _STRICT = ("openai/gpt-oss-20b", "openai/gpt-oss-120b", "qwen/qwen3.8-27b")
 _DOCUMENTATION = "See supported models at https://console.groq.com/docs/structured-outputs#supported-models"
 _RATE_LIMITED = (
     "Rate limit reached for model `m` in organization `org_01emulated` service tier `on_demand` on tokens per minute "
-    "(TPM): Limit 6000, Used 5034, Requested 1443. Please try again in 4.77s."
+    "(TPM): Limit 6000, Used 6000, Requested 477. Please try again in 4.77s."
 )
+_WHEN_TO_COME_BACK = {  # GQ-H2; the limit that was met is used up, and full again in a minute (GQ-H3)
+    "retry-after": "5",
+    "x-ratelimit-limit-tokens": "6000",
+    "x-ratelimit-remaining-tokens": "0",
+    "x-ratelimit-reset-tokens": "1m0s",
+}
 _ERRORS: Mapping[int, tuple[str, str, str | None]] = {
     400: ("The request is invalid.", "invalid_request_error", None),
     401: ("Invalid API Key", "invalid_request_error", "invalid_api_key"),
@@ -71,7 +77,7 @@ class GroqEmulator(VendorEmulator):
         """Return the vendor's error with this status; only a 429 says when to come back (GQ-H2)."""
         message, kind, code = _ERRORS.get(status, (f"An emulated error with status {status}.", "api_error", None))
         refusal = self.refuse(status, message, type=kind, code=code)
-        refusal.headers.update({"retry-after": "5"} if status == 429 else {})
+        refusal.headers.update(_WHEN_TO_COME_BACK if status == 429 else {})
         return refusal
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
@@ -189,12 +195,22 @@ class GroqEmulator(VendorEmulator):
 
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return what the model says; raw reasoning is part of the text (GQ-S2), hidden one is not shown (GQ-P6)."""
-        script = attrs.evolve(super().script(body), cached_tokens=self.cached_tokens)
+        script = attrs.evolve(self.rest(body, super().script(body)), cached_tokens=self.cached_tokens)
         if script.refusal:
             script = attrs.evolve(script, text=script.refusal, refusal="")
         if self.form(body) == "raw" and script.reasoning:
             script = attrs.evolve(script, text=f"<think>\n{script.reasoning}\n</think>\n{script.text}")
         return script
+
+    def rest(self, body: Mapping[str, Any], script: Script) -> Script:
+        """Return what follows the beginning that is the last message (GQ-C1).
+
+        A model that reasons first starts anew: the page does not say so, but a client must not count on the contrary.
+        """
+        last = body["messages"][-1]
+        if last["role"] != "assistant" or script.reasoning:
+            return script
+        return attrs.evolve(script, text=script.text.removeprefix(last.get("content") or ""))
 
     def form(self, body: Mapping[str, Any]) -> str:
         """Return the form in which reasoning is shown: parsed for gpt-oss, tools and JSON, else raw (GQ-P6)."""

@@ -1,31 +1,33 @@
-"""`classify_error` for Groq: its own codes, a 413 that is no rate limit, and no organisation ids in texts."""
+"""How Groq tells of failures: its codes, errors inside a stream, and the headroom before a rate limit."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import attrs
 
 from chatport import (
     BadRequestError,
+    Chunk,
     ContextLengthError,
+    ErrorReported,
+    Event,
     Failure,
     MalformedReplyError,
     PermissionDeniedError,
-    RateLimitError,
+    RateLimits,
+    StreamState,
     UnsupportedFeatureError,
     Verdict,
     hookimpl,
 )
-from chatport.standard.models import go_duration_seconds
 
 from .tools import recovered
 
-__all__ = ["classify_error"]
+__all__ = ["classify_error", "decode_chunk", "read_rate_limits"]
 
 _ORGANISATION = re.compile(r"\borg_\w+")
-_TRY_AGAIN_IN = re.compile(r"try again in ((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)")
 _UNSUPPORTED = re.compile(r"is not supported with this model|model does not support response format")
 
 
@@ -50,9 +52,33 @@ def _settled(failure: Failure) -> Verdict | None:
         return Verdict(ContextLengthError, False)
     if details.code == "organization_restricted":  # GQ-X15
         return Verdict(PermissionDeniedError)
-    if details.code == "rate_limit_exceeded":  # GQ-X21: the text only where the header is missing (GQ-X30, GQ-H2)
-        found = None if failure.headers.get("retry-after") else _TRY_AGAIN_IN.search(details.message)
-        return Verdict(RateLimitError, retry_after_seconds=go_duration_seconds(found[1]) if found else None)
     if failure.status == 400 and _UNSUPPORTED.search(details.message):  # GQ-P11, GQ-J3: recorded 2025-12
         return Verdict(UnsupportedFeatureError)
     return None
+
+
+@hookimpl
+def decode_chunk(chunk: Chunk, state: StreamState) -> Sequence[Event] | None:
+    """Read the two ways in which a stream tells a failure; every other chunk is the standard's."""
+    raw = chunk.raw
+    if chunk.event == "error" or raw[:8] == b'{"error"':  # GQ-S7: nothing follows, not even [DONE] (GQ-I4)
+        error = chunk.data.get("error") if isinstance(chunk.data, dict) else None
+        calls_before = max((len(choice.calls) for choice in state.choices.values()), default=0)
+        events = recovered(error, calls_before) if isinstance(error, dict) else ()  # GQ-T3: behind the others
+        return events or None
+    if b'"x_groq"' in raw and b'"error"' in raw:
+        x_groq = chunk.data.get("x_groq") if isinstance(chunk.data, dict) else None
+        message = x_groq.get("error") if isinstance(x_groq, dict) else None
+        if message:  # GQ-S8: the older form, a text in an otherwise normal chunk
+            return (ErrorReported({"error": {"message": str(message), "type": "server_error"}}),)
+    return None
+
+
+@hookimpl(wrapper=True)
+def read_rate_limits() -> Generator[None, RateLimits | None, RateLimits | None]:
+    """Leave out the limit of requests: it is one per day, and would be kept as one per minute (GQ-H1).
+
+    How many are left, and when they are all back, is true of any window.
+    """
+    limits = yield
+    return limits and attrs.evolve(limits, requests_limit=None)

@@ -8,33 +8,17 @@ from typing import Any
 import attrs
 
 from chatport import Call, Context, WireRequest, hookimpl
-from chatport.standard.output import schema_in_words, with_instruction
+from chatport.standard.output import fit_output, say_json, schema_in_words
 from chatport.standard.schemas import StrictRules, strict_misfits
 
 __all__ = ["shape_request"]
 
-_REFUSED: Mapping[str, tuple[str, str]] = {
-    "logprobs": ("refused: no model gives them", "GQ-P1"),
-    "top_logprobs": ("refused: no model gives them", "GQ-P1"),
-    "logit_bias": ("refused", "GQ-P1"),
-    "n": ("refused: one answer for each request", "GQ-P1"),
-    "frequency_penalty": ("accepted, without effect", "GQ-P3"),
-    "presence_penalty": ("accepted, without effect", "GQ-P3"),
-    "store": ("not supported", "GQ-P3"),
-    "metadata": ("not supported", "GQ-P3"),
-    "top_k": ("Groq has no top_k", "GQ-P3"),
-}
 _EFFORTS = {"none": "low", "minimal": "low", "xhigh": "high", "max": "high"}  # GQ-P7: other words are refused
 
 
 @hookimpl(wrapper=True)
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     wire = yield
-    wire = wire.discard("n") if wire.body.get("n") == 1 else wire
-    for field, (reason, fact) in _REFUSED.items():
-        wire = wire.drop(field, reason, fact)
-    if "max_completion_tokens" in wire.body:
-        wire = wire.drop("max_tokens", "the older name of max_completion_tokens, which is given too", "GQ-P4")
     wire = _structured(_messages(wire, context), call, context)
     return _format(_effort(wire, call, context), context)
 
@@ -56,23 +40,32 @@ def _messages(wire: WireRequest, context: Context) -> WireRequest:
 
 
 def _structured(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    """Take the steps of the ladder that are left: schemas exclude tools and streams (GQ-J4), most models have none."""
+    """Take the steps of the ladder that are left: most models have no schemas (GQ-J3), and some cannot call tools."""
+    reason, fact = _plain_text_only(wire, call)
+    if reason:
+        wire = schema_in_words(wire, call, None, f"{reason}: the schema is in the system text, and not enforced", fact)
+        return wire.drop("response_format", reason, fact)
+    facts, formats = context.facts, context.facts.output_formats or ()
+    calls = bool(facts.forced_tool_choice and facts.tools)
+    wire = fit_output(wire, call, formats, "no schemas for this model", "GQ-J3", forced_tool=calls)
     wanted = wire.body.get("response_format")
-    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
-    if wanted is None or kind not in ("json_schema", "json_object"):
+    if not isinstance(wanted, Mapping):
         return wire
-    if wire.body.get("tools"):  # GQ-I3: the tools are what the caller cannot do without
-        reason = "refused together with tools: the schema is in the system text, and not enforced"
-        wire = schema_in_words(wire, call, None, reason, "GQ-J4")
-        return wire.drop("response_format", "refused together with tools", "GQ-J4")
-    if kind == "json_schema" and "json_schema" in (context.facts.output_formats or ()):
+    if wanted.get("type") == "json_schema" and "json_schema" in formats:
         return _unstreamed(_strictness(wire, wanted, context))
-    if kind == "json_schema" and call.output is not None:
-        return schema_in_words(wire, call, "json_object", "no schemas for this model: the text names it", "GQ-J3")
-    if kind == "json_object" and "json" not in str(wire.body["messages"]).lower():
-        wire = with_instruction(wire, "Answer in JSON.")
-        return wire.note("added", "messages", "JSON output needs the word in the messages", "GQ-J1")
-    return wire
+    return say_json(wire, "GQ-J1") if wanted.get("type") == "json_object" else wire
+
+
+def _plain_text_only(wire: WireRequest, call: Call) -> tuple[str, str]:
+    """Return why no form of JSON can be asked for, and the fact; both empty where it can."""
+    wanted = wire.body.get("response_format")
+    if not isinstance(wanted, Mapping) or wanted.get("type") not in ("json_schema", "json_object"):
+        return "", ""
+    if call.prefix is not None:
+        return "the rest of an answer is no JSON by itself, and would be refused", "GQ-X12"
+    if wire.body.get("tools"):  # GQ-I3: the tools are what the caller cannot do without
+        return "refused together with tools", "GQ-J4"
+    return "", ""
 
 
 def _strictness(wire: WireRequest, wanted: Mapping[str, Any], context: Context) -> WireRequest:
@@ -101,24 +94,27 @@ def _unstreamed(wire: WireRequest) -> WireRequest:
 
 
 def _effort(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    effort, known = wire.body.get("reasoning_effort"), context.facts.efforts
+    """Say how much to reason in the words that the model takes: a wrong one is refused (GQ-P7)."""
+    effort, facts = wire.body.get("reasoning_effort"), context.facts
+    if call.prefix is not None and facts.reasoning and effort != "none":
+        kind = "note" if effort is None else "lowered"
+        wire = wire.set("reasoning_effort", "none")
+        return wire.note(kind, "reasoning", "off: the text goes on from its beginning, without new thoughts", "GQ-C1")
     if effort is None:
         return wire
-    if context.facts.quirks.get("on_or_off") and effort not in ("none", "default"):
+    if facts.quirks.get("on_or_off") and effort not in ("none", "default"):
         wire = wire.discard("reasoning_effort")  # the vendor's own word for on is "default", which holds unsent
         reason = "this model knows on and off only: left on"
         return wire if effort == "medium" else wire.note("lowered", "reasoning", reason, "GQ-P7")
-    if effort in known:
-        return wire
-    if context.facts.reasoning is False:
+    if facts.reasoning is False:
         wire = wire.discard("reasoning_effort")
         return wire if effort == "none" else wire.note("dropped", "reasoning", "this model does not reason", "GQ-P7")
-    word = _EFFORTS.get(effort)
-    if word is None:
+    word = effort if effort in facts.efforts else _EFFORTS.get(effort, effort)
+    if word == effort:
         return wire
-    wire = wire.set("reasoning_effort", word)
     reason = f"sent as {word}, the nearest it takes" if effort != "none" else "it cannot be switched off: sent as low"
-    return wire.note("note" if effort == "minimal" else "lowered", "reasoning", reason, "GQ-P7")
+    kind = "note" if effort == "minimal" else "lowered"
+    return wire.set("reasoning_effort", word).note(kind, "reasoning", reason, "GQ-P7")
 
 
 def _format(wire: WireRequest, context: Context) -> WireRequest:

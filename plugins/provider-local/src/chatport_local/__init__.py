@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chatport import Auth, Dialect, Provider, load_facts
-from chatport.provider import Discovery
+from chatport.provider import Discovery, FieldRule, Prefill
 
 from .servers import (
     llamacpp as _llamacpp,
@@ -27,6 +27,7 @@ __all__ = ["llamacpp", "lmstudio", "local", "mistralrs", "mlx", "ollama", "trans
 
 # The first request may load the model, others wait in a queue without a byte, and prompts are read slowly
 # (OL-Q1, LM-Q1, VL-Q2, LC-Q1).
+_NOT_READ = "the server takes it and ignores it"
 _PATIENCE = {"silence": 300, "first_event": 300, "between_events": 120, "total": 1800}
 
 
@@ -70,7 +71,11 @@ vllm = _server(
     key_env=("VLLM_API_KEY",),  # VL-B2
     base_url_env=("VLLM_BASE_URL",),
     # VL-R2: newer versions take either name in history, older ones only this one
-    dialect=Dialect(reasoning_field="reasoning_content", reasoning_budget_field="thinking_token_budget"),  # VL-P2
+    dialect=Dialect(
+        reasoning_field="reasoning_content",
+        reasoning_budget_field="thinking_token_budget",  # VL-P2
+        prefill=Prefill(body={"continue_final_message": True, "add_generation_prompt": False}, fact="VL-P9"),
+    ),
 )
 
 ollama = _server(
@@ -83,7 +88,10 @@ ollama = _server(
     settings={"host": "where Ollama listens, in the form of OLLAMA_HOST"},
     settings_env={"host": "OLLAMA_HOST"},
     locate=_at_host,
-    dialect=Dialect(reasoning_field="reasoning"),  # OL-R1
+    dialect=Dialect(
+        reasoning_field="reasoning",  # OL-R1
+        fields={"max_completion_tokens": FieldRule("the newer name is not read", "OL-P1", rename="max_tokens")},
+    ),
 )
 
 lmstudio = _server(
@@ -104,8 +112,11 @@ llamacpp = _server(
     "llamacpp:LlamaCppEmulator",
     key_env=("LLAMA_API_KEY",),  # LC-B2
     base_url_env=("LLAMACPP_BASE_URL",),
-    # LC-R1, LC-P2
-    dialect=Dialect(reasoning_field="reasoning_content", reasoning_budget_field="reasoning_budget_tokens"),
+    dialect=Dialect(
+        reasoning_field="reasoning_content",  # LC-R1
+        reasoning_budget_field="reasoning_budget_tokens",  # LC-P2
+        prefill=Prefill(fact="LC-P6"),  # an assistant message at the end is enough
+    ),
 )
 
 mistralrs = _server(
@@ -115,8 +126,14 @@ mistralrs = _server(
     _mistralrs,
     "mistralrs:MistralRsEmulator",
     base_url_env=("MISTRALRS_BASE_URL",),
-    # MR-R1, and MR-S2: usage comes unasked
-    dialect=Dialect(reasoning_field="reasoning_content", include_usage=False),
+    dialect=Dialect(
+        reasoning_field="reasoning_content",  # MR-R1
+        include_usage=False,  # MR-S2: it comes unasked
+        fields=dict.fromkeys(
+            ("seed", "user", "stream_options", "metadata", "service_tier", "parallel_tool_calls", "store"),
+            FieldRule(_NOT_READ, "MR-P1"),
+        ),
+    ),
 )
 
 transformers = _server(
@@ -126,7 +143,10 @@ transformers = _server(
     _transformers,
     "transformers:TransformersEmulator",
     base_url_env=("TRANSFORMERS_BASE_URL",),
-    dialect=Dialect(include_usage=False),  # TS-S1: usage comes unasked
+    dialect=Dialect(
+        include_usage=False,  # TS-S1: it comes unasked
+        fields=dict.fromkeys(("n", "logprobs", "top_logprobs"), FieldRule(_NOT_READ, "TS-P1")),
+    ),
 )
 
 mlx = _server(
@@ -136,6 +156,9 @@ mlx = _server(
     _mlx,
     "mlx:MlxEmulator",
     base_url_env=("MLX_BASE_URL",),
+    dialect=Dialect(
+        fields={"stop": FieldRule("a stop string is cut out of the text, which then goes on", "MX-E1")},
+    ),
 )
 
 local = _server(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatport.facts import load_facts
-from chatport.provider import Dialect, Provider
+from chatport.provider import Dialect, FieldRule, Provider
 
 from . import errors, models, request, tools
 
@@ -16,7 +16,12 @@ provider = Provider(
     hosts=("us.api.openai.com", "eu.api.openai.com", "ae.api.openai.com"),  # OA-A1
     key_env=("OPENAI_API_KEY",),  # OA-A4
     base_url_env=("OPENAI_BASE_URL",),
-    dialect=Dialect(max_tokens_field="max_completion_tokens", stop_limit=4),  # OA-R4, OA-R5, OA-P5; OA-R10
+    dialect=Dialect(  # no prefill, and no idempotency header (OA-H7)
+        max_tokens_field="max_completion_tokens",  # OA-R4
+        # OA-P5: never both
+        fields={"max_tokens": FieldRule("the older name of it", "OA-R5", rename="max_completion_tokens")},
+        stop_limit=4,  # OA-R10
+    ),
     facts=load_facts("chatport_openai"),
     hooks=(models, request, tools, errors),
     settings={

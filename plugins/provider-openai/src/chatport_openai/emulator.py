@@ -279,7 +279,10 @@ class OpenAIEmulator(VendorEmulator):
             return self.unknown_model({"model": "gpt-emulated"})
         if status in _ERRORS:
             text, details = _ERRORS[status]
-            return self.refuse(429 if status == 402 else status, text, **details)  # there is no 402 here: OA-X11
+            refusal = self.refuse(429 if status == 402 else status, text, **details)  # there is no 402 here: OA-X11
+            if status == 429:  # OA-H2
+                refusal.headers |= {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "20s"}
+            return refusal
         return Refusal(status, f"<html><body><h1>{status} Bad Gateway</h1></body></html>")  # OA-X16
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:

@@ -6,15 +6,14 @@ import re
 
 from chatport import hookimpl
 from chatport.call import Context, Failure, Verdict
+from chatport.engine.hints import said_delay_seconds
 from chatport.errors import BadRequestError, PermissionDeniedError, RateLimitError, UnsupportedFeatureError
 from chatport.events import FinishReported
-from chatport.standard.models import go_duration_seconds
 
 __all__ = ["classify_error"]
 
 _TOOLS_WITH_REASONING = "function tools with reasoning_effort are not supported"
 _BUDGET_SPENT = re.compile(r"could not finish the message because max_tokens\b.*\breached", re.IGNORECASE | re.DOTALL)
-_TRY_AGAIN_IN = re.compile(r"try again in ((?:[\d.]+(?:ms|h|m|s))+)")
 _RATE_CODES = ("rate_limit_exceeded", "slow_down")
 
 
@@ -32,6 +31,6 @@ def classify_error(failure: Failure, context: Context) -> Verdict | None:
     if failure.status == 400 and _BUDGET_SPENT.search(details.message):  # OA-R6: it is a `length` without a text
         return Verdict(BadRequestError, events=(FinishReported("length", None),))
     if details.code in _RATE_CODES and not failure.headers.keys() & {"retry-after", "retry-after-ms"}:
-        found = _TRY_AGAIN_IN.search(details.message)  # OA-X9
-        return Verdict(RateLimitError, retry_after_seconds=go_duration_seconds(found[1]) if found else None)
+        # OA-X9: the words tell when this request fits, the reset headers when all of the limit is back (OA-H3).
+        return Verdict(RateLimitError, retry_after_seconds=said_delay_seconds(details.message))
     return None

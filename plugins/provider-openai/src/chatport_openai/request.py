@@ -13,7 +13,7 @@ import attrs
 from chatport import hookimpl
 from chatport.call import Call, Context, OutputSpec, WireRequest
 from chatport.errors import UnsupportedFeatureError
-from chatport.jsoncodec import encode_text
+from chatport.standard.output import fit_output, say_json, schema_in_words
 from chatport.standard.request import wire_output
 from chatport.standard.schemas import with_losses
 from chatport.standard.tools import wire_name
@@ -31,22 +31,16 @@ _MEANINGLESS = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_
 @hookimpl(wrapper=True)
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     wire = yield
-    for step in (_fields, _effort, _tools, _sampling, _refused, _output, _messages, _stream):
+    for step in (_without_tools, _effort, _tools, _sampling, _refused, _output, _messages, _stream):
         wire = step(wire, call, context)
     return wire
 
 
-def _fields(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    """What came in by `extra` and is refused whatever the model."""
-    if "max_tokens" in wire.body:  # OA-R5, OA-P5: never both
-        if "max_completion_tokens" in wire.body:
-            wire = wire.drop("max_tokens", "max_completion_tokens is sent", "OA-R5")
-        wire = wire.rename("max_tokens", "max_completion_tokens", fact="OA-R5")
-    if not wire.body.get("tools"):  # OA-R13, OA-R14
-        wire = wire.discard("tools")
-        wire = wire.drop("tool_choice", "refused without tools", "OA-R14")
-        wire = wire.drop("parallel_tool_calls", "refused without tools", "OA-R13")
-    return wire
+def _without_tools(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    if wire.body.get("tools"):
+        return wire
+    wire = wire.discard("tools").drop("tool_choice", "refused without tools", "OA-R14")
+    return wire.drop("parallel_tool_calls", "refused without tools", "OA-R13")
 
 
 def _effort(wire: WireRequest, call: Call, context: Context) -> WireRequest:
@@ -124,16 +118,21 @@ def _refused(wire: WireRequest, call: Call, context: Context) -> WireRequest:
 
 
 def _output(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    output, formats = call.output, context.facts.output_formats
-    if output is None or "response_format" in call.extra:
-        return wire
-    root = root_object(output.schema)
+    if call.output is not None and "response_format" not in call.extra:
+        wire = _structured(wire, call, call.output, context)
+    wants_json = wire.body.get("response_format") == {"type": "json_object"}
+    return say_json(wire, "OA-O2") if wants_json else wire
+
+
+def _structured(wire: WireRequest, call: Call, output: OutputSpec, context: Context) -> WireRequest:
+    root, formats = root_object(output.schema), context.facts.output_formats
     if root is None:
-        return _in_words(wire, output, None, "a schema must be an object at its root", "OA-O5")
-    if formats is not None and "json_schema" not in formats:
-        wanted = "json_object" if "json_object" in formats else None
-        return _in_words(wire, output, wanted, f"{context.model} takes no schema", "OA-O3")
-    return _with_schema(wire, attrs.evolve(output, name=wire_name(output.name), schema=root))  # OA-T2
+        return schema_in_words(wire, call, None, "a schema must be an object at its root", "OA-O5")
+    output = attrs.evolve(output, name=wire_name(output.name), schema=root)  # OA-T2
+    if formats is None or "json_schema" in formats:
+        return _with_schema(wire, output)
+    call = attrs.evolve(call, output=output)
+    return fit_output(wire, call, formats, f"{context.model} takes no schema", "OA-O3", forced_tool=True)
 
 
 def _with_schema(wire: WireRequest, output: OutputSpec) -> WireRequest:
@@ -146,14 +145,6 @@ def _with_schema(wire: WireRequest, output: OutputSpec) -> WireRequest:
         return wire.lower("response_format", loose, f"the schema cannot be strict: {problem}", "OA-P14")
     wire = wire.set("response_format", wire_output(attrs.evolve(output, schema=schema)))
     return with_losses(wire, losses, "output", "OA-T11")
-
-
-def _in_words(wire: WireRequest, output: OutputSpec, kind: str | None, reason: str, fact: str) -> WireRequest:
-    """Ask for the structure in the instructions; the reply is checked when it is parsed. OA-O2: it says JSON."""
-    text = f"Answer with JSON only, no other text. It must fit this JSON Schema:\n{encode_text(output.schema)}"
-    wire = wire.set("messages", [{"role": "system", "content": text}, *wire.body["messages"]])
-    wire = wire.set("response_format", {"type": kind}) if kind else wire.discard("response_format")
-    return wire.note("lowered", "response_format", f"{reason}: asked for in words", fact)
 
 
 def _messages(wire: WireRequest, call: Call, context: Context) -> WireRequest:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chatport import Dialect, Provider
 from chatport.facts import load_facts
+from chatport.provider import Prefill
 
-from . import errors, limits, request, stream, tools
+from . import errors, gemini, limits, request, stream
 
 __all__ = ["provider"]
 
@@ -23,9 +24,10 @@ provider = Provider(
         request_id_headers=("x-generation-id",),  # OR-H2
         stop_limit=4,  # OR-P2
         cost_field="cost",  # OR-U1
+        prefill=Prefill(fact="OR-P16"),  # an assistant message at the end is enough; for which models, the facts say
     ),
     facts=load_facts("chatport_openrouter"),
-    hooks=(request, tools, stream, errors, limits),
+    hooks=(request, gemini, stream, errors, limits),
     settings={
         "referer": "Your site, sent as HTTP-Referer; without it nothing is attributed to you.",  # OR-B3
         "title": "Your app's name, sent as X-OpenRouter-Title.",  # OR-B3

@@ -48,6 +48,7 @@ class OpenRouterEmulator(VendorEmulator):
     models: Sequence[str] = (
         "openai/gpt-5.2",
         "anthropic/claude-sonnet-4.6",
+        "anthropic/claude-sonnet-4.5",
         "google/gemini-3.5-flash",
         "deepseek/deepseek-v4-pro",
         "deepseek/deepseek-v4-flash",
@@ -125,6 +126,8 @@ class OpenRouterEmulator(VendorEmulator):
         author = body["model"].partition("/")[0]
         if author == "google":
             self.check_gemini(body)
+        if author == "anthropic" and _begun(body) is not None:
+            self.check_prefill(body)
         for details in self.sent_details(body):
             if author == "anthropic" and any(d["type"] == "reasoning.text" and not d.get("signature") for d in details):
                 raise self.passed_on("messages.1.content.0: Invalid `signature` in `thinking` block", "Anthropic")
@@ -161,6 +164,18 @@ class OpenRouterEmulator(VendorEmulator):
         if lost and self.reasons(body):
             raise self.passed_on("Gemini models require OpenRouter reasoning details to be preserved.", "Google")
 
+    def check_prefill(self, body: Mapping[str, Any]) -> None:
+        """Refuse an answer that Anthropic's models do not continue (OR-P16)."""
+        if body["model"] == "anthropic/claude-sonnet-4.6":
+            text = (
+                "This model does not support assistant message prefill. The conversation must end with a user message."
+            )
+            raise self.passed_on(text, "Anthropic")
+        if self.reasons(body):
+            raise self.passed_on("final assistant content cannot be prefilled when thinking is enabled", "Anthropic")
+        if str(_begun(body))[-1:].isspace():
+            raise self.passed_on("final assistant content cannot end with trailing whitespace", "Anthropic")
+
     @staticmethod
     def sent_details(body: Mapping[str, Any]) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Give the reasoning details of each earlier answer."""
@@ -184,6 +199,8 @@ class OpenRouterEmulator(VendorEmulator):
         script = super().script(body)
         if script.refusal:
             script = attrs.evolve(script, text=script.refusal, refusal="")
+        if _author(body) in ("anthropic", "deepseek"):  # OR-P16; others answer anew
+            return attrs.evolve(script, text=script.text.removeprefix(_begun(body) or ""))
         return script
 
     def chat(self, body: Mapping[str, Any]) -> EmulatedResponse:
@@ -318,6 +335,12 @@ class OpenRouterEmulator(VendorEmulator):
 
 def _author(body: Mapping[str, Any]) -> str:
     return str(body.get("model")).partition("/")[0]
+
+
+def _begun(body: Mapping[str, Any]) -> str | None:
+    """Return the beginning of the answer, from which the model is to go on."""
+    last = body["messages"][-1]
+    return last["content"] if last.get("role") == "assistant" and isinstance(last.get("content"), str) else None
 
 
 def _native(body: Mapping[str, Any], script: Script) -> str:

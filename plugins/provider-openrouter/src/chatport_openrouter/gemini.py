@@ -1,13 +1,28 @@
-"""JSON Schema as the routes to Gemini take it (OR-T3): no references, no union with null, enums of texts."""
+"""`translate_tools`, and JSON Schema as Gemini's routes take it: no references, no union with null, enums of texts.
+
+It is chosen by the model's name (OR-T3).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
-from chatport.standard.schemas import Loss, followed, in_words, joined, types_of, with_parts, with_words
+import attrs
 
-__all__ = ["gemini_schema", "is_gemini"]
+from chatport import Adjustment, Context, WireTools, hookimpl
+from chatport.standard.schemas import (
+    Loss,
+    followed,
+    in_words,
+    joined,
+    loss_warnings,
+    types_of,
+    with_parts,
+    with_words,
+)
+
+__all__ = ["gemini_schema", "is_gemini", "translate_tools"]
 
 _DECORATION = frozenset({"title", "examples", "$schema", "$defs", "definitions", "$id", "default"})
 _IN_WORDS = frozenset({"exclusiveMinimum", "exclusiveMaximum"})
@@ -15,6 +30,22 @@ _TURNED = (("not",), ("if", "then", "else"))
 """What allows less when its first part allows more: said in words where that part loses anything."""
 _NULL = {"type": "null"}
 _NULL_ALONE = "null alone cannot be said: it is allowed beside other values"
+
+
+@hookimpl(wrapper=True)
+def translate_tools(context: Context) -> Generator[None, WireTools, WireTools]:
+    tools = yield
+    if not is_gemini(context.model) or not tools.tools:
+        return tools
+    sent: list[object] = []
+    notes: list[Adjustment] = []
+    for tool in tools.tools:
+        function = tool["function"]
+        schema, losses = gemini_schema(function["parameters"])
+        sent.append({**tool, "function": {**function, "parameters": schema}})
+        own = tools.names.get(function["name"], function["name"])
+        notes.extend(loss_warnings(losses, f"tools.{own}.parameters", "OR-T3"))
+    return attrs.evolve(tools, tools=sent, adjustments=(*tools.adjustments, *notes))
 
 
 def is_gemini(model: str) -> bool:

@@ -34,15 +34,9 @@ def hint_seconds(error: Mapping[str, Any], headers: Mapping[str, str]) -> float 
     metadata, availability = error.get("metadata", {}), error.get("availability", {})
     passed_on = metadata.get("headers")
     inner = {name.lower(): value for name, value in passed_on.items()} if isinstance(passed_on, Mapping) else {}
-    for value in (
-        availability.get("retry_after"),
-        metadata.get("retry_after_seconds"),
-        inner.get("retry-after"),
-    ):
-        seconds = _number(value)
-        if seconds is not None:
-            return seconds
-    return _until_reset({**inner, **headers}, headers)
+    said = (availability.get("retry_after"), metadata.get("retry_after_seconds"), inner.get("retry-after"))
+    seconds = next((number for number in map(_number, said) if number is not None), None)
+    return _until_reset(inner, headers) if seconds is None else seconds
 
 
 def _until_reset(limits: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:

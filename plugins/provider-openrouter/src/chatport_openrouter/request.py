@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any
 
-from chatport import Call, Context, Message, WireRequest, hookimpl
-from chatport.standard.output import schema_in_words
+from chatport import Call, Context, Message, UnsupportedFeatureError, WireRequest, hookimpl
+from chatport.standard.output import fit_output
 from chatport.standard.schemas import with_losses
 
 from .details import author_of, merged, suited
@@ -20,10 +20,9 @@ _LEAST_BUDGET, _MOST_BUDGET = 1024, 128_000
 
 @hookimpl(wrapper=True)
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
-    wire = yield
-    wire = _reasoning(wire, call, context)
-    wire = _structured(_history(wire, call, context), call, context)
-    return _uncompressed(_routed(_with_switches(wire, context), context), context)
+    wire = _structured((yield), call, context)
+    wire = _reasoning(wire, call, context) if call.prefix is None else _continued(wire, call.prefix, context)
+    return _uncompressed(_routed(_with_switches(_history(wire, call, context), context), context), context)
 
 
 def _with_switches(wire: WireRequest, context: Context) -> WireRequest:
@@ -87,14 +86,30 @@ def _fitted(wire: WireRequest, wanted: Mapping[str, Any]) -> WireRequest:
     return wire.note("lowered" if fit < budget else "note", "reasoning", reason, "OR-P5")
 
 
+def _continued(wire: WireRequest, prefix: str, context: Context) -> WireRequest:
+    """Go on from the beginning of an answer without thinking again, which Anthropic's routes refuse there (OR-P16)."""
+    if author_of(context.model) == "anthropic" and prefix != prefix.rstrip():
+        raise UnsupportedFeatureError(
+            "Anthropic's routes do not go on exactly from a text that ends in white space (OR-P16).",
+            provider=context.provider.name,
+            model=context.model,
+        )
+    asked = "reasoning" in wire.body or "reasoning_effort" in wire.body
+    wire = wire.discard("reasoning_effort").set("reasoning", {"effort": "none"})
+    return (
+        wire.note("lowered", "reasoning", "a continued answer is not thought over again", "OR-P16") if asked else wire
+    )
+
+
 def _history(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Give earlier answers back what they came with: reasoning details (OR-R2), and parsed files (OR-M3)."""
     messages, lost = [], set()
-    for message, sent in zip(call.messages, wire.body["messages"], strict=True):
+    begun = wire.body["messages"][len(call.messages) :]  # the beginning of an answer to go on from
+    for message, sent in zip(call.messages, wire.body["messages"], strict=False):
         sent, dropped = _answer(message, sent, context) if message.role == "assistant" else (sent, set())
         messages.append(sent)
         lost |= dropped
-    wire = wire.set("messages", messages)
+    wire = wire.set("messages", [*messages, *begun])
     for fact, reason in sorted(lost):
         wire = wire.note("note", "messages.reasoning_details", reason, fact)
     return wire
@@ -123,12 +138,12 @@ def _answer(
 
 
 def _structured(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    formats = context.facts.output_formats
-    if call.output is not None and formats is not None and "json_schema" not in formats:
-        fallback = "json_object" if "json_object" in formats else None
-        return schema_in_words(wire, call, fallback, "no schemas here: it is in the system text", "OR-J1")
+    formats, for_gemini = context.facts.output_formats, is_gemini(context.model)
+    if formats is not None:
+        forced = bool(context.facts.forced_tool_choice) and not for_gemini  # OR-T3: its schema would not fit as it is
+        wire = fit_output(wire, call, formats, "no schemas here", "OR-J1", forced_tool=forced)
     wanted = wire.body.get("response_format")
-    inner = wanted.get("json_schema") if isinstance(wanted, Mapping) and is_gemini(context.model) else None
+    inner = wanted.get("json_schema") if isinstance(wanted, Mapping) and for_gemini else None
     if isinstance(wanted, Mapping) and isinstance(inner, Mapping):
         schema, losses = gemini_schema(inner.get("schema") or {})
         wire = wire.set("response_format", {**wanted, "json_schema": {**inner, "schema": schema}})

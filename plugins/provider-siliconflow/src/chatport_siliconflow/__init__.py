@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chatport import ConfigurationError, Dialect, Provider
+from chatport import ConfigurationError, Dialect, FieldRule, Provider
 from chatport.facts import load_facts
 
-from . import errors, request, stream, tools
+from . import errors, request, stream
 
 __all__ = ["provider"]
 
@@ -26,6 +26,16 @@ def _locate(settings: Mapping[str, Any]) -> str | None:
     return _SITES[site]
 
 
+_NOT_IN_SCHEMA = FieldRule("not a field of this API", "SF-P9")
+_FIELDS: Mapping[str, FieldRule] = {
+    "max_completion_tokens": FieldRule("", "SF-P9", rename="max_tokens"),
+    "parallel_tool_calls": FieldRule(_NOT_IN_SCHEMA.reason, "SF-P9", same=(True,)),  # what holds anyway
+    **dict.fromkeys(("seed", "logprobs", "top_logprobs", "logit_bias", "user"), _NOT_IN_SCHEMA),
+    **dict.fromkeys(("presence_penalty", "metadata", "store"), _NOT_IN_SCHEMA),
+    "thinking": FieldRule("another vendor's switch: has no effect here, or is refused", "SF-P7"),
+    "thinking_budget": FieldRule("the largest budget there is", "SF-P4", most=32768),
+}
+
 provider = Provider(
     name="siliconflow",
     title="SiliconFlow",
@@ -39,12 +49,13 @@ provider = Provider(
         finish_reasons={"insufficient_system_resource": "error"},  # SF-S5
         request_id_headers=("x-request-id", "x-siliconcloud-trace-id"),  # SF-H1
         stop_limit=4,  # SF-P1
+        fields=_FIELDS,
         models_path="/models?sub_type=chat",  # SF-E3: else images, sound and video are among them
     ),
     settings={"site": "where the account is: china (api.siliconflow.cn, the default) or global (api.siliconflow.com)"},
     locate=_locate,
     timeouts={"silence": 300.0, "first_event": 300.0, "between_events": 300.0},  # SF-B4
     facts=load_facts("chatport_siliconflow"),
-    hooks=(request, tools, stream, errors),
+    hooks=(request, stream, errors),
     emulator="chatport_siliconflow.emulator:SiliconFlowEmulator",
 )

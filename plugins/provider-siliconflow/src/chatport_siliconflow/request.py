@@ -1,4 +1,4 @@
-"""`shape_request` for SiliconFlow: a short list of fields, its own thinking switches, and no nulls in the history."""
+"""`shape_request` for SiliconFlow: its own thinking switches, no nulls in the history, and no tool chosen by name."""
 
 from __future__ import annotations
 
@@ -6,42 +6,32 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from chatport import Call, Context, ModelFacts, WireRequest, hookimpl
-from chatport.standard.output import schema_in_words, with_instruction
+from chatport.standard.output import fit_output, say_json
 
 __all__ = ["shape_request"]
 
-_NOT_IN_SCHEMA = (
-    "seed", "logprobs", "top_logprobs", "logit_bias", "user", "parallel_tool_calls", "presence_penalty", "metadata",
-    "store",
-)  # fmt: skip
-_BUDGET = (128, 32768)  # SF-P4
-_WINDOW_RESERVE = 10_000  # SF-P8
+_LEAST_BUDGET_TOKENS = 128  # SF-P4
+_WINDOW_RESERVE_TOKENS = 10_000  # SF-P8
 
 
 @hookimpl(wrapper=True)
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     """Shape the standard request for SiliconFlow."""
     wire = yield
-    wire = _messages(_fields(wire, context.facts))
+    wire = _named(_messages(_fields(wire, context.facts)))
     return _thinking(_output(wire, call, context.facts), call, context.facts)
 
 
-# --- fields and messages
+# --- fields, messages, tools
 
 
 def _fields(wire: WireRequest, facts: ModelFacts) -> WireRequest:
+    """Do what depends on the model; the rest are rules of the dialect."""
     for field in [name for name, value in wire.body.items() if value is None]:
         wire = wire.discard(field)  # SF-P11
-    if "max_tokens" in wire.body:
-        wire = wire.drop("max_completion_tokens", "max_tokens is given too, and is this API's name for it", "SF-P9")
-    wire = wire.rename("max_completion_tokens", "max_tokens", fact="SF-P9")
-    if wire.body.get("parallel_tool_calls") is True:
-        wire = wire.discard("parallel_tool_calls")  # what holds anyway
-    for field in _NOT_IN_SCHEMA:
-        wire = wire.drop(field, "not a field of this API", "SF-P9")
     if not facts.quirks.get("min_p"):
         wire = wire.drop("min_p", "a field of the Qwen3 models only", "SF-P1")
-    room = None if facts.context_tokens is None else facts.context_tokens - _WINDOW_RESERVE
+    room = None if facts.context_tokens is None else facts.context_tokens - _WINDOW_RESERVE_TOKENS
     most = min((limit for limit in (room, facts.max_output_tokens) if limit is not None), default=None)
     asked = wire.body.get("max_tokens")
     if most is not None and isinstance(asked, int) and asked > most:
@@ -78,29 +68,32 @@ def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "audio_url", "audio_url": {"url": data if ":" in data[:16] else f"data:audio/{kind};base64,{data}"}}
 
 
+def _named(wire: WireRequest) -> WireRequest:
+    """Send a choice by name, which is undocumented, as `required` with that tool alone: it means the same (SF-T1)."""
+    choice = wire.body.get("tool_choice")
+    if not isinstance(choice, Mapping) or not wire.body.get("tools"):
+        return wire
+    name = choice["function"]["name"]
+    only = [tool for tool in wire.body["tools"] if tool["function"]["name"] == name]
+    reason = f"sent as required, with {name} as the only tool"
+    return wire.update({"tools": only, "tool_choice": "required"}).note("note", "tool_choice", reason, "SF-T1")
+
+
 # --- structured output
 
 
 def _output(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
-    wanted = wire.body.get("response_format")
+    """Ask in words for a format that the model lacks (SF-J1), and for JSON in words too (SF-J2)."""
+    wanted, formats = wire.body.get("response_format"), facts.output_formats or ()
     kind = wanted.get("type", "text") if isinstance(wanted, Mapping) else "text"
     if kind == "text":
         return wire
-    formats = facts.output_formats or ()
     if kind not in formats:
         reason = "a format that this model does not have: asked for in words"
         if call.output is not None and kind == "json_schema":
-            return schema_in_words(wire, call, "json_object" if "json_object" in formats else None, reason, "SF-J1")
+            return fit_output(wire, call, formats, reason, "SF-J1")
         wire = wire.discard("response_format").note("lowered", "response_format", reason, "SF-J1")
-    if any("json" in _text(m).lower() for m in wire.body["messages"] if m["role"] in ("system", "user")):
-        return wire
-    wire = with_instruction(wire, "Answer in JSON.")
-    return wire.note("added", "messages", "JSON must be asked for in the prompt too", "SF-J2")
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    content = message["content"]
-    return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)
+    return say_json(wire, "SF-J2")
 
 
 # --- thinking
@@ -108,7 +101,6 @@ def _text(message: Mapping[str, Any]) -> str:
 
 def _thinking(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
     style = facts.quirks.get("thinking")
-    wire = wire.drop("thinking", "another vendor's switch: has no effect here, or is refused", "SF-P7")
     if style not in (None, "switch"):
         wire = wire.drop("enable_thinking", "this model has no such switch, and refuses it", "SF-P2")
     if call.reasoning is not None and "reasoning_effort" not in call.extra:
@@ -116,11 +108,9 @@ def _thinking(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
         if "enable_thinking" not in call.extra:
             wire = _asked(wire, call.reasoning, facts, style)
     budget = wire.body.get("thinking_budget")
-    if isinstance(budget, int) and budget > _BUDGET[1]:
-        wire = wire.lower("thinking_budget", _BUDGET[1], "the largest budget there is", "SF-P4")
-    elif isinstance(budget, int) and budget < _BUDGET[0]:
-        wire = wire.set("thinking_budget", _BUDGET[0])
-        wire = wire.note("note", "thinking_budget", f"raised to {_BUDGET[0]}, the smallest budget there is", "SF-P4")
+    if isinstance(budget, int) and budget < _LEAST_BUDGET_TOKENS:
+        wire = wire.set("thinking_budget", _LEAST_BUDGET_TOKENS)
+        wire = wire.note("note", "thinking_budget", f"raised to {_LEAST_BUDGET_TOKENS}, the smallest there is", "SF-P4")
     return _quiet_with_tools(wire, facts)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from chatport import Dialect, Provider
+from chatport import Dialect, FieldRule, Provider
 from chatport.facts import load_facts
 
-from . import errors, models, request, tools
+from . import errors, limits, request
 
 __all__ = ["provider"]
+
+_IDLE = FieldRule("accepted here, and without effect", "TG-P4")
 
 provider = Provider(
     name="together",
@@ -21,10 +23,16 @@ provider = Provider(
         # TG-S3, TG-I1: the list of words has grown before. `error` is a failure, `eos` an ordinary end.
         finish_reasons={"eos": "stop", "error": "error"},
         request_id_headers=("x-request-id", "x-together-traceid"),  # TG-H3
+        fields={
+            "max_completion_tokens": FieldRule("", "TG-P3", rename="max_tokens"),
+            "store": FieldRule(_IDLE.reason, "TG-P4", same=(False,)),
+            **dict.fromkeys(("service_tier", "metadata", "prediction"), _IDLE),
+            **dict.fromkeys(("logprobs", "top_logprobs"), FieldRule("at most 20 alternatives", "TG-P2", most=20)),
+        },
     ),
     settings={"debug": "any text: ask for the vendor's timing headers, in x-together-debug"},
     settings_headers={"debug": "x-together-debug"},  # TG-B2
     facts=load_facts("chatport_together"),
-    hooks=(request, tools, errors, models),
+    hooks=(request, errors, limits),
     emulator="chatport_together.emulator:TogetherEmulator",
 )

@@ -10,8 +10,7 @@ from chatport.standard.output import with_instruction
 
 __all__ = ["shape_request"]
 
-_IGNORED = ("service_tier", "store", "metadata", "prediction")  # TG-P4
-_MOST_LOGPROBS = 20  # TG-P2
+_ADVISED_TOOLS = 20  # TG-T3
 _NEAREST = {"none": "low", "minimal": "low", "xhigh": "high", "max": "high"}  # TG-P6: three efforts, and no off
 
 
@@ -19,7 +18,7 @@ _NEAREST = {"none": "low", "minimal": "low", "xhigh": "high", "max": "high"}  # 
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     wire = yield
     _check_parts(call, context)
-    return _structured(_reasoning(_logprobs(_fields(wire)), context))
+    return _structured(_reasoning(_logprobs(_fields(_tools(wire, call, context))), context))
 
 
 def _check_parts(call: Call, context: Context) -> None:
@@ -32,16 +31,21 @@ def _check_parts(call: Call, context: Context) -> None:
             )
 
 
+def _tools(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    """Say where the tools are sent as asked for, and may not be taken so."""
+    if len(call.tools) > _ADVISED_TOOLS:
+        reason = f"the vendor advises fewer than {_ADVISED_TOOLS} tools, and these are {len(call.tools)}"
+        wire = wire.note("note", "tools", reason, "TG-T3")
+    forced = call.tool_choice is not None and call.tool_choice.mode in ("required", "named")
+    if forced and call.stream and context.facts.quirks.get("loose_choice_in_streams"):
+        reason = "this model may answer a stream in text all the same: look whether there is a call"
+        wire = wire.note("note", "tool_choice", reason, "TG-T4")
+    return wire
+
+
 def _fields(wire: WireRequest) -> WireRequest:
-    if "max_tokens" in wire.body:
-        wire = wire.drop("max_completion_tokens", "max_tokens is given too, and is the vendor's own name", "TG-P3")
-    wire = wire.rename("max_completion_tokens", "max_tokens", fact="TG-P3")
     if isinstance(wire.body.get("stop"), str):
         wire = wire.set("stop", [wire.body["stop"]])  # TG-P2: a list only
-    if wire.body.get("store") is False:
-        wire = wire.discard("store")
-    for field in _IGNORED:
-        wire = wire.drop(field, "accepted here, and without effect", "TG-P4")
     if wire.body.get("parallel_tool_calls") is True:
         wire = wire.discard("parallel_tool_calls")
     elif "parallel_tool_calls" in wire.body:
@@ -59,10 +63,7 @@ def _logprobs(wire: WireRequest) -> WireRequest:
     if top is not None:
         wire = wire.discard("top_logprobs").note("renamed", "top_logprobs", "sent as the number in logprobs", "TG-P2")
     if asked is True or top is not None:
-        asked = max(int(asked or 0), int(top or 0), 1)
-        wire = wire.set("logprobs", asked)
-    if isinstance(asked, int) and asked > _MOST_LOGPROBS:
-        wire = wire.lower("logprobs", _MOST_LOGPROBS, f"at most {_MOST_LOGPROBS} alternatives", "TG-P2")
+        wire = wire.set("logprobs", max(int(asked or 0), int(top or 0), 1))
     return wire
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, VendorEmulator
 
-__all__ = ["LocalEmulator", "calls_are_json", "has_image"]
+__all__ = ["LocalEmulator", "calls_are_json", "has_image", "last_answer"]
 
 
 class LocalEmulator(VendorEmulator):
@@ -68,6 +68,12 @@ def has_image(body: Mapping[str, Any], *, linked: bool = False) -> bool:
     parts = [part for content in contents if isinstance(content, list) for part in content]
     urls = [part["image_url"]["url"] for part in parts if part.get("type") == "image_url"]
     return any(not linked or not url.startswith("data:") for url in urls)
+
+
+def last_answer(body: Mapping[str, Any]) -> str:
+    """Return the text of an assistant message at the end, from which a server may go on; "" without one."""
+    last = body["messages"][-1]
+    return str(last.get("content") or "") if last.get("role") == "assistant" else ""
 
 
 def calls_are_json(body: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import attrs
 
 from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script
 
-from . import LocalEmulator, calls_are_json, has_image
+from . import LocalEmulator, calls_are_json, has_image, last_answer
 
 __all__ = ["LlamaCppEmulator"]
 
@@ -28,6 +28,8 @@ class LlamaCppEmulator(LocalEmulator):
     any_model = True  # LC-M3
     context_tokens = 4096
     loading = False
+    thinks = True
+    """Whether the model's template can think."""
 
     def respond(self, request: EmulatedRequest) -> EmulatedResponse:
         if self.loading:  # LC-B3
@@ -66,6 +68,8 @@ class LlamaCppEmulator(LocalEmulator):
         thinking = (body.get("chat_template_kwargs") or {}).get("enable_thinking")
         if isinstance(thinking, str):  # LC-R2
             raise self.refuse(400, 'invalid type for "enable_thinking" (expected boolean, got string)')
+        if last_answer(body) and self.thinks and self._thinking(body):  # LC-P6
+            raise self.refuse(400, "Assistant response prefill is incompatible with enable_thinking.")
         prompt = self.script(body).input_tokens
         if prompt > self.context_tokens:  # LC-C1
             message = f"request ({prompt} tokens) exceeds the available context size ({self.context_tokens} tokens)"
@@ -77,9 +81,14 @@ class LlamaCppEmulator(LocalEmulator):
         """Past turns are only text for the template: nothing is checked."""
 
     def reasons(self, body: Mapping[str, Any]) -> bool:
-        switched = (body.get("chat_template_kwargs") or {}).get("enable_thinking", True)
         asked = "think" in self.commands(body) or body.get("reasoning_effort") is not None
-        return bool(asked and switched and body.get("reasoning_effort") != "none")  # LC-R2
+        return asked and self._thinking(body)
+
+    @staticmethod
+    def _thinking(body: Mapping[str, Any]) -> bool:
+        """Whether thinking is left on (LC-R2)."""
+        switched = (body.get("chat_template_kwargs") or {}).get("enable_thinking", True)
+        return bool(switched and body.get("reasoning_effort") != "none")
 
     def script(self, body: Mapping[str, Any]) -> Script:
         if not isinstance(body.get("tool_choice", ""), str):
@@ -88,6 +97,7 @@ class LlamaCppEmulator(LocalEmulator):
         if (body.get("response_format") or {}).get("type") == "json_schema":
             body = {name: value for name, value in body.items() if name != "tools"}  # LC-J1
         script = super().script(body)
+        script = attrs.evolve(script, text=script.text.removeprefix(last_answer(body)))  # LC-P6
         return attrs.evolve(script, cached_tokens=max(script.input_tokens - 1, 0))
 
     def message(self, body: Mapping[str, Any], script: Script) -> dict[str, Any]:

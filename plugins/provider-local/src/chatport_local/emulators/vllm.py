@@ -10,7 +10,7 @@ import attrs
 
 from chatport.testing import EmulatedRequest, Refusal, Script, example_of
 
-from . import LocalEmulator, has_image
+from . import LocalEmulator, has_image, last_answer
 
 __all__ = ["VllmEmulator"]
 
@@ -72,6 +72,9 @@ class VllmEmulator(LocalEmulator):
         if limit > self.max_model_len:
             message = f"max_tokens={limit} cannot be greater than max_model_len={self.max_model_len}."
             raise self.refuse(400, message, param="max_tokens")
+        if body.get("continue_final_message") and body.get("add_generation_prompt", True):  # VL-P9
+            both = "Cannot set both `continue_final_message` and `add_generation_prompt` to True."
+            raise self.refuse(400, both)
         wanted = body.get("response_format") or {}
         if wanted.get("type") == "json_schema" and "json_schema" not in wanted:  # VL-J1
             raise self.refuse(400, "The 'json_schema' field must be provided.", param="response_format")
@@ -107,6 +110,8 @@ class VllmEmulator(LocalEmulator):
         structured = body.get("structured_outputs") or {}
         if "json" in structured:  # VL-P3; guided_json has no effect
             script = attrs.evolve(script, text=_example(structured["json"]))
+        if body.get("continue_final_message"):  # VL-P9
+            script = attrs.evolve(script, text=script.text.removeprefix(last_answer(body)))
         if self.assumes_open_tag and not script.reasoning and not script.calls and not self._switched_off(body):
             script = attrs.evolve(script, reasoning=script.text, text="")  # VL-R4
         choice = body.get("tool_choice")

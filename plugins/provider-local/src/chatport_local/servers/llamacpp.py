@@ -22,7 +22,7 @@ from chatport import (
 )
 from chatport.standard.output import schema_in_words
 
-from .shared import fit_effort, named_as_required
+from .shared import fit_effort, named_as_required, without_thinking
 
 __all__ = ["classify_error", "parse_models", "shape_request"]
 
@@ -35,6 +35,8 @@ def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, 
     if wire.body.get("parallel_tool_calls") is False:
         wire = wire.drop("parallel_tool_calls", "it does not hold back a second call", "LC-T5")
     wire = fit_effort(wire, call, context, "LC-R2")
+    if call.prefix is not None:
+        wire = without_thinking(wire, "LC-P6")  # refused where the template thinks
     if not call.stream:
         # LC-Q2: a plain request whose caller has gone may run to its end, a stream stops at the next write.
         wire = attrs.evolve(wire.update({"stream": True, "stream_options": {"include_usage": True}}), stream=True)

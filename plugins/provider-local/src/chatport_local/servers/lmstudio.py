@@ -9,7 +9,7 @@ import attrs
 
 from chatport import Call, Failure, ModelNotFoundError, Verdict, WireRequest, WireTools, hookimpl
 
-from .shared import named_as_required
+from .shared import any_object, named_as_required
 
 __all__ = ["classify_error", "shape_request", "translate_tools"]
 
@@ -29,11 +29,7 @@ def _snake(name: str) -> str:
 
 @hookimpl(wrapper=True)
 def shape_request(call: Call) -> Generator[None, WireRequest, WireRequest]:
-    wire = named_as_required((yield), "LM-T1")
-    if wire.body.get("response_format") == {"type": "json_object"}:  # LM-J1
-        anything = {"name": "object", "schema": {"type": "object"}}
-        wire = wire.set("response_format", {"type": "json_schema", "json_schema": anything})
-        wire = wire.note("renamed", "response_format", "json_object is sent as a schema of any object", "LM-J1")
+    wire = any_object(named_as_required((yield), "LM-T1"), "LM-J1")
     if isinstance(call.reasoning, str):
         reason = "an effort is not among the documented fields: it is sent, and may have no effect"
         wire = wire.note("lowered", "reasoning_effort", reason, "LM-P1")

@@ -16,9 +16,9 @@ from chatport import (
     WireRequest,
     hookimpl,
 )
-from chatport.standard.output import schema_in_words
+from chatport.standard.output import fit_output
 
-from .shared import switch_thinking, without_tool_choice
+from .shared import thinking_for_effort, without_tool_choice
 
 __all__ = ["classify_error", "shape_request"]
 
@@ -26,14 +26,9 @@ __all__ = ["classify_error", "shape_request"]
 @hookimpl(wrapper=True)
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     wire = without_tool_choice((yield), "MX-E1")
-    if not context.facts.output_formats:
-        wire = schema_in_words(wire, call, None, "response_format is ignored: the schema is in the text", "MX-E1")
-    wire = wire.drop("stop", "a stop string is cut out of the text, which then goes on", "MX-E1")
-    if isinstance(call.reasoning, str):
-        wire = switch_thinking(wire.discard("reasoning_effort"), on=call.reasoning != "none")
-        if call.reasoning != "none":
-            wire = wire.note("lowered", "reasoning_effort", "there are no efforts: thinking is switched on", "MX-E1")
-    return wire
+    reason = "response_format is ignored: the schema is in the text"
+    wire = fit_output(wire, call, context.facts.output_formats or (), reason, "MX-E1")
+    return thinking_for_effort(wire, call, "MX-E1")
 
 
 _NO_SUCH_MODEL = re.compile(

@@ -39,8 +39,6 @@ _HINTS = {
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     wire = yield
     _check_images(call, context)
-    if "max_tokens" not in wire.body:
-        wire = wire.rename("max_completion_tokens", "max_tokens", fact="OL-P1")
     wire = without_tool_choice(wire, "OL-T4")
     wire = fit_effort(wire, call, context, "OL-R2")
     for field in [name for name in wire.body if name not in _READ]:

@@ -19,9 +19,7 @@ from chatport import (
     WireRequest,
     hookimpl,
 )
-from chatport.standard.output import schema_in_words
-
-from .shared import drop_each
+from chatport.standard.output import fit_output
 
 __all__ = ["classify_error", "decode_chunk", "shape_request"]
 
@@ -36,9 +34,8 @@ def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, 
         return wire
     if "max_tokens" not in wire.body:
         wire = wire.rename("max_completion_tokens", "max_tokens", fact="LP-P1")
-    wire = drop_each(wire.discard("stream_options"), {"n": "the server ignores it"}, "LP-P1")
-    wire = schema_in_words(wire, call, "json_object", "json_schema is refused: the schema is in the text", "LP-P1")
-    return _forced(wire)
+    wire = _forced(wire.discard("stream_options").drop("n", "the server ignores it", "LP-P1"))
+    return fit_output(wire, call, ("json_object",), "json_schema is refused", "LP-P1", forced_tool=True)  # LP-T1
 
 
 def _forced(wire: WireRequest) -> WireRequest:

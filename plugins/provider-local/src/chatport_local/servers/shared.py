@@ -1,4 +1,4 @@
-"""Pieces that three or more of the servers need: forced tools, thinking and efforts."""
+"""Pieces that several of the servers need: forced tools, thinking and efforts, any object."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from typing import Any
 from chatport import Call, Context, WireRequest
 
 __all__ = [
-    "drop_each",
+    "any_object",
     "fit_effort",
     "named_as_required",
     "switch_thinking",
+    "thinking_for_effort",
+    "without_thinking",
     "without_tool_choice",
 ]
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
-def drop_each(wire: WireRequest, reasons: Mapping[str, str], fact: str) -> WireRequest:
-    """Return the request without those of the fields that it has, one warning for each."""
-    for field, reason in reasons.items():
-        wire = wire.drop(field, reason, fact)
-    return wire
+def any_object(wire: WireRequest, fact: str) -> WireRequest:
+    """Return the request with `json_object` as a schema of any object, for a server that takes only schemas."""
+    if wire.body.get("response_format") != {"type": "json_object"}:
+        return wire
+    schema = {"name": "object", "schema": {"type": "object"}}
+    wire = wire.set("response_format", {"type": "json_schema", "json_schema": schema})
+    return wire.note("renamed", "response_format", "json_object is sent as a schema of any object", fact)
 
 
 # Tools.
@@ -88,3 +92,24 @@ def switch_thinking(wire: WireRequest, *, on: bool) -> WireRequest:
     """Return the request with thinking switched in the chat template; what the caller set there stays."""
     given = wire.body.get("chat_template_kwargs") or {}
     return wire.set("chat_template_kwargs", {"enable_thinking": on, **given})
+
+
+def thinking_for_effort(wire: WireRequest, call: Call, fact: str) -> WireRequest:
+    """Return the request with thinking switched on or off, for a server that has no efforts."""
+    if not isinstance(call.reasoning, str):
+        return wire
+    wire = switch_thinking(wire.discard("reasoning_effort"), on=call.reasoning != "none")
+    if call.reasoning == "none":
+        return wire
+    return wire.note("lowered", "reasoning_effort", "there are no efforts: thinking is switched on", fact)
+
+
+def without_thinking(wire: WireRequest, fact: str) -> WireRequest:
+    """Return the request for an answer that is gone on from: what comes is the answer's text, not a new thought."""
+    asked = wire.body.get("reasoning_effort", "none") != "none"
+    wire = switch_thinking(wire.set("reasoning_effort", "none"), on=False)
+    return (
+        wire.note("lowered", "reasoning_effort", "a continued answer is not thought over again", fact)
+        if asked
+        else wire
+    )

@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from chatport import Call, Context, Failure, ModelNotFoundError, ServerError, Verdict, WireRequest, hookimpl
-from chatport.standard.output import schema_in_words
+from chatport.standard.output import fit_output
 
-from .shared import drop_each, switch_thinking, without_tool_choice
+from .shared import thinking_for_effort, without_tool_choice
 
 __all__ = ["classify_error", "shape_request"]
-
-_IGNORED = dict.fromkeys(("n", "logprobs", "top_logprobs"), "the server takes it and ignores it")
 
 
 @hookimpl(wrapper=True)
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
-    wire = without_tool_choice(drop_each((yield), _IGNORED, "TS-P1"), "TS-P1")
-    if not context.facts.output_formats:
-        wire = schema_in_words(wire, call, None, "response_format is ignored: the schema is in the text", "TS-P1")
-    if isinstance(call.reasoning, str):
-        wire = switch_thinking(wire.discard("reasoning_effort"), on=call.reasoning != "none")
-        if call.reasoning != "none":
-            wire = wire.note("lowered", "reasoning_effort", "there are no efforts: thinking is switched on", "TS-P1")
-    return wire
+    wire = without_tool_choice((yield), "TS-P1")
+    reason = "response_format is ignored: the schema is in the text"
+    wire = fit_output(wire, call, context.facts.output_formats or (), reason, "TS-P1")
+    return thinking_for_effort(wire, call, "TS-P1")
 
 
 @hookimpl

@@ -1,0 +1,47 @@
+"""The transport of an AsyncClient that was given none: sockets of our own, on whichever event loop runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ..engine.commands import HttpRequest
+from . import AsyncExchange, AsyncTransport
+
+__all__ = ["FastAsyncTransport"]
+
+
+class FastAsyncTransport:
+    """Sends on asyncio or trio, by what is running. Each is imported when it is first needed."""
+
+    def __init__(self) -> None:
+        self._asyncio: AsyncTransport | None = None
+        self._trio: AsyncTransport | None = None
+
+    def _running(self) -> AsyncTransport:
+        if _is_trio():
+            if self._trio is None:
+                from .fast_trio import TrioTransport
+
+                self._trio = TrioTransport()
+            return self._trio
+        if self._asyncio is None:
+            from .fast_asyncio import AsyncioTransport
+
+            self._asyncio = AsyncioTransport()
+        return self._asyncio
+
+    async def send(
+        self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
+    ) -> AsyncExchange:
+        """Send a request and return its exchange once the head is there."""
+        return await self._running().send(request, connect_seconds, head_seconds)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._running().aclose()
+
+
+def _is_trio() -> bool:
+    trio: Any = sys.modules.get("trio")  # where it runs, it was imported
+    return trio is not None and bool(trio.lowlevel.in_trio_run())

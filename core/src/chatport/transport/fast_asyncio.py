@@ -1,0 +1,314 @@
+"""The transport for asyncio (uvloop too): sockets, and HTTP/1.1 by `http1`, with nothing in between.
+
+A read costs one future. There is one buffer for an event loop, into which all its sockets are read, and one timer for
+a connection, which is moved only when it is due too late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
+from .address import Address, address_of
+from .failures import broken, no_connection, stale
+from .http1 import HeadReader, Response, request_bytes
+from .pool import Pool, is_readable
+from .tls import client_context, context_if_made
+
+__all__ = ["AsyncioTransport"]
+
+_BUFFER_BYTES = 256 * 1024
+_MOST_UNREAD_BYTES = 256 * 1024
+_TIMER_SLACK_SECONDS = 0.001
+_NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8
+
+
+class AsyncioTransport:
+    """Sends requests on asyncio. Connections belong to the event loop that made them."""
+
+    def __init__(self) -> None:
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
+
+    async def send(
+        self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
+    ) -> AsyncioExchange:
+        """Send a request and return its exchange once the head is there."""
+        address = address_of(request.url)
+        running = asyncio.get_running_loop()
+        loop = self._loops.get(running)
+        if loop is None:
+            loop = self._loops[running] = _Loop(running)
+        deadline = None if head_seconds is None else running.time() + head_seconds
+        connection = loop.pool.take(address.origin)
+        is_reused = connection is not None
+        if connection is None:
+            connection = await _connect(loop, address, connect_seconds, head_seconds)
+        try:
+            # Not awaited: the answer may come before all is written, and both end by the same timer.
+            connection.write(request_bytes(request, address))
+            response, first = await _read_head(connection, HeadReader(request.method), deadline, is_reused)
+        except BaseException:
+            connection.close()
+            raise
+        return AsyncioExchange(response, first, connection, loop.pool, address)
+
+    async def aclose(self) -> None:
+        """Close all connections of this event loop."""
+        loop = self._loops.pop(asyncio.get_running_loop(), None)
+        if loop is not None:
+            loop.pool.close()
+            for connection in list(loop.connections):
+                connection.close()
+            await asyncio.sleep(0)  # sockets are closed when the loop comes round
+
+
+async def _read_head(
+    connection: _Connection, reader: HeadReader, deadline: float | None, is_reused: bool
+) -> tuple[Response, bytes]:
+    try:
+        while True:
+            found = reader.feed(await connection.receive(deadline, "head"))
+            if found is not None:
+                return found
+    except TransportFailure as failure:
+        if not (is_reused and reader.is_silent and connection.is_over):
+            raise
+        problem = stale(failure)
+    raise problem
+
+
+class AsyncioExchange:
+    """One response being read."""
+
+    __slots__ = ("_address", "_body", "_connection", "_first", "_pool", "_response", "head")
+
+    def __init__(
+        self, response: Response, first: bytes, connection: _Connection, pool: Pool[_Connection], address: Address
+    ) -> None:
+        self.head = response.head
+        self._response = response
+        self._body = response.body
+        self._first = self._body.feed(first) if first else b""
+        self._connection: _Connection | None = connection
+        self._pool = pool
+        self._address = address
+
+    async def read(self, seconds: float | None) -> bytes:
+        """Return the next bytes, all that have come by now; b"" at the end."""
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        body, connection = self._body, self._connection
+        if body.ended or connection is None:
+            return b""
+        deadline = None if seconds is None else connection.now() + seconds
+        while body.problem is None:
+            data = await connection.receive(deadline, "body")
+            if not data:
+                body.end()
+            elif data := body.feed(data):
+                return data
+            if body.ended:
+                return b""
+        raise body.problem
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it. Nothing is awaited, so a cancelled call does it as well."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        body, response = self._body, self._response
+        if body.ended and response.keeps_alive and not body.extra and connection.is_quiet():
+            self._pool.give(self._address.origin, connection, response.idle_seconds)
+        else:
+            connection.close()
+
+
+class _Loop:
+    """What belongs to one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A memoryview: asyncio's TLS slices what it is given, and a slice of a bytearray would be a copy.
+        self.view = memoryview(bytearray(_BUFFER_BYTES))
+        self.pool: Pool[_Connection] = Pool()
+        self.connections: set[_Connection] = set()
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """A socket. One task at a time reads from it."""
+
+    __slots__ = (
+        "_arrived", "_deadline", "_error", "_fileno", "_is_paused", "_loop", "_owner", "_timer", "_transport",
+        "_unread_bytes", "_view", "_waiter", "is_over", "now",
+    )  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, owner: _Loop) -> None:
+        self._loop = loop
+        self._owner = owner
+        self._view = owner.view
+        self._arrived: list[bytes] = []
+        self._unread_bytes = 0
+        self._is_paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._error: BaseException | None = None
+        self._fileno = -1
+        self._transport: Any = None
+        self.is_over = False
+        self.now = loop.time
+
+    # --- called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        sock = transport.get_extra_info("socket")
+        self._fileno = sock.fileno()
+        self._owner.connections.add(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._view  # shared: what is read is taken out before anything else is read on this loop
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._arrived.append(bytes(self._view[:nbytes]))
+        self._unread_bytes += nbytes
+        waiter = self._waiter
+        if waiter is not None:
+            if not waiter.done():
+                waiter.set_result(None)
+        elif self._unread_bytes > _MOST_UNREAD_BYTES and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        self._end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._owner.connections.discard(self)
+        self._end(exc)
+
+    def _end(self, error: BaseException | None) -> None:
+        self.is_over = True
+        self._error = self._error or error
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _tick(self) -> None:
+        """Look whether the reader's time is over. Where it was moved in the meantime, the timer follows it now."""
+        self._timer = None
+        waiter = self._waiter
+        if waiter is None or waiter.done() or self._deadline == float("inf"):
+            return
+        if self._deadline - self._loop.time() < _TIMER_SLACK_SECONDS:
+            waiter.set_exception(TimerExpired("io"))
+        else:
+            self._timer = self._loop.call_at(self._deadline, self._tick)
+
+    # --- called by the exchange
+
+    def write(self, data: bytes) -> None:
+        """Write, or take into the transport's buffer what the socket does not take."""
+        self._transport.write(data)
+
+    async def receive(self, deadline: float | None, stage: Literal["head", "body"]) -> bytes:
+        """Return all that has arrived, at least one byte, or b"" at the end. Raises TransportFailure, TimerExpired."""
+        arrived = self._arrived
+        if not arrived:
+            if self.is_over:
+                return self._nothing_more(stage)
+            self._waiter = waiter = self._loop.create_future()
+            self._set_timer(deadline)
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+            if not arrived:
+                return self._nothing_more(stage)
+        data = arrived[0] if len(arrived) == 1 else b"".join(arrived)
+        arrived.clear()
+        self._unread_bytes = 0
+        if self._is_paused:
+            self._is_paused = False
+            if not self.is_over:
+                self._transport.resume_reading()
+        return data
+
+    def _nothing_more(self, stage: Literal["head", "body"]) -> bytes:
+        if self._error is not None:
+            raise broken(self._error, stage)
+        return b""
+
+    def _set_timer(self, deadline: float | None) -> None:
+        if deadline is None:
+            self._deadline = float("inf")
+            return
+        self._deadline = deadline
+        timer = self._timer
+        if timer is None or deadline < timer.when() - _TIMER_SLACK_SECONDS:
+            if timer is not None:
+                timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._tick)
+
+    def is_quiet(self) -> bool:
+        """Whether all is written, all that came was read, and the connection stands."""
+        return not (self.is_over or self._arrived or self._transport.get_write_buffer_size())
+
+    def is_usable(self) -> bool:
+        """Whether nothing has come since it became idle; asks the socket, for the loop may not have come round yet."""
+        return not (self.is_over or self._arrived or is_readable(self._fileno))
+
+    def close(self) -> None:
+        """Close the socket when the loop comes round, without waiting for anyone. Safe to call twice."""
+        self._end(None)
+        if self._transport is not None:
+            self._transport.abort()
+
+
+async def _connect(
+    loop: _Loop, address: Address, connect_seconds: float | None, head_seconds: float | None
+) -> _Connection:
+    """Return a new connection. Raises TimerExpired for the one of both timers that is due first."""
+    seconds, stage = connect_seconds, "connect"
+    if head_seconds is not None and (seconds is None or head_seconds < seconds):
+        seconds, stage = head_seconds, "io"
+    problem: Exception
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await _open(loop, address)
+    except (OSError, UnicodeError) as error:  # TimeoutError, which the kernel raises too, is an OSError
+        problem = TimerExpired("connect" if stage == "connect" else "io") if limit.expired() else no_connection(error)
+    raise problem
+
+
+async def _open(owner: _Loop, address: Address) -> _Connection:
+    loop = asyncio.get_running_loop()
+    context: ssl.SSLContext | None = None
+    if address.is_secure:
+        context = context_if_made() or await loop.run_in_executor(None, client_context)
+    _, connection = await loop.create_connection(
+        lambda: _Connection(loop, owner),
+        address.host,
+        address.port,
+        ssl=context,
+        happy_eyeballs_delay=None if _is_numeric(address.host) else _NEXT_ADDRESS_SECONDS,
+    )
+    return connection
+
+
+def _is_numeric(host: str) -> bool:
+    """Whether a host is an address already, so that there is nothing to choose from."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return True
+    return False

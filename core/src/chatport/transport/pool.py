@@ -1,0 +1,111 @@
+"""Idle connections, kept for the next request to their origin."""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from .address import Origin
+
+__all__ = ["Pool", "is_readable"]
+
+MOST_IDLE = 100
+
+
+class Connection(Protocol):
+    """What a pool keeps. Neither method blocks or awaits, so no cancellation can come between."""
+
+    def is_usable(self) -> bool:
+        """Whether nothing has come since it became idle: neither bytes nor the end."""
+
+    def close(self) -> None:
+        """Close it at once. Safe to call twice."""
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class Pool(Generic[C]):
+    """The newest idle connection of an origin is the next to be used (its server has not forgotten it yet).
+
+    Every operation takes constant time, however many connections there are. How many are in use is not limited:
+    pacing is decided above, and a full pool would only hide a wait. Safe to use from several threads.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, most_idle: int = MOST_IDLE) -> None:
+        self._now = now
+        self._most_idle = most_idle
+        self._idle: dict[Origin, dict[C, float]] = {}
+        self._oldest: OrderedDict[C, tuple[Origin, float]] = OrderedDict()
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._oldest)
+
+    def take(self, origin: Origin) -> C | None:
+        """Return an idle connection that still stands, None if there is none. It is the caller's from now on."""
+        while True:
+            with self._lock:
+                idle = self._idle.get(origin)
+                if not idle:
+                    return None
+                connection, until = idle.popitem()
+                del self._oldest[connection]
+                if not idle:
+                    del self._idle[origin]
+            if until > self._now() and connection.is_usable():
+                return connection
+            connection.close()
+
+    def give(self, origin: Origin, connection: C, idle_seconds: float) -> None:
+        """Keep a connection for at most so long. Closes what is too old or one too many."""
+        now = self._now()
+        with self._lock:
+            if self._is_closed or idle_seconds <= 0:
+                dropped = [connection]
+            else:
+                self._idle.setdefault(origin, {})[connection] = now + idle_seconds
+                self._oldest[connection] = (origin, now + idle_seconds)
+                dropped = self._surplus(now)
+        for each in dropped:
+            each.close()
+
+    def _surplus(self, now: float) -> list[C]:
+        dropped = []
+        while self._oldest:
+            connection, (origin, until) = next(iter(self._oldest.items()))
+            if until > now and len(self._oldest) <= self._most_idle:
+                break
+            self._forget(connection, origin)
+            dropped.append(connection)
+        return dropped
+
+    def _forget(self, connection: C, origin: Origin) -> None:
+        del self._oldest[connection]
+        del self._idle[origin][connection]
+        if not self._idle[origin]:
+            del self._idle[origin]
+
+    def close(self) -> None:
+        """Close all that are idle, and those that come back later when they do."""
+        with self._lock:
+            self._is_closed = True
+            idle = list(self._oldest)
+            self._oldest.clear()
+            self._idle.clear()
+        for connection in idle:
+            connection.close()
+
+
+def is_readable(fileno: int) -> bool:
+    """Whether a socket has something to say: bytes, its end, or an error."""
+    if not hasattr(select, "poll"):
+        return bool(select.select([fileno], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(fileno, select.POLLIN | select.POLLPRI)
+    return bool(poll.poll(0))

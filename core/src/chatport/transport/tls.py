@@ -1,0 +1,51 @@
+"""The TLS context that all connections of a process share: it takes long to make, and says the same for all."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+
+from ..engine.commands import TransportFailure
+
+__all__ = ["client_context", "context_if_made"]
+
+_lock = threading.Lock()
+_made: dict[tuple[str | None, str | None], ssl.SSLContext] = {}
+
+
+def _certificates() -> tuple[str | None, str | None]:
+    """Return the file or the folder that the environment names; they are read again if it names others."""
+    file = os.environ.get("SSL_CERT_FILE") or None
+    return (file, None) if file else (None, os.environ.get("SSL_CERT_DIR") or None)
+
+
+def context_if_made() -> ssl.SSLContext | None:
+    """Return the context if that takes no time, None if `client_context` has to be called, in a thread at best."""
+    return _made.get(_certificates())
+
+
+def client_context() -> ssl.SSLContext:
+    """Return a context that verifies certificate and host name, by SSL_CERT_FILE, SSL_CERT_DIR, or certifi.
+
+    Raises TransportFailure (tls) if the certificates cannot be read.
+    """
+    wanted = _certificates()
+    with _lock:
+        if wanted not in _made:
+            _made[wanted] = _make(*wanted)
+        return _made[wanted]
+
+
+def _make(file: str | None, folder: str | None) -> ssl.SSLContext:
+    if file is None and folder is None:
+        import certifi
+
+        file = certifi.where()
+    try:
+        context = ssl.create_default_context(cafile=file, capath=folder)
+    except OSError as error:  # ssl.SSLError is one
+        words = f"No secure connection: the certificates in {file or folder} cannot be read ({error})"
+        raise TransportFailure(words, stage="connect", kind="tls") from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
