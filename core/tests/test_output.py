@@ -216,3 +216,34 @@ def test_a_setting_can_choose_another_form_of_the_provider() -> None:
         port = Port(load_config({"providers": {"acme": {"api_key": "k" * 20, **settings}}}))
         port._plain_provider_value = lambda name, table: provider  # type: ignore[method-assign]
         assert port.provider("acme").provider.dialect.chat_path == path
+
+
+class Talking(VendorEmulator):
+    """Says something beside the call it is made to make, or nothing but that."""
+
+    calls = True
+
+    def __init__(self, *, calls: bool = True) -> None:
+        super().__init__()
+        self.calls = calls
+
+    def script(self, body: Mapping[str, Any]) -> Any:
+        script = super().script(body)
+        return attrs.evolve(script, text='{"city": "said"}', calls=script.calls if self.calls else (), finish="stop")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize(("calls", "city"), [(True, "text"), (False, "said")])
+def test_what_is_said_beside_the_forced_call_is_no_part_of_the_answer(stream: bool, calls: bool, city: str) -> None:
+    """Unless there is no call: then it is the answer."""
+    emulator = Emulator("compatible")
+    emulator.vendor = Talking(calls=calls)
+    client = client_of(Ladder("json_object", forced_tool=True), emulator)
+    if stream:
+        with client.stream("Where?", model="compatible:emulated-model", output=SCHEMA) as events:
+            text = "".join(event.text for event in events if isinstance(event, TextDelta))
+        reply = events.reply
+        assert text == reply.text
+    else:
+        reply = client.chat("Where?", model="compatible:emulated-model", output=SCHEMA)
+    assert reply.parsed() == {"city": city}

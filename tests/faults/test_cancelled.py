@@ -248,15 +248,23 @@ def test_ten_thousand_streams_interrupted_at_random_points_leave_nothing() -> No
 
 
 class Silent:
-    """A transport that answers nothing, and counts who waits."""
+    """A transport that answers nothing, and counts who waits.
+
+    It keeps the errors that ended the waiting, and with them their frames, as a program may whose log does so: nothing
+    may rely on the collector of garbage to give a place back.
+    """
 
     def __init__(self) -> None:
         self.waiting = 0
+        self.errors: list[BaseException] = []
 
     async def send(self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None) -> Any:
         self.waiting += 1
         try:
             await anyio.sleep_forever()
+        except BaseException as error:
+            self.errors.append(error)
+            raise
         finally:
             self.waiting -= 1
 
@@ -264,6 +272,7 @@ class Silent:
         """Nothing is open."""
 
 
+@pytest.mark.xfail(strict=True, reason="HedgedDriver.abandon leaves the second try to the collector of garbage")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_two_tries_side_by_side_are_cancelled_both(backend: str) -> None:
     async def run() -> None:

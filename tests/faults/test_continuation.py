@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import attrs
 import pytest
 
 import chatport
+from chatport.call import Call, WireRequest
+from chatport.hooks import hookimpl
 from chatport.provider import Dialect, Prefill, Provider
+from chatport.standard.output import as_forced_tool
 from chatport.testing import Fault, Script, VendorEmulator, faults, sse
 
 from .world import KEY, PROMPT, TEXT, Outcome, World, always, as_sent, on_backends
@@ -207,6 +210,41 @@ def test_tool_calls_and_reasoning_are_never_joined(backend: str, what: str) -> N
     assert w.requests == 1
     assert outcome.error.partial is not None
     assert all(not call.complete for call in outcome.error.partial.tool_calls)
+
+
+@attrs.frozen
+class ForcedTool:
+    """A patch for a vendor that has no structured output but for the arguments of a tool."""
+
+    provider: str
+
+    @hookimpl(wrapper=True)
+    def shape_request(self, call: Call) -> Generator[None, WireRequest, WireRequest]:
+        return as_forced_tool((yield), call, "there is no other way")
+
+
+TOWN = {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]}
+
+
+@on_backends
+def test_a_structured_answer_that_a_tool_stands_for_is_never_joined(backend: str) -> None:
+    """Its text is the arguments of a call, and the vendor would begin the call anew."""
+    w = world(backend, [faults.cut(after_events=4)], (), plugins=[ForcedTool("one")])
+    outcome = w.ask("Where?", output=TOWN)
+    assert isinstance(outcome.error, chatport.StreamInterruptedError)
+    assert w.bodies("one")[0]["tool_choice"]["type"] == "function"
+    assert outcome.text
+    assert w.requests == 1
+
+
+@on_backends
+def test_a_structured_text_goes_on_as_text_only(backend: str) -> None:
+    w = world(backend, [faults.cut(after_events=2), faults.status(402)], (), plugins=[ForcedTool("two")])
+    outcome = w.ask("Where?", output=TOWN)
+    assert isinstance(outcome.error, chatport.StreamInterruptedError)
+    assert outcome.text
+    assert w.seen("two") == []
+    assert any("two:m was passed over" in note for note in outcome.error.__notes__)
 
 
 @on_backends

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -23,8 +25,8 @@ from chatport.testing.faults import Faults
 from chatport.testing.performance import Step
 
 __all__ = [
-    "BACKENDS", "KEY", "PROMPT", "STREAMED", "TEXT", "Outcome", "Switchboard", "World", "always", "as_sent",
-    "client_of", "frozen_clock", "on_backends", "plain_and_streamed",
+    "KEY", "PROMPT", "TEXT", "Outcome", "World", "always", "as_sent", "client_of", "frozen_clock", "on_backends",
+    "plain_and_streamed",
 ]  # fmt: skip
 
 BACKENDS = ("asyncio", "trio", "sync")
@@ -43,9 +45,9 @@ def always(fault: Fault) -> Faults:
     return lambda number, request: fault
 
 
-def frozen_clock(random: Callable[[], float] = lambda: 0.5) -> Clock:
+def frozen_clock() -> Clock:
     """Return a clock on which all calls happen in the same moment: waits take no time, and nothing is forgotten."""
-    return Clock(lambda: 1000.0, lambda: datetime(2026, 1, 1, tzinfo=UTC), random, lambda seconds: None)
+    return Clock(lambda: 1000.0, lambda: datetime(2026, 1, 1, tzinfo=UTC), lambda: 0.5, lambda seconds: None)
 
 
 def client_of(backend: str) -> type[chatport.AsyncClient | chatport.Client]:
@@ -142,6 +144,7 @@ class World:
         providers: Mapping[str, Mapping[str, Any]] | None = None,
         random: Callable[[], float] = lambda: 0.5,
         observers: Sequence[Observer] = (),
+        plugins: Sequence[Any] = (),
         **tables: Any,
     ) -> None:
         self.backend = backend
@@ -171,6 +174,7 @@ class World:
             "clock": clock or self.clock.clock,
             "observers": observers,
             "providers": values,
+            "plugins": plugins,
         }
         self.client: Any = client_of(backend)(**self.options)
 
@@ -236,7 +240,7 @@ class World:
             def work(_: int) -> list[Outcome]:
                 return [self._ask(messages, False, options) for _ in range(calls)]
 
-            with self.client, ThreadPoolExecutor(workers) as pool:
+            with _turns_only_at_waits(), self.client, ThreadPoolExecutor(workers) as pool:
                 return [outcome for outcomes in pool.map(work, range(workers)) for outcome in outcomes]
 
         async def run() -> list[Outcome]:
@@ -286,6 +290,21 @@ class World:
             outcome.raised = error
         outcome.seconds = self.clock.elapsed_seconds - began
         return outcome
+
+
+@contextmanager
+def _turns_only_at_waits() -> Iterator[None]:
+    """Let threads give way to one another where they wait, as tasks do, and nowhere else.
+
+    They share one virtual time: what another thread lets pass between a request's admission and its arrival would
+    be a journey of seconds.
+    """
+    interval_seconds = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval_seconds)
 
 
 def as_sent(name: str, play: Callable[[Scene], Iterable[Step]]) -> Fault:

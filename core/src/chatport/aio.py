@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 import anyio
 
 from .client import BaseClient, ChatOptions, is_httpx
-from .embeddings import Embeddings, read_embeddings
 from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
 from .errors import ChatportError, ConfigurationError
 from .events import Event, Finished
-from .explain import Explanation
 
 # async only: begin
 from .hedging import AsyncDriver, HedgedDriver
@@ -29,6 +27,10 @@ from .prepare import split_target
 from .shaping import guarded
 from .transport import AsyncExchange, AsyncTransport
 from .types import ModelInfo, Reply
+
+if TYPE_CHECKING:
+    from .embeddings import Embeddings
+    from .explain import Explanation
 
 __all__ = ["AsyncClient", "AsyncReplyStream"]
 
@@ -86,11 +88,14 @@ class _Driver:
         if exchange is not None:
             await exchange.aclose()
 
-    async def abandon(self, *, quietly: bool = False) -> None:
-        """Stop wherever the machine is; quietly: the call as a whole goes on elsewhere."""
-        self.machine.is_quiet = quietly
+    async def abandon(self) -> None:
+        """Stop wherever the machine is."""
         self._run.close()
         await self.aclose()
+
+    def be_quiet(self, quiet: bool = True) -> None:
+        """Say nothing of the end: it is not the end of the call, which goes on elsewhere."""
+        self.machine.is_quiet = quiet
 
 
 class AsyncReplyStream:
@@ -259,6 +264,8 @@ class AsyncClient(BaseClient):
         """Return an embedding vector for each text."""
         await self._ready(split_target(self._port.targets(model)[0][0].target)[0])
         target, wire = self._embed_target(texts, model, extra)
+        from .embeddings import read_embeddings
+
         return read_embeddings(await self._fetch(target, wire, timeout))
 
     async def _ready(self, provider: str) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import attrs
 
@@ -20,14 +20,15 @@ from .engine.commands import Clock
 from .engine.machine import CallMachine, Candidate
 from .engine.shared import BreakerBook, Observer, Shared
 from .errors import BadRequestError, ConfigurationError, ModelNotFoundError, PolicyError, UnsupportedFeatureError
-from .estimate import estimate_input_tokens
-from .explain import Explanation, explain_call
 from .facts import ModelFacts
 from .messages import MessagesInput, read_messages
 from .prepare import Port, split_target
 from .provider import Provider
 from .schema import ToolInput, read_output, read_tool_choice, read_tools
 from .tables import read_timeouts
+
+if TYPE_CHECKING:
+    from .explain import Explanation
 
 __all__ = ["BaseClient", "ChatOptions", "is_httpx", "read_call", "real_clock"]
 
@@ -148,7 +149,7 @@ class BaseClient:
         return call, timeouts, choices, merged
 
     def _in_order(self, choices: Sequence[Choice], call: Call) -> list[str]:
-        targets = in_order(choices, call, lambda: estimate_input_tokens(call), self._shared.clock.random)
+        targets = in_order(choices, call, self._shared.clock.random)
         if not targets:
             names = ", ".join(choice.target for choice in choices)
             raise ConfigurationError(f"No target's conditions hold for this call. The alias has: {names}.")
@@ -178,6 +179,8 @@ class BaseClient:
         return CallMachine([route], self._shared, False)
 
     def _explain(self, messages: MessagesInput, options: Mapping[str, Any]) -> Explanation:
+        from .explain import explain_call
+
         stream = bool(options.get("stream", False))
         rest = {name: value for name, value in options.items() if name != "stream"}
         call, timeouts, choices, merged = self._read(messages, stream, rest)

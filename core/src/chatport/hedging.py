@@ -27,8 +27,11 @@ class AsyncDriver(Protocol):
     async def advance(self) -> list[Event] | None:
         """Return the next events, None when the reply is complete."""
 
-    async def abandon(self, *, quietly: bool = False) -> None:
-        """Stop wherever the call is; quietly: the call as a whole goes on elsewhere."""
+    async def abandon(self) -> None:
+        """Stop wherever the call is."""
+
+    def be_quiet(self, quiet: bool = True) -> None:
+        """Say nothing of the end: it is not the end of the call, which goes on elsewhere."""
 
 
 _Finish: TypeAlias = tuple[AsyncDriver, "list[Event] | None"]
@@ -48,11 +51,11 @@ class HedgedDriver:
         after_seconds: float,
         story: Callable[[], Story],
     ) -> None:
-        self._first = first
         self._story = story
         self._second = second
         self._after_seconds = after_seconds
         self._winner: AsyncDriver | None = None
+        self._runners = [first]
         self.reply: Reply | None = None
 
     async def advance(self) -> list[Event] | None:
@@ -65,9 +68,16 @@ class HedgedDriver:
             self.reply = attrs.evolve(self._winner.reply, attempts=tuple(self._story().attempts))
         return events
 
-    async def abandon(self, *, quietly: bool = False) -> None:
-        """Stop wherever the call is."""
-        await (self._winner or self._first).abandon(quietly=quietly)
+    async def abandon(self) -> None:
+        """Stop wherever the call is. One call has one end: only the last one that is stopped tells of it."""
+        self._runners[-1].be_quiet(False)
+        for driver in self._runners:
+            await driver.abandon()
+
+    def be_quiet(self, quiet: bool = True) -> None:
+        """Pass it on."""
+        for driver in self._runners:
+            driver.be_quiet(quiet)
 
     async def _race(self) -> list[Event] | None:
         finish: list[_Finish] = []
@@ -84,33 +94,29 @@ class HedgedDriver:
             if finish or len(errors) == len(runners):
                 settled.set()
 
-        runners = [self._first]
+        runners = self._runners
         async with anyio.create_task_group() as group:
-            group.start_soon(run, self._first)
+            group.start_soon(run, runners[0])
             with anyio.move_on_after(self._after_seconds):
                 await settled.wait()
             other = None if settled.is_set() else self._second()
             if other is not None:
                 runners.append(other)
+                self.be_quiet()
                 group.start_soon(run, other)
             await settled.wait()
             group.cancel_scope.cancel()
-        return await self._settle(runners, finish, errors)
-
-    async def _settle(
-        self,
-        runners: list[AsyncDriver],
-        finish: list[tuple[AsyncDriver, list[Event] | None]],
-        errors: list[ChatportError],
-    ) -> list[Event] | None:
-        winner = finish[0][0] if finish else runners[0]
+        if not finish:
+            if len(runners) > 1:
+                self._story().failed(errors[0])
+            raise errors[0]
+        winner, events = finish[0]
         for driver in runners:
             if driver is not winner:
-                await driver.abandon(quietly=True)
-        self._winner = winner
-        if not finish:
-            raise errors[0]
-        return finish[0][1]
+                await driver.abandon()
+        self._winner, self._runners = winner, [winner]
+        winner.be_quiet(False)
+        return events
 
 
 async def _content(driver: AsyncDriver) -> list[Event] | None:

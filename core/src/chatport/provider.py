@@ -63,7 +63,8 @@ class Dialect:
     `chat_path`, `models_path`, `embeddings_path`: below the base URL, None where the vendor has no such thing.
     `fields`: body fields that the vendor does not take as they are, by name. `prefill`: how an answer is continued
     from its beginning, None: the vendor documents no way. `idempotency_header`: the header in which the vendor takes
-    a key that makes a repeated request safe.
+    a key that makes a repeated request safe. `empty_is_error`: an answer that ends in order with nothing in it is a
+    failure of the vendor's, to be tried again, and no empty reply.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -82,6 +83,7 @@ class Dialect:
     fields: Mapping[str, FieldRule] = attrs.field(factory=dict)
     prefill: Prefill | None = None
     idempotency_header: str | None = None
+    empty_is_error: bool = False
 
 
 @attrs.frozen

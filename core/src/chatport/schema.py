@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 import msgspec
 
@@ -17,7 +17,9 @@ from . import jsoncodec
 from .call import OutputSpec, Tool, ToolChoice
 from .errors import BadRequestError, MalformedReplyError
 from .types import Adjustment, Reply, ToolCall
-from .validation import violations
+
+if TYPE_CHECKING:
+    from .validation import Violation
 
 __all__ = [
     "ToolInput",
@@ -180,7 +182,7 @@ def misfits(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> Iterator[Adjust
             continue
         field = f"tool_calls[{number}].arguments"
         try:
-            found = islice(violations(call.parsed(), tool.schema), _MOST_SHOWN)
+            found = _violations(call.parsed(), tool.schema)
         except MalformedReplyError:
             yield Adjustment("invalid", field, "is not valid JSON")
             continue
@@ -189,6 +191,13 @@ def misfits(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> Iterator[Adjust
 
 
 _MOST_SHOWN = 5
+
+
+def _violations(value: Any, schema: Mapping[str, Any]) -> Iterator[Violation]:
+    """Give the first places that do not fit."""
+    from .validation import violations  # loaded when there is something to check
+
+    return islice(violations(value, schema), _MOST_SHOWN)
 
 
 def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:
@@ -200,7 +209,7 @@ def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:
 
 def _checked(call: ToolCall, tool: Tool) -> Any:
     arguments = call.parsed()
-    found = list(islice(violations(arguments, tool.schema), _MOST_SHOWN))
+    found = list(_violations(arguments, tool.schema))
     if found:
         raise BadRequestError(f"The arguments for {call.name!r} do not fit its schema: {'; '.join(map(str, found))}.")
     return arguments
@@ -279,7 +288,7 @@ def _as_asked(value: Any, output: OutputSpec) -> Any:
     """Return the value as the caller's type; without one, as it is, held against the schema. Raises ValueError."""
     if output.type is not None:
         return msgspec.convert(value, output.type)
-    found = list(islice(violations(value, output.schema), _MOST_SHOWN))
+    found = list(_violations(value, output.schema))
     if found:
         raise ValueError("; ".join(map(str, found)))
     return value

@@ -13,6 +13,7 @@ from chatport_deepseek.tools import on_beta_path
 FLASH = "deepseek:deepseek-flash"
 QUESTION = "think: Hm.\nsay: one two, three four"
 TEXT = "one two, three four"
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
 def cut_after(events):
@@ -37,6 +38,17 @@ def test_a_cut_answer_goes_on_exactly(words, options):
     assert request.json()["thinking"] == {"type": "disabled"}
     noted = [warning for warning in stream.reply.warnings if warning.fact == "DS-P18"]
     assert [warning.kind for warning in noted] == ["note"] * thoughts
+
+
+@pytest.mark.parametrize("events", [3, 4])
+def test_json_goes_on_without_json_mode(events):
+    """DS-J3: what is no JSON by itself would come back as blanks."""
+    emulator, client = cut_after(events)
+    with client, client.stream('json\nthink: Hm.\nsay: {"city": "Oslo"}', model=FLASH, output=SCHEMA) as stream:
+        list(stream)
+    assert stream.reply.parsed() == {"city": "Oslo"}
+    assert "response_format" not in emulator.requests[1].json()
+    assert ("dropped", "response_format", "DS-P18") in [(w.kind, w.field, w.fact) for w in stream.reply.warnings]
 
 
 def test_thoughts_alone_are_not_continued():

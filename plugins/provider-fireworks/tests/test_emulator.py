@@ -10,6 +10,7 @@ import pytest
 from chatport import (
     AuthenticationError,
     BadRequestError,
+    Client,
     ContextLengthError,
     MalformedReplyError,
     Message,
@@ -19,10 +20,11 @@ from chatport import (
     QuotaExceededError,
     RateLimitError,
     ServerError,
+    StreamInterruptedError,
     Tool,
     ToolCallDelta,
 )
-from chatport.testing import EmulatedRequest, replay
+from chatport.testing import EmulatedRequest, Emulator, VirtualClock, faults, replay
 from chatport_fireworks.emulator import FireworksEmulator
 
 KIMI, OSS = "fireworks:kimi-k2p6", "fireworks:gpt-oss-120b"
@@ -205,6 +207,26 @@ def test_headers_and_models(emulated):
     assert (reply.rate_limits.requests_remaining, reply.rate_limits.tokens_remaining) == (599, 59_000)
     models = {model.id: model for model in client.models("fireworks")}
     assert models["accounts/fireworks/models/kimi-k2p6"].context_tokens == 131_072
+
+
+def test_a_rate_limit_without_a_hint():
+    """FW-H1: no header tells when a limit is full again, so the wait is our own."""
+    clock = VirtualClock()
+    emulator = Emulator("fireworks", faults=[faults.status(429), None], clock=clock)
+    with Client(config=emulator.config(), transport=emulator, clock=clock.clock) as client:
+        assert client.chat("say: a", model=KIMI).text == "a"
+    assert clock.waits == [pytest.approx(0.25)]  # half of the first, as the clock's chance has it
+
+
+def test_an_answer_that_is_cut_does_not_go_on():
+    """FW-C1: no way to ask for it is documented, so nothing is sent, and the caller gets what has come."""
+    emulator = Emulator("fireworks", faults=[faults.cut(after_events=4), None], clock=VirtualClock())
+    config = {**emulator.config(), "retry": {"continue_after_cut": True}}
+    with Client(config=config, transport=emulator) as client, pytest.raises(StreamInterruptedError) as caught:
+        list(client.stream("say: one two three four", model=KIMI, reasoning="none"))
+    assert caught.value.partial.text == "one two three"
+    assert [message.text for message in caught.value.messages[:2]] == ["say: one two three four", "one two three"]
+    assert len(emulator.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,11 @@ ASKED = {"max_tokens": 9, "extra": {"context_length_exceeded_behavior": "truncat
         ({}, {}, set()),
         ({"max_tokens": 4096}, {"max_tokens": 4096}, set()),
         ({"max_tokens": 5000}, {"max_tokens": 5000, "stream": True}, set()),
-        ({"extra": {"max_completion_tokens": 5000}}, {"max_completion_tokens": 5000, "stream": True}, set()),
+        (
+            {"extra": {"max_completion_tokens": 5000}},
+            {"max_tokens": 5000, "stream": True},
+            {("renamed", "max_completion_tokens", "FW-P4")},
+        ),
         (BOTH, {"max_tokens": 9}, {("dropped", "max_completion_tokens", "FW-P4")}),
         (ASKED, {"max_tokens": 9, "context_length_exceeded_behavior": "truncate"}, set()),
     ],
@@ -158,6 +162,7 @@ EFFORTS = [
     ("deepseek-v3p1", {"high": ("high", SWITCH), "none": ("none", None), 2048: ("medium", ON)}),
     ("deepseek-v3p2", {"xhigh": ("high", LOW), "none": ("none", None), 2048: ("medium", ON)}),
     ("glm-4p6", {"low": ("low", SWITCH), "none": ("none", None), 2048: ("medium", ON)}),
+    ("deepseek-v4-flash-0731", {"xhigh": ("xhigh", None), "minimal": ("low", ("note", "reasoning", "FW-P7"))}),
     ("glm-5p3", {"max": ("max", None), "xhigh": ("high", LOW), "medium": ("low", OFF), "none": ("low", OFF)}),
 ]
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from chatport import (
     AuthenticationError,
     BadRequestError,
     ChatportError,
+    Client,
     ContextLengthError,
     ImagePart,
     Message,
@@ -31,7 +33,7 @@ from chatport import (
     ToolCallEnded,
     UnsupportedFeatureError,
 )
-from chatport.testing import EmulatedRequest, Emulator
+from chatport.testing import EmulatedRequest, Emulator, faults
 
 Emulated = Callable[..., Any]
 
@@ -65,6 +67,59 @@ def raw(emulator: Emulator, body: dict[str, Any], path: str = "/v1/chat/completi
     content = json.dumps({"model": emulator.vendor.models[0], "messages": [{"role": "user", "content": "hi"}], **body})
     response = emulator.vendor.respond(EmulatedRequest("POST", path, headers, content.encode()))
     return response.status, response.body.decode()
+
+
+# Answers that are cut.
+
+TEXT = "one two  three\tfour"
+BEGUN = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "one"}]}
+
+
+def cut_stream(provider: str, events: int, **options: Any) -> Any:
+    """Return emulator and stream of a call whose first answer is cut after so many events."""
+    emulator = Emulator(provider, faults=[faults.cut(after_events=events), None])
+    client = Client(config=emulator.config(retry={"continue_after_cut": True}), transport=emulator)
+    return emulator, client.stream(f"think: hm\nsay: {TEXT}", model=target(provider), **options)
+
+
+@pytest.mark.parametrize("reasoning", ["none", "high", 99])
+@pytest.mark.parametrize(("provider", "fact"), [("vllm", "VL-P9"), ("llamacpp", "LC-P6")])
+@pytest.mark.parametrize("events", range(2, 6))
+def test_a_cut_answer_goes_on(provider: str, fact: str, events: int, reasoning: str | int) -> None:
+    """VL-P9, LC-P6: no word twice, none lost, and no second thought."""
+    thoughts = int(reasoning == "high" or (reasoning == 99 and provider == "llamacpp"))
+    emulator, stream = cut_stream(provider, events + thoughts, reasoning=reasoning)
+    with stream:
+        text = "".join(event.text for event in stream if isinstance(event, TextDelta))
+    assert text == stream.reply.text == TEXT
+    first, second = (json.loads(request.content) for request in emulator.requests)
+    *before, begun = second["messages"]
+    assert before == first["messages"]
+    assert begun == {"role": "assistant", "content": "".join(re.findall(r"\s*\S+", TEXT)[: events - 1])}
+    assert (second["continue_final_message"], second["add_generation_prompt"]) == (True, False)
+    assert second["chat_template_kwargs"] == {"enable_thinking": False}
+    assert sum(warning.fact == fact for warning in stream.reply.warnings) == int(reasoning != "none")
+
+
+@pytest.mark.parametrize("provider", ["ollama", "lmstudio", "mistralrs", "transformers", "mlx"])
+def test_where_no_way_is_documented_the_caller_gets_the_part(provider: str) -> None:
+    emulator, stream = cut_stream(provider, 3, reasoning="none")
+    with pytest.raises(StreamInterruptedError) as caught, stream:
+        list(stream)
+    assert caught.value.partial is not None
+    assert TEXT.startswith(caught.value.partial.text)
+    assert caught.value.messages
+    assert len(emulator.requests) == 1
+
+
+@pytest.mark.parametrize("provider", ["vllm", "llamacpp"])
+def test_what_a_server_does_not_go_on_from(provider: str) -> None:
+    """VL-P9, LC-P6: the raw requests."""
+    emulator = Emulator(provider)
+    assert raw(emulator, {**BEGUN, "continue_final_message": True})[0] == 400
+    both = {**BEGUN, "continue_final_message": True, "add_generation_prompt": False}
+    assert raw(emulator, {**both, "chat_template_kwargs": {"enable_thinking": False}})[0] == 200
+    assert raw(emulator, both)[0] == (400 if provider == "llamacpp" else 200)
 
 
 # What all of them can do.
@@ -655,7 +710,10 @@ class TestLlamaCppPython:
     def test_a_structure_is_asked_for_as_it_can_be(self, emulated: Emulated) -> None:
         """LP-P1."""
         client, _ = emulated("local", table=self.TABLE)
-        assert client.chat('say: {"city": "Rome", "people": 3}', model="local:m", output=Place).parsed().people == 3
+        assert client.chat("hi", model="local:m", output=Place).parsed() == Place("text", 1)
+        with client.stream("hi", model="local:m", output=Place) as stream:
+            assert {type(event) for event in stream} & {TextDelta, ToolCallDelta} == {TextDelta}
+        assert (stream.reply.parsed(), stream.reply.finish_reason) == (Place("text", 1), "stop")
 
     def test_only_a_named_call_is_made(self, emulated: Emulated) -> None:
         """LP-T1."""

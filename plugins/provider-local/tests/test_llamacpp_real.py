@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import anyio
+import attrs
+import httpx
 import pytest
 
 from chatport import (
@@ -30,6 +32,10 @@ from chatport import (
     ToolCallEnded,
     UnsupportedFeatureError,
 )
+from chatport.client import read_call
+from chatport.config import load_config
+from chatport.prepare import Port
+from chatport.testing import replay
 
 
 def _demo(name: str) -> ModuleType:
@@ -212,6 +218,16 @@ def test_thinking_on_and_off(caller: Caller, base_url: str) -> None:
     assert (off.reasoning, off.text) == (None, SENTENCE)
     again = caller.chat(base_url, ["THINK", reply, "and?"])  # the thoughts go back with their answer
     assert again.text == SENTENCE
+
+
+def test_a_beginning_is_not_repeated_in_a_stream(base_url: str) -> None:
+    """LC-P6: the tiny model begins anew behind a blank, and the server adds nothing of what was there."""
+    port = Port(load_config(_config(base_url, None), environment={}), environment={})
+    call, timeouts = read_call("hi", stream=True, temperature=0)
+    route = port.route(attrs.evolve(call, prefix="Hello from a "), MODEL, timeouts=timeouts, options={})
+    answer = httpx.post(f"{base_url}/chat/completions", json=dict(route.wire.body))
+    assert answer.status_code == 200
+    assert replay("llamacpp", body=answer.content, stream=True).text == SENTENCE
 
 
 def test_a_prompt_that_is_too_long(caller: Caller, base_url: str) -> None:

@@ -298,6 +298,9 @@ class TestOllama:
         request = explain("ollama", extra={"max_completion_tokens": 7})
         assert request.body["max_tokens"] == 7
         assert notes(request) == {("renamed", "max_completion_tokens", "OL-P1")}
+        both = explain("ollama", max_tokens=5, extra={"max_completion_tokens": 7})
+        assert both.body["max_tokens"] == 5
+        assert notes(both) == {("dropped", "max_completion_tokens", "OL-P1")}
 
     def test_usage_is_asked_for(self, explain: Explain) -> None:
         assert explain("ollama", stream=True).body["stream_options"] == {"include_usage": True}
@@ -363,9 +366,12 @@ class TestLlamaCppPython:
     def test_its_quirks_hold_only_where_it_is_said_to_be(self, explain: Explain, notes: Notes) -> None:
         """LP-P1."""
         known, unknown = explain("local", settings=self.TABLE, output=SCHEMA), explain("local", output=SCHEMA)
-        assert known.body["response_format"] == {"type": "json_object"}
-        assert "JSON Schema" in known.body["messages"][0]["content"]
+        assert known.body["tool_choice"]["type"] == "function"  # LP-T1: such a choice is kept
+        assert "response_format" not in known.body
         assert notes(known) == {("lowered", "response_format", "LP-P1")}
+        both = explain("local", settings=self.TABLE, output=SCHEMA, tools=[get_time])
+        assert both.body["response_format"] == {"type": "json_object"}
+        assert "JSON Schema" in both.body["messages"][0]["content"]
         assert unknown.body["response_format"]["type"] == "json_schema"
 
     def test_fields_without_effect_are_renamed_or_dropped(self, explain: Explain, notes: Notes) -> None:

@@ -312,12 +312,12 @@ def cut_stream(model, events, **options):
     return emulator, client.stream(f"think: hm\nsay: {TEXT}", model=f"openrouter:{model}", **options)
 
 
-@pytest.mark.parametrize("reasoning", [None, "low"])
+@pytest.mark.parametrize("reasoning", [None, "none", "low", 2000])
 @pytest.mark.parametrize("model", GOES_ON)
 @pytest.mark.parametrize("events", range(2, 6))
 def test_a_cut_answer_goes_on(model, events, reasoning):
     """OR-P16: no word twice, none lost."""
-    thoughts = 0 if reasoning is None else 1
+    thoughts = int(reasoning not in (None, "none"))
     emulator, stream = cut_stream(model, events + thoughts, reasoning=reasoning)
     with stream:
         text = "".join(event.text for event in stream if isinstance(event, TextDelta))

@@ -127,8 +127,10 @@ def test_nothing_is_taken_out_of_the_middle(explain, more, plugins):
 
 
 def test_an_answer_that_ends_in_white_space_is_not_gone_on_from_by_anthropics_routes():
-    """OR-P16"""
-    port = Port(load_config({"providers": {"openrouter": {"api_key": "k"}}}, environment={}), environment={})
+    """OR-P16; OR-P7: thinking that cannot be switched off is not spoken of."""
+    models = {"openrouter:deepseek/always": {"efforts": ["low", "high"]}}
+    config = load_config({"providers": {"openrouter": {"api_key": "k"}}, "models": models}, environment={})
+    port = Port(config, environment={})
     call, timeouts = read_call("hello")
 
     def body(prefix, model):
@@ -136,6 +138,8 @@ def test_an_answer_that_ends_in_white_space_is_not_gone_on_from_by_anthropics_ro
         return port.route(begun, f"openrouter:{model}", timeouts=timeouts, options={}).wire.body
 
     assert body("one ", "deepseek/deepseek-v4-pro")["messages"][-1] == {"role": "assistant", "content": "one "}
+    assert body("one", "deepseek/deepseek-v4-pro")["reasoning"] == {"effort": "none"}
+    assert "reasoning" not in body("one", "deepseek/always")
     assert body("one", "anthropic/claude-sonnet-4.5")["messages"][-1] == {"role": "assistant", "content": "one"}
     with pytest.raises(UnsupportedFeatureError, match="white space"):
         body("one ", "anthropic/claude-sonnet-4.5")

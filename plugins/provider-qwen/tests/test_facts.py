@@ -28,6 +28,7 @@ def test_both_books_say_the_same(name):
     assert bool(quirks.get("stream_only")) == twin.only_streams
     assert bool(quirks.get("thinking_needs_stream") and twin.thinking != "never") == twin.thinks_in_streams
     assert (facts.forced_tool_choice is not False) == twin.required
+    assert facts.prefill is twin.continues
 
 
 def test_every_entry_names_its_source():

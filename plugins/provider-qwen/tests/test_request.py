@@ -7,6 +7,7 @@ import pytest
 import chatport
 from chatport import AudioPart, FilePart, ImagePart, Message, TextPart, ToolCall
 from chatport_qwen import provider
+from chatport_qwen.emulator import QwenEmulator
 
 SCHEMA = {"title": "pair", "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
@@ -279,7 +280,18 @@ def test_thinking_makes_way_for_a_schema(explain):  # QW-J3
     assert facts_of(explain("hi", "qwen3.7-plus", output=SCHEMA)) == [("added", "enable_thinking", "QW-J3")]
 
 
-@pytest.mark.parametrize("model", ["qwen-max", "qwen-turbo", "qwen-plus-2025-04-28", "glm-5.1", "acme-9"])
+@pytest.mark.parametrize("model", ["qwen-max", "qwen-turbo", "qwen-plus-2025-04-28", "qwen3-coder-plus"])
+def test_a_schema_as_a_forced_call(explain, client, model):  # QW-J2, QW-T2
+    explained = explain("hi", model, output=SCHEMA)
+    assert "response_format" not in explained.body
+    name = explained.body["tools"][0]["function"]["name"]
+    assert explained.body["tool_choice"] == {"type": "function", "function": {"name": name}}
+    assert facts_of(explained) == [("lowered", "response_format", "QW-J2")]
+    if model in QwenEmulator.models:
+        assert client.chat("hi", model=f"qwen:{model}", output=SCHEMA).parsed() == {"a": 1}
+
+
+@pytest.mark.parametrize("model", ["qwen-long", "glm-5.1", "acme-9"])
 def test_any_object_and_the_schema_in_words(explain, model):  # QW-J2
     explained = explain("hi", model, output=SCHEMA)
     assert explained.body["response_format"] == {"type": "json_object"}
@@ -291,11 +303,11 @@ def test_any_object_and_the_schema_in_words(explain, model):  # QW-J2
 
 
 def test_the_schema_joins_the_callers_own_instructions(explain):
-    messages = explain([Message.system("Be brief."), "hi"], "qwen-max", output=SCHEMA).body["messages"]
+    messages = explain([Message.system("Be brief."), "hi"], "qwen-long", output=SCHEMA).body["messages"]
     assert [message["role"] for message in messages] == ["system", "user"]
     assert messages[0]["content"].startswith("Be brief.\n\n")
     marked = Message("system", (TextPart("Be brief.", {"cache_control": {"type": "ephemeral"}}),))
-    parts = explain([marked, "hi"], "qwen-max", output=SCHEMA).body["messages"][0]["content"]
+    parts = explain([marked, "hi"], "qwen-long", output=SCHEMA).body["messages"][0]["content"]
     assert [part["type"] for part in parts] == ["text", "text"]
     assert parts[0]["cache_control"] == {"type": "ephemeral"}  # QW-U2
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -16,6 +16,7 @@ from ..errors import (
     ChatportError,
     DeadlineError,
     MalformedReplyError,
+    ServerError,
     StreamInterruptedError,
     TransportError,
 )
@@ -26,8 +27,10 @@ from ..types import Reply
 from .body import BodyDecoder
 from .commands import Clock, Command, Deliver, Head, HttpRequest, Read, Send, TimerExpired, TransportFailure
 from .failures import error_of, failure_of, hook_error
-from .pacing import PaceLimits
 from .timers import Timeouts, Timers
+
+if TYPE_CHECKING:
+    from .pacing import PaceLimits
 
 __all__ = ["AttemptRun", "Limits", "Route"]
 
@@ -112,6 +115,8 @@ class AttemptRun:
         self._clock = clock
         self._deliver = deliver
         self._is_resumed = resumed is not None
+        self._beside: list[ev.Event] | None = []
+        """What a model says beside the call that stands for its answer, until that call comes."""
         self._is_renamed = self._is_resumed or bool(route.names) or route.wire.output_tool is not None
         self._on_first_event = on_first_event
         self._has_event = False
@@ -296,11 +301,7 @@ class AttemptRun:
 
     def _collect(self, decoded: Any, batch: list[ev.Event]) -> None:
         add = self.collector.add
-        for event in decoded:
-            if self._is_renamed:
-                event = self._as_asked(event)
-                if event is None:
-                    continue
+        for event in [asked for each in decoded for asked in self._as_asked(each)] if self._is_renamed else decoded:
             if add(event):
                 self._timers.event_arrived()
                 if not self._has_event:
@@ -309,26 +310,41 @@ class AttemptRun:
             kind = type(event)
             if kind in _PUBLIC:
                 batch.append(event)
-            elif kind is ev.FinishReported:
+            elif type(event) is ev.FinishReported:
                 batch.extend(self.collector.ended_calls(event.choice))
 
-    def _as_asked(self, event: ev.Event) -> ev.Event | None:
+    def _as_asked(self, event: ev.Event) -> Sequence[ev.Event]:
         """Give a tool call its own name back; the call that stands for the structured answer becomes the text.
 
         Where an answer goes on after a cut, its reasoning is not: the two halves would be two different thoughts.
         """
         if self._is_resumed and type(event) is ev.ReasoningDelta:
-            return None
+            return ()
+        if self.route.wire.output_tool is not None:
+            return self._as_output(event, self.route.wire.output_tool)
         if type(event) is ev.ToolCallDelta:
-            if event.name == self.route.wire.output_tool:
-                is_piece = event.arguments and event.index == 0  # asked for once: a second such call says it again
-                return ev.TextDelta(event.arguments, event.choice) if is_piece else None
             own = self.route.names.get(event.name, event.name)
-            return ev.ToolCallDelta(event.index, event.id, own, event.arguments, event.choice)
-        forced = self.route.wire.output_tool is not None
-        if isinstance(event, ev.FinishReported) and event.reason == "tool_calls" and forced:
-            return ev.FinishReported("stop", event.raw, event.choice)
-        return event
+            return (ev.ToolCallDelta(event.index, event.id, own, event.arguments, event.choice),)
+        return (event,)
+
+    def _as_output(self, event: ev.Event, tool: str) -> Sequence[ev.Event]:
+        """Make the text of the forced call's arguments. What the model says beside the call is no part of the answer.
+
+        It waits until the end: a model that does not call has answered with it after all.
+        """
+        if type(event) is ev.ToolCallDelta and event.name == tool:
+            is_piece = event.arguments and event.index == 0  # asked for once: a second such call says it again
+            self._beside = None
+            return (ev.TextDelta(event.arguments, event.choice),) if is_piece else ()
+        if type(event) is ev.TextDelta:
+            if self._beside is not None:
+                self._beside.append(event)
+            return ()
+        if isinstance(event, ev.FinishReported):
+            beside, self._beside = self._beside or [], None
+            reason = "stop" if event.reason == "tool_calls" and not beside else event.reason
+            return (*beside, ev.FinishReported(reason, event.raw, event.choice))
+        return (event,)
 
     def _hand_over(self, batch: list[ev.Event]) -> Steps:
         if self.committed:  # the common case, on the shortest way
@@ -393,9 +409,16 @@ class AttemptRun:
         """Close what is still open, and hand over all that is left, whether or not there was any content."""
         open_choices = [index for index, choice in self.collector.choices.items() if not choice.ended]
         self.collector.end()
+        self._check_said()
         batch.extend(call for index in open_choices for call in self.collector.ended_calls(index))
         if self._deliver:
             yield from self._deliver_all(batch)
+
+    def _check_said(self) -> None:
+        """Raise ServerError for an ordinary end with nothing before it, where the vendor means a failure by it."""
+        is_failure = self.route.operation == "chat" and self.route.context.provider.dialect.empty_is_error
+        if is_failure and not self.collector.has_content and self.collector.first.finish in ("stop", None):
+            raise ServerError("The answer ended in order, with nothing in it.", code="empty_answer")
 
     # --- errors
 
@@ -486,6 +509,9 @@ class AttemptRun:
             error.request_id = named and hide_key(named, secret)
             if error.status is None and not 200 <= self.head.status < 300:
                 error.status = self.head.status
+        for event in self._beside or ():
+            self.collector.add(event)
+        self._beside = None
         if error.partial is None and (self.collector.has_content or isinstance(error, StreamInterruptedError)):
             error.partial = self.partial()
         return error

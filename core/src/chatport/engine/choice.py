@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -24,7 +25,7 @@ class Condition:
     reasoning: bool | None = None
     stream: bool | None = None
 
-    def holds(self, call: Call, input_tokens: Callable[[], int]) -> bool:
+    def holds(self, call: Call) -> bool:
         """Whether the call is like this."""
         for wanted, is_so in (
             (self.tools, bool(call.tools)),
@@ -35,9 +36,12 @@ class Condition:
         ):
             if wanted is not None and wanted != is_so:
                 return False
-        if self.above_input_tokens is not None and input_tokens() <= self.above_input_tokens:
-            return False
-        return self.below_input_tokens is None or input_tokens() < self.below_input_tokens
+        if self.above_input_tokens is None and self.below_input_tokens is None:
+            return True
+        from ..estimate import estimate_input_tokens  # loaded where somebody asks for it
+
+        tokens = estimate_input_tokens(call)
+        return (self.above_input_tokens or 0) < tokens < (self.below_input_tokens or math.inf)
 
 
 def _has_media(call: Call) -> bool:
@@ -53,14 +57,12 @@ class Choice:
     weight: float | None = None
 
 
-def in_order(
-    choices: Sequence[Choice], call: Call, input_tokens: Callable[[], int], random: Callable[[], float]
-) -> list[str]:
+def in_order(choices: Sequence[Choice], call: Call, random: Callable[[], float]) -> list[str]:
     """Return the targets that the call may go to, the preferred one first.
 
     Weighted ones are drawn without putting back: the first is any of them with a chance by its weight, and so on.
     """
-    fitting = [choice for choice in choices if choice.when == _ANY or choice.when.holds(call, input_tokens)]
+    fitting = [choice for choice in choices if choice.when == _ANY or choice.when.holds(call)]
     # With keys u^(1/w) the order by key is exactly such a drawing (Efraimidis and Spirakis, 2006).
     weighted = [choice for choice in fitting if choice.weight is not None]
     drawn = iter(sorted(weighted, key=lambda choice: random() ** (1 / (choice.weight or 1)), reverse=True))

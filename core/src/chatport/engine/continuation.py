@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..call import Call
+from ..call import Call, WireRequest
 from ..collect import Collector
 from ..types import Message, Reply
 
@@ -11,11 +11,14 @@ __all__ = ["can_continue", "conversation", "reopened"]
 _GO_ON = "Your answer was cut off. Go on exactly where it stopped, without repeating anything."
 
 
-def can_continue(collector: Collector) -> bool:
+def can_continue(wire: WireRequest, collector: Collector) -> bool:
     """Whether a vendor can go on from what was received: one choice, plain text, and no tool call begun.
 
     Tool calls and reasoning are never joined from two answers: half a call could be run, and half a thought misleads.
+    Nor is a structured answer that a forced tool stands for: what is text to the caller is a call to the vendor.
     """
+    if wire.output_tool is not None:
+        return False
     first = collector.first
     return len(collector.choices) == 1 and bool(first.text) and not (first.calls or first.refusal or first.audio)
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from ..budget import Budget, Reservation, in_usd
 from ..errors import ChatportError
-from ..estimate import estimate_input_tokens, estimate_output_tokens
 from ..facts import charged, cost_of, estimate_cost
 from ..types import Cost
 from .attempt import AttemptRun, Route
@@ -28,6 +27,8 @@ class Expense:
         call, context = self._route.call, self._route.context
         if not budgets or call is None:
             return
+        from ..estimate import estimate_input_tokens, estimate_output_tokens  # only calls with a budget need it
+
         asked, answered = estimate_input_tokens(call), estimate_output_tokens(call, context.facts)
         cost = estimate_cost(context.facts.prices, asked, answered, at=self._shared.clock.utcnow())
         usd = in_usd(cost, self._shared.rates)

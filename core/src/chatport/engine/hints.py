@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from ..standard.models import go_duration_seconds
 from ..types import RateLimits
@@ -107,6 +106,8 @@ def _number(text: str) -> float | None:
 
 
 def _date(text: str) -> datetime | None:
+    from email.utils import parsedate_to_datetime  # a heavy module, for a rare header
+
     for read in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             date = read(text.strip())

@@ -115,7 +115,8 @@ class CallMachine:
                 self.story.cancelled()
             raise
         except ChatportError as error:
-            self.story.failed(error)
+            if not self.is_quiet:
+                self.story.failed(error)
             raise
         self.story.finished(reply)
         if self.deliver:
@@ -169,9 +170,11 @@ class CallMachine:
         """Return the target's route; None if it cannot take this call, and another target can or an error is known."""
         prefix = None if self._resumed is None else reopened(self._resumed)
         try:
-            if candidate.is_ready():
-                return candidate.prepare(prefix)
-            route: Route = yield Block(lambda: candidate.prepare(prefix))
+            route: Route = (
+                candidate.prepare(prefix) if candidate.is_ready() else (yield Block(lambda: candidate.prepare(prefix)))
+            )
+            if prefix is not None and route.wire.output_tool is not None:
+                raise UnsupportedFeatureError("Here the structure is a tool call, which cannot go on from a text.")
         except ChatportError as error:
             # A later target that cannot be used must not hide why the earlier one failed.
             if self._error is None and not (waiting and isinstance(error, _CANNOT_BE_USED)):
@@ -223,7 +226,9 @@ class CallMachine:
             error.messages = conversation(call, error.partial)
         is_final = isinstance(error, ContentFilterError | BudgetExceededError)
         is_over = isinstance(error, DeadlineError) and error.timer == "total"
-        if is_final or is_over or not self.shared.policy.continue_after_cut or not can_continue(attempt.collector):
+        if is_final or is_over or not self.shared.policy.continue_after_cut:
+            return []
+        if not can_continue(attempt.route.wire, attempt.collector):
             return []
         if not attempt.committed:  # it was asked to go on, and would not or could not
             return waiting

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 import warnings
 from collections.abc import Iterator
 from itertools import count
@@ -34,7 +34,7 @@ class Story:
 
     shared: Shared
     started: float
-    call_id: str = attrs.field(factory=lambda: uuid.uuid4().hex)
+    call_id: str = attrs.field(factory=lambda: os.urandom(16).hex())
     attempts: list[Attempt] = attrs.field(factory=list)
     notes: list[Adjustment] = attrs.field(factory=list)
     first_event_seconds: float | None = None

@@ -20,7 +20,6 @@ from ..errors import (
     PermissionDeniedError,
     RateLimitError,
 )
-from ..estimate import estimate_input_tokens, estimate_output_tokens
 from ..events import AttemptFailed
 from .attempt import AttemptRun, Route
 from .breaker import Outcome
@@ -152,6 +151,8 @@ class TargetRun:
         pacer, call = self._pacer, self.route.call
         if pacer is None or call is None:
             return None
+        from ..estimate import estimate_input_tokens, estimate_output_tokens  # only calls that are paced need it
+
         ticket = pacer.enter(estimate_input_tokens(call) + estimate_output_tokens(call, self.route.context.facts))
         try:
             while wait := pacer.poll(ticket):

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from .. import jsoncodec
-from ..call import Call, WireRequest
+from ..call import Call, OutputSpec, WireRequest
 
 __all__ = ["as_forced_tool", "fit_output", "say_json", "schema_in_words", "with_instruction"]
 
@@ -28,11 +28,21 @@ def fit_output(
     a named tool; that step is left out where the call has tools of its own. A weaker form than asked for is a warning
     with `reason` and `fact`. Without a structured output the request is unchanged.
     """
+    call = _with_output(wire, call)
     if call.output is None or "response_format" not in wire.body or "json_schema" in formats:
         return wire
     if forced_tool and not wire.body.get("tools") and call.output.schema.get("type") == "object":
         return as_forced_tool(wire, call, reason, fact)
     return schema_in_words(wire, call, "json_object" if "json_object" in formats else None, reason, fact)
+
+
+def _with_output(wire: WireRequest, call: Call) -> Call:
+    """Return the call with the structured output that came by `extra`, where it has none of its own."""
+    wanted = wire.body.get("response_format")
+    if call.output is not None or not isinstance(wanted, Mapping) or wanted.get("type") != "json_schema":
+        return call
+    spec = wanted.get("json_schema") or {}
+    return attrs.evolve(call, output=OutputSpec(spec.get("name") or "output", spec.get("schema") or {}))
 
 
 def as_forced_tool(wire: WireRequest, call: Call, reason: str, fact: str = "") -> WireRequest:
@@ -74,7 +84,7 @@ def say_json(wire: WireRequest, fact: str = "") -> WireRequest:
     if "json" in jsoncodec.encode_text(asked).lower():
         return wire
     wire = with_instruction(wire, "Answer in JSON.")
-    return wire.note("added", "messages", "json_object is refused unless a message says the word", fact)
+    return wire.note("added", "messages", "JSON is to be asked for in a message too", fact)
 
 
 def with_instruction(wire: WireRequest, text: str) -> WireRequest:

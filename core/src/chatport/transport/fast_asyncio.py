@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
-from .failures import broken, no_connection, stale
+from .exchange import BaseExchange, earlier_timer, head_failure
+from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .pool import Pool, is_readable
 from .tls import client_context, context_if_made
@@ -25,107 +26,6 @@ _BUFFER_BYTES = 256 * 1024
 _MOST_UNREAD_BYTES = 256 * 1024
 _TIMER_SLACK_SECONDS = 0.001
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8
-
-
-class AsyncioTransport:
-    """Sends requests on asyncio. Connections belong to the event loop that made them."""
-
-    def __init__(self) -> None:
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
-
-    async def send(
-        self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
-    ) -> AsyncioExchange:
-        """Send a request and return its exchange once the head is there."""
-        address = address_of(request.url)
-        running = asyncio.get_running_loop()
-        loop = self._loops.get(running)
-        if loop is None:
-            loop = self._loops[running] = _Loop(running)
-        deadline = None if head_seconds is None else running.time() + head_seconds
-        connection = loop.pool.take(address.origin)
-        is_reused = connection is not None
-        if connection is None:
-            connection = await _connect(loop, address, connect_seconds, head_seconds)
-        try:
-            # Not awaited: the answer may come before all is written, and both end by the same timer.
-            connection.write(request_bytes(request, address))
-            response, first = await _read_head(connection, HeadReader(request.method), deadline, is_reused)
-        except BaseException:
-            connection.close()
-            raise
-        return AsyncioExchange(response, first, connection, loop.pool, address)
-
-    async def aclose(self) -> None:
-        """Close all connections of this event loop."""
-        loop = self._loops.pop(asyncio.get_running_loop(), None)
-        if loop is not None:
-            loop.pool.close()
-            for connection in list(loop.connections):
-                connection.close()
-            await asyncio.sleep(0)  # sockets are closed when the loop comes round
-
-
-async def _read_head(
-    connection: _Connection, reader: HeadReader, deadline: float | None, is_reused: bool
-) -> tuple[Response, bytes]:
-    try:
-        while True:
-            found = reader.feed(await connection.receive(deadline, "head"))
-            if found is not None:
-                return found
-    except TransportFailure as failure:
-        if not (is_reused and reader.is_silent and connection.is_over):
-            raise
-        problem = stale(failure)
-    raise problem
-
-
-class AsyncioExchange:
-    """One response being read."""
-
-    __slots__ = ("_address", "_body", "_connection", "_first", "_pool", "_response", "head")
-
-    def __init__(
-        self, response: Response, first: bytes, connection: _Connection, pool: Pool[_Connection], address: Address
-    ) -> None:
-        self.head = response.head
-        self._response = response
-        self._body = response.body
-        self._first = self._body.feed(first) if first else b""
-        self._connection: _Connection | None = connection
-        self._pool = pool
-        self._address = address
-
-    async def read(self, seconds: float | None) -> bytes:
-        """Return the next bytes, all that have come by now; b"" at the end."""
-        if self._first:
-            first, self._first = self._first, b""
-            return first
-        body, connection = self._body, self._connection
-        if body.ended or connection is None:
-            return b""
-        deadline = None if seconds is None else connection.now() + seconds
-        while body.problem is None:
-            data = await connection.receive(deadline, "body")
-            if not data:
-                body.end()
-            elif data := body.feed(data):
-                return data
-            if body.ended:
-                return b""
-        raise body.problem
-
-    async def aclose(self) -> None:
-        """Give the connection back, or close it. Nothing is awaited, so a cancelled call does it as well."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        body, response = self._body, self._response
-        if body.ended and response.keeps_alive and not body.extra and connection.is_quiet():
-            self._pool.give(self._address.origin, connection, response.idle_seconds)
-        else:
-            connection.close()
 
 
 class _Loop:
@@ -276,15 +176,13 @@ async def _connect(
     loop: _Loop, address: Address, connect_seconds: float | None, head_seconds: float | None
 ) -> _Connection:
     """Return a new connection. Raises TimerExpired for the one of both timers that is due first."""
-    seconds, stage = connect_seconds, "connect"
-    if head_seconds is not None and (seconds is None or head_seconds < seconds):
-        seconds, stage = head_seconds, "io"
+    seconds, stage = earlier_timer(connect_seconds, head_seconds)
     problem: Exception
     try:
         async with asyncio.timeout(seconds) as limit:
             return await _open(loop, address)
     except (OSError, UnicodeError) as error:  # TimeoutError, which the kernel raises too, is an OSError
-        problem = TimerExpired("connect" if stage == "connect" else "io") if limit.expired() else no_connection(error)
+        problem = TimerExpired(stage) if limit.expired() else no_connection(error)
     raise problem
 
 
@@ -312,3 +210,86 @@ def _is_numeric(host: str) -> bool:
             continue
         return True
     return False
+
+
+async def _read_head(
+    connection: _Connection, reader: HeadReader, deadline: float | None, is_reused: bool
+) -> tuple[Response, bytes]:
+    try:
+        while True:
+            found = reader.feed(await connection.receive(deadline, "head"))
+            if found is not None:
+                return found
+    except TransportFailure as failure:
+        problem = head_failure(failure, reader, connection, is_reused=is_reused)
+    raise problem
+
+
+class AsyncioExchange(BaseExchange[_Connection]):
+    """One response being read."""
+
+    __slots__ = ()
+
+    async def read(self, seconds: float | None) -> bytes:
+        """Return the next bytes, all that have come by now; b"" at the end."""
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        body, connection = self._body, self._connection
+        if connection is None:
+            return b""
+        if body.ended:
+            await asyncio.sleep(0)  # so that a call can be cancelled here even if all has come at once
+        deadline = None if seconds is None else connection.now() + seconds
+        while not body.ended:
+            if body.problem is not None:
+                raise body.problem
+            data = await connection.receive(deadline, "body")
+            if not data:
+                body.end()
+            elif data := body.feed(data):
+                return data
+        return b""
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it. Nothing is awaited, so a cancelled call does it as well."""
+        self._give_back()
+
+
+class AsyncioTransport:
+    """Sends requests on asyncio. Connections belong to the event loop that made them."""
+
+    def __init__(self) -> None:
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
+
+    async def send(
+        self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
+    ) -> AsyncioExchange:
+        """Send a request and return its exchange once the head is there."""
+        address = address_of(request.url)
+        running = asyncio.get_running_loop()
+        loop = self._loops.get(running)
+        if loop is None:
+            loop = self._loops[running] = _Loop(running)
+        deadline = None if head_seconds is None else running.time() + head_seconds
+        connection = loop.pool.take(address.origin)
+        is_reused = connection is not None
+        if connection is None:
+            connection = await _connect(loop, address, connect_seconds, head_seconds)
+        try:
+            # Not awaited: the answer may come before all is written, and both end by the same timer.
+            connection.write(request_bytes(request, address))
+            response, first = await _read_head(connection, HeadReader(request.method), deadline, is_reused)
+        except BaseException:
+            connection.close()
+            raise
+        return AsyncioExchange(response, first, connection, loop.pool, address.origin)
+
+    async def aclose(self) -> None:
+        """Close all connections of this event loop."""
+        loop = self._loops.pop(asyncio.get_running_loop(), None)
+        if loop is not None:
+            loop.pool.close()
+            for connection in list(loop.connections):
+                connection.close()
+            await asyncio.sleep(0)  # sockets are closed when the loop comes round

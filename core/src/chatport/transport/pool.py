@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from .address import Origin
 
-__all__ = ["Pool", "is_readable"]
+__all__ = ["Connection", "Origin", "Pool", "is_readable"]
 
 MOST_IDLE = 100
 

@@ -104,8 +104,9 @@ def _structured(wire: WireRequest, call: Call, context: Context) -> WireRequest:
         return wire
     spec = wire.body["response_format"]["json_schema"]
     call = attrs.evolve(call, output=OutputSpec(spec.get("name", "answer"), spec.get("schema", {})))
-    formats, forced = context.facts.output_formats or (), not thinking.is_on(wire, context)  # DS-T3
-    return fit_output(wire, call, formats, "no schemas on the chat API", "DS-J1", forced_tool=forced)
+    formats = context.facts.output_formats or ()
+    can_force = call.prefix is None and not thinking.is_on(wire, context)  # DS-T3
+    return fit_output(wire, call, formats, "no schemas on the chat API", "DS-J1", forced_tool=can_force)
 
 
 def _continued(wire: WireRequest, call: Call, context: Context) -> WireRequest:
@@ -120,4 +121,5 @@ def _continued(wire: WireRequest, call: Call, context: Context) -> WireRequest:
             provider=context.provider.name,
             model=context.model,
         )
+    wire = wire.drop("response_format", "the rest of an answer is no JSON by itself", "DS-P18")  # DS-J3: else blanks
     return attrs.evolve(wire, path=beta)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any
 
-import attrs
-
 from chatport import Call, Context, UnsupportedFeatureError, WireRequest, WireTools, hookimpl
-from chatport.call import OutputSpec
 from chatport.standard.output import fit_output, with_instruction
 
 from .thinking import switched
@@ -79,14 +76,12 @@ def _tools(wire: WireRequest, names: Mapping[str, str], context: Context) -> Wir
         return wire
     if choice == "none":
         return wire.discard("tools").discard("tool_choice")
+    for name in [_name(tool) for tool in tools if (tool.get("function") or {}).get("strict")]:
+        wire = wire.note("dropped", f"tools.{names.get(name, name)}.strict", "there are no strict tools here", "GL-T3")
     tools = [_loose(tool) for tool in tools]
-    for tool in wire.body["tools"]:
-        if (tool.get("function") or {}).get("strict"):
-            name = names.get(tool["function"]["name"], tool["function"]["name"])
-            wire = wire.note("dropped", f"tools.{name}.strict", "there are no strict tools here", "GL-T3")
     if choice != "auto":
-        named = choice["function"]["name"] if isinstance(choice, Mapping) else None
-        tools = [tool for tool in tools if named in (None, tool.get("function", {}).get("name"))]
+        named = _name(choice) if isinstance(choice, Mapping) else None
+        tools = [tool for tool in tools if named in (None, _name(tool))]
         reason = "there is only auto here: asked for in words" + (", with this tool alone" if named else "")
         wire = wire.lower("tool_choice", "auto", reason, "GL-T2")
         which = f"the tool {named}" if named else "one of the tools"
@@ -94,6 +89,10 @@ def _tools(wire: WireRequest, names: Mapping[str, str], context: Context) -> Wir
     if wire.stream and context.facts.quirks.get("tool_stream") and "tool_stream" not in wire.body:  # GL-S5
         wire = wire.set("tool_stream", True)
     return wire.set("tools", tools)
+
+
+def _name(tool: Mapping[str, Any]) -> Any:
+    return (tool.get("function") or {}).get("name")
 
 
 def _loose(tool: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -108,10 +107,8 @@ def _output(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     wanted, formats = wire.body.get("response_format"), context.facts.output_formats or ()
     kind = wanted.get("type") if isinstance(wanted, Mapping) else None
     if kind == "json_schema":
-        spec = (wanted or {}).get("json_schema") or {}  # by `extra`: the call knows nothing of it
-        asked = call.output or OutputSpec(spec.get("name", "output"), spec.get("schema") or {})
         reason = "no schemas here: the schema is in the system text" + (", in JSON mode" if formats else "")
-        return fit_output(wire, attrs.evolve(call, output=asked), formats, reason, "GL-J1")
+        return fit_output(wire, call, formats, reason, "GL-J1")
     if kind == "json_object" and "json_object" not in formats:
         wire = with_instruction(wire, "Answer with one JSON object and nothing else.")
         return wire.drop("response_format", "this model has no JSON mode: asked for in words", "GL-J1")

@@ -27,8 +27,9 @@ __all__ = ["llamacpp", "lmstudio", "local", "mistralrs", "mlx", "ollama", "trans
 
 # The first request may load the model, others wait in a queue without a byte, and prompts are read slowly
 # (OL-Q1, LM-Q1, VL-Q2, LC-Q1).
-_NOT_READ = "the server takes it and ignores it"
 _PATIENCE = {"silence": 300, "first_event": 300, "between_events": 120, "total": 1800}
+_NOT_READ = "the server takes it and ignores it"
+_GO_ON = {"continue_final_message": True, "add_generation_prompt": False}
 
 
 def _server(name: str, title: str, base_url: str, hooks: Any, emulator: str, **options: Any) -> Provider:
@@ -74,7 +75,7 @@ vllm = _server(
     dialect=Dialect(
         reasoning_field="reasoning_content",
         reasoning_budget_field="thinking_token_budget",  # VL-P2
-        prefill=Prefill(body={"continue_final_message": True, "add_generation_prompt": False}, fact="VL-P9"),
+        prefill=Prefill(body=_GO_ON, fact="VL-P9"),
     ),
 )
 
@@ -115,7 +116,7 @@ llamacpp = _server(
     dialect=Dialect(
         reasoning_field="reasoning_content",  # LC-R1
         reasoning_budget_field="reasoning_budget_tokens",  # LC-P2
-        prefill=Prefill(fact="LC-P6"),  # an assistant message at the end is enough
+        prefill=Prefill(body=_GO_ON, fact="LC-P6"),
     ),
 )
 

@@ -7,12 +7,25 @@ from typing import Any
 
 from chatport import ConfigurationError, Dialect, Provider
 from chatport.facts import load_facts
+from chatport.provider import FieldRule, Prefill
 
 from . import errors, models, request, tools
 
 __all__ = ["provider"]
 
 _HOSTS = {"international": "api.moonshot.ai", "china": "api.moonshot.cn"}  # MS-B1, MS-D1: two separate platforms
+
+
+_FIELDS = {
+    "max_tokens": FieldRule("its older name", "MS-P1", rename="max_completion_tokens"),
+    "user": FieldRule("accepted without effect", "MS-P11", rename="safety_identifier"),
+    "seed": FieldRule("no such field here", "MS-P11", same=(None,)),
+    "top_k": FieldRule("no such field here", "MS-P11", same=(None,)),
+    "logit_bias": FieldRule("no such field here", "MS-P11", same=(None,)),
+    "parallel_tool_calls": FieldRule("several calls in one turn cannot be switched off", "MS-T10", same=(True,)),
+    "thinking_budget": FieldRule("no token budgets", "MS-P9", same=(None,)),
+    "reasoning_history": FieldRule("accepted without effect", "MS-R6", same=(None,)),
+}
 
 
 def _locate(settings: Mapping[str, Any]) -> str | None:
@@ -34,6 +47,8 @@ provider = Provider(
     base_url_env=("MOONSHOT_API_BASE",),  # MS-B3
     dialect=Dialect(
         max_tokens_field="max_completion_tokens",  # MS-P1: the old name still works and is deprecated
+        fields=_FIELDS,
+        prefill=Prefill({"partial": True}, fact="MS-P16"),
         developer_role="system",  # MS-P13
         reasoning_field="reasoning_content",  # MS-R1, MS-R2
         request_id_headers=("msh-request-id", "x-msh-trace-id"),  # MS-L4

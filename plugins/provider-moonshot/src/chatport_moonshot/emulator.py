@@ -110,7 +110,18 @@ class MoonshotEmulator(VendorEmulator):
         stop = body.get("stop") or []
         if len(stop) > 5 or any(len(text.encode()) > 32 for text in stop):  # MS-P4
             raise self.refuse(400, "Invalid request: stop takes at most 5 strings of at most 32 bytes")
+        self.check_partial(body)
         self.check_text(body)
+
+    def check_partial(self, body: Mapping[str, Any]) -> None:
+        """Refuse what does not go with partial mode (MS-P16); that it is refused, and in which words, is a guess."""
+        *earlier, last = body["messages"]
+        if not any(message.get("partial") for message in body["messages"]):
+            return
+        if last.get("role") != "assistant" or any(message.get("partial") for message in earlier):
+            raise self.refuse(400, "Invalid request: partial is only allowed on the last message, with role assistant")
+        if (body.get("response_format") or {}).get("type", "text") != "text":
+            raise self.refuse(400, "Invalid request: partial mode and response_format exclude each other")
 
     def check_message(self, number: int, message: Mapping[str, Any], *, thinks: bool) -> None:
         """Refuse roles (MS-P13), empty content (MS-P14), parts (MS-M1) and lost reasoning (MS-R3)."""
@@ -199,8 +210,11 @@ class MoonshotEmulator(VendorEmulator):
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return what the model says; a refusal is an ordinary text, `required` does force a call."""
         script = super().script(body)
+        last, text, reasoning = body["messages"][-1], script.refusal or script.text, script.reasoning
+        if last.get("partial"):  # MS-P16: what is given is not repeated, neither text nor thoughts
+            text, reasoning = text.removeprefix(last["content"]), "" if "reasoning_content" in last else reasoning
         cached = min(self.cached_tokens, script.input_tokens)
-        return attrs.evolve(script, text=script.refusal or script.text, refusal="", cached_tokens=cached)
+        return attrs.evolve(script, text=text, reasoning=reasoning, refusal="", cached_tokens=cached)
 
     def headers(self, content_type: str) -> dict[str, str]:
         """Return the headers (MS-L4); there are none on rate limits (MS-L3)."""

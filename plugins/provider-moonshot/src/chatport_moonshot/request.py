@@ -14,14 +14,6 @@ from .schema import Misfit, fit_schema
 
 __all__ = ["shape_request"]
 
-_NOT_THERE: Mapping[str, tuple[Any, str, str]] = {  # field: what equals its absence, reason, fact
-    "seed": (None, "no such field here", "MS-P11"),
-    "top_k": (None, "no such field here", "MS-P11"),
-    "logit_bias": (None, "no such field here", "MS-P11"),
-    "parallel_tool_calls": (True, "several calls in one turn cannot be switched off", "MS-T10"),
-    "thinking_budget": (None, "no token budgets", "MS-P9"),
-    "reasoning_history": (None, "accepted without effect", "MS-R6"),
-}
 _EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 _NOTHING = "(empty)"  # MS-P14: content must not be empty
 _LOST_REASONING = " "  # MS-R3
@@ -33,9 +25,9 @@ def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, 
     wire = yield
     facts = context.facts
     wire = _fields(_messages(wire, context), context)
-    wire = _forced_choice(_thinking(wire, facts), call, facts)
+    wire = _forced_choice(_continued(_thinking(wire, facts), call, facts), call, facts)
     wire = _sampling(wire, facts)
-    return _output(_history(wire, facts), call)
+    return _output(_history(wire, call, facts), call)
 
 
 def _unsupported(problem: str, context: Context) -> UnsupportedFeatureError:
@@ -46,15 +38,6 @@ def _unsupported(problem: str, context: Context) -> UnsupportedFeatureError:
 
 
 def _fields(wire: WireRequest, context: Context) -> WireRequest:
-    if "max_completion_tokens" in wire.body:
-        wire = wire.drop("max_tokens", "max_completion_tokens is given too", "MS-P1")
-    wire = wire.rename("max_tokens", "max_completion_tokens", fact="MS-P1")
-    if "safety_identifier" in wire.body:
-        wire = wire.drop("user", "accepted without effect; safety_identifier is given too", "MS-P11")
-    wire = wire.rename("user", "safety_identifier", fact="MS-P11")
-    for field, (absent, reason, fact) in _NOT_THERE.items():
-        if field in wire.body:
-            wire = wire.discard(field) if wire.body[field] == absent else wire.drop(field, reason, fact)
     if context.facts.quirks.get("logprobs") is False and wire.body.get("logprobs"):
         wire = wire.drop("logprobs", "refused by this model", "MS-P10").discard("top_logprobs")
     stop = wire.body.get("stop") or ()
@@ -106,17 +89,18 @@ def _part(part: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
     return {"type": "image_url", "image_url": {"url": f"ms://{file_id}"}}
 
 
-def _history(wire: WireRequest, facts: ModelFacts) -> WireRequest:
-    """Fill in the reasoning of earlier calls where it was lost, or is another vendor's (MS-R3, MS-X2)."""
+def _history(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
+    """Fill in reasoning that was lost, or is another vendor's: of calls (MS-R3, MS-X2), and of a beginning (MS-P16)."""
     messages = wire.body["messages"]
     lost = [bool(message.get("tool_calls")) and not message.get("reasoning_content") for message in messages]
+    lost[-1] = lost[-1] or call.prefix is not None
     if not any(lost) or not _thinks(wire, facts):
         return wire
     filled = [
         {**m, "reasoning_content": _LOST_REASONING} if gone else m for m, gone in zip(messages, lost, strict=True)
     ]
     wire = wire.set("messages", filled)
-    return wire.note("added", "messages.reasoning_content", "a blank for calls without their reasoning", "MS-R3")
+    return wire.note("added", "messages.reasoning_content", "a blank where it is missing", "MS-R3")
 
 
 # --- thinking and tool choice
@@ -158,6 +142,16 @@ def _thinking(wire: WireRequest, facts: ModelFacts) -> WireRequest:
     return wire.set("thinking", {"type": "disabled" if meant == "none" else "enabled"})  # MS-X5
 
 
+def _continued(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
+    """Write the rest of an answer without thinking where that can be: its thoughts came before the text (MS-P16)."""
+    if call.prefix is None or facts.quirks.get("thinking") != "switch" or not _thinks(wire, facts):
+        return wire
+    field = "thinking" if call.reasoning is None else "reasoning"
+    return wire.set("thinking", {"type": "disabled"}).note(
+        "note", field, "switched off: its thoughts came before this text", "MS-P16"
+    )
+
+
 def _forced_choice(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
     """Force a call as far as this model lets itself be forced (MS-T8, MS-X4)."""
     choice: Any = wire.body.get("tool_choice")
@@ -193,6 +187,9 @@ def _only(tools: Any, choice: Mapping[str, Any]) -> list[Any]:
 
 def _output(wire: WireRequest, call: Call) -> WireRequest:
     wanted = wire.body.get("response_format")
+    if call.prefix is not None:  # MS-P16: not together with JSON mode
+        wire = schema_in_words(wire, call, None, "the rest of an answer is no JSON by itself", "MS-P16")
+        return wire.drop("response_format", "the rest of an answer is no JSON by itself", "MS-P16")
     if not isinstance(wanted, Mapping) or wanted.get("type") != "json_schema":
         return wire
     spec = wanted["json_schema"]

@@ -99,8 +99,8 @@ def _sampling(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     rule = context.facts.quirks.get("sampling")
     if rule is None:
         return wire
-    for field in _MEANINGLESS:
-        if wire.body.get(field) == _MEANINGLESS[field]:
+    for field, default in _MEANINGLESS.items():
+        if wire.body.get(field) == default:
             wire = wire.discard(field)  # the default, in words: nothing is lost
     active = rule == "never" or _reasons(wire, context)
     reason = f"{context.model} refuses it" + (" while it reasons" if active and rule != "never" else "")

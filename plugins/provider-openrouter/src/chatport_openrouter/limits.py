@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from chatport import RateLimits, hookimpl
+from chatport.standard.models import header_count
 
 __all__ = ["hint_seconds", "read_rate_limits"]
 
@@ -16,10 +17,9 @@ def read_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     """Only a 429 of the router's own has these headers (OR-H1)."""
     if "x-ratelimit-limit" not in headers:
         return None
-    limit, left = (_number(headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining"))
     return RateLimits(
-        requests_limit=None if limit is None else int(limit),
-        requests_remaining=None if left is None else int(left),
+        requests_limit=header_count(headers["x-ratelimit-limit"]),
+        requests_remaining=header_count(headers.get("x-ratelimit-remaining", "")),
         requests_reset_seconds=_until_reset(headers, headers),
     )
 

@@ -94,11 +94,12 @@ def _continued(wire: WireRequest, prefix: str, context: Context) -> WireRequest:
             provider=context.provider.name,
             model=context.model,
         )
-    asked = "reasoning" in wire.body or "reasoning_effort" in wire.body
-    wire = wire.discard("reasoning_effort").set("reasoning", {"effort": "none"})
-    return (
-        wire.note("lowered", "reasoning", "a continued answer is not thought over again", "OR-P16") if asked else wire
-    )
+    asked = wire.body.get("reasoning", wire.body.get("reasoning_effort", "none")) not in ("none", {"effort": "none"})
+    always = context.facts.efforts and "none" not in context.facts.efforts  # OR-P7: it cannot be told not to
+    wire = wire.discard("reasoning_effort").discard("reasoning")
+    wire = wire if always else wire.set("reasoning", {"effort": "none"})
+    reason = "a continued answer is not thought over again"
+    return wire.note("lowered", "reasoning", reason, "OR-P16") if asked else wire
 
 
 def _history(wire: WireRequest, call: Call, context: Context) -> WireRequest:

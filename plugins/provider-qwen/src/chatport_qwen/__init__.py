@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from chatport.facts import load_facts
-from chatport.provider import Dialect, Provider
+from chatport.provider import Dialect, FieldRule, Prefill, Provider
 
 from . import errors, models, request, tools
 from .places import DEFAULT_BASE_URL, locate
 
 __all__ = ["provider"]
+
+_WITHOUT_EFFECT = FieldRule("accepted without any effect that was ever seen", "QW-P4")
+_FIELDS = {
+    "temperature": FieldRule("must be below 2", "QW-P3", most=1.99),
+    "top_p": FieldRule("must be above 0", "QW-P3", least=0.001),
+    **dict.fromkeys(("frequency_penalty", "logit_bias", "user", "service_tier"), _WITHOUT_EFFECT),
+}
 
 provider = Provider(
     name="qwen",
@@ -25,6 +32,8 @@ provider = Provider(
     base_url_env=("DASHSCOPE_BASE_URL", "DASHSCOPE_API_BASE"),
     dialect=Dialect(
         developer_role="system",  # QW-P11
+        fields=_FIELDS,
+        prefill=Prefill({"partial": True}, fact="alibabacloud.com/help/en/model-studio/partial-mode, 2026-10-12"),
         reasoning_field="reasoning_content",  # QW-R3: request.py takes it out again unless it is asked for
     ),
     facts=load_facts("chatport_qwen"),

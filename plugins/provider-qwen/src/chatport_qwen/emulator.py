@@ -50,6 +50,7 @@ class _Model:
     required: bool = True
     thinks_in_streams: bool = False
     only_streams: bool = False
+    continues: bool = False
 
 
 _BOTH = ("json_schema", "json_object")
@@ -58,20 +59,20 @@ _BOTH = ("json_schema", "json_object")
 _MODELS: Mapping[str, _Model] = {
     "qwen3.8-max": _Model(thinks=True, budget=262_144, formats=_BOTH, json_with_thinking=True),
     "qwen3.8-flash": _Model(thinks=True, budget=262_144, formats=_BOTH),
-    "qwen3.7-plus": _Model(thinks=True, budget=262_144, formats=_BOTH),
-    "qwen3.7-max": _Model(thinks=True, budget=262_144, formats=_BOTH),
-    "qwen3.6-plus": _Model(thinks=True, budget=81_920, formats=_BOTH),
-    "qwen3.5-plus": _Model(thinks=True, budget=81_920, formats=_BOTH),
-    "qwen3-max": _Model(budget=81_920, formats=_BOTH),
-    "qwen-plus": _Model(budget=81_920, formats=_BOTH),
-    "qwen-flash": _Model(budget=81_920, formats=_BOTH),
-    "qwen-turbo": _Model(budget=38_912),
-    "qwen-max": _Model("never"),
-    "qwen3-8b": _Model(thinks=True, budget=38_912, thinks_in_streams=True),
+    "qwen3.7-plus": _Model(thinks=True, budget=262_144, formats=_BOTH, continues=True),
+    "qwen3.7-max": _Model(thinks=True, budget=262_144, formats=_BOTH, continues=True),
+    "qwen3.6-plus": _Model(thinks=True, budget=81_920, formats=_BOTH, continues=True),
+    "qwen3.5-plus": _Model(thinks=True, budget=81_920, formats=_BOTH, continues=True),
+    "qwen3-max": _Model(budget=81_920, formats=_BOTH, continues=True),
+    "qwen-plus": _Model(budget=81_920, formats=_BOTH, continues=True),
+    "qwen-flash": _Model(budget=81_920, formats=_BOTH, continues=True),
+    "qwen-turbo": _Model(budget=38_912, continues=True),
+    "qwen-max": _Model("never", continues=True),
+    "qwen3-8b": _Model(thinks=True, budget=38_912, thinks_in_streams=True, continues=True),
     "qwen3-235b-a22b-thinking-2507": _Model("always", budget=81_920, thinks_in_streams=True),
-    "qwen3-30b-a3b-instruct-2507": _Model("never"),
-    "qwen3-vl-flash": _Model(budget=81_920),
-    "qwen3-coder-plus": _Model("never", required=False),
+    "qwen3-30b-a3b-instruct-2507": _Model("never", continues=True),
+    "qwen3-vl-flash": _Model(budget=81_920, continues=True),
+    "qwen3-coder-plus": _Model("never", required=False, continues=True),
     "qwen3-omni-flash": _Model(only_streams=True),
     "qwq-plus": _Model("always", thinks_in_streams=True),
     "deepseek-v3.2": _Model(formats=_BOTH),
@@ -132,6 +133,7 @@ class QwenEmulator(VendorEmulator):
         self._check_thinking(body, model)
         self._check_tools(body, model)
         self._check_output(body, model)
+        self._check_partial(body, model)
         if "stream_options" in body and not body.get("stream"):
             raise self.bad("'stream_options' only set this when you set stream: true")  # QW-P14
         if model.only_streams and not body.get("stream"):
@@ -148,6 +150,14 @@ class QwenEmulator(VendorEmulator):
                 raise self.bad("Invalid value: file. Supported values are: 'text','image_url','video_url' and 'video'.")
         if not any(message["role"] == "user" for message in messages):  # QW-P12
             raise self.bad("The messages must contain at least one user message.")
+
+    def _check_partial(self, body: Mapping[str, Any], model: _Model) -> None:
+        """Partial mode: the documentation lists the models, and says that none may think. The words are a guess."""
+        marked = [message["role"] for message in body["messages"] if message.get("partial")]
+        if marked and (marked != ["assistant"] or not body["messages"][-1].get("partial")):
+            raise self.bad("'partial' is for the last message, with the role assistant")
+        if marked and (not model.continues or self.reasons(body)):
+            raise self.bad("The model does not support partial mode, or not while it thinks.")
 
     def _check_ranges(self, body: Mapping[str, Any]) -> None:
         """QW-P3."""
@@ -222,7 +232,8 @@ class QwenEmulator(VendorEmulator):
         schema = _schema_in_words(body)
         if schema is not None and script.text and not script.calls and "say" not in self.commands(body):
             script = attrs.evolve(script, text=json.dumps(example_of(schema, schema), ensure_ascii=False))
-        return script
+        begun = body["messages"][-1].get("content") if body["messages"][-1].get("partial") else None
+        return script if begun is None else attrs.evolve(script, text=script.text.removeprefix(begun))
 
     def _as_read(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """QW-P16: GLM without tools sees nothing of a message that is made of parts."""

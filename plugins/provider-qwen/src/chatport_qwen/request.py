@@ -1,4 +1,4 @@
-"""shape_request: ranges, history, media, and the order in which thinking, tools and output make way for one another."""
+"""shape_request: history, media, and the order in which thinking, tools and output make way for one another."""
 
 from __future__ import annotations
 
@@ -10,41 +10,33 @@ import attrs
 from chatport.call import Call, Context, WireRequest
 from chatport.facts import ModelFacts
 from chatport.hooks import hookimpl
+from chatport.standard.output import fit_output, say_json, schema_in_words
 from chatport.types import ImagePart
 
-from .output import fit_output
-from .thinking import is_thinking, refused_while_thinking, switch_thinking
+from .thinking import is_thinking, refused_while_thinking, switch_thinking, without_new_thoughts
 
 _SEED_END = 2**31
-_WITHOUT_EFFECT = ("frequency_penalty", "logit_bias", "user", "service_tier")
+_REST = "the rest of an answer is no JSON by itself"
 
 
 @hookimpl(wrapper=True)
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     wire = yield
     facts = context.facts
-    wire = _within_ranges(_history(wire, facts))
+    wire = _seed(_history(wire, facts))
     if any(isinstance(part, ImagePart) and part.url.startswith("oss://") for m in call.messages for part in m.content):
         wire = wire.with_headers({"x-dashscope-ossresourceresolve": "enable"})  # QW-B7
-    wire = switch_thinking(wire, call, facts)
+    wire = without_new_thoughts(switch_thinking(wire, call, facts), call, facts)
     wire = _tool_choice(_parallel(wire, facts), facts)
-    wire = fit_output(wire, call, facts)
+    wire = _output(wire, call, facts)
     return _as_stream(wire, facts)
 
 
-def _within_ranges(wire: WireRequest) -> WireRequest:
-    """QW-P3: the edges that the standard allows and this vendor refuses. QW-P4: what it takes and does not use."""
-    body = wire.body
-    if body.get("temperature") == 2:
-        wire = wire.lower("temperature", 1.99, "must be below 2", "QW-P3")
-    if body.get("top_p") == 0:
-        wire = wire.lower("top_p", 0.001, "must be above 0", "QW-P3")
-    seed = body.get("seed")
-    if isinstance(seed, int) and not 0 <= seed < _SEED_END:
-        wire = wire.lower("seed", seed % _SEED_END, "must be from 0 to 2^31-1; the remainder is sent", "QW-P3")
-    for field in _WITHOUT_EFFECT:
-        wire = wire.drop(field, "accepted without any effect that was ever seen", "QW-P4")
-    return wire
+def _seed(wire: WireRequest) -> WireRequest:
+    seed = wire.body.get("seed")
+    if not isinstance(seed, int) or 0 <= seed < _SEED_END:
+        return wire
+    return wire.lower("seed", seed % _SEED_END, "must be from 0 to 2^31-1; the remainder is sent", "QW-P3")
 
 
 # --- messages
@@ -92,7 +84,7 @@ def _flattened(wire: WireRequest) -> WireRequest:
     return wire
 
 
-# --- tools and streaming
+# --- tools, structured output and streaming
 
 
 def _parallel(wire: WireRequest, facts: ModelFacts) -> WireRequest:
@@ -119,6 +111,20 @@ def _instead_of_required(wire: WireRequest) -> WireRequest:
     if len(tools) > 1:
         return wire.lower("tool_choice", "auto", "this model takes auto, none or one tool's name", "QW-T2")
     return wire.set("tool_choice", {"type": "function", "function": {"name": tools[0]["function"]["name"]}})
+
+
+def _output(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
+    """Ask for the strictest form of the output that this model takes now."""
+    if call.prefix is not None:
+        wire = schema_in_words(wire, call, None, _REST)
+        return wire.drop("response_format", _REST)
+    if (wire.body.get("response_format") or {}).get("type") == "json_object":
+        return say_json(wire, "QW-J1")
+    if not is_thinking(wire, facts):
+        formats, can_force = facts.output_formats or ("json_object",), facts.tools is True  # QW-T2: a name, if any
+        return fit_output(wire, call, formats, "this model takes no json_schema", "QW-J2", forced_tool=can_force)
+    formats = facts.quirks.get("json_with_thinking", ())
+    return fit_output(wire, call, formats, "no json_schema while the model thinks", "QW-J3")
 
 
 def _as_stream(wire: WireRequest, facts: ModelFacts) -> WireRequest:

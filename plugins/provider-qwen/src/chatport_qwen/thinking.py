@@ -10,7 +10,7 @@ import attrs
 from chatport.call import Call, WireRequest
 from chatport.facts import ModelFacts
 
-__all__ = ["is_thinking", "refused_while_thinking", "switch_thinking"]
+__all__ = ["is_thinking", "refused_while_thinking", "switch_thinking", "without_new_thoughts"]
 
 _OWN_SWITCHES = ("enable_thinking", "thinking", "reasoning_effort")
 
@@ -23,6 +23,17 @@ def switch_thinking(wire: WireRequest, call: Call, facts: ModelFacts) -> WireReq
     if call.reasoning is None:
         return _unasked(wire, facts)
     return _off(wire, facts) if call.reasoning == "none" else _one_knob(_on(wire, call.reasoning, facts))
+
+
+def without_new_thoughts(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
+    """Switch thinking off for the rest of an answer that was begun: partial mode is for models that do not think."""
+    if call.prefix is None or not is_thinking(wire, facts):
+        return wire
+    for field in ("reasoning_effort", "thinking_budget"):
+        wire = wire.discard(field)
+    return wire.set("enable_thinking", False).note(
+        "note", "reasoning", "switched off: its thoughts came before this text, and partial mode takes none"
+    )
 
 
 def is_thinking(wire: WireRequest, facts: ModelFacts) -> bool:

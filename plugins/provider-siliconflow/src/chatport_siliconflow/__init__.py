@@ -8,7 +8,7 @@ from typing import Any
 from chatport import ConfigurationError, Dialect, FieldRule, Provider
 from chatport.facts import load_facts
 
-from . import errors, request, stream
+from . import errors, request
 
 __all__ = ["provider"]
 
@@ -50,12 +50,13 @@ provider = Provider(
         request_id_headers=("x-request-id", "x-siliconcloud-trace-id"),  # SF-H1
         stop_limit=4,  # SF-P1
         fields=_FIELDS,
+        empty_is_error=True,  # SF-S7
         models_path="/models?sub_type=chat",  # SF-E3: else images, sound and video are among them
     ),
     settings={"site": "where the account is: china (api.siliconflow.cn, the default) or global (api.siliconflow.com)"},
     locate=_locate,
     timeouts={"silence": 300.0, "first_event": 300.0, "between_events": 300.0},  # SF-B4
     facts=load_facts("chatport_siliconflow"),
-    hooks=(request, stream, errors),
+    hooks=(request, errors),
     emulator="chatport_siliconflow.emulator:SiliconFlowEmulator",
 )

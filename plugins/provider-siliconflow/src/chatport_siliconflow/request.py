@@ -71,12 +71,16 @@ def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
 def _named(wire: WireRequest) -> WireRequest:
     """Send a choice by name, which is undocumented, as `required` with that tool alone: it means the same (SF-T1)."""
     choice = wire.body.get("tool_choice")
-    if not isinstance(choice, Mapping) or not wire.body.get("tools"):
+    name = _name(choice) if isinstance(choice, Mapping) else None
+    only = [tool for tool in wire.body.get("tools") or () if _name(tool) == name]
+    if name is None or not only:
         return wire
-    name = choice["function"]["name"]
-    only = [tool for tool in wire.body["tools"] if tool["function"]["name"] == name]
     reason = f"sent as required, with {name} as the only tool"
     return wire.update({"tools": only, "tool_choice": "required"}).note("note", "tool_choice", reason, "SF-T1")
+
+
+def _name(tool: Mapping[str, Any]) -> Any:
+    return (tool.get("function") or {}).get("name")
 
 
 # --- structured output
@@ -90,7 +94,7 @@ def _output(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
         return wire
     if kind not in formats:
         reason = "a format that this model does not have: asked for in words"
-        if call.output is not None and kind == "json_schema":
+        if kind == "json_schema":
             return fit_output(wire, call, formats, reason, "SF-J1")
         wire = wire.discard("response_format").note("lowered", "response_format", reason, "SF-J1")
     return say_json(wire, "SF-J2")

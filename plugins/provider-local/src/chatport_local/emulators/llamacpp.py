@@ -28,8 +28,6 @@ class LlamaCppEmulator(LocalEmulator):
     any_model = True  # LC-M3
     context_tokens = 4096
     loading = False
-    thinks = True
-    """Whether the model's template can think."""
 
     def respond(self, request: EmulatedRequest) -> EmulatedResponse:
         if self.loading:  # LC-B3
@@ -68,7 +66,9 @@ class LlamaCppEmulator(LocalEmulator):
         thinking = (body.get("chat_template_kwargs") or {}).get("enable_thinking")
         if isinstance(thinking, str):  # LC-R2
             raise self.refuse(400, 'invalid type for "enable_thinking" (expected boolean, got string)')
-        if last_answer(body) and self.thinks and self._thinking(body):  # LC-P6
+        if body.get("continue_final_message") and body.get("add_generation_prompt", True):  # LC-P6
+            raise self.refuse(400, "Cannot set both add_generation_prompt and continue_final_message to true.")
+        if last_answer(body) and self._thinking(body):
             raise self.refuse(400, "Assistant response prefill is incompatible with enable_thinking.")
         prompt = self.script(body).input_tokens
         if prompt > self.context_tokens:  # LC-C1
@@ -101,7 +101,8 @@ class LlamaCppEmulator(LocalEmulator):
         return attrs.evolve(script, cached_tokens=max(script.input_tokens - 1, 0))
 
     def message(self, body: Mapping[str, Any], script: Script) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": script.text}  # LC-T4
+        text = last_answer(body) + script.text  # LC-P6: repeated, but in a plain reply only
+        message: dict[str, Any] = {"role": "assistant", "content": text}  # LC-T4
         if script.reasoning:
             message["reasoning_content"] = script.reasoning  # LC-R1
         if script.calls:

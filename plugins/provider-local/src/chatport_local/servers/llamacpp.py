@@ -36,7 +36,7 @@ def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, 
         wire = wire.drop("parallel_tool_calls", "it does not hold back a second call", "LC-T5")
     wire = fit_effort(wire, call, context, "LC-R2")
     if call.prefix is not None:
-        wire = without_thinking(wire, "LC-P6")  # refused where the template thinks
+        wire = without_thinking(wire, call, "LC-P6")  # refused while the template thinks
     if not call.stream:
         # LC-Q2: a plain request whose caller has gone may run to its end, a stream stops at the next write.
         wire = attrs.evolve(wire.update({"stream": True, "stream_options": {"include_usage": True}}), stream=True)

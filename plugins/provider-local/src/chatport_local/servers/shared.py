@@ -104,12 +104,9 @@ def thinking_for_effort(wire: WireRequest, call: Call, fact: str) -> WireRequest
     return wire.note("lowered", "reasoning_effort", "there are no efforts: thinking is switched on", fact)
 
 
-def without_thinking(wire: WireRequest, fact: str) -> WireRequest:
+def without_thinking(wire: WireRequest, call: Call, fact: str) -> WireRequest:
     """Return the request for an answer that is gone on from: what comes is the answer's text, not a new thought."""
-    asked = wire.body.get("reasoning_effort", "none") != "none"
+    asked = isinstance(call.reasoning, int) or wire.body.get("reasoning_effort", "none") != "none"
     wire = switch_thinking(wire.set("reasoning_effort", "none"), on=False)
-    return (
-        wire.note("lowered", "reasoning_effort", "a continued answer is not thought over again", fact)
-        if asked
-        else wire
-    )
+    reason = "a continued answer is not thought over again"
+    return wire.note("lowered", "reasoning", reason, fact) if asked else wire

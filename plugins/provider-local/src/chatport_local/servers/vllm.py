@@ -60,7 +60,7 @@ def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, 
 
 def _fitted(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     if call.prefix is not None:
-        return without_thinking(wire, "VL-P9")  # VL-R4: else some parsers take the rest for thinking
+        return without_thinking(wire, call, "VL-P9")  # VL-R4: else some parsers take the rest for thinking
     if call.reasoning == "none":
         wire = switch_thinking(wire, on=False)  # VL-R4, VL-R5: some parsers take an answer without tags for thinking
     return fit_effort(wire, call, context, "VL-R5")

@@ -1,0 +1,36 @@
+"""Which transport a client has that was given none: sockets of our own, or httpx where a proxy is set."""
+
+from __future__ import annotations
+
+from urllib.request import getproxies
+
+from . import AsyncTransport, Transport
+
+__all__ = ["open_async_transport", "open_transport"]
+
+
+def _has_proxy() -> bool:
+    """Whether the environment names a proxy, for some hosts at least. All of that is httpx's own business."""
+    return bool(getproxies().keys() & {"http", "https", "all"})
+
+
+def open_async_transport() -> AsyncTransport:
+    """Return a transport for AsyncClient."""
+    if _has_proxy():
+        from .httpx_async import HttpxAsyncTransport
+
+        return HttpxAsyncTransport()
+    from .fast import FastAsyncTransport
+
+    return FastAsyncTransport()
+
+
+def open_transport() -> Transport:
+    """Return a transport for Client."""
+    if _has_proxy():
+        from .httpx_sync import HttpxTransport
+
+        return HttpxTransport()
+    from .fast_sync import FastTransport
+
+    return FastTransport()

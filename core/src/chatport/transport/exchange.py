@@ -1,0 +1,76 @@
+"""What one exchange is on asyncio, trio and threads alike: all of it but the waiting."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, Protocol, TypeVar
+
+from ..engine.commands import TransportFailure
+from . import pool
+from .failures import stale
+from .http1 import HeadReader, Response
+
+__all__ = ["BaseExchange", "Connection", "earlier_timer", "head_failure"]
+
+
+class Connection(pool.Connection, Protocol):
+    """A socket that carries one exchange after the other."""
+
+    is_over: bool
+    """Whether it has ended or broken."""
+
+    def is_quiet(self) -> bool:
+        """Whether all is written, all that came was read, and the connection stands."""
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class BaseExchange(Generic[C]):
+    """One response being read. What came with its head is given out first."""
+
+    __slots__ = ("_body", "_connection", "_first", "_origin", "_pool", "_response", "head")
+
+    def __init__(
+        self, response: Response, first: bytes, connection: C, pool: pool.Pool[C], origin: pool.Origin
+    ) -> None:
+        self.head = response.head
+        self._response = response
+        self._body = response.body
+        self._first = self._body.feed(first) if first else b""
+        self._connection: C | None = connection
+        self._pool = pool
+        self._origin = origin
+
+    def _give_back(self) -> None:
+        """Keep the connection for another request if its state is beyond doubt, else close it. Safe to call twice."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        body, response = self._body, self._response
+        if body.ended and response.keeps_alive and not body.extra and connection.is_quiet():
+            self._pool.give(self._origin, connection, response.idle_seconds)
+        else:
+            connection.close()
+
+
+def head_failure(
+    failure: TransportFailure,
+    reader: HeadReader,
+    connection: Connection,
+    *,
+    is_reused: bool,
+    unsent: TransportFailure | None = None,
+) -> TransportFailure:
+    """Return what to raise for a head that did not come; `unsent` is what went wrong while the request was written."""
+    if not (reader.is_silent and connection.is_over):
+        return failure
+    return stale(failure) if is_reused else unsent or failure
+
+
+def earlier_timer(
+    connect_seconds: float | None, head_seconds: float | None
+) -> tuple[float | None, Literal["connect", "io"]]:
+    """Return how long a connection may take to come to stand, and the stage of the timer that says so."""
+    if head_seconds is not None and (connect_seconds is None or head_seconds < connect_seconds):
+        return head_seconds, "io"
+    return connect_seconds, "connect"

@@ -1,0 +1,229 @@
+"""The transport without an event loop: blocking sockets, and HTTP/1.1 by `http1`, with nothing in between."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from typing import Literal
+
+from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
+from .address import Address, address_of
+from .exchange import BaseExchange, earlier_timer, head_failure
+from .failures import broken, no_connection
+from .http1 import HeadReader, Response, request_bytes
+from .pool import Pool, is_readable
+from .tls import client_context
+
+__all__ = ["FastTransport"]
+
+_BUFFER_BYTES = 256 * 1024
+_LEAST_SECONDS = 0.001  # 0 would mean: do not block
+_LONGEST_SECONDS = 1e6  # a socket takes no more than 24 days, and nobody waits for so long
+
+Stage = Literal["connect", "send", "head", "body"]
+
+
+class _Buffers(threading.local):
+    """One buffer for a thread, made when it first reads: a thread reads from one socket at a time."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(_BUFFER_BYTES))
+
+
+_buffers = _Buffers()
+
+
+class _Connection:
+    """A socket. One thread at a time reads from it."""
+
+    __slots__ = ("_socket", "is_all_written", "is_over")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.is_over = False
+        self.is_all_written = True
+
+    def write(self, data: bytes, deadline: float | None) -> TransportFailure | None:
+        """Write all of it; return what prevented that, if the server would not have it. Raises TimerExpired."""
+        self._set_timeout(deadline)
+        try:
+            self._socket.sendall(data)
+            return None
+        except TimeoutError as error:
+            problem: Exception = _timer_or(error, deadline, "send")
+        except OSError as error:
+            self.is_all_written = False
+            return broken(error, "send")
+        raise problem
+
+    def receive(self, deadline: float | None, stage: Literal["head", "body"]) -> bytes:
+        """Return at least one byte, or b"" at the end. Raises TransportFailure, TimerExpired."""
+        view = _buffers.view
+        self._set_timeout(deadline)
+        try:
+            count = self._socket.recv_into(view)
+            self.is_over = not count
+            return bytes(view[:count])
+        except TimeoutError as error:
+            problem = _timer_or(error, deadline, stage)
+        except OSError as error:
+            problem = broken(error, stage)
+        self.is_over = True
+        raise problem
+
+    def _set_timeout(self, deadline: float | None) -> None:
+        left = None if deadline is None else min(max(deadline - time.monotonic(), _LEAST_SECONDS), _LONGEST_SECONDS)
+        self._socket.settimeout(left)
+
+    def is_quiet(self) -> bool:
+        """Whether another request may follow."""
+        return self.is_all_written and not self.is_over
+
+    def is_usable(self) -> bool:
+        """Whether nothing has come since it became idle."""
+        return not (self.is_over or is_readable(self._socket.fileno()))
+
+    def close(self) -> None:
+        """Close the socket at once. Safe to call twice."""
+        self.is_over = True
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+
+def _timer_or(error: TimeoutError, deadline: float | None, stage: Stage) -> Exception:
+    """Tell our timers from those of the kernel (ETIMEDOUT), which raises the same exception."""
+    if error.errno is None or (deadline is not None and time.monotonic() >= deadline):
+        return TimerExpired("connect" if stage == "connect" else "io")
+    return no_connection(error) if stage == "connect" else broken(error, "send" if stage == "send" else "body")
+
+
+def _connect(address: Address, connect_seconds: float | None, head_seconds: float | None) -> _Connection:
+    """Return a new connection. Raises TimerExpired for the one of both timers that is due first."""
+    seconds, stage = earlier_timer(connect_seconds, head_seconds)
+    deadline = None if seconds is None else time.monotonic() + seconds
+    try:
+        context = client_context() if address.is_secure else None
+        sock = _open(address, deadline)
+        return _Connection(sock if context is None else _secured(sock, context, address.host, deadline))
+    except TimeoutError as error:
+        problem = _timer_or(error, deadline, "connect")
+        if isinstance(problem, TimerExpired):
+            problem = TimerExpired(stage)
+    except (OSError, UnicodeError) as error:
+        problem = no_connection(error)
+    raise problem
+
+
+def _open(address: Address, deadline: float | None) -> socket.socket:
+    """Try the addresses of a host in their order, until one takes the connection or the time is over."""
+    error: OSError = OSError("the name has no address")
+    for family, kind, protocol, _, place in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(_left(deadline))
+            sock.connect(place)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+        except OSError as failed:
+            sock.close()
+            error = failed
+        except BaseException:
+            sock.close()
+            raise
+    raise error
+
+
+def _left(deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError  # as a socket says it
+    return min(left, _LONGEST_SECONDS)
+
+
+def _secured(sock: socket.socket, context: ssl.SSLContext, host: str, deadline: float | None) -> socket.socket:
+    try:
+        sock.settimeout(_left(deadline))
+        return context.wrap_socket(sock, server_hostname=host)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _read_head(
+    connection: _Connection,
+    reader: HeadReader,
+    deadline: float | None,
+    is_reused: bool,
+    unsent: TransportFailure | None,
+) -> tuple[Response, bytes]:
+    """Read the head. A request that could not be written whole may have been answered early: then it counts."""
+    try:
+        while True:
+            found = reader.feed(connection.receive(deadline, "head"))
+            if found is not None:
+                return found
+    except TransportFailure as failure:
+        problem = head_failure(failure, reader, connection, is_reused=is_reused, unsent=unsent)
+    raise problem
+
+
+class FastExchange(BaseExchange[_Connection]):
+    """One response being read."""
+
+    __slots__ = ()
+
+    def read(self, seconds: float | None) -> bytes:
+        """Return the next bytes, all that have come by now; b"" at the end."""
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        body, connection = self._body, self._connection
+        if connection is None:
+            return b""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while not body.ended:
+            if body.problem is not None:
+                raise body.problem
+            data = connection.receive(deadline, "body")
+            if not data:
+                body.end()
+            elif data := body.feed(data):
+                return data
+        return b""
+
+    def close(self) -> None:
+        """Give the connection back, or close it."""
+        self._give_back()
+
+
+class FastTransport:
+    """Sends requests, from as many threads as one likes."""
+
+    def __init__(self) -> None:
+        self._pool: Pool[_Connection] = Pool()
+
+    def send(self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None) -> FastExchange:
+        """Send a request and return its exchange once the head is there."""
+        address = address_of(request.url)
+        deadline = None if head_seconds is None else time.monotonic() + head_seconds
+        connection = self._pool.take(address.origin)
+        is_reused = connection is not None
+        if connection is None:
+            connection = _connect(address, connect_seconds, head_seconds)
+        try:
+            unsent = connection.write(request_bytes(request, address), deadline)
+            response, first = _read_head(connection, HeadReader(request.method), deadline, is_reused, unsent)
+        except BaseException:
+            connection.close()
+            raise
+        return FastExchange(response, first, connection, self._pool, address.origin)
+
+    def close(self) -> None:
+        """Close all connections that are idle, and the others when they are given back."""
+        pool, self._pool = self._pool, Pool()
+        pool.close()
