@@ -272,7 +272,6 @@ class Silent:
         """Nothing is open."""
 
 
-@pytest.mark.xfail(strict=True, reason="HedgedDriver.abandon leaves the second try to the collector of garbage")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_two_tries_side_by_side_are_cancelled_both(backend: str) -> None:
     async def run() -> None:

@@ -21,6 +21,7 @@ from chatport.testing import EmulatedResponse, Refusal, Script, VendorEmulator, 
 from .world import PROMPT, TEXT, Outcome, World, on_backends
 
 WORKERS = 10
+CALLS = 12  # of each
 PER_MINUTE = 60
 TOKENS_PER_MINUTE = 2400
 HEAVY_PROMPT = "say: yes\n" + "word " * 110
@@ -84,25 +85,24 @@ def limited(backend: str, kind: type[Limited] = Limited, **tables: Any) -> tuple
     return w, vendor
 
 
-def work(w: World, calls: int, prompt: str = PROMPT) -> list[Outcome]:
-    """Let ten workers make so many calls each, one after the other."""
-    return w.ask_in_turns(WORKERS, calls, prompt, max_tokens=10)
+def work(w: World, prompt: str = PROMPT) -> list[Outcome]:
+    """Let ten workers make twelve calls each, one after the other."""
+    return w.ask_in_turns(WORKERS, CALLS, prompt, max_tokens=10)
 
 
 @on_backends
 @pytest.mark.parametrize(("kind", "prompt"), [(Limited, PROMPT), (Heavy, HEAVY_PROMPT)], ids=["requests", "tokens"])
 def test_pacing_keeps_the_limits_that_are_met_without_it(backend: str, kind: type[Limited], prompt: str) -> None:
-    calls = 12
     w, vendor = limited(backend, kind, retry={"attempts": 1})
-    work(w, calls, prompt)
+    work(w, prompt)
     assert vendor.refused > w.requests // 4, "without pacing"
 
     pacing = {"requests_per_minute": PER_MINUTE, "tokens_per_minute": TOKENS_PER_MINUTE}
     w, vendor = limited(backend, kind, pacing=pacing)
-    outcomes = work(w, calls, prompt)
+    outcomes = work(w, prompt)
     assert all(outcome.raised is None for outcome in outcomes)
     assert vendor.refused <= w.requests // 100
-    served = WORKERS * calls
+    served = WORKERS * CALLS
     assert w.requests == served + vendor.refused
     least_seconds = (
         served / PER_MINUTE * 60 if kind is Limited else served * (INPUT_TOKENS + 1) / TOKENS_PER_MINUTE * 60
@@ -113,7 +113,7 @@ def test_pacing_keeps_the_limits_that_are_met_without_it(backend: str, kind: typ
 @on_backends
 def test_limits_are_learned_from_the_headers(backend: str) -> None:
     w, vendor = limited(backend, pacing={"learn": True})
-    outcomes = work(w, 12)
+    outcomes = work(w)
     assert all(outcome.raised is None for outcome in outcomes)
     assert vendor.refused <= WORKERS, "those that were on the way when the first answer came"
 

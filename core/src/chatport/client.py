@@ -25,6 +25,7 @@ from .messages import MessagesInput, read_messages
 from .prepare import Port, split_target
 from .provider import Provider
 from .schema import ToolInput, read_output, read_tool_choice, read_tools
+from .standard.efforts import EFFORTS
 from .tables import read_timeouts
 
 if TYPE_CHECKING:
@@ -58,9 +59,6 @@ class ChatOptions(TypedDict, total=False):
     """Vendor-only body fields, sent as they are."""
     on_unsupported: Literal["warn", "raise"] | None
     """What happens to an option that a vendor cannot honour: a warning on the reply, or UnsupportedFeatureError."""
-
-
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def real_clock() -> Clock:

@@ -50,9 +50,10 @@ def error_of(
     if hint is None:
         hint = retry_delay_seconds(failure.headers, now)
     if hint is None and issubclass(verdict.error, RateLimitError | OverloadedError):
-        hint = reset_seconds(limits)
+        # The words tell when this request fits; the reset headers, when all of the limit is back (OA-H3, OA-X9).
+        hint = said_delay_seconds(failure.details.message)
+        hint = reset_seconds(limits) if hint is None else hint
         hint = limit_reset_seconds(failure.headers, now) if hint is None else hint
-        hint = said_delay_seconds(failure.details.message) if hint is None else hint
     retryable = verdict.retryable
     if failure.status >= 400:
         said = should_retry_header(failure.headers)

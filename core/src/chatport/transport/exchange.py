@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
 from typing import Generic, Literal, Protocol, TypeVar
 
 from ..engine.commands import TransportFailure
@@ -9,7 +12,10 @@ from . import pool
 from .failures import stale
 from .http1 import HeadReader, Response
 
-__all__ = ["BaseExchange", "Connection", "earlier_timer", "head_failure"]
+__all__ = ["BUFFER_BYTES", "BaseExchange", "Connection", "buffers", "earlier_timer", "has_pending", "head_failure"]
+
+BUFFER_BYTES = 256 * 1024
+"""Into how large a buffer sockets are read; what is not written to takes no memory."""
 
 
 class Connection(pool.Connection, Protocol):
@@ -74,3 +80,19 @@ def earlier_timer(
     if head_seconds is not None and (connect_seconds is None or head_seconds < connect_seconds):
         return head_seconds, "io"
     return connect_seconds, "connect"
+
+
+class _Buffers(threading.local):
+    """One buffer for a thread, made when it first reads: it is emptied before the thread does anything else."""
+
+    def __init__(self) -> None:
+        # A memoryview: asyncio's TLS slices what it is given, and a slice of a bytearray would be a copy.
+        self.view = memoryview(bytearray(BUFFER_BYTES))
+
+
+buffers = _Buffers()
+
+
+def has_pending(sock: socket.socket) -> bool:
+    """Whether TLS holds bytes that were decrypted and not read, which nobody could see at the socket."""
+    return isinstance(sock, ssl.SSLSocket) and bool(sock.pending())

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
-from .exchange import BaseExchange, earlier_timer, head_failure
+from .exchange import BaseExchange, buffers, earlier_timer, head_failure
 from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .pool import Pool, is_readable
@@ -22,7 +22,6 @@ from .tls import client_context, context_if_made
 
 __all__ = ["AsyncioTransport"]
 
-_BUFFER_BYTES = 256 * 1024
 _MOST_UNREAD_BYTES = 256 * 1024
 _TIMER_SLACK_SECONDS = 0.001
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8
@@ -32,8 +31,6 @@ class _Loop:
     """What belongs to one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # A memoryview: asyncio's TLS slices what it is given, and a slice of a bytearray would be a copy.
-        self.view = memoryview(bytearray(_BUFFER_BYTES))
         self.pool: Pool[_Connection] = Pool()
         self.connections: set[_Connection] = set()
 
@@ -49,7 +46,7 @@ class _Connection(asyncio.BufferedProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: _Loop) -> None:
         self._loop = loop
         self._owner = owner
-        self._view = owner.view
+        self._view = buffers.view
         self._arrived: list[bytes] = []
         self._unread_bytes = 0
         self._is_paused = False

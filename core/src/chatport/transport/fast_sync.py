@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import threading
 import time
 from typing import Literal
 
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
-from .exchange import BaseExchange, earlier_timer, head_failure
+from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
 from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .pool import Pool, is_readable
@@ -19,21 +18,10 @@ from .tls import client_context
 
 __all__ = ["FastTransport"]
 
-_BUFFER_BYTES = 256 * 1024
 _LEAST_SECONDS = 0.001  # 0 would mean: do not block
 _LONGEST_SECONDS = 1e6  # a socket takes no more than 24 days, and nobody waits for so long
 
 Stage = Literal["connect", "send", "head", "body"]
-
-
-class _Buffers(threading.local):
-    """One buffer for a thread, made when it first reads: a thread reads from one socket at a time."""
-
-    def __init__(self) -> None:
-        self.view = memoryview(bytearray(_BUFFER_BYTES))
-
-
-_buffers = _Buffers()
 
 
 class _Connection:
@@ -61,7 +49,7 @@ class _Connection:
 
     def receive(self, deadline: float | None, stage: Literal["head", "body"]) -> bytes:
         """Return at least one byte, or b"" at the end. Raises TransportFailure, TimerExpired."""
-        view = _buffers.view
+        view = buffers.view
         self._set_timeout(deadline)
         try:
             count = self._socket.recv_into(view)
@@ -80,7 +68,7 @@ class _Connection:
 
     def is_quiet(self) -> bool:
         """Whether another request may follow."""
-        return self.is_all_written and not self.is_over
+        return self.is_all_written and not self.is_over and not has_pending(self._socket)
 
     def is_usable(self) -> bool:
         """Whether nothing has come since it became idle."""

@@ -1,16 +1,19 @@
-"""The transport for trio: its streams, and HTTP/1.1 by `http1`, with nothing in between."""
+"""The transport for trio: sockets, and HTTP/1.1 by `http1`, with nothing in between but trio's own waiting."""
 
 from __future__ import annotations
 
 import math
+import socket
 import ssl
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Literal, TypeVar
 
 import trio
 
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
-from .exchange import BaseExchange, earlier_timer, head_failure
+from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
 from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .pool import Pool, is_readable
@@ -18,17 +21,16 @@ from .tls import client_context, context_if_made
 
 __all__ = ["TrioTransport"]
 
-_READ_BYTES = 64 * 1024
+T = TypeVar("T")
 
 
 class _Connection:
     """A socket that does not block. One task at a time uses it."""
 
-    __slots__ = ("_is_tls", "_socket", "is_all_written", "is_over")
+    __slots__ = ("_socket", "is_all_written", "is_over")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._is_tls = isinstance(sock, ssl.SSLSocket)
         self.is_all_written = True
         self.is_over = False
 
@@ -38,7 +40,9 @@ class _Connection:
         with trio.CancelScope(deadline=deadline):
             try:
                 while rest:
-                    rest = rest[await _when_ready(self._socket, lambda: self._socket.send(rest)) :]
+                    rest = rest[
+                        await _when_ready(self._socket, partial(self._socket.send, rest), trio.lowlevel.wait_writable) :
+                    ]
                 return None
             except (OSError, trio.ClosedResourceError) as error:
                 self.is_all_written = False
@@ -51,7 +55,9 @@ class _Connection:
         problem: Exception = TimerExpired("io")
         try:
             with trio.CancelScope(deadline=deadline):
-                count = await _when_ready(self._socket, lambda: self._socket.recv_into(view))
+                count = await _when_ready(
+                    self._socket, partial(self._socket.recv_into, view), trio.lowlevel.wait_readable
+                )
                 self.is_over = not count
                 return bytes(view[:count])
         except (OSError, trio.ClosedResourceError) as error:
@@ -75,20 +81,29 @@ class _Connection:
             self._socket.close()
 
 
-async def _when_ready(sock: socket.socket, do: Callable[[], T]) -> T:
-    """Do something with a socket as soon as that is possible without blocking. A checkpoint in any case."""
+async def _when_ready(sock: socket.socket, do: Callable[[], T], wait: Callable[[socket.socket], Awaitable[None]]) -> T:
+    """Do something with a socket as soon as that can be done without blocking. A checkpoint in any case.
+
+    `wait` is for plain sockets; TLS says itself whether it has to read or to write next.
+    """
     await trio.lowlevel.checkpoint_if_cancelled()
     has_waited = False
     while True:
         try:
             done = do()
-        except (BlockingIOError, ssl.SSLWantReadError):
-            has_waited = True
-            await trio.lowlevel.wait_readable(sock)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            problem = error
         else:
             if not has_waited:
                 await trio.lowlevel.cancel_shielded_checkpoint()
             return done
+        has_waited = True
+        if isinstance(problem, ssl.SSLWantReadError):
+            await trio.lowlevel.wait_readable(sock)
+        elif isinstance(problem, ssl.SSLWantWriteError):
+            await trio.lowlevel.wait_writable(sock)
+        else:
+            await wait(sock)
 
 
 async def _connect(address: Address, connect_seconds: float | None, head_seconds: float | None) -> _Connection:
@@ -98,8 +113,6 @@ async def _connect(address: Address, connect_seconds: float | None, head_seconds
     try:
         with trio.move_on_after(math.inf if seconds is None else seconds):
             return await _open(address)
-    except trio.BrokenResourceError as error:  # of the handshake; its cause says what was wrong
-        problem = no_connection(error.__cause__ or error)
     except (OSError, UnicodeError) as error:
         problem = no_connection(_first_of(error))
     raise problem
@@ -117,17 +130,18 @@ async def _open(address: Address) -> _Connection:
     context: ssl.SSLContext | None = None
     if address.is_secure:
         context = context_if_made() or await trio.to_thread.run_sync(client_context, abandon_on_cancel=True)
-    stream = await trio.open_tcp_stream(address.host, address.port)
-    if context is None:
-        return _Connection(stream, stream.socket)
+    stream = await trio.open_tcp_stream(address.host, address.port)  # which has set TCP_NODELAY
+    # The bare socket from here on: trio's own layers cost as much again as the read.
+    sock = socket.socket(stream.socket.family, stream.socket.type, stream.socket.proto, stream.socket.detach())
     try:
-        # `https_compatible`: many servers close without a TLS goodbye; HTTP has its own proof of an end.
-        secured = trio.SSLStream(stream, context, server_hostname=address.host, https_compatible=True)
-        await secured.do_handshake()
-        return _Connection(secured, stream.socket)
+        sock.setblocking(False)
+        if context is not None:
+            sock = secured = context.wrap_socket(sock, server_hostname=address.host, do_handshake_on_connect=False)
+            await _when_ready(secured, secured.do_handshake, trio.lowlevel.wait_readable)
     except BaseException:
-        stream.socket.close()
+        sock.close()
         raise
+    return _Connection(sock)
 
 
 async def _read_head(

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from chatport import Context, ModelFacts, WireRequest, hookimpl
+from chatport.standard.efforts import EFFORTS, is_weaker, nearest_effort
 from chatport.standard.output import with_instruction
 
 from .tools import fitted_tools
@@ -27,7 +28,6 @@ echo_last ignore_eos raw_output return_token_ids safe_tokenization perf_metrics_
 _DECLARED = frozenset(_FIELDS.split())
 _MESSAGE_KEYS = frozenset({"role", "content", "reasoning_content", "tool_calls", "tool_call_id"})
 _PART_KEYS = frozenset({"type", "text", "image_url", "video_url"})
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _PLAIN_LIMIT = 4096  # FW-P4: the lowest cap that was reported for calls that do not stream
 _JSON_LIMIT = 8192  # FW-J2, FW-I4: what a loop of blanks may cost at most
 
@@ -97,13 +97,12 @@ def _reasoning(wire: WireRequest, context: Context) -> WireRequest:
         if facts.quirks.get("switch"):
             return wire.lower("reasoning_effort", "medium", "no budgets here, only on and off: sent as on", "FW-P8")
         return wire.drop("reasoning_effort", "this model takes no budget in tokens", "FW-P8")
-    if effort in facts.efforts or effort not in _EFFORTS or not facts.efforts:
+    if effort in facts.efforts or effort not in EFFORTS or not facts.efforts:
         wire = wire.set("reasoning_effort", effort)
         switch = facts.quirks.get("switch") and effort != "none"
         return wire.note("note", "reasoning", "this model only has on and off", "FW-P8") if switch else wire
-    taken = [word for word in _EFFORTS if word in facts.efforts and word != "none"]
-    below = [word for word in taken if _EFFORTS.index(word) < _EFFORTS.index(effort)]
-    kind, sent = ("lowered", below[-1]) if below else ("lowered" if effort == "none" else "note", taken[0])
+    sent = nearest_effort(effort, facts.efforts)
+    kind = "lowered" if effort == "none" or is_weaker(sent, effort) else "note"
     reason = f"this model cannot be told not to think: sent as {sent}" if effort == "none" else f"sent as {sent}"
     fact = "FW-P7" if effort in ("minimal", "xhigh", "max") else "FW-P8"
     return wire.set("reasoning_effort", sent).note(kind, "reasoning", reason, fact)

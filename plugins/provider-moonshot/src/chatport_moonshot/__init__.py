@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from chatport import ConfigurationError, Dialect, Provider
+from chatport import Dialect, Provider
 from chatport.facts import load_facts
 from chatport.provider import FieldRule, Prefill
 
-from . import errors, models, request, tools
+from . import errors, places, request, tools
+from .places import HOSTS, locate
 
 __all__ = ["provider"]
-
-_HOSTS = {"international": "api.moonshot.ai", "china": "api.moonshot.cn"}  # MS-B1, MS-D1: two separate platforms
 
 
 _FIELDS = {
@@ -27,22 +23,11 @@ _FIELDS = {
     "reasoning_history": FieldRule("accepted without effect", "MS-R6", same=(None,)),
 }
 
-
-def _locate(settings: Mapping[str, Any]) -> str | None:
-    """Return the base URL of `region`, None without one. Raises ConfigurationError for an unknown one."""
-    region = settings.get("region")
-    if region is None:
-        return None
-    if region not in _HOSTS:
-        raise ConfigurationError(f"moonshot: the region is one of {', '.join(_HOSTS)}, not {region!r}.")
-    return f"https://{_HOSTS[region]}/v1"
-
-
 provider = Provider(
     name="moonshot",
     title="Moonshot (Kimi)",
-    base_url=f"https://{_HOSTS['international']}/v1",
-    hosts=tuple(_HOSTS.values()),
+    base_url=f"https://{HOSTS['international']}/v1",
+    hosts=tuple(HOSTS.values()),
     key_env=("MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY", "KIMI_API_KEY"),  # MS-B3
     base_url_env=("MOONSHOT_API_BASE",),  # MS-B3
     dialect=Dialect(
@@ -56,10 +41,10 @@ provider = Provider(
         embeddings_path=None,  # MS-N3
     ),
     facts=load_facts("chatport_moonshot"),
-    hooks=(models, request, tools, errors),
+    hooks=(places, request, tools, errors),
     settings={"region": "where the account is: international (the default) or china"},
     settings_env={"region": "MOONSHOT_REGION"},
-    locate=_locate,
+    locate=locate,
     timeouts={"total": 1800},  # MS-P2, MS-E15: 131072 tokens unless told otherwise, and a gateway that waits long
     emulator="chatport_moonshot.emulator:MoonshotEmulator",
 )

@@ -143,13 +143,15 @@ def _thinking(wire: WireRequest, facts: ModelFacts) -> WireRequest:
 
 
 def _continued(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
-    """Write the rest of an answer without thinking where that can be: its thoughts came before the text (MS-P16)."""
+    """Write the rest of an answer without thinking where that can be (MS-P16)."""
     if call.prefix is None or facts.quirks.get("thinking") != "switch" or not _thinks(wire, facts):
         return wire
+    return _switched_off(wire, call, "note", "its thoughts came before this text", "MS-P16")
+
+
+def _switched_off(wire: WireRequest, call: Call, kind: str, reason: str, fact: str) -> WireRequest:
     field = "thinking" if call.reasoning is None else "reasoning"
-    return wire.set("thinking", {"type": "disabled"}).note(
-        "note", field, "switched off: its thoughts came before this text", "MS-P16"
-    )
+    return wire.set("thinking", {"type": "disabled"}).note(kind, field, f"switched off: {reason}", fact)
 
 
 def _forced_choice(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequest:
@@ -169,9 +171,7 @@ def _forced_choice(wire: WireRequest, call: Call, facts: ModelFacts) -> WireRequ
             wire = wire.set("tool_choice", {"type": "function", "function": {"name": tools[0]["function"]["name"]}})
         if not _thinks(wire, facts):
             return wire
-        field = "thinking" if call.reasoning is None else "reasoning"
-        wire = wire.set("thinking", {"type": "disabled"})
-        return wire.note("lowered", field, "switched off: it excludes a forced tool call", "MS-T8")
+        return _switched_off(wire, call, "lowered", "it excludes a forced tool call", "MS-T8")
     if named:
         wire = wire.set("tools", _only(tools, choice))
     wire = with_instruction(wire, "Answer with a call of one of the tools.")

@@ -6,15 +6,13 @@ import re
 
 from chatport import hookimpl
 from chatport.call import Context, Failure, Verdict
-from chatport.engine.hints import said_delay_seconds
-from chatport.errors import BadRequestError, PermissionDeniedError, RateLimitError, UnsupportedFeatureError
+from chatport.errors import BadRequestError, PermissionDeniedError, UnsupportedFeatureError
 from chatport.events import FinishReported
 
 __all__ = ["classify_error"]
 
 _TOOLS_WITH_REASONING = "function tools with reasoning_effort are not supported"
 _BUDGET_SPENT = re.compile(r"could not finish the message because max_tokens\b.*\breached", re.IGNORECASE | re.DOTALL)
-_RATE_CODES = ("rate_limit_exceeded", "slow_down")
 
 
 @hookimpl
@@ -30,7 +28,4 @@ def classify_error(failure: Failure, context: Context) -> Verdict | None:
         )
     if failure.status == 400 and _BUDGET_SPENT.search(details.message):  # OA-R6: it is a `length` without a text
         return Verdict(BadRequestError, events=(FinishReported("length", None),))
-    if details.code in _RATE_CODES and not failure.headers.keys() & {"retry-after", "retry-after-ms"}:
-        # OA-X9: the words tell when this request fits, the reset headers when all of the limit is back (OA-H3).
-        return Verdict(RateLimitError, retry_after_seconds=said_delay_seconds(details.message))
     return None

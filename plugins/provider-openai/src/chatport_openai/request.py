@@ -13,6 +13,7 @@ import attrs
 from chatport import hookimpl
 from chatport.call import Call, Context, OutputSpec, WireRequest
 from chatport.errors import UnsupportedFeatureError
+from chatport.standard.efforts import EFFORTS, nearest_effort
 from chatport.standard.output import fit_output, say_json, schema_in_words
 from chatport.standard.request import wire_output
 from chatport.standard.schemas import with_losses
@@ -22,7 +23,6 @@ from .strict import NotStrict, root_object, strict_schema
 
 __all__ = ["shape_request"]
 
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _SAMPLING = ("temperature", "top_p", "logprobs")
 _SAMPLING_NEVER = ("presence_penalty", "frequency_penalty", "logit_bias", "top_logprobs")
 _MEANINGLESS = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "logprobs": False}
@@ -54,14 +54,8 @@ def _effort(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     if not facts.efforts or asked in facts.efforts:
         return wire
     reason = f"{context.model} takes {', '.join(facts.efforts)}, not {asked}"
-    return wire.lower("reasoning_effort", _nearest(asked, facts.efforts), reason, "OA-K2")
-
-
-def _nearest(asked: Any, efforts: tuple[str, ...]) -> str:
-    """The strongest effort that is not above the one asked for, else the weakest. Some effort never becomes none."""
-    some = [effort for effort in _EFFORTS if effort in efforts and effort != "none"] or ["none"]
-    most = _EFFORTS.index(asked) if asked in _EFFORTS else 0
-    return next((effort for effort in reversed(some) if _EFFORTS.index(effort) <= most), some[0])
+    nearest = nearest_effort(asked if asked in EFFORTS else "none", facts.efforts)
+    return wire.lower("reasoning_effort", nearest, reason, "OA-K2")
 
 
 def _tools(wire: WireRequest, call: Call, context: Context) -> WireRequest:

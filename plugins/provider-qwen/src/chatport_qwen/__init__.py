@@ -5,7 +5,7 @@ from __future__ import annotations
 from chatport.facts import load_facts
 from chatport.provider import Dialect, FieldRule, Prefill, Provider
 
-from . import errors, models, request, tools
+from . import errors, places, request, tools
 from .places import DEFAULT_BASE_URL, locate
 
 __all__ = ["provider"]
@@ -37,7 +37,7 @@ provider = Provider(
         reasoning_field="reasoning_content",  # QW-R3: request.py takes it out again unless it is asked for
     ),
     facts=load_facts("chatport_qwen"),
-    hooks=(models, request, tools, errors),
+    hooks=(places, request, tools, errors),
     settings={
         "region": "where the account is: beijing, singapore, virginia, hongkong, frankfurt or tokyo",
         "workspace": "the workspace id, for a workspace's own address in that region",

@@ -1,14 +1,19 @@
-"""Where the vendor is: one address for each region, and one for each workspace in it."""
+"""Where the vendor is: one address for each region, one for each workspace in it, and where its list prices hold."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
-from chatport.errors import ConfigurationError
+import attrs
 
-__all__ = ["DEFAULT_BASE_URL", "REGIONS", "is_plan_host", "locate"]
+from chatport.call import Context
+from chatport.errors import ConfigurationError
+from chatport.facts import ModelFacts
+from chatport.hooks import hookimpl
+
+__all__ = ["DEFAULT_BASE_URL", "REGIONS", "describe_model", "is_plan_host", "locate"]
 
 _PATH = "/compatible-mode/v1"
 
@@ -58,3 +63,10 @@ def _checked(workspace: str) -> str:
 def is_plan_host(base_url: str) -> bool:
     """Whether the address belongs to a subscription, where no call has a price of its own (QW-B3)."""
     return "//coding" in base_url or "//token-plan." in base_url
+
+
+@hookimpl(wrapper=True)
+def describe_model(context: Context) -> Generator[None, ModelFacts, ModelFacts]:
+    """Leave the price unknown at the hosts of the plans."""
+    facts = yield
+    return attrs.evolve(facts, prices=()) if is_plan_host(context.base_url) else facts

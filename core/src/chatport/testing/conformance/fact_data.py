@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from ...client import EFFORTS
 from ...facts import Facts
+from ...standard.efforts import EFFORTS
 from .subject import ConformanceTests
 
 __all__ = ["FactTests"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chatport import Call, Context, WireRequest
+from chatport.standard.efforts import EFFORTS
 
 __all__ = [
     "any_object",
@@ -16,8 +17,6 @@ __all__ = [
     "without_thinking",
     "without_tool_choice",
 ]
-
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def any_object(wire: WireRequest, fact: str) -> WireRequest:
@@ -74,16 +73,16 @@ def fit_effort(wire: WireRequest, call: Call, context: Context, fact: str) -> Wi
     takes, asked = context.facts.efforts, call.reasoning
     if not isinstance(asked, str) or not takes or asked in takes or "reasoning_effort" not in wire.body:
         return wire
-    place = _EFFORTS.index(asked)
+    place = EFFORTS.index(asked)
     nearest = min(
-        (effort for effort in _EFFORTS if effort in takes and (effort != "none" or asked == "none")),
-        key=lambda effort: (abs(_EFFORTS.index(effort) - place), -_EFFORTS.index(effort)),
+        (effort for effort in EFFORTS if effort in takes and (effort != "none" or asked == "none")),
+        key=lambda effort: (abs(EFFORTS.index(effort) - place), -EFFORTS.index(effort)),
         default=None,
     )
     if nearest is None:
         return wire.drop("reasoning_effort", f"it takes {', '.join(takes)}, not {asked}", fact)
     reason = f"it takes {', '.join(takes)}: {asked} is sent as {nearest}"
-    if _EFFORTS.index(nearest) < place:
+    if EFFORTS.index(nearest) < place:
         return wire.lower("reasoning_effort", nearest, reason, fact)
     return wire.set("reasoning_effort", nearest).note("note", "reasoning_effort", reason, fact)
 
