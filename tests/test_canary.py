@@ -617,12 +617,12 @@ def library_logs_of_an_echo(of: str) -> str:
 
 
 def structured_logs(world: World) -> str:
-    with structlog.testing.capture_logs() as events:
-        structlog.configure(processors=structlog.get_config()["processors"])  # else nothing is logged at all
-        try:
+    try:
+        with structlog.testing.capture_logs() as events:
+            structlog.configure(processors=structlog.get_config()["processors"])  # else nothing is logged at all
             used(world.config)
-        finally:
-            structlog.reset_defaults()
+    finally:
+        structlog.reset_defaults()  # after the capture, which configures structlog when it ends
     assert any(event["event"] == "call_failed" for event in events)
     return repr(events)
 

@@ -13,6 +13,7 @@ import attrs
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import chatport
+from chatport.transport.default import open_async_transport, open_transport
 from chatport.types import ModelInfo
 
 __all__ = ["BACKENDS", "AsyncRunner", "Runner", "Streamed", "SyncRunner", "open_runner"]
@@ -229,10 +230,17 @@ def open_runner(
 ) -> Iterator[Runner]:
     """Open a client on a backend, and close it (and an HTTP client made for it) in the end.
 
-    `asynchronous` and `synchronous` make the transport for either kind of client; None leaves it to the client.
+    `asynchronous` and `synchronous` make the transport for either kind of client; None stands for our own sockets.
     """
     if backend == "sync":
-        transport = synchronous() if synchronous is not None else None
+        if synchronous is None:
+            with (
+                contextlib.closing(open_transport()) as own,
+                chatport.Client(config, transport=own, plugins=plugins) as c,
+            ):
+                yield SyncRunner(c)
+            return
+        transport = synchronous()
         with chatport.Client(config, transport=transport, plugins=plugins) as sync_client:
             yield SyncRunner(sync_client)
         _close_given(transport)
@@ -240,7 +248,12 @@ def open_runner(
 
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[chatport.AsyncClient]:
-        transport = asynchronous() if asynchronous is not None else None
+        if asynchronous is None:
+            async with contextlib.aclosing(open_async_transport()) as own:
+                async with chatport.AsyncClient(config, transport=own, plugins=plugins) as client:
+                    yield client
+            return
+        transport = asynchronous()
         async with chatport.AsyncClient(config, transport=transport, plugins=plugins) as client:
             yield client
         await _aclose_given(transport)

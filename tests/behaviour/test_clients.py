@@ -22,7 +22,7 @@ from chatport.testing import EmulatedRequest, EmulatedResponse, Emulator, Vendor
 
 from .adapter import BACKENDS, AsyncRunner, Runner, SyncRunner, open_runner
 
-WAYS = ("in process", "loopback", "httpx2", "own httpx client")
+WAYS = ("in process", "loopback", "stock httpx", "httpx2", "own httpx client")
 MODEL = "compatible:emulated-model"
 QUICK = {"retry": {"first_seconds": 0.001, "longest_seconds": 0.001}}
 
@@ -85,6 +85,7 @@ def opened(backend: str, way: str) -> Iterator[Open]:
             transports: dict[str, tuple[Any, Any]] = {
                 "in process": (lambda: emulator, lambda: emulator),
                 "loopback": (None, None),
+                "stock httpx": (lambda: "httpx", lambda: "httpx"),
                 "httpx2": (lambda: httpx2.AsyncClient(verify=False), lambda: httpx2.Client(verify=False)),
                 "own httpx client": (
                     lambda: httpx.AsyncClient(verify=False, follow_redirects=True, timeout=0.5),
@@ -577,7 +578,7 @@ def test_the_first_calls_make_one_client_and_do_not_block_the_loop(
 
     async def run(config: Any) -> None:
         done = anyio.Event()
-        async with chatport.AsyncClient(config) as client, anyio.create_task_group() as group:
+        async with chatport.AsyncClient(config, transport="httpx") as client, anyio.create_task_group() as group:
             group.start_soon(tick, done)
             async with anyio.create_task_group() as calls:
                 for _ in range(3):

@@ -101,17 +101,12 @@ CASES = [
         always(faults.stall("before_first_event", seconds=4)),
         [("one", "DeadlineError"), OTHER],
         seconds=TOTAL_SECONDS / 2,
-        plain_due=[OK],  # a plain answer has no first token: whoever sends a head may take the time of the call
-        plain_seconds=4,
     ),
     Case(
         "heartbeats only",
         always(faults.heartbeats_only(every_seconds=0.5)),
         [("one", "DeadlineError"), OTHER],
         seconds=TOTAL_SECONDS / 2,
-        plain_due=[("one", "DeadlineError")],  # a vendor that queues a plain request sends blank lines (DS-S2)
-        plain_seconds=TOTAL_SECONDS,
-        timer="total",
     ),
     Case(
         "a cut",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -49,6 +50,8 @@ def guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
 def http_request(wire: WireRequest, port: ProviderPort, headers: Mapping[str, str]) -> HttpRequest:
     """Return the request with address, headers and body; the key stays apart until the transport writes it."""
     url = port.base_url + wire.path
+    if wire.path.startswith("/../"):  # a place beside the last step of the base URL (RFC 3986, 5.2.4)
+        url = urljoin(f"{port.base_url}/", wire.path[1:])
     if origin(url) != origin(port.base_url):
         raise PluginError(
             f"A hook of {port.provider.name} sends to another origin than {port.base_url}.",

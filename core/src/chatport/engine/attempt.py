@@ -160,6 +160,7 @@ class AttemptRun:
             yield from self._read_events(body, first)
         else:
             self._streams = False
+            self._timers.answer_begun()
             yield from self._read_whole(head, body, first)
 
     # --- bytes
@@ -505,8 +506,7 @@ class AttemptRun:
         error.provider = error.provider or self.route.context.provider.name
         error.model = error.model or self.route.context.model
         if self.head is not None:
-            named = request_id(self.head, self.route.context) or error.request_id
-            error.request_id = named and hide_key(named, secret)
+            error.request_id = self._request_id() or (error.request_id and hide_key(error.request_id, secret))
             if error.status is None and not 200 <= self.head.status < 300:
                 error.status = self.head.status
         for event in self._beside or ():
@@ -516,13 +516,17 @@ class AttemptRun:
             error.partial = self.partial()
         return error
 
+    def _request_id(self) -> str | None:
+        named = None if self.head is None else request_id(self.head, self.route.context)
+        return named and hide_key(named, self._secret())
+
     def partial(self) -> Reply:
         """Return what has been received so far."""
         return self.collector.reply(
             raw=self.raw,
             provider=self.route.context.provider.name,
             model=self.collector.model or self.route.context.model,
-            request_id=None if self.head is None else request_id(self.head, self.route.context),
+            request_id=self._request_id(),
             warnings=self.route.wire.adjustments,
         )
 

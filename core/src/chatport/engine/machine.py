@@ -131,12 +131,17 @@ class CallMachine:
             route = yield from self._prepare(candidate, waiting)
             if route is None:
                 continue
+            admission = self.shared.breakers.of(candidate.target).admit()
+            if admission == "open" and waiting:  # another call has just found out, or is finding out
+                self.story.passed_over(candidate.target, "it keeps failing, and is left alone for a while")
+                continue
             self.story.turn_to(route, len(self.targets))
             turn = TargetRun(
                 route,
                 self.story,
                 deliver=self.deliver,
                 others=len(waiting),
+                is_probe=admission == "probe",
                 budgets=self.budgets,
                 resumed=self._resumed,
             )

@@ -44,6 +44,7 @@ _NOT_THE_TARGETS_FAULT = (
 
 class TargetRun:
     """One target's turn. `others` is how many targets could still be asked after it; they are left a share of the time.
+    `is_probe`: the first attempt decides whether the target's breaker closes.
 
     `resumed` holds the part of an answer that was cut, from which this target goes on.
     """
@@ -55,6 +56,7 @@ class TargetRun:
         *,
         deliver: bool,
         others: int = 0,
+        is_probe: bool = False,
         budgets: Sequence[Budget] = (),
         resumed: Collector | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class TargetRun:
         self._shared: Shared = story.shared
         self._deliver = deliver
         self._others = others
+        self._is_probe = is_probe
         self._budgets = budgets
         self._resumed = resumed
         self._breaker = self._shared.breakers.of(route.context.target)
@@ -71,7 +74,7 @@ class TargetRun:
 
     def run(self) -> Generator[Command, Any, AttemptRun]:
         """Run attempts until one succeeds; return it. Raises the error of the last one, which ends this target."""
-        is_probe = self._breaker.admit() == "probe"
+        is_probe = self._is_probe
         failures = 0
         while True:
             began = self._shared.clock.monotonic()

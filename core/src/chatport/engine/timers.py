@@ -46,19 +46,23 @@ class Timers:
         self._total_at = call_started + _or_never(timeouts.total)
         self._silence = _or_never(timeouts.silence)
         self._between = _or_never(timeouts.between_events)
-        self._first = min(_or_never(timeouts.first_event), _or_never(leave_after))
-        self._first_byte = min(self._silence, _or_never(leave_after))
+        self._first = _or_never(timeouts.first_event)
         self._last_byte = self._last_event = now()
-        self._has_event = self._has_byte = False
+        self._leave_at = self._last_byte + _or_never(leave_after)
+        self._has_event = False
 
     def byte_arrived(self) -> None:
         """Note that bytes came; heartbeats count here."""
         self._last_byte = self._now()
-        self._has_byte = True
+
+    def answer_begun(self) -> None:
+        """Note that the target says something: it is not left for another one any more."""
+        self._leave_at = math.inf
 
     def event_arrived(self) -> None:
         """Note that content came, with the last bytes."""
         self._last_event = self._last_byte
+        self._leave_at = math.inf
         self._has_event = True
 
     def resumed(self, since: float) -> None:
@@ -66,11 +70,12 @@ class Timers:
         pause = self._now() - since
         self._last_byte += pause
         self._last_event += pause
+        self._leave_at += pause
 
     def remaining(self, *, streams: bool) -> float | None:
         """Return the seconds until the next timer fires, None without one; raise its DeadlineError if it is due."""
-        due_at = self._total_at
-        quiet_at = self._last_byte + (self._silence if streams or self._has_byte else self._first_byte)
+        due_at = min(self._total_at, self._leave_at)
+        quiet_at = self._last_byte + self._silence
         if quiet_at < due_at:
             due_at = quiet_at
         if streams:
@@ -86,8 +91,11 @@ class Timers:
 
     def expired(self, *, streams: bool) -> DeadlineError:
         """Return the error of the timer that is due first, after a driver reported that its time is over."""
-        due = [(self._total_at, "total")]
-        due.append((self._last_byte + (self._silence if streams or self._has_byte else self._first_byte), "silence"))
+        due = [
+            (self._total_at, "total"),
+            (self._last_byte + self._silence, "silence"),
+            (self._leave_at, "first_event"),
+        ]
         if streams and self._has_event:
             due.append((self._last_event + self._between, "between_events"))
         elif streams:
@@ -97,7 +105,7 @@ class Timers:
     def error(self, timer: str) -> DeadlineError:
         """Return the error of a timer by name."""
         seconds: float | None = getattr(self.timeouts, timer)
-        if self._leave_after is not None and timer in ("first_event", "silence") and not self._has_event:
+        if self._leave_after is not None and timer == "first_event" and not self._has_event:
             seconds = min(self._leave_after, math.inf if seconds is None else seconds)
         what = {
             "connect": "no connection",
