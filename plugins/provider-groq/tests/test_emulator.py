@@ -218,8 +218,11 @@ def test_structured_output_goes_on_as_plain_text():
 
 
 def test_a_limit_that_is_used_up_is_waited_for(emulated):
-    """GQ-X21, GQ-H2, GQ-H3: by the vendor's hint, and without one until the limit is full again."""
-    for fault, seconds in ((faults.status(429), 5), (faults.rate_limited(), 60)):
+    """GQ-X21, GQ-H2, GQ-H3: by the vendor's hint or its words, and without them until the limit is full again."""
+    wordless = {"error": {"message": "Rate limit reached.", "type": "tokens", "code": "rate_limit_exceeded"}}
+    used_up = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m", "retry-after": ""}
+    refused = faults.status(429, headers=used_up, body=wordless)
+    for fault, seconds in ((faults.status(429), 5), (faults.rate_limited(), 5), (refused, 60)):
         clock = VirtualClock()
         emulator = Emulator("groq", faults=[fault, None], clock=clock)
         with Client(config=emulator.config(), transport=emulator, clock=clock.clock) as client:
