@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import pytest
 
-from chatport import ChatportError
+from chatport import ChatportError, Reply, StreamInterruptedError
 from chatport.engine.attempt import Route
 from chatport.engine.commands import Head
 from chatport.registry import installed_providers
@@ -95,6 +96,56 @@ def test_a_short_stream_means_the_same_cut_at_every_byte(stream: Stream) -> None
     body = stream.body
     wrong = [at for at in range(1, len(body)) if outcome(stream, [body[:at], body[at:]]) != whole]
     assert not wrong, f"cut in two at {wrong[:20]} the events differ"
+
+
+@pytest.mark.parametrize("end", ["clean", "reset"])
+@pytest.mark.parametrize("stream", SHORT, ids=[stream.name for stream in SHORT])
+def test_a_short_stream_that_ends_at_any_byte_is_whole_or_an_error(
+    stream: Stream, end: Literal["clean", "reset"]
+) -> None:
+    """Never a part that passes for the whole: an equal reply, or an error with exactly the beginning that had come."""
+    whole = ending(stream, stream.body, "clean")
+    problems = [
+        f"{at}: {problem}"
+        for at in range(len(stream.body))
+        for problem in problems_of(whole, ending(stream, stream.body[:at], end))
+    ]
+    assert not problems, f"ended early ({end}): " + "; ".join(problems[:10])
+
+
+def ending(stream: Stream, body: bytes, end: Literal["clean", "reset"]) -> Reply | ChatportError:
+    try:
+        return play(_route(stream.provider), stream.head, [body], deliver=True, end=end)[1]
+    except ChatportError as error:
+        return error
+
+
+def problems_of(whole: Reply | ChatportError, cut: Reply | ChatportError) -> Iterator[str]:
+    """Yield what is wrong with the outcome of a stream that ended early, given that of the whole stream."""
+    meant = whole if isinstance(whole, Reply) else whole.partial or Reply()
+    if isinstance(cut, Reply):
+        if isinstance(whole, ChatportError):
+            yield f"a reply, though the whole stream is {type(whole).__name__}"
+        elif content(cut) != content(whole):
+            yield f"a reply that is not the whole one: {content(cut)}"
+        elif cut.usage != whole.usage and not any(note.kind == "missing" for note in cut.warnings):
+            yield "other counts, and no word of it"
+        return
+    part = cut.partial
+    if not isinstance(cut, StreamInterruptedError) and isinstance(whole, Reply) and part is not None:
+        yield f"{type(cut).__name__} after a part of the answer"
+    if part is None:
+        return
+    if not (meant.text.startswith(part.text) and (meant.reasoning or "").startswith(part.reasoning or "")):
+        yield f"no beginning: {part.text!r}, {part.reasoning!r}"
+    for call, due in zip(part.tool_calls, meant.tool_calls, strict=False):
+        if not due.arguments.startswith(call.arguments) or (call.complete and call != due):
+            yield f"no beginning of a call: {call}"
+
+
+def content(reply: Reply) -> Any:
+    """Return what an answer says, without what is counted or warned of."""
+    return reply.text, reply.reasoning, reply.tool_calls, reply.finish_reason, reply.refusal, reply.raw_finish_reason
 
 
 def test_there_are_fifty_short_streams_of_many_vendors() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from ..call import Call
 from ..config import Config
 from ..engine.attempt import Route
-from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, Wait
+from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, TransportFailure, Wait
 from ..engine.machine import CallMachine, Candidate
 from ..engine.retry import RetryPolicy
 from ..engine.shared import Shared
@@ -70,11 +70,16 @@ def _run(
     return play(route_of(provider, model or "recorded", stream), head, pieces, deliver=deliver)
 
 
-def play(route: Route, head: Head, pieces: list[bytes], *, deliver: bool) -> tuple[list[Event], Reply]:
-    """Return the events and the reply of recorded pieces on a route, which many recordings may share."""
+def play(
+    route: Route, head: Head, pieces: list[bytes], *, deliver: bool, end: Literal["clean", "reset"] = "clean"
+) -> tuple[list[Event], Reply]:
+    """Return the events and the reply of recorded pieces on a route, which many recordings may share.
+
+    `end`: whether the body ends in order after them, or the connection is reset.
+    """
     shared = Shared(_CLOCK, RetryPolicy(attempts=1))
     machine = CallMachine([Candidate(route.context.target, lambda prefix: route)], shared, deliver)
-    return _drive(machine, head, [piece for piece in pieces if piece])
+    return _drive(machine, head, [piece for piece in pieces if piece], end)
 
 
 def route_of(provider: str | Provider, model: str, stream: bool) -> Route:
@@ -105,21 +110,24 @@ def _config(provider: str, table: Mapping[str, Any]) -> Config:
     return load_config({"providers": {provider: dict(table)}}, environment={"CHATPORT_CONFIG": ""})
 
 
-def _drive(machine: CallMachine, head: Head, pieces: list[bytes]) -> tuple[list[Event], Reply]:
+def _drive(machine: CallMachine, head: Head, pieces: list[bytes], end: str) -> tuple[list[Event], Reply]:
     """Play the driver: the response is there at once, and its body ends where the recording does."""
     run = machine.run()
     events: list[Event] = []
     waiting = iter(pieces)
     answer: Any = None
+    thrown: TransportFailure | None = None
     try:
         while True:
-            command = run.send(answer)
-            answer = None
+            command = run.send(answer) if thrown is None else run.throw(thrown)
+            answer = thrown = None
             match command:
                 case Send():
                     answer = head
                 case Read():
                     answer = next(waiting, b"")
+                    if not answer and end == "reset":
+                        thrown = TransportFailure("the connection was reset", stage="body", kind="reset")
                 case Deliver(events=delivered):
                     events.extend(delivered)
                 case Close() | Wait():
