@@ -18,6 +18,7 @@ REPLACEMENTS = (
     ("AsyncExchange", "Exchange"),
     ("AsyncTransport", "Transport"),
     ("httpx_async", "httpx_sync"),
+    ("open_async_transport", "open_transport"),
     ("__anext__", "__next__"),
     ("__aiter__", "__iter__"),
     ("__aenter__", "__enter__"),

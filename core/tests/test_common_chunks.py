@@ -13,7 +13,9 @@ CONTEXT = Context(Provider("x", "X", "https://x.example/v1", dialect=Dialect()),
 FIRST = {"id": "r", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
 
 texts = st.text(st.characters(codec="utf-8") | st.sampled_from("\ud83d\ude00\ud800"), max_size=3)
-odd: st.SearchStrategy[Any] = st.none() | texts | st.booleans() | st.integers(-1, 2) | st.just([]) | st.just({}) | st.just([{"index": 0}])
+odd: st.SearchStrategy[Any] = (
+    st.none() | texts | st.booleans() | st.integers(-1, 2) | st.just([]) | st.just({}) | st.just([{"index": 0}])
+)
 calls = st.just([{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}])
 usages = st.just({"prompt_tokens": 1, "completion_tokens": 2})
 

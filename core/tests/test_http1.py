@@ -308,6 +308,8 @@ def test_what_h11_refuses_is_not_believed_either(drawn: tuple[bytes, bytes], pla
     except TransportFailure:
         return
     if got.problem is None:
+        if re.search(rb"\r\n[0-9a-fA-F]+[ \t]+;", spoilt):
+            return  # a blank before a chunk's extension, which h11 does not know and RFC 9112, 7.1.1 lets pass
         status, headers, body = by_h11(spoilt)
         assert (got.head.status, got.body) == (status, body)
         assert got.head.headers.keys() == headers.keys()

@@ -13,7 +13,7 @@ import attrs
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import chatport
-from chatport.transport.default import open_async_transport, open_transport
+from chatport.transport.sockets import open_async_transport, open_transport
 from chatport.types import ModelInfo
 
 __all__ = ["BACKENDS", "AsyncRunner", "Runner", "Streamed", "SyncRunner", "open_runner"]
@@ -249,9 +249,11 @@ def open_runner(
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[chatport.AsyncClient]:
         if asynchronous is None:
-            async with contextlib.aclosing(open_async_transport()) as own:
-                async with chatport.AsyncClient(config, transport=own, plugins=plugins) as client:
-                    yield client
+            async with (
+                contextlib.aclosing(open_async_transport()) as own,
+                chatport.AsyncClient(config, transport=own, plugins=plugins) as client,
+            ):
+                yield client
             return
         transport = asynchronous()
         async with chatport.AsyncClient(config, transport=transport, plugins=plugins) as client:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,13 +22,14 @@ import pytest
 from chatport.engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
 from chatport.secret import Secret
 from chatport.transport import tls
-from chatport.transport.default import open_async_transport, open_transport
 from chatport.transport.fast import FastAsyncTransport
 from chatport.transport.fast_sync import FastExchange, FastTransport
 from chatport.transport.httpx_async import HttpxAsyncTransport
 from chatport.transport.httpx_sync import HttpxTransport
+from chatport.transport.sockets import open_async_transport, open_transport
 
 from .raw_server import Connection, RawServer, chunked, head
+from .test_raw_server import deaf_port
 
 BACKENDS = ("asyncio", "trio", "sync")
 PLAIN = head(content_length=5) + b"hello"
@@ -243,6 +245,20 @@ def test_closing_the_transport_closes_every_connection(run: Run, serve: Serve) -
     run(talk)
 
 
+def test_an_exchange_closed_before_its_end_has_no_end(run: Run, serve: Serve) -> None:
+    server = serve(answering(head(content_length=10) + b"hello"))
+
+    async def talk(transport: Any) -> None:
+        exchange = await transport.send(request(server.base_url), 10, 10)
+        assert await exchange.read(10) == b"hello"
+        await exchange.aclose()
+        with pytest.raises(TransportFailure, match="closed") as caught:
+            await exchange.read(10)
+        assert caught.value.stage == "body"
+
+    run(talk)
+
+
 def test_a_transport_serves_one_event_loop_after_the_other(serve: Serve) -> None:
     server = serve(answering(PLAIN, PLAIN))
     transport = FastAsyncTransport()
@@ -272,6 +288,29 @@ def test_two_hundred_requests_at_once(backend: str, run: Run, serve: Serve) -> N
     run(talk)
     assert len(server.requests) == 400
     assert server.connections <= 300, "a hundred are kept"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_many_read_at_once_is_not_mixed_up(backend: str, run: Run, serve: Serve) -> None:
+    """They are read into one buffer."""
+    letters = "abcdefghij"
+
+    def script(connection: Connection) -> None:
+        letter = connection.request()[-1:]
+        connection.send(STREAM + chunked(*[letter * 1000] * 300))
+        connection.until_left()
+
+    server = serve(script)
+
+    async def one(transport: Any, letter: str) -> None:
+        assert (await whole(transport, server.base_url, letter.encode()))[1].decode() == letter * 300_000
+
+    async def talk(transport: Any) -> None:
+        async with anyio.create_task_group() as group:
+            for letter in letters:
+                group.start_soon(one, transport, letter)
+
+    run(talk)
 
 
 # --- writing
@@ -452,6 +491,23 @@ def test_a_name_with_several_addresses_is_tried_until_one_answers(run: Run, serv
         assert (await whole(transport, f"http://localhost:{server.port}/v1"))[1] == b"hello"
 
     run(talk)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the queue is full")
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    run: Run, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(answering(PLAIN))
+    with deaf_port() as deaf:
+        places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (deaf, server.port)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: places)
+
+        async def talk(transport: Any) -> None:
+            exchange = await transport.send(request("http://two.example/v1"), 1.0, 10)
+            assert await exchange.read(10) == b"hello"
+            await exchange.aclose()
+
+        run(talk)
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY"])

@@ -191,8 +191,12 @@ class AsyncClient(BaseClient):
         # async only: begin
         given = getattr(given, "asynchronous", lambda: given)()  # an emulator serves both kinds of client
         # async only: end
-        if given is not None and given != "httpx" and not hasattr(given, "aclose"):
+        if not (given is None or given in ("httpx", "sockets") or hasattr(given, "aclose")):
             raise ConfigurationError(f"transport: {given!r} is not one that AsyncClient can use.")
+        if given == "sockets":
+            from .transport.sockets import open_async_transport
+
+            return open_async_transport()
         if given is None or given == "httpx" or is_httpx(given):
             from .transport.httpx_async import HttpxAsyncTransport
 

@@ -178,8 +178,12 @@ class Client(BaseClient):
 
     def _open_transport(self) -> Transport:
         given = self._given_transport
-        if given is not None and given != "httpx" and not hasattr(given, "close"):
+        if not (given is None or given in ("httpx", "sockets") or hasattr(given, "close")):
             raise ConfigurationError(f"transport: {given!r} is not one that Client can use.")
+        if given == "sockets":
+            from .transport.sockets import open_transport
+
+            return open_transport()
         if given is None or given == "httpx" or is_httpx(given):
             from .transport.httpx_sync import HttpxTransport
 

@@ -493,7 +493,7 @@ class AttemptRun:
         return TransportError(
             f"{failure}.",
             code=failure.kind or None,
-            retryable=failure.kind not in ("tls", "unsupported_protocol", "invalid_url"),
+            retryable=failure.kind not in ("tls", "unsupported_protocol", "invalid_url", "invalid_request"),
         )
 
     def _located(self, error: ChatportError) -> ChatportError:

@@ -8,9 +8,9 @@ import threading
 from typing import Generic, Literal, Protocol, TypeVar
 
 from ..engine.commands import TransportFailure
-from . import pool
-from .failures import stale
+from .failures import broken, stale
 from .http1 import HeadReader, Response
+from .pool import Connection as PooledConnection, Origin, Pool
 
 __all__ = ["BUFFER_BYTES", "BaseExchange", "Connection", "buffers", "earlier_timer", "has_pending", "head_failure"]
 
@@ -18,7 +18,7 @@ BUFFER_BYTES = 256 * 1024
 """Into how large a buffer sockets are read; what is not written to takes no memory."""
 
 
-class Connection(pool.Connection, Protocol):
+class Connection(PooledConnection, Protocol):
     """A socket that carries one exchange after the other."""
 
     is_over: bool
@@ -36,9 +36,7 @@ class BaseExchange(Generic[C]):
 
     __slots__ = ("_body", "_connection", "_first", "_origin", "_pool", "_response", "head")
 
-    def __init__(
-        self, response: Response, first: bytes, connection: C, pool: pool.Pool[C], origin: pool.Origin
-    ) -> None:
+    def __init__(self, response: Response, first: bytes, connection: C, pool: Pool[C], origin: Origin) -> None:
         self.head = response.head
         self._response = response
         self._body = response.body
@@ -46,6 +44,12 @@ class BaseExchange(Generic[C]):
         self._connection: C | None = connection
         self._pool = pool
         self._origin = origin
+
+    def _standing(self) -> C:
+        """Return the connection. Raises TransportFailure if it was given away before the body's end."""
+        if self._connection is None:
+            raise broken(None, "body")
+        return self._connection
 
     def _give_back(self) -> None:
         """Keep the connection for another request if its state is beyond doubt, else close it. Safe to call twice."""

@@ -1,4 +1,4 @@
-"""The transport of an AsyncClient that was given none: sockets of our own, on whichever event loop runs."""
+"""Sockets of our own for an AsyncClient, on whichever event loop runs."""
 
 from __future__ import annotations
 

@@ -7,10 +7,12 @@ a connection, which is moved only when it is due too late.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
+
+import anyio.lowlevel
 
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
@@ -30,7 +32,7 @@ _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8
 class _Loop:
     """What belongs to one event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
         self.pool: Pool[_Connection] = Pool()
         self.connections: set[_Connection] = set()
 
@@ -102,7 +104,7 @@ class _Connection(asyncio.BufferedProtocol):
         """Look whether the reader's time is over. Where it was moved in the meantime, the timer follows it now."""
         self._timer = None
         waiter = self._waiter
-        if waiter is None or waiter.done() or self._deadline == float("inf"):
+        if waiter is None or waiter.done() or self._deadline == math.inf:
             return
         if self._deadline - self._loop.time() < _TIMER_SLACK_SECONDS:
             waiter.set_exception(TimerExpired("io"))
@@ -145,7 +147,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _set_timer(self, deadline: float | None) -> None:
         if deadline is None:
-            self._deadline = float("inf")
+            self._deadline = math.inf
             return
         self._deadline = deadline
         timer = self._timer
@@ -188,12 +190,11 @@ async def _open(owner: _Loop, address: Address) -> _Connection:
     context: ssl.SSLContext | None = None
     if address.is_secure:
         context = context_if_made() or await loop.run_in_executor(None, client_context)
+    options: dict[str, Any] = {}
+    if isinstance(loop, asyncio.BaseEventLoop) and not _is_numeric(address.host):  # uvloop knows no such option
+        options["happy_eyeballs_delay"] = _NEXT_ADDRESS_SECONDS
     _, connection = await loop.create_connection(
-        lambda: _Connection(loop, owner),
-        address.host,
-        address.port,
-        ssl=context,
-        happy_eyeballs_delay=None if _is_numeric(address.host) else _NEXT_ADDRESS_SECONDS,
+        lambda: _Connection(loop, owner), address.host, address.port, ssl=context, **options
     )
     return connection
 
@@ -233,19 +234,16 @@ class AsyncioExchange(BaseExchange[_Connection]):
             first, self._first = self._first, b""
             return first
         body, connection = self._body, self._connection
-        if connection is None:
-            return b""
-        if body.ended:
-            await asyncio.sleep(0)  # so that a call can be cancelled here even if all has come at once
-        deadline = None if seconds is None else connection.now() + seconds
+        deadline = None if seconds is None or connection is None else connection.now() + seconds
         while not body.ended:
             if body.problem is not None:
                 raise body.problem
-            data = await connection.receive(deadline, "body")
+            data = await self._standing().receive(deadline, "body")
             if not data:
                 body.end()
             elif data := body.feed(data):
                 return data
+        await anyio.lowlevel.checkpoint_if_cancelled()  # all may have come at once, but a call can be cancelled here
         return b""
 
     async def aclose(self) -> None:
@@ -257,7 +255,7 @@ class AsyncioTransport:
     """Sends requests on asyncio. Connections belong to the event loop that made them."""
 
     def __init__(self) -> None:
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
+        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
@@ -265,9 +263,7 @@ class AsyncioTransport:
         """Send a request and return its exchange once the head is there."""
         address = address_of(request.url)
         running = asyncio.get_running_loop()
-        loop = self._loops.get(running)
-        if loop is None:
-            loop = self._loops[running] = _Loop(running)
+        loop = self._loops.get(running) or self._begin(running)
         deadline = None if head_seconds is None else running.time() + head_seconds
         connection = loop.pool.take(address.origin)
         is_reused = connection is not None
@@ -281,6 +277,13 @@ class AsyncioTransport:
             connection.close()
             raise
         return AsyncioExchange(response, first, connection, loop.pool, address.origin)
+
+    def _begin(self, running: asyncio.AbstractEventLoop) -> _Loop:
+        for other in list(self._loops):
+            if other.is_closed():
+                del self._loops[other]
+        loop = self._loops[running] = _Loop()
+        return loop
 
     async def aclose(self) -> None:
         """Close all connections of this event loop."""

@@ -85,7 +85,7 @@ def _timer_or(error: TimeoutError, deadline: float | None, stage: Stage) -> Exce
     """Tell our timers from those of the kernel (ETIMEDOUT), which raises the same exception."""
     if error.errno is None or (deadline is not None and time.monotonic() >= deadline):
         return TimerExpired("connect" if stage == "connect" else "io")
-    return no_connection(error) if stage == "connect" else broken(error, "send" if stage == "send" else "body")
+    return no_connection(error) if stage == "connect" else broken(error, stage)
 
 
 def _connect(address: Address, connect_seconds: float | None, head_seconds: float | None) -> _Connection:
@@ -106,12 +106,13 @@ def _connect(address: Address, connect_seconds: float | None, head_seconds: floa
 
 
 def _open(address: Address, deadline: float | None) -> socket.socket:
-    """Try the addresses of a host in their order, until one takes the connection or the time is over."""
+    """Try the addresses of a host in their order, each for its share of the time. The look-up itself has no timer."""
     error: OSError = OSError("the name has no address")
-    for family, kind, protocol, _, place in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
+    places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    for number, (family, kind, protocol, _, place) in enumerate(places):
         sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(_left(deadline))
+            sock.settimeout(_left(deadline, len(places) - number))
             sock.connect(place)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
@@ -124,13 +125,13 @@ def _open(address: Address, deadline: float | None) -> socket.socket:
     raise error
 
 
-def _left(deadline: float | None) -> float | None:
+def _left(deadline: float | None, shares: int = 1) -> float | None:
     if deadline is None:
         return None
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError  # as a socket says it
-    return min(left, _LONGEST_SECONDS)
+    return min(left / shares, _LONGEST_SECONDS)
 
 
 def _secured(sock: socket.socket, context: ssl.SSLContext, host: str, deadline: float | None) -> socket.socket:
@@ -170,14 +171,12 @@ class FastExchange(BaseExchange[_Connection]):
         if self._first:
             first, self._first = self._first, b""
             return first
-        body, connection = self._body, self._connection
-        if connection is None:
-            return b""
+        body = self._body
         deadline = None if seconds is None else time.monotonic() + seconds
         while not body.ended:
             if body.problem is not None:
                 raise body.problem
-            data = connection.receive(deadline, "body")
+            data = self._standing().receive(deadline, "body")
             if not data:
                 body.end()
             elif data := body.feed(data):

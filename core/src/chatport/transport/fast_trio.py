@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import socket
 import ssl
@@ -18,6 +19,7 @@ from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .pool import Pool, is_readable
 from .tls import client_context, context_if_made
+from .trio_watch import Watch
 
 __all__ = ["TrioTransport"]
 
@@ -27,10 +29,18 @@ T = TypeVar("T")
 class _Connection:
     """A socket that does not block. One task at a time uses it."""
 
-    __slots__ = ("_socket", "is_all_written", "is_over")
+    __slots__ = (
+        "_is_expired", "_is_tls", "_socket", "_watch", "deadline", "is_all_written", "is_over", "is_waiting",
+        "watched_until",
+    )  # fmt: skip
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, watch: Watch) -> None:
         self._socket = sock
+        self._watch = watch
+        self._is_expired = False
+        self.is_waiting = False
+        self.deadline = self.watched_until = math.inf
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
         self.is_all_written = True
         self.is_over = False
 
@@ -40,9 +50,9 @@ class _Connection:
         with trio.CancelScope(deadline=deadline):
             try:
                 while rest:
-                    rest = rest[
-                        await _when_ready(self._socket, partial(self._socket.send, rest), trio.lowlevel.wait_writable) :
-                    ]
+                    send = partial(self._socket.send, rest)
+                    sent = await _when_ready(self._socket, send, trio.lowlevel.wait_writable)
+                    rest = rest[sent:]
                 return None
             except (OSError, trio.ClosedResourceError) as error:
                 self.is_all_written = False
@@ -51,19 +61,39 @@ class _Connection:
 
     async def receive(self, deadline: float, stage: Literal["head", "body"]) -> bytes:
         """Return at least one byte, or b"" at the end. Raises TransportFailure, TimerExpired."""
-        view = buffers.view
-        problem: Exception = TimerExpired("io")
+        self._is_expired = False
+        self._watch.begin(self, deadline)
         try:
-            with trio.CancelScope(deadline=deadline):
-                count = await _when_ready(
-                    self._socket, partial(self._socket.recv_into, view), trio.lowlevel.wait_readable
-                )
-                self.is_over = not count
-                return bytes(view[:count])
+            if self._is_tls:
+                data = await _when_ready(self._socket, self._read, trio.lowlevel.wait_readable)
+            else:
+                data = await self._receive_plain()
+            self.is_over = not data
+            return data
         except (OSError, trio.ClosedResourceError) as error:
-            problem = broken(error, stage)
+            problem = TimerExpired("io") if self._is_expired else broken(error, stage)
+        finally:
+            self.is_waiting = False
         self.is_over = True
         raise problem
+
+    def expire(self) -> None:
+        """End the wait for bytes. The socket stays open: trio only says that it is about to be closed."""
+        self._is_expired = True
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+
+    async def _receive_plain(self) -> bytes:
+        """Wait first: a stream is mostly waited for, and the wait is the checkpoint that is due in any case."""
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            with contextlib.suppress(BlockingIOError):  # it was announced, and is gone
+                return self._read()
+
+    def _read(self) -> bytes:
+        """Read what is there, and take it out of the common buffer before any other task runs."""
+        view = buffers.view
+        return bytes(view[: self._socket.recv_into(view)])
 
     def is_quiet(self) -> bool:
         """Whether another request may follow."""
@@ -106,13 +136,15 @@ async def _when_ready(sock: socket.socket, do: Callable[[], T], wait: Callable[[
             await wait(sock)
 
 
-async def _connect(address: Address, connect_seconds: float | None, head_seconds: float | None) -> _Connection:
+async def _connect(
+    address: Address, connect_seconds: float | None, head_seconds: float | None, watch: Watch
+) -> _Connection:
     """Return a new connection. Raises TimerExpired for the one of both timers that is due first."""
     seconds, stage = earlier_timer(connect_seconds, head_seconds)
     problem: Exception = TimerExpired(stage)
     try:
         with trio.move_on_after(math.inf if seconds is None else seconds):
-            return await _open(address)
+            return _Connection(await _open(address), watch)
     except (OSError, UnicodeError) as error:
         problem = no_connection(_first_of(error))
     raise problem
@@ -126,7 +158,7 @@ def _first_of(error: BaseException) -> BaseException:
     return cause if isinstance(cause, OSError) else error
 
 
-async def _open(address: Address) -> _Connection:
+async def _open(address: Address) -> socket.socket:
     context: ssl.SSLContext | None = None
     if address.is_secure:
         context = context_if_made() or await trio.to_thread.run_sync(client_context, abandon_on_cancel=True)
@@ -141,7 +173,7 @@ async def _open(address: Address) -> _Connection:
     except BaseException:
         sock.close()
         raise
-    return _Connection(sock)
+    return sock
 
 
 async def _read_head(
@@ -172,18 +204,17 @@ class TrioExchange(BaseExchange[_Connection]):
         if self._first:
             first, self._first = self._first, b""
             return first
-        body, connection = self._body, self._connection
-        if connection is None:
-            return b""
+        body = self._body
         deadline = math.inf if seconds is None else trio.current_time() + seconds
         while not body.ended:
             if body.problem is not None:
                 raise body.problem
-            data = await connection.receive(deadline, "body")
+            data = await self._standing().receive(deadline, "body")
             if not data:
                 body.end()
             elif data := body.feed(data):
                 return data
+        await trio.lowlevel.checkpoint_if_cancelled()  # all may have come at once, but a call can be cancelled here
         return b""
 
     async def aclose(self) -> None:
@@ -196,6 +227,7 @@ class TrioTransport:
 
     def __init__(self) -> None:
         self._pool: Pool[_Connection] = Pool()
+        self._watch = Watch()
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
@@ -206,7 +238,7 @@ class TrioTransport:
         connection = self._pool.take(address.origin)
         is_reused = connection is not None
         if connection is None:
-            connection = await _connect(address, connect_seconds, head_seconds)
+            connection = await _connect(address, connect_seconds, head_seconds, self._watch)
         try:
             unsent = await connection.write(request_bytes(request, address), deadline)
             response, first = await _read_head(connection, HeadReader(request.method), deadline, is_reused, unsent)
@@ -219,3 +251,4 @@ class TrioTransport:
         """Close all connections that are idle, and the others when they are given back."""
         pool, self._pool = self._pool, Pool()
         pool.close()
+        self._watch.stop()

@@ -32,8 +32,9 @@ C = TypeVar("C", bound=Connection)
 class Pool(Generic[C]):
     """The newest idle connection of an origin is the next to be used (its server has not forgotten it yet).
 
-    Every operation takes constant time, however many connections there are. How many are in use is not limited:
-    pacing is decided above, and a full pool would only hide a wait. Safe to use from several threads.
+    One that is too old is closed when its turn comes or another one is given back; no timer runs for it. Every
+    operation takes constant time, however many connections there are. How many are in use is not limited: pacing is
+    decided above, and a full pool would only hide a wait. Safe to use from several threads.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic, most_idle: int = MOST_IDLE) -> None:

@@ -1,4 +1,4 @@
-"""Which transport a client has that was given none: sockets of our own, or httpx where a proxy is set."""
+"""The transport by the name `sockets`: sockets of our own, or httpx where the environment names a proxy."""
 
 from __future__ import annotations
 
