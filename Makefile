@@ -8,10 +8,10 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs lint types contracts wheels lock clean
+.PHONY: help demo test bench bench-peers check docs lint types contracts wheels lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
 
 # uv installs several times faster than pip; where uv cannot reach a registry that pip can, pip does it.
 install = (for tool in "uv pip" pip; do $(PY) -m $$tool install -q $(1) && exit 0; done; exit 1)
@@ -37,6 +37,12 @@ demo: .venv/synced ## run the demonstration
 test: .venv/synced ## run all tests (more options: ARGS="-k name")
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
+bench: .venv/synced ## measure ours against raw sockets and bare httpx, in about 3 minutes (more options: ARGS="--scenario paced")
+	@$(PY) -m benchmarks.run $(ARGS)
+
+bench-peers: .venv/synced ## the same against other libraries, each in an environment of its own (needs a registry)
+	@$(PY) -m benchmarks.run --peers $(ARGS)
+
 check: lint types contracts ## lint, format check, types, import contracts
 
 lint: .venv/synced
@@ -46,7 +52,7 @@ lint: .venv/synced
 
 types: .venv/synced
 	@echo "== types of the sources" && $(PY) -m mypy
-	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests tests)
+	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests tests benchmarks)
 
 contracts: .venv/synced
 	@echo "== import contracts" && $(PY) .ci/contracts.py
@@ -64,5 +70,5 @@ lock: .venv/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgra
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
 
 clean: ## remove .venv and everything generated
-	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
-	find core plugins tests demo .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results
+	find core plugins tests demo benchmarks .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
