@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import chatport
+from chatport.facts import RetiredModel
 from chatport.testing import Fault, faults
 
 from .world import TEXT, World, always, on_backends, plain_and_streamed
@@ -193,6 +194,21 @@ def test_one_probe_brings_it_back(backend: str, stream: bool) -> None:
     assert w.breaker().state == "half-open"
     assert w.ask(stream=stream).reply.provider == "one"
     assert w.breaker().state == "closed"
+
+
+@on_backends
+def test_the_breaker_of_a_retired_name_opens(backend: str) -> None:
+    """The verdict goes to the breaker that is asked: that of the target as it was named."""
+    old = RetiredModel("m", "2025-01-01", "m2", source="page")
+    facts = chatport.Facts("one", "2026-01-01", retired=(old,))
+    provider = chatport.Provider("one", "One", "https://one.example/v1", facts=facts)
+    w = World(backend, {"one": always(DOWN), "two": ()}, values=[provider], retry={"attempts": 1})
+    for _ in range(5):
+        w.ask()
+    assert w.breaker().state == "open"
+    asked = len(w.seen("one"))
+    assert w.ask().reply.provider == "two"
+    assert len(w.seen("one")) == asked, "it is left alone"
 
 
 @on_backends

@@ -39,7 +39,9 @@ class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
     def __init__(self, machine: CallMachine, transport: AsyncTransport) -> None:
-        self.machine = machine
+        # async only: begin
+        self._machine = machine
+        # async only: end
         self._run: Generator[Any, Any, Reply] = machine.run()
         self._sleep = machine.clock.sleep
         self._transport = transport
@@ -93,9 +95,12 @@ class _Driver:
         self._run.close()
         await self.aclose()
 
+    # async only: begin
     def be_quiet(self, quiet: bool = True) -> None:
         """Say nothing of the end: it is not the end of the call, which goes on elsewhere."""
-        self.machine.is_quiet = quiet
+        self._machine.is_quiet = quiet
+
+    # async only: end
 
 
 class AsyncReplyStream:

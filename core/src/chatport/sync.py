@@ -33,7 +33,6 @@ class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
     def __init__(self, machine: CallMachine, transport: Transport) -> None:
-        self.machine = machine
         self._run: Generator[Any, Any, Reply] = machine.run()
         self._sleep = machine.clock.sleep
         self._transport = transport
@@ -86,10 +85,6 @@ class _Driver:
         """Stop wherever the machine is."""
         self._run.close()
         self.close()
-
-    def be_quiet(self, quiet: bool = True) -> None:
-        """Say nothing of the end: it is not the end of the call, which goes on elsewhere."""
-        self.machine.is_quiet = quiet
 
 
 class ReplyStream:

@@ -227,11 +227,7 @@ class AttemptRun:
             for piece in pieces:
                 arrived = parser.feed(piece)
                 if arrived:
-                    batch, problem = self._taken(arrived)
-                    if batch and self._deliver and (problem is None or self.committed):
-                        yield from self._hand_over(batch)
-                    if problem is not None:
-                        raise problem
+                    yield from self._hand_over(*self._taken(arrived))
                 received += len(piece)
                 if received >= _WEIGHED_BYTES:  # what is collected cannot be more than what has come
                     received = 0
@@ -269,11 +265,7 @@ class AttemptRun:
                 jsoncodec.decode(rest.data)
             except ValueError:
                 return
-        batch, problem = self._taken([rest])
-        if batch and self._deliver and (problem is None or self.committed):
-            yield from self._hand_over(batch)
-        if problem is not None:
-            raise problem
+        yield from self._hand_over(*self._taken([rest]))
 
     def _taken(self, arrived: list[ServerSentEvent]) -> tuple[list[ev.Event], ChatportError | None]:
         """Decode the events of one read; return what is to be handed over, and the error that ends it, if any."""
@@ -311,7 +303,7 @@ class AttemptRun:
             kind = type(event)
             if kind in _PUBLIC:
                 batch.append(event)
-            elif type(event) is ev.FinishReported:
+            elif isinstance(event, ev.FinishReported):
                 batch.extend(self.collector.ended_calls(event.choice))
 
     def _as_asked(self, event: ev.Event) -> Sequence[ev.Event]:
@@ -347,18 +339,20 @@ class AttemptRun:
             return (*beside, ev.FinishReported(reason, event.raw, event.choice))
         return (event,)
 
-    def _hand_over(self, batch: list[ev.Event]) -> Steps:
-        if self.committed:  # the common case, on the shortest way
-            since = self._clock.monotonic()
-            yield Deliver(batch)
-            self._timers.resumed(since)
-            return
-        if not self.collector.has_content:
-            self._held = _last_count(self._held + batch)
-            return
-        batch, self._held = _last_count(self._held + batch), []
-        self.committed = True
-        yield from self._deliver_all(batch)
+    def _hand_over(self, batch: list[ev.Event], problem: ChatportError | None) -> Steps:
+        """Hand over the events of one read, or hold them until there is content; then raise the error that ended it."""
+        if batch and self._deliver and (problem is None or self.committed):
+            if not self.committed:
+                batch, self._held = _last_count(self._held + batch), []
+                self.committed = self.collector.has_content
+            if self.committed:
+                since = self._clock.monotonic()
+                yield Deliver(batch)
+                self._timers.resumed(since)
+            else:
+                self._held = batch
+        if problem is not None:
+            raise problem
 
     def _deliver_all(self, batch: list[ev.Event]) -> Steps:
         held, self._held = self._held, []

@@ -131,7 +131,8 @@ class CallMachine:
             route = yield from self._prepare(candidate, waiting)
             if route is None:
                 continue
-            admission = self.shared.breakers.of(candidate.target).admit()
+            breaker = self.shared.breakers.of(candidate.target)
+            admission = breaker.admit()
             if admission == "open" and waiting:  # another call has just found out, or is finding out
                 self.story.passed_over(candidate.target, "it keeps failing, and is left alone for a while")
                 continue
@@ -139,6 +140,7 @@ class CallMachine:
             turn = TargetRun(
                 route,
                 self.story,
+                breaker,
                 deliver=self.deliver,
                 others=len(waiting),
                 is_probe=admission == "probe",
@@ -205,9 +207,7 @@ class CallMachine:
             return self._going_on(error, attempt, candidate, waiting)
         if isinstance(error, ContextLengthError):
             return list(self._with_larger_window(turn.route, waiting))
-        is_final = isinstance(error, ContentFilterError | BudgetExceededError)
-        is_over = isinstance(error, DeadlineError) and error.timer == "total"
-        if is_final or is_over:
+        if _is_final(error):
             return []
         is_silent = isinstance(error, TransportError) and (attempt is None or not attempt.heard)
         may_do = error.retryable or is_silent or isinstance(error, _ANOTHER_TARGET_MAY_DO)
@@ -229,9 +229,7 @@ class CallMachine:
         call = attempt.route.call
         if call is not None and error.partial is not None:
             error.messages = conversation(call, error.partial)
-        is_final = isinstance(error, ContentFilterError | BudgetExceededError)
-        is_over = isinstance(error, DeadlineError) and error.timer == "total"
-        if is_final or is_over or not self.shared.policy.continue_after_cut:
+        if _is_final(error) or not self.shared.policy.continue_after_cut:
             return []
         if not can_continue(attempt.route.wire, attempt.collector):
             return []
@@ -284,3 +282,9 @@ class CallMachine:
         call = attempt.route.call
         if call is not None and call.tools:
             yield from misfits(attempt.collector.first.tool_calls(), call.tools)
+
+
+def _is_final(error: ChatportError) -> bool:
+    """Whether no other target may be asked: the content is refused, the money is spent, or the time is over."""
+    is_over = isinstance(error, DeadlineError) and error.timer == "total"
+    return is_over or isinstance(error, ContentFilterError | BudgetExceededError)

@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..events import AttemptFailed
 from .attempt import AttemptRun, Route
-from .breaker import Outcome
+from .breaker import Breaker, Outcome
 from .commands import Close, Command, Deliver, Pause, Wait
 from .expense import Expense
 from .pacing import Ticket
@@ -44,7 +44,8 @@ _NOT_THE_TARGETS_FAULT = (
 
 class TargetRun:
     """One target's turn. `others` is how many targets could still be asked after it; they are left a share of the time.
-    `is_probe`: the first attempt decides whether the target's breaker closes.
+    `breaker` is that of the target as it was named, which a retired model or a search may have led elsewhere.
+    `is_probe`: the first attempt decides whether it closes.
 
     `resumed` holds the part of an answer that was cut, from which this target goes on.
     """
@@ -53,6 +54,7 @@ class TargetRun:
         self,
         route: Route,
         story: Story,
+        breaker: Breaker,
         *,
         deliver: bool,
         others: int = 0,
@@ -69,7 +71,7 @@ class TargetRun:
         self._is_probe = is_probe
         self._budgets = budgets
         self._resumed = resumed
-        self._breaker = self._shared.breakers.of(route.context.target)
+        self._breaker = breaker
         self._pacer = None if route.pace is None else self._shared.pacers.get(route.pace_key, route.pace)
 
     def run(self) -> Generator[Command, Any, AttemptRun]:
