@@ -298,6 +298,12 @@ def test_a_stream_cut_before_content_is_tried_again(opened: Open, serve: Serve, 
     assert [a.outcome == "ok" for a in streamed.reply.attempts] == [False, True]
 
 
+def test_a_connection_on_which_an_answer_was_cut_is_not_used_again(opened: Open, serve: Serve) -> None:
+    server = serve(once(STREAM, chunked(ROLE), end=Connection.hang), GOOD)  # well ended as HTTP, and kept open
+    assert opened(server.base_url, attempts=2).stream("hello").text == "hello"
+    assert server.connections == 2
+
+
 @pytest.mark.parametrize(
     "pieces",
     [

@@ -62,7 +62,10 @@ class _Driver:
                             command.request, command.connect_seconds, command.head_seconds
                         )
                         answer = self._exchange.head
-                    case Close():
+                    case Close(is_sound=is_sound):
+                        distrust = getattr(self._exchange, "distrust", None)  # httpx has nothing of the kind
+                        if not is_sound and distrust is not None:
+                            distrust()
                         self.close()
                     case Wait(seconds=seconds):
                         if self._sleep is not None:

@@ -79,7 +79,12 @@ class Read:
 
 @attrs.frozen
 class Close:
-    """Give the exchange back. A body not read to its end costs the connection."""
+    """Give the exchange back. A body not read to its end costs the connection.
+
+    `is_sound`: whether its server kept its word. One that cut an answer in good order may close the connection next.
+    """
+
+    is_sound: bool = True
 
 
 @attrs.frozen

@@ -16,9 +16,12 @@ from ..errors import (
     BadRequestError,
     ChatportError,
     DeadlineError,
+    MalformedReplyError,
     ModelNotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    StreamInterruptedError,
+    TransportError,
 )
 from ..events import AttemptFailed
 from .attempt import AttemptRun, Route
@@ -40,6 +43,8 @@ _NOT_THE_TARGETS_FAULT = (
     RateLimitError,
 )
 """Errors that say nothing of whether the target is up."""
+_CUT = (TransportError, StreamInterruptedError, MalformedReplyError)
+"""Errors after which the connection is not used again, even if HTTP ended in order."""
 
 
 class TargetRun:
@@ -119,7 +124,7 @@ class TargetRun:
             except GeneratorExit:
                 self._story.attempt_cancelled(attempt, began)
                 raise
-            yield Close()
+            yield Close(not isinstance(error, _CUT))
             outcome = "ok" if error is None else _verdict(error, attempt)
             if self._pacer is not None and isinstance(error, RateLimitError) and error.retry_after_seconds:
                 self._pacer.hold(min(error.retry_after_seconds, self._shared.policy.longest_hint_seconds))

@@ -34,7 +34,7 @@ C = TypeVar("C", bound=Connection)
 class BaseExchange(Generic[C]):
     """One response being read. What came with its head is given out first."""
 
-    __slots__ = ("_body", "_connection", "_first", "_origin", "_pool", "_response", "head")
+    __slots__ = ("_body", "_connection", "_first", "_is_trusted", "_origin", "_pool", "_response", "head")
 
     def __init__(self, response: Response, first: bytes, connection: C, pool: Pool[C], origin: Origin) -> None:
         self.head = response.head
@@ -44,6 +44,7 @@ class BaseExchange(Generic[C]):
         self._connection: C | None = connection
         self._pool = pool
         self._origin = origin
+        self._is_trusted = True
 
     def _standing(self) -> C:
         """Return the connection. Raises TransportFailure if it was given away before the body's end."""
@@ -51,13 +52,17 @@ class BaseExchange(Generic[C]):
             raise broken(None, "body")
         return self._connection
 
+    def distrust(self) -> None:
+        """Close the connection when the exchange is closed, however well its body ended."""
+        self._is_trusted = False
+
     def _give_back(self) -> None:
         """Keep the connection for another request if its state is beyond doubt, else close it. Safe to call twice."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
         body, response = self._body, self._response
-        if body.ended and response.keeps_alive and not body.extra and connection.is_quiet():
+        if self._is_trusted and body.ended and response.keeps_alive and not body.extra and connection.is_quiet():
             self._pool.give(self._origin, connection, response.idle_seconds)
         else:
             connection.close()
