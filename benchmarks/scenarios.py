@@ -60,8 +60,8 @@ COLD = Scenario("cold", "cold")
 ALL = (PACED, PACED_TLS, BURST, REASONING, TOOLS, PLAIN, PLAIN_MANY, MANY, GROWTH, COLD)
 
 ASYNC = ("raw", "httpx", "chatport", "httpx-trio", "chatport-trio")
-SOCKETS = ("chatport-sockets", "chatport-sockets-trio", "chatport-sockets-sync")
-EVERY_KIND = (*ASYNC, "httpx-sync", "chatport-sync", *SOCKETS)
+OVER_HTTPX = ("chatport-httpx", "chatport-httpx-trio", "chatport-httpx-sync")
+EVERY_KIND = (*ASYNC, "httpx-sync", "chatport-sync", *OVER_HTTPX)
 VENDORS = ("chatport-deepseek", "chatport-anthropic")
 PEER_NAMES = ("openai", "openai-sync", "litellm", "langchain", "any-llm", "pydantic-ai")
 ASYNC_PEERS = tuple(name for name in PEER_NAMES if not name.endswith("-sync"))
@@ -71,15 +71,15 @@ def bench() -> tuple[Round, ...]:
     """Return what `make bench` runs: everything that needs no more than the project's own environment."""
     return (
         Round(PACED, (*EVERY_KIND, *VENDORS), 4),
-        Round(PACED_TLS, ("raw", "httpx", "chatport", "chatport-sockets"), 3),
+        Round(PACED_TLS, ("raw", "httpx", "chatport", "chatport-httpx"), 3),
         Round(BURST, (*EVERY_KIND, *VENDORS), 3),
         Round(REASONING, ("raw", "httpx", "chatport", *VENDORS), 3),
         Round(TOOLS, ("raw", "httpx", "chatport", *VENDORS), 3),
         Round(PLAIN, EVERY_KIND, 3),
-        Round(PLAIN_MANY, (*ASYNC, *SOCKETS[:2]), 3),
-        Round(MANY, ("raw", "httpx", "chatport", "chatport-sockets"), 1),
+        Round(PLAIN_MANY, (*ASYNC, *OVER_HTTPX[:2]), 3),
+        Round(MANY, ("raw", "httpx", "chatport", "chatport-httpx"), 1),
         Round(GROWTH, ("raw", "httpx", "chatport"), 1),
-        Round(COLD, ("httpx", "chatport", "chatport-trio", "chatport-sync", "chatport-sockets"), 5),
+        Round(COLD, ("httpx", "chatport", "chatport-trio", "chatport-sync", "chatport-httpx"), 5),
     )
 
 

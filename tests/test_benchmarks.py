@@ -31,7 +31,7 @@ def test_every_contender_takes_part_in_every_kind_of_scenario(tmp_path: Path) ->
 
     clients = {"raw", "httpx", "httpx-trio", "httpx-sync"}
     clients |= {"chatport", "chatport-trio", "chatport-sync"}
-    clients |= {"chatport-sockets", "chatport-sockets-trio", "chatport-sockets-sync"}
+    clients |= {"chatport-httpx", "chatport-httpx-trio", "chatport-httpx-sync"}
     assert taking_part("paced") == taking_part("burst") == clients | {"chatport-deepseek", "chatport-anthropic"}
     assert taking_part("plain") == clients
     assert taking_part("tools") == taking_part("reasoning")
@@ -41,7 +41,7 @@ def test_every_contender_takes_part_in_every_kind_of_scenario(tmp_path: Path) ->
         "raw",
         "httpx",
         "chatport",
-        "chatport-sockets",
+        "chatport-httpx",
     }
 
 

@@ -104,12 +104,15 @@ class World:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
-        config = load_config(emulator.config(retry={"attempts": 1}, model="compatible:emulated-model"))
+        tables: dict[str, Any] = {"retry": {"attempts": 1}, "model": "compatible:emulated-model"}
+        config = load_config(emulator.config(transport="httpx", **tables))
         self.secret = Secret(CANARY)
         self.config = config
         self.client = chatport.Client(config)
         self.aclient = chatport.AsyncClient(config)
         self.reply = self.client.chat("say: hello")
+        self.fast = chatport.Client(emulator.config(**tables))
+        self.fast.chat("say: hello")  # so that its pool holds a connection
         self.stream = self.client.stream("say: hello")
         self.events = list(self.stream)
         self.server = RawServer(half_an_answer)
@@ -131,6 +134,7 @@ class World:
         self.half.__exit__(None, None, None)
         self.server.__exit__(None, None, None)
         self.client.close()
+        self.fast.close()
 
 
 def half_an_answer(connection: Connection) -> None:
@@ -174,6 +178,9 @@ OBJECTS: dict[str, Callable[[World], Any]] = {
     "AsyncReplyStream": lambda w: w.idle,
     "HttpxTransport": lambda w: w.transport,
     "its httpx client": lambda w: w.transport._client,  # type: ignore[attr-defined]  # the concrete one
+    "FastTransport": lambda w: w.fast._transport(),
+    "its pool": lambda w: w.fast._transport()._pool,  # type: ignore[attr-defined]  # the concrete one
+    "a stream of it, half read": lambda w: w.half._driver._exchange,
     "events": lambda w: w.events,
     "Reply": lambda w: w.reply,
     "Reply.attempts": lambda w: w.reply.attempts,
@@ -604,7 +611,7 @@ def library_logs_of_an_echo(of: str) -> str:
             await given.aclose()
 
     with RawServer(script) as server, every_logger() as sink:
-        config = configured(server.base_url)
+        config = configured(server.base_url, transport="httpx")
         given = family.Client(verify=False) if family else None
         with chatport.Client(config, transport=given) as client:
             client.chat("hello")

@@ -43,7 +43,9 @@ from chatport.guard import is_placeholder
 from chatport.registry import installed_providers, load_provider
 from chatport.secret import Secret
 from chatport.testing import Emulator
-from chatport.transport import httpx_async, httpx_sync
+from chatport.transport import sockets
+from chatport.transport.fast import FastAsyncTransport
+from chatport.transport.fast_sync import FastTransport
 
 ROOT = Path(__file__).resolve().parent.parent
 MANUAL = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -81,25 +83,23 @@ class Network:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
-    """Put the emulators behind both transports."""
+    """Put the emulators behind the transports that a client opens by itself. A client that is given stays as it is."""
     network = Network()
 
-    class SyncTransport(httpx_sync.HttpxTransport):
+    class SyncTransport(FastTransport):
         def send(self, request: Any, connect_seconds: float | None, head_seconds: float | None) -> Any:
-            emulator = None if self._given is not None else network.at(request.url)
-            if emulator is None:
-                return super().send(request, connect_seconds, head_seconds)
-            return emulator.send(request, connect_seconds, head_seconds)
+            emulator = network.at(request.url)
+            chosen: Any = super() if emulator is None else emulator
+            return chosen.send(request, connect_seconds, head_seconds)
 
-    class AsyncTransport(httpx_async.HttpxAsyncTransport):
+    class AsyncTransport(FastAsyncTransport):
         async def send(self, request: Any, connect_seconds: float | None, head_seconds: float | None) -> Any:
-            emulator = None if self._given is not None else network.at(request.url)
-            if emulator is None:
-                return await super().send(request, connect_seconds, head_seconds)
-            return await emulator.asynchronous().send(request, connect_seconds, head_seconds)
+            emulator = network.at(request.url)
+            chosen: Any = super() if emulator is None else emulator.asynchronous()
+            return await chosen.send(request, connect_seconds, head_seconds)
 
-    monkeypatch.setattr(httpx_sync, "HttpxTransport", SyncTransport)
-    monkeypatch.setattr(httpx_async, "HttpxAsyncTransport", AsyncTransport)
+    monkeypatch.setattr(sockets, "open_transport", SyncTransport)
+    monkeypatch.setattr(sockets, "open_async_transport", AsyncTransport)
     return network
 
 

@@ -33,11 +33,11 @@ CONTENDERS = {
     "chatport": Entry("Chatport", "ours", "Ours", "chatport-core"),
     "chatport-deepseek": Entry("Chatport, DeepSeek", "ours", "DeepSeek", "chatport-provider-deepseek"),
     "chatport-anthropic": Entry("Chatport, Anthropic", "ours", "Anthropic", "chatport-provider-anthropic"),
-    "chatport-sockets": Entry("Chatport over sockets", "ours", "OverSockets", "chatport-core"),
-    "chatport-sockets-trio": Entry("Chatport over sockets, trio", "ours", "OverSocketsOnTrio", "chatport-core"),
-    "chatport-sockets-sync": Entry("Chatport over sockets, sync", "ours", "OverSocketsSync", "chatport-core"),
     "chatport-trio": Entry("Chatport on trio", "ours", "OnTrio", "chatport-core"),
     "chatport-sync": Entry("Chatport, sync", "ours", "Sync", "chatport-core"),
+    "chatport-httpx": Entry("Chatport through httpx", "ours", "OverHttpx", "chatport-core"),
+    "chatport-httpx-trio": Entry("Chatport through httpx, trio", "ours", "OverHttpxOnTrio", "chatport-core"),
+    "chatport-httpx-sync": Entry("Chatport through httpx, sync", "ours", "OverHttpxSync", "chatport-core"),
 }
 PEERS = {
     "openai": Entry("openai SDK", "peers", "OpenAI", "openai", "openai"),

@@ -9,7 +9,7 @@ import chatport
 
 from .contract import KEY, MESSAGES, MODEL, OnText
 
-__all__ = ["Anthropic", "DeepSeek", "OnTrio", "Ours", "OverSockets", "OverSocketsOnTrio", "OverSocketsSync", "Sync"]
+__all__ = ["Anthropic", "DeepSeek", "OnTrio", "Ours", "OverHttpx", "OverHttpxOnTrio", "OverHttpxSync", "Sync"]
 
 T = TypeVar("T")
 
@@ -66,10 +66,10 @@ class Ours(_Base):
         await self._client.aclose()
 
 
-class OverSockets(Ours):
-    """The same with `transport="sockets"`."""
+class OverHttpx(Ours):
+    """The same with `transport="httpx"`."""
 
-    transport = "sockets"
+    transport = "httpx"
 
 
 class OnTrio(Ours):
@@ -78,7 +78,7 @@ class OnTrio(Ours):
     backend = "trio"
 
 
-class OverSocketsOnTrio(OverSockets):
+class OverHttpxOnTrio(OverHttpx):
     """The same on trio."""
 
     backend = "trio"
@@ -128,7 +128,7 @@ class Sync(_Base):
         self._client.close()
 
 
-class OverSocketsSync(Sync):
-    """The same with `transport="sockets"`."""
+class OverHttpxSync(Sync):
+    """The same with `transport="httpx"`."""
 
-    transport = "sockets"
+    transport = "httpx"

@@ -303,7 +303,7 @@ def test_logs_hold_no_key(caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.DEBUG), Emulator("compatible", api_key=CANARY) as emulator:
             for name in ("httpx", "httpcore", "chatport"):
                 logging.getLogger(name).setLevel(logging.DEBUG)
-            with Client(emulator.config(retry={"attempts": 1})) as client:
+            with Client(emulator.config(transport="httpx", retry={"attempts": 1})) as client:
                 assert client.chat("say: hello", model="compatible:emulated-model").text == "hello"
                 with client.stream("say: hello", model="compatible:emulated-model") as events:
                     assert list(events)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -38,14 +39,29 @@ def test_an_unknown_name_is_refused() -> None:
         client.chat("hello", model=MODEL)
 
 
-def test_sockets_of_our_own_load_no_http_library() -> None:
-    code = """
+PROGRAM = """
 import sys
 from chatport import Client
 from chatport.testing import Emulator
-with Emulator("compatible") as emulator, Client(config=emulator.config(transport="sockets")) as client:
+with Emulator("compatible") as emulator, Client(config=emulator.config(%s)) as client:
     assert client.chat("say: here", model="compatible:emulated-model").text == "here"
-print("httpx" in sys.modules, "httpcore" in sys.modules)
+print("httpx" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("named", "environment", "is_loaded"),
+    [
+        ("", {}, False),
+        ("transport='sockets'", {}, False),
+        ("transport='httpx'", {}, True),
+        ("", {"http_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1"}, True),
+    ],
+    ids=["by default", "by name", "httpx", "a proxy in the environment"],
+)
+def test_which_transport_loads_httpx(named: str, environment: dict[str, str], is_loaded: bool) -> None:
+    """Sockets of our own are the default, and need no HTTP library; a proxy is httpx's business."""
+    bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    run = [sys.executable, "-c", PROGRAM % named]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, env={**bare, **environment})
+    assert done.stdout.split() == [str(is_loaded)]

@@ -201,14 +201,14 @@ class AsyncClient(BaseClient):
         # async only: end
         if not (given is None or given in ("httpx", "sockets") or hasattr(given, "aclose")):
             raise ConfigurationError(f"transport: {given!r} is not one that AsyncClient can use.")
-        if given == "sockets":
+        if given is None or given == "sockets":
             from .transport.sockets import open_async_transport
 
             return open_async_transport()
-        if given is None or given == "httpx" or is_httpx(given):
+        if given == "httpx" or is_httpx(given):
             from .transport.httpx_async import HttpxAsyncTransport
 
-            return HttpxAsyncTransport(None if isinstance(given, str) else given)
+            return HttpxAsyncTransport(None if given == "httpx" else given)
         return cast(AsyncTransport, given)
 
     async def __aenter__(self) -> Self:

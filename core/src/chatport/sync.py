@@ -178,14 +178,14 @@ class Client(BaseClient):
         given = self._given_transport
         if not (given is None or given in ("httpx", "sockets") or hasattr(given, "close")):
             raise ConfigurationError(f"transport: {given!r} is not one that Client can use.")
-        if given == "sockets":
+        if given is None or given == "sockets":
             from .transport.sockets import open_transport
 
             return open_transport()
-        if given is None or given == "httpx" or is_httpx(given):
+        if given == "httpx" or is_httpx(given):
             from .transport.httpx_sync import HttpxTransport
 
-            return HttpxTransport(None if isinstance(given, str) else given)
+            return HttpxTransport(None if given == "httpx" else given)
         return cast(Transport, given)
 
     def __enter__(self) -> Self:
