@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 import anyio
 
+# async only: begin
+from anyio.lowlevel import checkpoint_if_cancelled
+
+# async only: end
 from .client import BaseClient, ChatOptions, is_httpx
 from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
@@ -158,6 +162,9 @@ class AsyncReplyStream:
             raise
         if events is None:
             self._done = True
+            # async only: begin
+            await checkpoint_if_cancelled()  # all may have come at once: a reader can be cancelled here
+            # async only: end
         else:
             self._events = events
             last = events[-1]

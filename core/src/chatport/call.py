@@ -127,11 +127,11 @@ class WireRequest:
 
     def set(self, field: str, value: Any) -> WireRequest:
         """Return the request with a body field set, as part of plain translation."""
-        return attrs.evolve(self, body={**self.body, field: value})
+        return self._with({**self.body, field: value}, self.adjustments)
 
     def update(self, fields: Mapping[str, Any]) -> WireRequest:
         """Return the request with several body fields set."""
-        return attrs.evolve(self, body={**self.body, **fields}) if fields else self
+        return self._with({**self.body, **fields}, self.adjustments) if fields else self
 
     def with_headers(self, headers: Mapping[str, str]) -> WireRequest:
         """Return the request with more headers. The key's header is not among them: core adds it at the end."""
@@ -152,7 +152,7 @@ class WireRequest:
         """Return the request without a field that carries no wish of the caller's: no warning."""
         if field not in self.body:
             return self
-        return attrs.evolve(self, body={name: value for name, value in self.body.items() if name != field})
+        return self._with({name: value for name, value in self.body.items() if name != field}, self.adjustments)
 
     def lower(self, field: str, value: Any, reason: str, fact: str = "") -> WireRequest:
         """Return the request with a weaker value than was asked for, and a warning."""
@@ -167,7 +167,11 @@ class WireRequest:
 
     def note(self, kind: Any, field: str, reason: str, fact: str = "") -> WireRequest:
         """Return the request with one more adjustment; the body is untouched."""
-        return attrs.evolve(self, adjustments=(*self.adjustments, Adjustment(kind, field, reason, fact)))
+        return self._with(self.body, (*self.adjustments, Adjustment(kind, field, reason, fact)))
+
+    def _with(self, body: Mapping[str, Any], adjustments: tuple[Adjustment, ...]) -> WireRequest:
+        """Return the request with these two. By hand: `evolve` takes ten times as long, several times for each call."""
+        return WireRequest(self.path, body, self.method, self.headers, self.stream, adjustments, self.output_tool)
 
 
 @attrs.frozen

@@ -160,7 +160,12 @@ class BaseClient:
         port = self._port
         return Candidate(
             target,
-            lambda prefix: port.route(attrs.evolve(call, prefix=prefix), target, timeouts=timeouts, options=options),
+            lambda prefix: port.route(
+                call if prefix is None else attrs.evolve(call, prefix=prefix),
+                target,
+                timeouts=timeouts,
+                options=options,
+            ),
             lambda: port.is_ready(provider),
             lambda: self.facts(target).context_tokens,
         )
@@ -241,7 +246,12 @@ def _checked_now(candidate: Candidate, *, is_only: bool) -> Candidate:
         if is_only:
             raise
         return candidate
-    return attrs.evolve(candidate, prepare=lambda prefix: first if prefix is None else candidate.prepare(prefix))
+    return Candidate(
+        candidate.target,
+        lambda prefix: first if prefix is None else candidate.prepare(prefix),
+        candidate.is_ready,
+        candidate.window,
+    )
 
 
 def read_call(

@@ -49,6 +49,8 @@ class _Choice:
         return self.finish or ("other" if self.ended else "error")  # type: ignore[return-value]  # checked by tests
 
     def tool_calls(self) -> tuple[ToolCall, ...]:
+        if not self.calls:
+            return ()
         cut = not self.ended or self.finish in ("length", "error", "content_filter")
         last = max(self.calls, default=-1)
         return tuple(

@@ -255,6 +255,8 @@ def cost_of(
 
     `at` is the time of the call (now if None); it picks among prices with validity dates and peak hours.
     """
+    if not prices:
+        return None
     moment = at or datetime.now(UTC)
     price = _price_at(prices, moment)
     if price is None or usage.input_tokens is None or usage.output_tokens is None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 from .provider import Provider
 from .secret import Secret
 
-__all__ = ["check_header", "check_key", "hide_key", "host_of", "is_own_host", "is_placeholder", "origin"]
+__all__ = ["check_headers", "check_key", "hide_key", "host_of", "is_own_host", "is_placeholder", "origin"]
 
 _PLACEHOLDER = re.compile(
     r"""
@@ -23,7 +24,18 @@ _PLACEHOLDER = re.compile(
 )
 _TELLING_CHARACTERS = 10
 """How much of a key's beginning is hidden even alone. Shorter ones, such as "sk-proj-", are no secret."""
+_NAMES = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+)*")
+_VALUES = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?(?:\n(?:[!-~](?:[\t -~]*[!-~])?)?)*")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def check_headers(headers: Mapping[str, str], provider: str) -> None:
+    """Raise ConfigurationError for a header that cannot be sent. All are looked at in one go, each only if need be."""
+    values = "\n".join(headers.values())
+    if _NAMES.fullmatch("\n".join(headers)) and _VALUES.fullmatch(values) and values.count("\n") == len(headers) - 1:
+        return
+    for name, value in headers.items():
+        check_header(name, value, provider)
 
 
 def check_header(name: str, value: str, provider: str) -> None:

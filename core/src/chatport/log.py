@@ -10,10 +10,16 @@ import sys
 import warnings
 from typing import Any
 
-__all__ = ["emit", "short"]
+__all__ = ["emit", "is_configured", "short"]
 
 _LEVELS = {"attempt_failed": "warning", "call_failed": "error", "call_finished": "info", "call_cancelled": "info"}
 _LONGEST_TEXT = 256
+
+
+def is_configured() -> bool:
+    """Whether the program has configured structlog, so that somebody reads the log."""
+    structlog = sys.modules.get("structlog")
+    return structlog is not None and structlog.is_configured()
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -22,9 +28,9 @@ def emit(event: str, **fields: Any) -> None:
     What is not known (None) is left out, and a long text is cut. A log that fails is a RuntimeWarning, not the call's
     error.
     """
-    structlog = sys.modules.get("structlog")
-    if structlog is None or not structlog.is_configured():
+    if not is_configured():
         return
+    structlog = sys.modules["structlog"]
     known = {name: short(value) for name, value in fields.items() if value is not None}
     try:
         getattr(structlog.get_logger("chatport"), _LEVELS.get(event, "debug"))(event, **known)

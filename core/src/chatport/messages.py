@@ -19,6 +19,7 @@ MessagesInput: TypeAlias = (
 )
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
+_PLAIN_KEYS = frozenset(("role", "content"))
 _MESSAGE_KEYS = frozenset(
     {
         "role",
@@ -37,18 +38,25 @@ _MESSAGE_KEYS = frozenset(
 
 def read_messages(messages: MessagesInput) -> tuple[Message, ...]:
     """Return the conversation as messages. Raises BadRequestError that names the place of a wrong shape."""
-    if isinstance(messages, str | Message | Reply | Mapping):
-        messages = [messages]
-    if not isinstance(messages, Sequence):
-        raise BadRequestError(f"messages must be a text or a list, not {type(messages).__name__}.")
-    if not messages:
+    items = messages if type(messages) is list else _listed(messages)
+    if not items:
         raise BadRequestError("messages is empty: a call needs at least one message.")
-    read = tuple(_message(item, f"messages[{number}]") for number, item in enumerate(messages))
+    read = tuple([_message(item, f"messages[{number}]") for number, item in enumerate(items)])
     _check_results(read)
     return read
 
 
+def _listed(messages: MessagesInput) -> Sequence[Any]:
+    if isinstance(messages, str | Message | Reply | Mapping):
+        return (messages,)
+    if not isinstance(messages, Sequence):
+        raise BadRequestError(f"messages must be a text or a list, not {type(messages).__name__}.")
+    return messages
+
+
 def _message(item: Any, where: str) -> Message:
+    if type(item) is dict:
+        return _checked(_from_dict(item, where), where)
     match item:
         case Message():
             return _checked(item, where)
@@ -66,6 +74,8 @@ def _checked(message: Message, where: str) -> Message:
     if message.role not in _ROLES:
         raise BadRequestError(f"{where}.role must be one of {', '.join(_ROLES)}, not {message.role!r}.")
     for number, part in enumerate(message.content):
+        if type(part) is TextPart:
+            continue
         if not isinstance(part, TextPart | ImagePart | AudioPart | FilePart):
             raise BadRequestError(f"{where}.content[{number}] is not a content part but {type(part).__name__}.")
         if isinstance(part, ImagePart) and not part.url.startswith(
@@ -76,10 +86,11 @@ def _checked(message: Message, where: str) -> Message:
         raise BadRequestError(f"{where} is a tool result and needs tool_call_id.")
     if message.role == "user" and not message.content:
         raise BadRequestError(f"{where} is a user turn without content.")
-    if not all(isinstance(call, ToolCall) for call in message.tool_calls):
-        raise BadRequestError(f"{where}.tool_calls of a Message are ToolCall values.")
-    if message.tool_calls and message.role != "assistant":
-        raise BadRequestError(f"{where} has tool_calls, which only an assistant turn has.")
+    if message.tool_calls:
+        if not all(isinstance(call, ToolCall) for call in message.tool_calls):
+            raise BadRequestError(f"{where}.tool_calls of a Message are ToolCall values.")
+        if message.role != "assistant":
+            raise BadRequestError(f"{where} has tool_calls, which only an assistant turn has.")
     return message
 
 
@@ -87,7 +98,8 @@ def _check_results(messages: tuple[Message, ...]) -> None:
     """Refuse a tool result without its call: every vendor does, and each words it differently."""
     called: set[str] = set()
     for number, message in enumerate(messages):
-        called.update(call.id for call in message.tool_calls)
+        if message.tool_calls:
+            called.update(call.id for call in message.tool_calls)
         if message.role == "tool" and message.tool_call_id not in called:
             raise BadRequestError(
                 f"messages[{number}] answers the tool call {message.tool_call_id!r}, "
@@ -96,7 +108,9 @@ def _check_results(messages: tuple[Message, ...]) -> None:
 
 
 def _from_dict(item: Mapping[str, Any], where: str) -> Message:
-    role = item.get("role")
+    role, content = item.get("role"), item.get("content")
+    if item.keys() == _PLAIN_KEYS and type(content) is str and role in _ROLES:  # what nearly every message is
+        return Message(role, (TextPart(content),) if content else ())
     if not isinstance(role, str):
         raise BadRequestError(f"{where} has no role. Write {{'role': 'user', 'content': …}}.")
     if role == "function":
@@ -112,7 +126,7 @@ def _from_dict(item: Mapping[str, Any], where: str) -> Message:
     reasoning = item.get("reasoning_content") or item.get("reasoning")
     return Message(
         role,  # type: ignore[arg-type]  # _checked compares it with the known roles
-        _content(item.get("content"), where),
+        _content(content, where),
         tuple(_tool_call(call, f"{where}.tool_calls[{number}]") for number, call in enumerate(calls)),
         tool_call_id=_optional_text(item, "tool_call_id", where),
         name=_optional_text(item, "name", where),

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import pluggy
 
-__all__ = ["Plan", "compile_chain", "compile_plan"]
+__all__ = ["Plan", "compile_chain", "compile_plan", "nothing"]
 
 _Function = Callable[..., Any]
 
@@ -87,7 +87,15 @@ def _first_result(functions: list[_Function]) -> _Function:
     return call
 
 
+def nothing(*args: Any) -> list[Any]:
+    """Stand for a chain of no implementations, whose results are none; known by name to who would prepare its arguments."""
+    return []
+
+
 def _all_results(functions: list[_Function]) -> _Function:
+    if not functions:
+        return nothing
+
     def call(*args: Any) -> list[Any]:
         return [result for function in functions if (result := function(*args)) is not None]
 

@@ -39,6 +39,12 @@ class Policy:
     deny_models: tuple[str, ...] = ()
     unknown: Literal["deny", "allow"] = "deny"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it forbids nothing at all."""
+        has_rule = self.forbid_training or self.deny_models
+        return not has_rule and self.allow_regions is None and self.allow_providers is None
+
 
 def check_policy(
     policy: Policy, provider: Provider, base_url: str, model: str, stated: HostFacts | None = None

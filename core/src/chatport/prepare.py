@@ -304,8 +304,11 @@ class Port:
         model = self._any_model(name, model)
         facts = self.facts(port, model)
         redirected: tuple[Adjustment, ...] = ()
-        day = today or datetime.now(UTC).date().isoformat()
-        while facts.retired is not None and facts.retired.since <= day and len(redirected) < _LONGEST_SUCCESSION:
+        day = today
+        while facts.retired is not None and len(redirected) < _LONGEST_SUCCESSION:
+            day = day or datetime.now(UTC).date().isoformat()
+            if facts.retired.since > day:
+                break
             call, model, facts, note = self._follow(call, port, facts, options)
             redirected = (*redirected, note)
         context = port.context(model, facts)
@@ -314,7 +317,8 @@ class Port:
         self._check_policy(port, model, call)
         check_content(call, context)
         wire, tools = shape(port.plan, call, context)
-        wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
+        if redirected:
+            wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
         if call.on_unsupported == "raise":
             refuse_losses(wire, context)
         request = http_request(wire, port, port.headers())
@@ -324,6 +328,8 @@ class Port:
 
     def _check_policy(self, port: ProviderPort, model: str, call: Call | None = None) -> None:
         """Raise PolicyError if nothing may be sent there, whichever model the body names."""
+        if self.config.policy.is_open:
+            return
         extra = {} if call is None else call.extra
         others = extra.get("models", ())
         named = [model, extra.get("model"), *(others if isinstance(others, list | tuple) else ())]
@@ -387,9 +393,15 @@ class Port:
         A plain request is silent until its answer is whole, for minutes where a model thinks: without the user's own
         word only the total ends it.
         """
+        usual = port.usual_timeouts.get(streams)
+        if usual is not None and not call:
+            return usual
         wanted = {**self.config.timeouts, **port.config.timeouts, **call}
         merged = {**port.provider.timeouts, **({} if streams else {"silence": 0.0}), **wanted}
-        return attrs.evolve(Timeouts(), **{name: value or None for name, value in merged.items()})
+        timeouts = attrs.evolve(Timeouts(), **{name: value or None for name, value in merged.items()})
+        if not call:
+            port.usual_timeouts[streams] = timeouts
+        return timeouts
 
 
 def _as_it_is(data: Any, context: Context) -> Sequence[Event]:

@@ -9,6 +9,7 @@ import attrs
 
 from .call import Context
 from .config import ProviderConfig
+from .engine.timers import Timeouts
 from .facts import ModelFacts
 from .plan import Plan
 from .provider import Provider
@@ -19,7 +20,10 @@ __all__ = ["ProviderPort"]
 
 @attrs.frozen
 class ProviderPort:
-    """A provider made ready for calls: its value, its compiled chains, where it is, and its key."""
+    """A provider made ready for calls: its value, its compiled chains, where it is, and its key.
+
+    `usual_timeouts` keeps, by whether the answer is streamed, what holds for a call without timers of its own.
+    """
 
     provider: Provider
     plan: Plan
@@ -27,6 +31,7 @@ class ProviderPort:
     key: Secret | None
     config: ProviderConfig
     patches: tuple[Any, ...] = ()
+    usual_timeouts: dict[bool, Timeouts] = attrs.field(factory=dict, eq=False, repr=False)
 
     def context(self, model: str, facts: ModelFacts | None = None) -> Context:
         """Return the context of a model here."""

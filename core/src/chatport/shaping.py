@@ -14,13 +14,23 @@ from .engine.body import ACCEPT_ENCODING
 from .engine.commands import HttpRequest
 from .engine.failures import hook_error
 from .errors import ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
-from .guard import check_header, origin
+from .guard import check_headers, origin
 from .plan import Plan
 from .ready import ProviderPort
 from .types import AudioPart, FilePart, ImagePart
 from .version import __version__
 
 __all__ = ["check_content", "guarded", "http_request", "refuse_losses", "shape"]
+
+
+_OWN_HEADERS = {
+    is_stream: {
+        "accept": "text/event-stream" if is_stream else "application/json",
+        "accept-encoding": "identity" if is_stream else ACCEPT_ENCODING,
+        "user-agent": f"chatport/{__version__}",
+    }
+    for is_stream in (False, True)
+}
 
 
 def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
@@ -52,7 +62,8 @@ def http_request(wire: WireRequest, port: ProviderPort, headers: Mapping[str, st
     url = port.base_url + wire.path
     if wire.path.startswith("/../"):  # a place beside the last step of the base URL (RFC 3986, 5.2.4)
         url = urljoin(f"{port.base_url}/", wire.path[1:])
-    if origin(url) != origin(port.base_url):
+    # Behind a base URL a path that begins with a slash cannot change the host; any other text might.
+    if (wire.path[:1] != "/" or "/../" in wire.path) and origin(url) != origin(port.base_url):
         raise PluginError(
             f"A hook of {port.provider.name} sends to another origin than {port.base_url}.",
             provider=port.provider.name,
@@ -70,21 +81,23 @@ def http_request(wire: WireRequest, port: ProviderPort, headers: Mapping[str, st
         raise ConfigurationError(
             f"The request cannot be written as JSON: {error}.", provider=port.provider.name
         ) from None
-    own = {
-        "accept": "text/event-stream" if wire.stream else "application/json",
-        "accept-encoding": "identity" if wire.stream else ACCEPT_ENCODING,
-        "user-agent": f"chatport/{__version__}",
-    }
-    if content:
-        own["content-type"] = "application/json"
-    merged = {**own, **{name.lower(): value for name, value in {**headers, **wire.headers}.items()}}
-    for name, value in merged.items():
-        check_header(name, value, port.provider.name)
     auth = port.provider.auth
     key = None if port.key is None else (auth.header, auth.prefix, port.key)
+    merged = _headers(wire, bool(content), port.provider.name, headers)
     if key is not None:
         merged.pop(auth.header.lower(), None)
     return HttpRequest(wire.method, url, list(merged.items()), content, key)
+
+
+def _headers(wire: WireRequest, has_content: bool, provider: str, given: Mapping[str, str]) -> dict[str, str]:
+    merged = dict(_OWN_HEADERS[wire.stream])
+    if has_content:
+        merged["content-type"] = "application/json"
+    for headers in (given, wire.headers):
+        for name, value in headers.items():
+            merged[name.lower()] = value
+    check_headers(merged, provider)
+    return merged
 
 
 def check_content(call: Call, context: Context) -> None:

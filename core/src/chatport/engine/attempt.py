@@ -183,7 +183,8 @@ class AttemptRun:
             if not data:
                 body.close()
                 return pieces
-            pieces = pieces if any(piece.strip() for piece in pieces) else pieces[-1:]
+            if pieces:
+                pieces = pieces if any(piece.strip() for piece in pieces) else pieces[-1:]
             for piece in body.feed(data):
                 pieces.append(piece)
                 self._check_size(sum(map(len, pieces)))
@@ -535,13 +536,14 @@ def _last_count(events: list[ev.Event]) -> list[ev.Event]:
 
 
 _FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
+_LONGEST_FIELD = max(map(len, _FIELDS))
 _BLANKS = b"\xef\xbb\xbf \r\n\t"
 
 
 def is_undecided(first: list[bytes]) -> bool:
     """Whether more bytes may still turn out to be an event stream: the cut of a read must not decide what it is."""
     start = b"".join(first).lstrip(_BLANKS)
-    return any(len(start) < len(field) and field.startswith(start) for field in _FIELDS)
+    return len(start) < _LONGEST_FIELD and any(len(start) < len(field) and field.startswith(start) for field in _FIELDS)
 
 
 def looks_like_events(content_type: str, first: list[bytes], *, asked: bool) -> bool:

@@ -60,4 +60,6 @@ def cost_of_attempt(attempt: AttemptRun, shared: Shared) -> Cost | None:
         return None
     thinking = bool(attempt.collector.first.reasoning or usage.reasoning_tokens)
     said = charged(usage, context.provider.dialect.cost_field)
-    return said or cost_of(usage, context.facts.prices, at=shared.clock.utcnow(), thinking=thinking)
+    if said is not None or not context.facts.prices:
+        return said
+    return cost_of(usage, context.facts.prices, at=shared.clock.utcnow(), thinking=thinking)

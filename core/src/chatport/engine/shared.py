@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from ..log import emit
+from ..log import emit, is_configured
 from .breaker import Breaker, BreakerPolicy
 from .commands import Clock
 from .pacing import PacerBook
@@ -79,6 +79,11 @@ class Shared:
     def _hedges(self) -> RetryBudget:
         share = self.hedging.share
         return RetryBudget(self.clock.monotonic, share=share, at_least=0, window_seconds=600)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody reads the log or observes."""
+        return bool(self.observers) or is_configured()
 
     def tell(self, event: str, fields: Mapping[str, Any]) -> None:
         """Tell the log and the observers. An observer that fails is a warning: the call goes on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..errors import ChatportError
+from ..plan import nothing
 from ..types import Adjustment, Attempt, Reply
 from .attempt import AttemptRun, Route
 from .failures import hook_error
@@ -52,27 +53,29 @@ class Story:
             return
         call = route.call
         options = ("max_tokens", "temperature", "top_p", "seed")
-        asked = {} if call is None else {name: getattr(call, name) for name in options}
         self._tell(
             "call_started",
-            operation=route.operation,
-            **_server(route),
-            stream=call is not None and call.stream,
-            tools=0 if call is None else len(call.tools),
-            targets=targets,
-            **asked,
+            lambda: {
+                "operation": route.operation,
+                **_server(route),
+                "stream": call is not None and call.stream,
+                "tools": 0 if call is None else len(call.tools),
+                "targets": targets,
+                **({} if call is None else {name: getattr(call, name) for name in options}),
+            },
         )
 
     def attempt_started(self) -> None:
         """Tell that a request is about to be sent."""
-        assert self._route is not None, "it is somebody's turn before an attempt is made"
-        self._tell("attempt_started", attempt=len(self.attempts) + 1, **_server(self._route))
+        route = self._route
+        assert route is not None, "it is somebody's turn before an attempt is made"
+        self._tell("attempt_started", lambda: {"attempt": len(self.attempts) + 1, **_server(route)})
 
     def first_event(self) -> None:
         """Note the first content of the call, once."""
         if self.first_event_seconds is None:
             self.first_event_seconds = self.seconds()
-            self._tell("first_event", attempt=len(self.attempts) + 1)
+            self._tell("first_event", lambda: {"attempt": len(self.attempts) + 1})
 
     def attempt_ended(self, attempt: AttemptRun, began: float, error: ChatportError | None, wait: float | None) -> None:
         """Record an attempt; `wait` is how long until the next one on this target, None if there is none."""
@@ -80,12 +83,14 @@ class Story:
         if error is not None:
             self._tell(
                 "attempt_failed",
-                attempt=len(self.attempts),
-                error=ended.outcome,
-                status=error.status,
-                code=error.code,
-                retryable=error.retryable,
-                wait_seconds=ended.wait_seconds,
+                lambda: {
+                    "attempt": len(self.attempts),
+                    "error": ended.outcome,
+                    "status": error.status,
+                    "code": error.code,
+                    "retryable": error.retryable,
+                    "wait_seconds": ended.wait_seconds,
+                },
             )
 
     def attempt_cancelled(self, attempt: AttemptRun, began: float) -> None:
@@ -115,19 +120,21 @@ class Story:
         usage, cost = reply.usage, reply.cost
         self._tell(
             "call_finished",
-            model=reply.model,
-            request_id=reply.request_id,
-            reply_id=reply.id,
-            finish_reason=reply.finish_reason,
-            attempts=len(self.attempts),
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_input_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cost_amount=None if cost is None else cost.amount,
-            cost_currency=None if cost is None else cost.currency,
-            first_event_seconds=self.first_event_seconds,
+            lambda: {
+                "model": reply.model,
+                "request_id": reply.request_id,
+                "reply_id": reply.id,
+                "finish_reason": reply.finish_reason,
+                "attempts": len(self.attempts),
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "cached_input_tokens": usage.cached_input_tokens,
+                "cache_write_tokens": usage.cache_write_tokens,
+                "reasoning_tokens": usage.reasoning_tokens,
+                "cost_amount": None if cost is None else cost.amount,
+                "cost_currency": None if cost is None else cost.currency,
+                "first_event_seconds": self.first_event_seconds,
+            },
         )
 
     def failed(self, error: ChatportError) -> None:
@@ -136,16 +143,20 @@ class Story:
         for note in self.notes:
             error.add_note(note.reason)
         if self._route is not None:
-            self._tell("call_failed", error=type(error).__name__, status=error.status, attempts=len(self.attempts))
+            told = {"error": type(error).__name__, "status": error.status, "attempts": len(self.attempts)}
+            self._tell("call_failed", lambda: told)
 
     def cancelled(self) -> None:
         """Tell that the caller has left."""
         if self._route is not None:
-            self._tell("call_cancelled", attempts=len(self.attempts))
+            self._tell("call_cancelled", lambda: {"attempts": len(self.attempts)})
 
-    def _tell(self, event: str, **fields: Any) -> None:
+    def _tell(self, event: str, fields: Callable[[], Mapping[str, Any]]) -> None:
+        """Tell whoever listens; where nobody does, nothing is put together."""
         route = self._route
         assert route is not None, "it is somebody's turn before anything is told"
+        if route.plan.observe is nothing and not self.shared.is_heard:
+            return
         context = route.context
         told = {
             "call_id": self.call_id,
@@ -153,7 +164,7 @@ class Story:
             "provider": context.provider.name,
             "model": context.model,
             "seconds": self.seconds(),
-            **fields,
+            **fields(),
         }
         self.shared.tell(event, told)
         look_on(route, "observe", event, told)

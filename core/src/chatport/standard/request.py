@@ -18,14 +18,14 @@ __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wir
 def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest:
     dialect = context.provider.dialect
     body: dict[str, Any] = {"model": context.model, "messages": wire_messages(call, tools, context)}
-    wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=tools.adjustments)
     if tools.tools:
-        wire = wire.set("tools", tools.tools)
+        body["tools"] = tools.tools
         if tools.choice is not None:
-            wire = wire.set("tool_choice", tools.choice)
-    wire = wire.update(_options(call, dialect.max_tokens_field))
+            body["tool_choice"] = tools.choice
+    body.update(_options(call, dialect.max_tokens_field))
     if call.output is not None:
-        wire = wire.set("response_format", wire_output(call.output))
+        body["response_format"] = wire_output(call.output)
+    wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=tools.adjustments)
     wire = _reasoning(wire, call, dialect.reasoning_budget_field)
     if call.stream:
         wire = wire.set("stream", True)
@@ -36,14 +36,14 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
 
 
 def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
-    options = {
-        "temperature": call.temperature,
-        "top_p": call.top_p,
-        max_tokens_field: call.max_tokens,
-        "stop": list(call.stop) or None,
-        "seed": call.seed,
-    }
-    return {name: value for name, value in options.items() if value is not None}
+    options = (
+        ("temperature", call.temperature),
+        ("top_p", call.top_p),
+        (max_tokens_field, call.max_tokens),
+        ("stop", list(call.stop) or None),
+        ("seed", call.seed),
+    )
+    return {name: value for name, value in options if value is not None}
 
 
 def _reasoning(wire: WireRequest, call: Call, budget_field: str | None) -> WireRequest:
@@ -123,7 +123,7 @@ def wire_output(output: OutputSpec) -> dict[str, Any]:
 
 def wire_messages(call: Call, tools: WireTools, context: Context) -> list[dict[str, Any]]:
     """Return the conversation as the standard's message objects; earlier calls get the tools' names as sent."""
-    sent_names = {own: sent for sent, own in tools.names.items()}
+    sent_names = {own: sent for sent, own in tools.names.items()} if tools.names else tools.names
     return [wire_message(message, context, sent_names) for message in call.messages]
 
 
@@ -133,7 +133,11 @@ def wire_message(message: Message, context: Context, sent_names: Mapping[str, st
     `sent_names` maps a tool's own name to the one in the tool list, where they differ.
     """
     dialect = context.provider.dialect
-    role = {"system": dialect.system_role, "developer": dialect.developer_role}.get(message.role, message.role)
+    role: str = message.role
+    if role == "system":
+        role = dialect.system_role
+    elif role == "developer":
+        role = dialect.developer_role
     wire: dict[str, Any] = {"role": role}
     if message.role == "tool":
         wire["tool_call_id"] = message.tool_call_id
@@ -143,7 +147,7 @@ def wire_message(message: Message, context: Context, sent_names: Mapping[str, st
         wire |= _assistant(message, context, sent_names)
     else:
         wire["content"] = wire_content(message.content)
-    return {**wire, **message.extra}
+    return {**wire, **message.extra} if message.extra else wire
 
 
 def _assistant(message: Message, context: Context, sent_names: Mapping[str, str]) -> dict[str, Any]:
@@ -162,6 +166,8 @@ def _assistant(message: Message, context: Context, sent_names: Mapping[str, str]
 
 def wire_content(content: tuple[Part, ...]) -> str | list[dict[str, Any]]:
     """Return text as a plain string where it is only text, which every server takes; else the list of parts."""
+    if len(content) == 1 and type(content[0]) is TextPart and not content[0].extra:
+        return content[0].text
     if all(type(part) is TextPart and not part.extra for part in content):
         return "".join(part.text for part in content if isinstance(part, TextPart))
     return [wire_part(part) for part in content]

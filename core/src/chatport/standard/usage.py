@@ -9,6 +9,8 @@ from ..types import Usage
 
 __all__ = ["read_usage"]
 
+_PLAIN = frozenset(("prompt_tokens", "completion_tokens", "total_tokens"))
+"""What most servers send and nothing else; the other names are not looked for where they cannot be."""
 _TOO_MANY = 10**15
 """From here on, and below 0, a number is no count of tokens: it stays unknown, and no cost is made of it."""
 
@@ -17,6 +19,8 @@ def read_usage(data: Any) -> Usage | None:
     """Return the usage object in our words, None if it holds no count. Missing or null stays unknown, never 0."""
     if not isinstance(data, Mapping):
         return None
+    if data.keys() <= _PLAIN:
+        return _plain(data)
     prompt = _details(data, "prompt_tokens_details", "input_tokens_details")
     completion = _details(data, "completion_tokens_details", "output_tokens_details")
     asked, answered = _count(data, "prompt_tokens", "input_tokens"), _count(data, "completion_tokens", "output_tokens")
@@ -47,6 +51,11 @@ def read_usage(data: Any) -> Usage | None:
     return None if usage.input_tokens is None and usage.output_tokens is None else usage
 
 
+def _plain(data: Mapping[str, Any]) -> Usage | None:
+    asked, answered = _count(data, "prompt_tokens"), _count(data, "completion_tokens")
+    return None if asked is None and answered is None else Usage(asked, answered, raw=data)
+
+
 def _details(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     for name in names:
         value = data.get(name)
@@ -58,6 +67,8 @@ def _details(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 def _count(data: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = data.get(name)
+        if type(value) is int and 0 <= value < _TOO_MANY:
+            return value
         if (
             isinstance(value, int | float)
             and not isinstance(value, bool)

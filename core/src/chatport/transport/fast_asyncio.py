@@ -12,8 +12,6 @@ import socket
 import ssl
 from typing import Any, Literal
 
-import anyio.lowlevel
-
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, head_failure
@@ -243,7 +241,6 @@ class AsyncioExchange(BaseExchange[_Connection]):
                 body.end()
             elif data := body.feed(data):
                 return data
-        await anyio.lowlevel.checkpoint_if_cancelled()  # all may have come at once, but a call can be cancelled here
         return b""
 
     async def aclose(self) -> None:

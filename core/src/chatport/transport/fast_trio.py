@@ -214,7 +214,6 @@ class TrioExchange(BaseExchange[_Connection]):
                 body.end()
             elif data := body.feed(data):
                 return data
-        await trio.lowlevel.checkpoint_if_cancelled()  # all may have come at once, but a call can be cancelled here
         return b""
 
     async def aclose(self) -> None:

@@ -29,6 +29,7 @@ _IDLE_SECONDS = 30.0
 
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
 _FIELD_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")
+_FIELD_LINES = re.compile(f"(?:{_FIELD_LINE.pattern})*+")
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -164,19 +165,16 @@ def _text(data: bytes) -> str:
 
 
 def _headers(text: str, start: int) -> Mapping[str, str]:
+    if _FIELD_LINES.fullmatch(text, start) is None:
+        raise _failure("The response's header has a line that is not valid HTTP", "head")
+    lines = text[start:].split("\r\n")
+    if len(lines) - 1 > MOST_HEADERS:
+        raise _failure(f"The response has more than {MOST_HEADERS} headers", "head")
     headers: dict[str, str] = {}
-    size, count = len(text), 0
-    match = _FIELD_LINE.match
-    while start < size:
-        line = match(text, start)
-        count += 1
-        if line is None:
-            raise _failure("The response's header has a line that is not valid HTTP", "head")
-        if count > MOST_HEADERS:
-            raise _failure(f"The response has more than {MOST_HEADERS} headers", "head")
-        name, value = line[1].lower(), line[2].rstrip(" \t")
+    for line in lines[:-1]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        start = line.end()
     return headers
 
 
