@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from chatport import Chunk, Context, Dialect, Event, MalformedReplyError, Provider, StreamState, jsoncodec
@@ -17,6 +18,10 @@ odd: st.SearchStrategy[Any] = (
     st.none() | texts | st.booleans() | st.integers(-1, 2) | st.just([]) | st.just({}) | st.just([{"index": 0}])
 )
 calls = st.just([{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}])
+functions = st.fixed_dictionaries({}, optional={"name": odd, "arguments": texts | odd, "input": odd})
+fragments = st.fixed_dictionaries(
+    {}, optional={"index": st.integers(0, 2) | odd, "id": odd, "function": functions | odd, "custom": functions | odd}
+)
 usages = st.just({"prompt_tokens": 1, "completion_tokens": 2})
 
 
@@ -29,7 +34,7 @@ deltas = maybe(
     role=st.just("assistant") | st.none(),
     reasoning_content=texts | odd,
     reasoning=texts | odd,
-    tool_calls=odd | calls,
+    tool_calls=odd | calls | st.lists(fragments, max_size=2),
     refusal=odd,
     function_call=odd,
     reasoning_details=odd,
@@ -58,6 +63,10 @@ chunks = maybe(
 
 def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def call(index: int, call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+    return {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
 
 
 def decoded(stream: list[Any], *, is_common: bool) -> list[Any]:
@@ -89,14 +98,23 @@ def decoded(stream: list[Any], *, is_common: bool) -> list[Any]:
         {"choices": [], "usage": {"prompt_tokens": 1}},
     ]
 )
+@example([piece(tool_calls=[call(0, "a", "f", "")]), *[piece(tool_calls=[call(0, None, None, "{")])] * 2])
+@example([piece(tool_calls=[call(0, "a", "f", "{}")]), piece(tool_calls=[call(0, "b", "f", "{")])])
+@example([piece(tool_calls=[call(1, "a", "f", "")]), piece(tool_calls=[call(0, None, None, "{}")])])
 def test_both_ways_mean_the_same(stream: list[Any]) -> None:
     assert decoded(stream, is_common=True) == decoded(stream, is_common=False)
 
 
-def test_the_short_way_is_taken() -> None:
+@pytest.mark.parametrize(
+    "data",
+    [piece(content="hi"), piece(reasoning_content="hm"), piece(tool_calls=[call(0, None, None, "{")])],
+    ids=["text", "reasoning", "arguments"],
+)
+def test_the_short_way_is_taken(data: Any) -> None:
     state = StreamState()
-    decode_chunk(Chunk(jsoncodec.encode(FIRST)), state, CONTEXT)
-    chunk = Chunk(jsoncodec.encode({"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": None}]}))
+    for earlier in (FIRST, piece(tool_calls=[call(0, "a", "f", "")])):
+        decode_chunk(Chunk(jsoncodec.encode(earlier)), state, CONTEXT)
+    chunk = Chunk(jsoncodec.encode(data))
     assert state.is_common
     assert decode_chunk(chunk, state, CONTEXT)
     assert chunk._data is None, "the chunk was decoded as a whole"

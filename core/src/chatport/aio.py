@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -118,8 +118,7 @@ class AsyncReplyStream:
 
     def __init__(self, driver: AsyncDriver) -> None:
         self._driver = driver
-        self._events: Sequence[Event] = ()
-        self._next = 0
+        self._events: Iterator[Event] = iter(())  # what one read has brought
         self._open: bool | None = None  # False: the block was left
         self._done = False
         self._reply: Reply | None = None
@@ -131,14 +130,14 @@ class AsyncReplyStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open, self._next, self._events = False, 0, ()
+        self._open, self._events = False, iter(())
         await self._driver.abandon()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        while self._next >= len(self._events):
+        while (event := next(self._events, None)) is None:
             if self._done:
                 raise StopAsyncIteration
             # async only: begin
@@ -148,12 +147,10 @@ class AsyncReplyStream:
             # sync only: if self._open is False:
             # sync only:     raise RuntimeError("This stream was left before its end.")
             await self._more()
-        event = self._events[self._next]
-        self._next += 1
         return event
 
     async def _more(self) -> None:
-        self._next, self._events = 0, ()
+        self._events = iter(())
         try:
             events = await self._driver.advance()
         except BaseException:
@@ -166,7 +163,7 @@ class AsyncReplyStream:
             await checkpoint_if_cancelled()  # all may have come at once: a reader can be cancelled here
             # async only: end
         else:
-            self._events = events
+            self._events = iter(events)
             last = events[-1]
             if type(last) is Finished:
                 self._reply = last.reply

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
+import msgspec
 
 from . import jsoncodec
 from .errors import MalformedReplyError
@@ -187,18 +188,19 @@ class WireTools:
     adjustments: tuple[Adjustment, ...] = ()
 
 
-class Chunk:
+class Chunk(msgspec.Struct, repr_omit_defaults=True, gc=False):
     """One event of the stream: its `event` name ("message" if none), the `raw` bytes of its data, and `data`.
 
-    `data` is decoded on first use, once. Raises MalformedReplyError if it is not JSON.
+    `data` is decoded on first use, once. Raises MalformedReplyError if it is not JSON. (A struct, like the events: one
+    is made for every chunk.)
     """
 
-    __slots__ = ("_data", "event", "raw")
+    raw: bytes
+    event: str = "message"
+    _data: Any = None
 
-    def __init__(self, raw: bytes, event: str = "message") -> None:
-        self.raw = raw
-        self.event = event
-        self._data: Any = None
+    def __repr__(self) -> str:
+        return f"<chatport.Chunk {self.event!r}, {len(self.raw)} bytes>"  # the bytes may hold a prompt
 
     @property
     def data(self) -> Any:

@@ -86,15 +86,28 @@ class Collector:
 
     def add(self, event: ev.Event) -> bool:
         """Take an event; return whether it is content, that is, whether handing it over commits the call."""
-        kind = type(event)
-        if kind is ev.TextDelta:
-            self._choice(event).text.append(event.text)  # type: ignore[union-attr]  # kind was compared above
-        elif kind is ev.ReasoningDelta:
-            self._choice(event).reasoning.append(event.text)  # type: ignore[union-attr]  # as above
+        if type(event) is ev.TextDelta:
+            choice = self.choices.get(event.choice) or self._choice(event)
+            choice.text.append(event.text)
+        elif type(event) is ev.ReasoningDelta:
+            choice = self.choices.get(event.choice) or self._choice(event)
+            choice.reasoning.append(event.text)
+        elif type(event) is ev.ToolCallDelta:
+            self._add_to_call(event)
         else:
             return self._add_rare(event)
         self.has_content = True
         return True
+
+    def _add_to_call(self, event: ev.ToolCallDelta) -> None:
+        choice = self.choices.get(event.choice) or self._choice(event)
+        call = choice.calls.get(event.index)
+        if choice.ended and (event.arguments or call is None):
+            raise MalformedReplyError("A piece of a tool call came after the end of the call.")
+        if call is None:
+            call = choice.calls[event.index] = _Call()
+        call.id, call.name = event.id or call.id, event.name or call.name
+        call.arguments.append(event.arguments)
 
     def _choice(self, event: Any) -> _Choice:
         choice = self.choices.get(event.choice)
@@ -122,13 +135,6 @@ class Collector:
     def _add_rare(self, event: ev.Event) -> bool:
         content = True
         match event:
-            case ev.ToolCallDelta():
-                choice = self._choice(event)
-                if choice.ended and (event.arguments or event.index not in choice.calls):
-                    raise MalformedReplyError("A piece of a tool call came after the end of the call.")
-                call = choice.calls.setdefault(event.index, _Call())
-                call.id, call.name = event.id or call.id, event.name or call.name
-                call.arguments.append(event.arguments)
             case ev.RefusalDelta():
                 self._choice(event).refusal.append(event.text)
             case ev.AudioDelta():

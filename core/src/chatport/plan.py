@@ -88,7 +88,7 @@ def _first_result(functions: list[_Function]) -> _Function:
 
 
 def nothing(*args: Any) -> list[Any]:
-    """Stand for a chain of no implementations, whose results are none; known by name to who would prepare its arguments."""
+    """Stand for a chain of no implementations. By its name one knows that its arguments need not be put together."""
     return []
 
 

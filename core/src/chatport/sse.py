@@ -7,6 +7,8 @@ MalformedReplyError when an event grows over its limit. It holds back only an un
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from io import BytesIO
 
 import msgspec
@@ -16,6 +18,11 @@ from .errors import MalformedReplyError
 __all__ = ["EventStreamParser", "ServerSentEvent"]
 
 _BOM = b"\xef\xbb\xbf"
+_PLAIN = re.compile(rb"data: ([^\n]*)\n\n")
+_NAMED = re.compile(rb"event: ([a-z_.]{1,64})\ndata: ([^\n]*)\n\n")
+"""The two forms of nearly every vendor. Where events of one form make up all of a text, they are its events."""
+_PLAIN_FRAME_BYTES = len(b"data: \n\n")
+_NAMED_FRAME_BYTES = len(b"event: \ndata: \n\n")
 _RETRY_DIGITS = 9  # more would be years; thousands of digits are an error of `int`
 
 
@@ -59,7 +66,7 @@ class EventStreamParser:
             if end < 0:
                 self._check_size(len(rest))
                 return []
-            block = bytes(rest[:end])
+            blocks = bytes(rest[: end + 2])
             del rest[: end + 2]
         else:
             end = data.rfind(b"\n\n")
@@ -67,10 +74,10 @@ class EventStreamParser:
                 rest += data
                 self._check_size(len(rest))
                 return []
-            block = data[:end]
+            blocks = data[: end + 2]
             rest += data[end + 2 :]
         self._check_size(len(rest))
-        return self._events(block)
+        return self._events(blocks)
 
     def _is_one_event(self, data: bytes) -> bool:
         """Whether these bytes are one whole event in the form of nearly every vendor, and nothing waits before them."""
@@ -123,17 +130,32 @@ class EventStreamParser:
             )
 
     def _events(self, text: bytes) -> list[ServerSentEvent]:
+        """Return the events of blocks that are all whole, each with its blank line."""
+        if len(text) <= self.max_event_bytes:
+            usual = self._usual_events(text)
+            if usual is not None:
+                return usual
         events = []
-        for block in text.split(b"\n\n"):
+        for block in text[:-2].split(b"\n\n"):
             if len(block) > self.max_event_bytes:
                 self._check_size(len(block))
-            if block.startswith(b"data: ") and b"\n" not in block:  # what nearly every vendor sends
-                events.append(ServerSentEvent(block[6:], "message", self.last_id))
-            elif block:
-                event = self._event(block)
-                if event is not None:
-                    events.append(event)
+            event = self._event(block) if block else None
+            if event is not None:
+                events.append(event)
         return events
+
+    def _usual_events(self, text: bytes) -> list[ServerSentEvent] | None:
+        """Return the events of a text that is made of one usual form alone, None for any other."""
+        last_id = self.last_id
+        if text.startswith(b"data"):
+            plain: list[bytes] = _PLAIN.findall(text)
+            if sum(map(len, plain)) + _PLAIN_FRAME_BYTES * len(plain) == len(text):
+                return [ServerSentEvent(data, "message", last_id) for data in plain]
+        else:
+            named: list[tuple[bytes, bytes]] = _NAMED.findall(text)
+            if sum([len(name) + len(data) for name, data in named]) + _NAMED_FRAME_BYTES * len(named) == len(text):
+                return [ServerSentEvent(data, _name(name), last_id) for name, data in named]
+        return None
 
     def _event(self, block: bytes) -> ServerSentEvent | None:
         data: bytearray | None = None
@@ -160,7 +182,17 @@ class EventStreamParser:
                 self.stray = line
         if data is None:
             return None
-        return ServerSentEvent(bytes(data), name.decode("utf-8", "replace") or "message", self.last_id)
+        return ServerSentEvent(bytes(data), _name(name) or "message", self.last_id)
+
+
+@lru_cache(maxsize=256)
+def _known_name(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
+
+
+def _name(name: bytes) -> str:
+    """Return the name of an event; a stream has a few of them, again and again."""
+    return _known_name(name) if len(name) <= 64 else name.decode("utf-8", "replace")
 
 
 def _value(line: bytes) -> bytes:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -98,8 +98,7 @@ class ReplyStream:
 
     def __init__(self, driver: _Driver) -> None:
         self._driver = driver
-        self._events: Sequence[Event] = ()
-        self._next = 0
+        self._events: Iterator[Event] = iter(())  # what one read has brought
         self._open: bool | None = None  # False: the block was left
         self._done = False
         self._reply: Reply | None = None
@@ -111,25 +110,23 @@ class ReplyStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open, self._next, self._events = False, 0, ()
+        self._open, self._events = False, iter(())
         self._driver.abandon()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Event:
-        while self._next >= len(self._events):
+        while (event := next(self._events, None)) is None:
             if self._done:
                 raise StopIteration
             if self._open is False:
                 raise RuntimeError("This stream was left before its end.")
             self._more()
-        event = self._events[self._next]
-        self._next += 1
         return event
 
     def _more(self) -> None:
-        self._next, self._events = 0, ()
+        self._events = iter(())
         try:
             events = self._driver.advance()
         except BaseException:
@@ -139,7 +136,7 @@ class ReplyStream:
         if events is None:
             self._done = True
         else:
-            self._events = events
+            self._events = iter(events)
             last = events[-1]
             if type(last) is Finished:
                 self._reply = last.reply

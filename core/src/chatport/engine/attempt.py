@@ -74,14 +74,16 @@ _DRAIN_SECONDS = 0.2
 _WEIGHED_BYTES = 4 * 1024 * 1024  # after so many bytes of a stream, what was collected of it is measured
 _ERROR_BODY_BYTES = 1024 * 1024
 _ERROR_BODY_SECONDS = 10.0  # a status has come: its explanation is worth no longer wait
-_PUBLIC = (
-    ev.TextDelta,
-    ev.ReasoningDelta,
-    ev.ToolCallDelta,
-    ev.ToolCallEnded,
-    ev.RefusalDelta,
-    ev.AudioDelta,
-    ev.UsageReported,
+_PUBLIC = frozenset(
+    (
+        ev.TextDelta,
+        ev.ReasoningDelta,
+        ev.ToolCallDelta,
+        ev.ToolCallEnded,
+        ev.RefusalDelta,
+        ev.AudioDelta,
+        ev.UsageReported,
+    )
 )
 
 
@@ -270,42 +272,41 @@ class AttemptRun:
 
     def _taken(self, arrived: list[ServerSentEvent]) -> tuple[list[ev.Event], ChatportError | None]:
         """Decode the events of one read; return what is to be handed over, and the error that ends it, if any."""
+        decode, context = self.route.plan.decode_chunk, self.route.context
+        state, collector = self._state, self.collector
         batch: list[ev.Event] = []
         problem: ChatportError | None = None
         for event in arrived:
             try:
-                self._decode(Chunk(event.data, event.event), batch)
+                decoded = decode(Chunk(event.data, event.event), state, context)
+                if decoded:
+                    self._collect(decoded, batch)
             except ChatportError as error:
                 problem = error
-            if problem is not None or self.collector.error is not None or self._state.ended:
+            except Exception as error:
+                problem = hook_error("decode_chunk", error, context)
+                problem.__cause__ = error
+            if problem is not None or collector.error is not None or state.ended:
                 break
-        if self.collector.error is not None and problem is None:
+        if collector.error is not None and problem is None:
             problem = self._reported(batch)
         return batch, problem
 
-    def _decode(self, chunk: Chunk, batch: list[ev.Event]) -> None:
-        try:
-            decoded = self.route.plan.decode_chunk(chunk, self._state, self.route.context)
-        except ChatportError:
-            raise
-        except Exception as error:
-            raise hook_error("decode_chunk", error, self.route.context) from error
-        if decoded:
-            self._collect(decoded, batch)
-
     def _collect(self, decoded: Any, batch: list[ev.Event]) -> None:
         add = self.collector.add
+        has_content = False
         for event in [asked for each in decoded for asked in self._as_asked(each)] if self._is_renamed else decoded:
             if add(event):
-                self._timers.event_arrived()
-                if not self._has_event:
-                    self._has_event = True
-                    self._on_first_event()
-            kind = type(event)
-            if kind in _PUBLIC:
+                has_content = True
+            if type(event) in _PUBLIC:
                 batch.append(event)
             elif isinstance(event, ev.FinishReported):
                 batch.extend(self.collector.ended_calls(event.choice))
+        if has_content:
+            self._timers.event_arrived()
+            if not self._has_event:
+                self._has_event = True
+                self._on_first_event()
 
     def _as_asked(self, event: ev.Event) -> Sequence[ev.Event]:
         """Give a tool call its own name back; the call that stands for the structured answer becomes the text.

@@ -1,70 +1,94 @@
-"""The shortest way for the chunk that nearly every stream consists of: one choice with a piece of text or reasoning.
+"""The shortest way for the chunks that nearly every stream consists of: one choice, and in it one more piece.
 
-The bytes are decoded into a struct with just the fields that decide whether the chunk is such a one. Whatever else is
-in it, in a field that could mean something, sends it the general way in `stream`, which decodes it again: a few chunks
-of a stream. A server whose pieces have another shape is found out by its first one, and not tried again.
+A piece of text, of reasoning, or of the arguments of a call that has begun.
+
+The bytes are decoded into a struct that has room for nothing else: a field that could mean something must be empty.
+Any other chunk goes the general way in `stream`, which decodes it again, and so does the rest of its stream: what
+follows a tool call, or a server whose pieces have another shape, is rarely common.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from ..call import Chunk, StreamState
-from ..events import ReasoningDelta, TextDelta
+from ..events import Event, ReasoningDelta, TextDelta
 
 __all__ = ["common_events"]
+
+
+_NoText: TypeAlias = Literal["", None]
+_NoItems: TypeAlias = tuple[()] | None
+
+
+class _Function(msgspec.Struct, gc=False):
+    arguments: str
+    name: str | None = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    index: int
+    function: _Function
+    id: str | None = None
 
 
 class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: Any = None
-    function_call: Any = None
-    reasoning_details: Any = None
-    refusal: Any = None
-    audio: Any = None
+    tool_calls: list[_Call] | None = None
+    function_call: None = None
+    reasoning_details: _NoItems = None
+    refusal: _NoText = None
+    audio: None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
     delta: _Delta
     index: int = 0
-    finish_reason: Any = None
-    logprobs: Any = None
-    usage: Any = None
-    error: Any = None
+    finish_reason: _NoText = None
+    logprobs: None = None
+    usage: None = None
+    error: None = None
 
 
 class _Chunk(msgspec.Struct, gc=False):
     choices: tuple[_Choice]
-    usage: Any = None
-    error: Any = None
+    usage: None = None
+    error: None = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
-def common_events(chunk: Chunk, state: StreamState) -> list[TextDelta | ReasoningDelta] | None:
-    """Return the events of a common chunk, None for any other. Sets `state.is_common` to False if none will be."""
+def common_events(chunk: Chunk, state: StreamState) -> list[Event] | None:
+    """Return the events of a common chunk, None for any other. Sets `state.is_common` to False if the rest is none."""
     try:
         decoded = _decode(chunk.raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        state.is_common = False  # a list of parts, half an emoji, an empty list of choices at the end: the general way
+        state.is_common = False
         return None
     choice = decoded.choices[0]
     delta, known = choice.delta, state.choices.get(choice.index)
     if known is None or known.finished or known.halves:
         return None
-    if (
-        (choice.finish_reason or choice.logprobs or choice.usage or choice.error or decoded.usage or decoded.error)
-        or (delta.tool_calls or delta.refusal or delta.function_call or delta.reasoning_details or delta.audio)
-    ):  # fmt: skip
-        return None
     text, reasoning = delta.content, delta.reasoning_content or delta.reasoning
+    if delta.tool_calls:
+        return None if text or reasoning else _arguments(delta.tool_calls, known)
     if text:
         if reasoning:
             return [ReasoningDelta(reasoning, choice.index), TextDelta(text, choice.index)]
         return [TextDelta(text, choice.index)]
     return [ReasoningDelta(reasoning, choice.index)] if reasoning else []
+
+
+def _arguments(fragments: list[_Call], known: Any) -> list[Event] | None:
+    """Return the piece of a call that has begun, None for anything more."""
+    fragment = fragments[0]
+    function = fragment.function
+    if fragment.id or function.name or len(fragments) > 1:
+        return None
+    piece = known.more_arguments(fragment.index, function.arguments)
+    return None if piece is None else [piece]

@@ -229,6 +229,15 @@ class ChoiceState:
             data, transcript, audio_id = (_text_or_none(audio.get(name)) for name in ("data", "transcript", "id"))
             events.append(AudioDelta(data or "", transcript or "", audio_id, self.index))
 
+    def more_arguments(self, index: int, text: str) -> ToolCallDelta | None:
+        """Take a piece of the arguments of the last call; None if a fragment of this index, and no more, is not its."""
+        if self.halves or not self.calls or self.calls[-1].wire_index != index:
+            return None
+        call = self.last_call = self.calls[-1]
+        if text and call.nesting is not None:
+            call.unseen.append(text)
+        return ToolCallDelta(call.index, call.id, call.name, text, self.index)
+
     def flush(self) -> Iterable[Event]:
         """Return what was held back, at the end of the choice."""
         halves, self.halves = self.halves, {}
@@ -343,7 +352,7 @@ def _is_part(item: Any) -> bool:
 
 
 class _CallState:
-    __slots__ = ("arguments", "id", "index", "name", "nesting", "wire_id", "wire_index")
+    __slots__ = ("arguments", "id", "index", "name", "nesting", "unseen", "wire_id", "wire_index")
 
     def __init__(self, index: int, wire_index: Any) -> None:
         self.index = index
@@ -353,6 +362,7 @@ class _CallState:
         self.name = ""
         self.arguments: list[str] = []  # emptied once they can no longer become a whole
         self.nesting: jsoncodec.Nesting | None = jsoncodec.Nesting()
+        self.unseen: list[str] = []  # what `nesting` has not been fed: it is asked only by stacks that mix up ids
 
     def is_whole(self) -> bool:
         """Whether the arguments so far are JSON by themselves.
@@ -360,7 +370,13 @@ class _CallState:
         Asked for every piece where a stack gives each a new id, so the text is decoded only at the end of its
         outermost bracket. What is no JSON there will never be.
         """
-        if self.nesting is None or self.nesting.is_open or not self.arguments:
+        if self.nesting is None:
+            return False
+        for piece in self.unseen:
+            self.nesting.feed(piece)
+            self.arguments.append(piece)
+        self.unseen.clear()
+        if self.nesting.is_open or not self.arguments:
             return False
         text = "".join(self.arguments)
         try:
@@ -387,8 +403,7 @@ class _CallState:
         if not isinstance(arguments, str):  # an object in place of its text
             arguments = jsoncodec.encode_anything(arguments).decode()
         if self.nesting is not None:
-            self.nesting.feed(arguments)
-            self.arguments.append(arguments)
+            self.unseen.append(arguments)
         return str(arguments)
 
 

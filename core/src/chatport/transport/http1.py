@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 import attrs
@@ -30,7 +31,7 @@ _IDLE_SECONDS = 30.0
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
 _FIELD_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")
 _FIELD_LINES = re.compile(f"(?:{_FIELD_LINE.pattern})*+")
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _KEPT_FOR = re.compile(r"(?:^|[,\s])timeout\s*=\s*([0-9]{1,9})(?:$|[,\s])", re.IGNORECASE)
@@ -304,11 +305,12 @@ class Chunked(Body):
         at, size, left = 0, len(data), self._left_bytes
         while at < size:
             if left < 0:
-                line = _SIZE_LINE.match(data, at)
-                if line is None:
+                line_end = data.find(b"\r\n", at)
+                left = -1 if line_end < 0 else _size_of(data[at:line_end])
+                if left < 0:
                     self._keep_line(data[at:])
                     break
-                left, at = int(line[1], 16), line.end()
+                at = line_end + 2
                 if not left:
                     self._in_trailers = True
                     self._read_trailers(data, at)
@@ -319,7 +321,7 @@ class Chunked(Body):
                 left = max(end - size, 0)
                 self._keep_line_end(data[end:])
                 break
-            if data[end : end + 2] != b"\r\n":
+            if not data.startswith(b"\r\n", end):
                 pieces.append(data[at:end])
                 self._fail("A chunk of the response is longer than it says")
                 break
@@ -355,6 +357,17 @@ class Chunked(Body):
                 self._fail("The response's trailers cannot be read")
                 return
             at = end + 2
+
+
+@lru_cache(maxsize=1024)
+def _known_size(line: bytes) -> int:
+    size = _SIZE_LINE.fullmatch(line)
+    return -1 if size is None else int(size[1], 16)
+
+
+def _size_of(line: bytes) -> int:
+    """Return what the line before a chunk says, -1 if it says no size. A server's chunks have few different sizes."""
+    return _known_size(line) if len(line) < 20 else _known_size.__wrapped__(line)
 
 
 _SIZE_BEGUN = re.compile(rb"[0-9A-Fa-f]{1,16}(?:[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r?)?")
