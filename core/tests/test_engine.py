@@ -32,7 +32,7 @@ from chatport.engine.commands import (
     Wait,
 )
 from chatport.engine.hints import retry_delay_seconds
-from chatport.engine.machine import CallMachine, Candidate
+from chatport.engine.machine import CallMachine
 from chatport.engine.retry import RetryBudget, RetryPolicy, backoff_seconds
 from chatport.errors import (
     AuthenticationError,
@@ -832,10 +832,19 @@ def test_a_server_that_is_not_found_is_left_for_the_next() -> None:
     c = call(GOOD)
     good = c.machine()
 
-    def nowhere(prefix: str | None) -> Any:
-        raise TransportError("no server answers on the usual ports", retryable=False)
+    class Nowhere:
+        target = "local:auto"
 
-    machine = attrs.evolve(good, targets=[Candidate("local:auto", nowhere, lambda: False), *good.targets])
+        def is_ready(self) -> bool:
+            return False
+
+        def prepare(self, prefix: str | None) -> Any:
+            raise TransportError("no server answers on the usual ports", retryable=False)
+
+        def window(self) -> None:
+            return None
+
+    machine = attrs.evolve(good, targets=[Nowhere(), *good.targets])
     reply = c.world.run(machine)
     assert [(a.target, a.outcome) for a in reply.attempts] == [("one:m1", "ok")]
     assert any("local:auto was passed over: TransportError" in note.reason for note in reply.warnings)

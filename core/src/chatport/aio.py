@@ -146,27 +146,27 @@ class AsyncReplyStream:
             # async only: end
             # sync only: if self._open is False:
             # sync only:     raise RuntimeError("This stream was left before its end.")
-            await self._more()
+            try:
+                events = await self._driver.advance()
+            except BaseException:
+                self._done = True
+                await self._driver.abandon()
+                raise
+            self._take(events)
+            # async only: begin
+            if events is None:  # all may have come at once, and a reader can be cancelled here all the same
+                await checkpoint_if_cancelled()
+            # async only: end
         return event
 
-    async def _more(self) -> None:
-        self._events = iter(())
-        try:
-            events = await self._driver.advance()
-        except BaseException:
-            self._done = True
-            await self._driver.abandon()
-            raise
+    def _take(self, events: list[Event] | None) -> None:
         if events is None:
             self._done = True
-            # async only: begin
-            await checkpoint_if_cancelled()  # all may have come at once: a reader can be cancelled here
-            # async only: end
-        else:
-            self._events = iter(events)
-            last = events[-1]
-            if type(last) is Finished:
-                self._reply = last.reply
+            return
+        self._events = iter(events)
+        last = events[-1]
+        if type(last) is Finished:
+            self._reply = last.reply
 
     @property
     def reply(self) -> Reply:

@@ -10,16 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-import attrs
-
 from .budget import Budget, active_budgets
 from .call import Call, WireRequest
+from .candidates import ChatCandidate, RequestCandidate
 from .config import Config, load_config
 from .engine.choice import Choice, in_order
 from .engine.commands import Clock
-from .engine.machine import CallMachine, Candidate
+from .engine.machine import CallMachine
 from .engine.shared import BreakerBook, Observer, Shared
-from .errors import BadRequestError, ConfigurationError, ModelNotFoundError, PolicyError, UnsupportedFeatureError
+from .errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
 from .facts import ModelFacts
 from .messages import MessagesInput, read_messages
 from .prepare import Port, split_target
@@ -117,8 +116,8 @@ class BaseClient:
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
         call, timeouts, choices, merged = self._read(messages, stream, options)
         targets = self._in_order(choices, call)
-        candidates = [self._candidate(target, call, timeouts, merged) for target in targets]
-        candidates[0] = _checked_now(candidates[0], is_only=len(candidates) == 1)
+        candidates = [ChatCandidate(self._port, target, call, timeouts, merged) for target in targets]
+        candidates[0].prepare_now(is_only=len(candidates) == 1)
         budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
         return CallMachine(candidates, self._shared, deliver, budgets)
 
@@ -153,33 +152,9 @@ class BaseClient:
             raise ConfigurationError(f"No target's conditions hold for this call. The alias has: {names}.")
         return targets
 
-    def _candidate(
-        self, target: str, call: Call, timeouts: Mapping[str, float], options: Mapping[str, Any]
-    ) -> Candidate:
-        provider, _ = split_target(target)
-        port = self._port
-        return Candidate(
-            target,
-            lambda prefix: port.route(
-                call if prefix is None else attrs.evolve(call, prefix=prefix),
-                target,
-                timeouts=timeouts,
-                options=options,
-            ),
-            lambda: port.is_ready(provider),
-            lambda: self.facts(target).context_tokens,
-        )
-
     def _request_machine(self, target: str, wire: WireRequest, timeout: Any) -> CallMachine:
-        """Return a machine for a request that is no chat: the same attempts, timers and errors."""
-        provider, _ = split_target(target)
-        timers = _timeouts(timeout)
-        route = Candidate(
-            target,
-            lambda prefix: self._port.raw_route(provider, target, wire, timers),
-            lambda: self._port.is_ready(provider),
-        )
-        return CallMachine([route], self._shared, False)
+        """Return a machine for a request that is no chat."""
+        return CallMachine([RequestCandidate(self._port, target, wire, _timeouts(timeout))], self._shared, False)
 
     def _explain(self, messages: MessagesInput, options: Mapping[str, Any]) -> Explanation:
         from .explain import explain_call
@@ -231,27 +206,6 @@ def _budget(config: Config) -> Budget | None:
     if wanted.usd is None and wanted.tokens is None:
         return None
     return Budget(usd=wanted.usd, tokens=wanted.tokens, unknown_cost=wanted.unknown_cost, name="[budget]")
-
-
-def _checked_now(candidate: Candidate, *, is_only: bool) -> Candidate:
-    """Prepare the first target at once, so that what is wrong is said where the call is made.
-
-    With others behind it, what only this target cannot do is left for the call to find.
-    """
-    if not candidate.is_ready():
-        return candidate
-    try:
-        first = candidate.prepare(None)
-    except (PolicyError, UnsupportedFeatureError, ModelNotFoundError):
-        if is_only:
-            raise
-        return candidate
-    return Candidate(
-        candidate.target,
-        lambda prefix: first if prefix is None else candidate.prepare(prefix),
-        candidate.is_ready,
-        candidate.window,
-    )
 
 
 def read_call(

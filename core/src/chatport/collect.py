@@ -31,8 +31,9 @@ class _Choice:
 
     def __init__(self) -> None:
         self.text: list[str] = []
-        self.reasoning: list[str] = []
-        self.refusal: list[str] = []
+        # Lists from the first piece on: a process may hold thousands of streams, and most have neither.
+        self.reasoning: list[str] | tuple[()] = ()
+        self.refusal: list[str] | tuple[()] = ()
         self.calls: dict[int, _Call] = {}
         self.logprobs: Any = None
         self.opaque: dict[str, Any] = {}
@@ -91,6 +92,7 @@ class Collector:
             choice.text.append(event.text)
         elif type(event) is ev.ReasoningDelta:
             choice = self.choices.get(event.choice) or self._choice(event)
+            choice.reasoning = choice.reasoning or []
             choice.reasoning.append(event.text)
         elif type(event) is ev.ToolCallDelta:
             self._add_to_call(event)
@@ -126,7 +128,8 @@ class Collector:
         size = 0
         for choice in self.choices.values():
             calls = [call.arguments for call in choice.calls.values()]
-            for pieces in (choice.text, choice.reasoning, choice.refusal, *choice.audio.values(), *calls):
+            said = (choice.text, choice.reasoning or [], choice.refusal or [])
+            for pieces in (*said, *choice.audio.values(), *calls):
                 pieces[:] = ["".join(pieces)]
                 size += len(pieces[0])
             values += (choice.logprobs, choice.opaque)
@@ -136,7 +139,9 @@ class Collector:
         content = True
         match event:
             case ev.RefusalDelta():
-                self._choice(event).refusal.append(event.text)
+                choice = self._choice(event)
+                choice.refusal = choice.refusal or []
+                choice.refusal.append(event.text)
             case ev.AudioDelta():
                 self._audio(self._choice(event).audio, event)
             case _:

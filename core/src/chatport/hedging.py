@@ -65,7 +65,7 @@ class HedgedDriver:
         else:
             events = await self._race()
         if events is None and self._winner is not None and self._winner.reply is not None:
-            self.reply = attrs.evolve(self._winner.reply, attempts=tuple(self._story().attempts))
+            self.reply = attrs.evolve(self._winner.reply, attempts=self._story().attempts)
         return events
 
     async def abandon(self) -> None:

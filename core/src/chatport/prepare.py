@@ -321,7 +321,7 @@ class Port:
             wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
         if call.on_unsupported == "raise":
             refuse_losses(wire, context)
-        request = http_request(wire, port, port.headers())
+        request = http_request(wire, port)
         timers = self.timeouts(port, timeouts, streams=wire.stream)
         pace = port.config.pacing or self.config.pacing
         return Route(context, port.plan, wire, request, timers, self.config.limits, tools.names, call, pace=pace)
@@ -354,7 +354,7 @@ class Port:
         port = self.provider(name)
         context = port.context(model, self.facts(port, model))
         wire = WireRequest(port.provider.dialect.chat_path, {}, stream=call.stream)
-        return Route(context, port.plan, wire, http_request(wire, port, {}), Timeouts(), self.config.limits)
+        return Route(context, port.plan, wire, http_request(wire, port), Timeouts(), self.config.limits)
 
     def raw_route(self, provider: str, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> Route:
         """Return the route of a request that is no chat, such as the model list: nothing of it is shaped."""
@@ -364,7 +364,7 @@ class Port:
         model = target.partition(":")[2]
         context = port.context(model)
         self._check_policy(port, model)
-        request = http_request(wire, port, port.headers())
+        request = http_request(wire, port)
         plan = attrs.evolve(port.plan, decode_reply=_as_it_is)
         timers = self.timeouts(port, timeouts, streams=False)
         operation = "models" if wire.method == "GET" else "embeddings"

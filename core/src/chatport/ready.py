@@ -22,7 +22,8 @@ __all__ = ["ProviderPort"]
 class ProviderPort:
     """A provider made ready for calls: its value, its compiled chains, where it is, and its key.
 
-    `usual_timeouts` keeps, by whether the answer is streamed, what holds for a call without timers of its own.
+    What is the same for nearly every call is made once and kept: `usual_timeouts` by whether the answer is streamed,
+    `usual_headers` also by whether there is a body, and the contexts by model.
     """
 
     provider: Provider
@@ -31,11 +32,28 @@ class ProviderPort:
     key: Secret | None
     config: ProviderConfig
     patches: tuple[Any, ...] = ()
-    usual_timeouts: dict[bool, Timeouts] = attrs.field(factory=dict, eq=False, repr=False)
+    usual_timeouts: dict[bool, Timeouts] = attrs.field(factory=dict, init=False, eq=False, repr=False)
+    usual_headers: dict[tuple[bool, bool], tuple[tuple[str, str], ...]] = attrs.field(
+        factory=dict, init=False, eq=False, repr=False
+    )
+    _contexts: dict[str, Context] = attrs.field(factory=dict, init=False, eq=False, repr=False)
+    auth: tuple[str, str, Secret] | None = attrs.field(init=False, eq=False, repr=False)
+
+    @auth.default
+    def _auth(self) -> tuple[str, str, Secret] | None:
+        """Return header, prefix and key, None where no key is sent."""
+        how = self.provider.auth
+        return None if self.key is None else (how.header, how.prefix, self.key)
 
     def context(self, model: str, facts: ModelFacts | None = None) -> Context:
         """Return the context of a model here."""
-        return Context(self.provider, model, self.base_url, facts or ModelFacts(), self.config.settings)
+        if facts is None:
+            return Context(self.provider, model, self.base_url, ModelFacts(), self.config.settings)
+        known = self._contexts.get(model)
+        if known is None or known.facts is not facts:
+            known = Context(self.provider, model, self.base_url, facts, self.config.settings)
+            self._contexts[model] = known
+        return known
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers that the configuration asks for: from the provider's settings, and the user's own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin
 
@@ -21,16 +21,6 @@ from .types import AudioPart, FilePart, ImagePart
 from .version import __version__
 
 __all__ = ["check_content", "guarded", "http_request", "refuse_losses", "shape"]
-
-
-_OWN_HEADERS = {
-    is_stream: {
-        "accept": "text/event-stream" if is_stream else "application/json",
-        "accept-encoding": "identity" if is_stream else ACCEPT_ENCODING,
-        "user-agent": f"chatport/{__version__}",
-    }
-    for is_stream in (False, True)
-}
 
 
 def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
@@ -57,7 +47,7 @@ def guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
         raise hook_error(hook, error, context) from error
 
 
-def http_request(wire: WireRequest, port: ProviderPort, headers: Mapping[str, str]) -> HttpRequest:
+def http_request(wire: WireRequest, port: ProviderPort) -> HttpRequest:
     """Return the request with address, headers and body; the key stays apart until the transport writes it."""
     url = port.base_url + wire.path
     if wire.path.startswith("/../"):  # a place beside the last step of the base URL (RFC 3986, 5.2.4)
@@ -81,23 +71,30 @@ def http_request(wire: WireRequest, port: ProviderPort, headers: Mapping[str, st
         raise ConfigurationError(
             f"The request cannot be written as JSON: {error}.", provider=port.provider.name
         ) from None
-    auth = port.provider.auth
-    key = None if port.key is None else (auth.header, auth.prefix, port.key)
-    merged = _headers(wire, bool(content), port.provider.name, headers)
-    if key is not None:
-        merged.pop(auth.header.lower(), None)
-    return HttpRequest(wire.method, url, list(merged.items()), content, key)
+    kind = (wire.stream, bool(content))
+    headers = None if wire.headers else port.usual_headers.get(kind)
+    if headers is None:
+        headers = _headers(wire, bool(content), port)
+        if not wire.headers:
+            port.usual_headers[kind] = headers
+    return HttpRequest(wire.method, url, headers, content, port.auth)
 
 
-def _headers(wire: WireRequest, has_content: bool, provider: str, given: Mapping[str, str]) -> dict[str, str]:
-    merged = dict(_OWN_HEADERS[wire.stream])
+def _headers(wire: WireRequest, has_content: bool, port: ProviderPort) -> tuple[tuple[str, str], ...]:
+    """Return all headers but the key's: ours, the configuration's, the hooks'. Raises ConfigurationError."""
+    merged = {
+        "accept": "text/event-stream" if wire.stream else "application/json",
+        "accept-encoding": "identity" if wire.stream else ACCEPT_ENCODING,
+        "user-agent": f"chatport/{__version__}",
+    }
     if has_content:
         merged["content-type"] = "application/json"
-    for headers in (given, wire.headers):
-        for name, value in headers.items():
-            merged[name.lower()] = value
-    check_headers(merged, provider)
-    return merged
+    for headers in (port.headers(), wire.headers):
+        merged.update({name.lower(): value for name, value in headers.items()})
+    check_headers(merged, port.provider.name)
+    if port.auth is not None:
+        merged.pop(port.auth[0].lower(), None)
+    return tuple(merged.items())
 
 
 def check_content(call: Call, context: Context) -> None:

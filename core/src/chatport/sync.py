@@ -122,24 +122,23 @@ class ReplyStream:
                 raise StopIteration
             if self._open is False:
                 raise RuntimeError("This stream was left before its end.")
-            self._more()
+            try:
+                events = self._driver.advance()
+            except BaseException:
+                self._done = True
+                self._driver.abandon()
+                raise
+            self._take(events)
         return event
 
-    def _more(self) -> None:
-        self._events = iter(())
-        try:
-            events = self._driver.advance()
-        except BaseException:
-            self._done = True
-            self._driver.abandon()
-            raise
+    def _take(self, events: list[Event] | None) -> None:
         if events is None:
             self._done = True
-        else:
-            self._events = iter(events)
-            last = events[-1]
-            if type(last) is Finished:
-                self._reply = last.reply
+            return
+        self._events = iter(events)
+        last = events[-1]
+        if type(last) is Finished:
+            self._reply = last.reply
 
     @property
     def reply(self) -> Reply:

@@ -24,7 +24,7 @@ from ..guard import hide_key
 from ..plan import Plan
 from ..sse import EventStreamParser, ServerSentEvent
 from ..types import Reply
-from .body import BodyDecoder
+from .body import BodyDecoder, body_decoder
 from .commands import Clock, Command, Deliver, Head, HttpRequest, Read, Send, TimerExpired, TransportFailure
 from .failures import error_of, failure_of, hook_error
 from .timers import Timeouts, Timers
@@ -106,7 +106,7 @@ class AttemptRun:
         deliver: bool,
         leave_after: float | None = None,
         resumed: Collector | None = None,
-        on_first_event: Callable[[], None] = lambda: None,
+        on_first_event: Callable[[], None] | None = None,
     ) -> None:
         self.route = route
         self.collector = Collector() if resumed is None else resumed
@@ -117,15 +117,14 @@ class AttemptRun:
         self._clock = clock
         self._deliver = deliver
         self._is_resumed = resumed is not None
-        self._beside: list[ev.Event] | None = []
+        self._beside: list[ev.Event] | None = None if route.wire.output_tool is None else []
         """What a model says beside the call that stands for its answer, until that call comes."""
         self._is_renamed = self._is_resumed or bool(route.names) or route.wire.output_tool is not None
         self._on_first_event = on_first_event
-        self._has_event = False
         self._timers = Timers(route.timeouts, clock.monotonic, call_started, leave_after)
         self._state = StreamState()
         self._streams = False
-        self._held: list[ev.Event] = []  # events before the first content: they wait, since they may be for nothing
+        self._held: Sequence[ev.Event] = ()  # events before the first content wait, since they may be for nothing
 
     def run(self) -> Steps:
         """Run the attempt to its end. Raises the ChatportError that ended it, with what was received in `partial`."""
@@ -155,7 +154,7 @@ class AttemptRun:
         if not 200 <= head.status < 300:
             yield from self._fail(head)
             return
-        body = BodyDecoder(head.headers.get("content-encoding", ""))
+        body = body_decoder(head.headers.get("content-encoding", ""))
         first = yield from self._first_bytes(body)
         if looks_like_events(head.headers.get("content-type", ""), first, asked=self.route.wire.stream):
             self._streams = True
@@ -285,7 +284,8 @@ class AttemptRun:
                 problem = error
             except Exception as error:
                 problem = hook_error("decode_chunk", error, context)
-                problem.__cause__ = error
+                frames = error.__traceback__  # less this one, whose locals hold the vendor's bytes
+                problem.__cause__ = error.with_traceback(frames and frames.tb_next)
             if problem is not None or collector.error is not None or state.ended:
                 break
         if collector.error is not None and problem is None:
@@ -304,9 +304,9 @@ class AttemptRun:
                 batch.extend(self.collector.ended_calls(event.choice))
         if has_content:
             self._timers.event_arrived()
-            if not self._has_event:
-                self._has_event = True
-                self._on_first_event()
+            if self._on_first_event is not None:
+                tell, self._on_first_event = self._on_first_event, None
+                tell()
 
     def _as_asked(self, event: ev.Event) -> Sequence[ev.Event]:
         """Give a tool call its own name back; the call that stands for the structured answer becomes the text.
@@ -345,7 +345,7 @@ class AttemptRun:
         """Hand over the events of one read, or hold them until there is content; then raise the error that ended it."""
         if batch and self._deliver and (problem is None or self.committed):
             if not self.committed:
-                batch, self._held = _last_count(self._held + batch), []
+                batch, self._held = _last_count([*self._held, *batch]), ()
                 self.committed = self.collector.has_content
             if self.committed:
                 since = self._clock.monotonic()
@@ -357,10 +357,10 @@ class AttemptRun:
             raise problem
 
     def _deliver_all(self, batch: list[ev.Event]) -> Steps:
-        held, self._held = self._held, []
+        held, self._held = self._held, ()
         if held or batch:
             since = self._clock.monotonic()
-            yield Deliver(held + batch)
+            yield Deliver([*held, *batch])
             self._timers.resumed(since)
 
     def _finish_stream(self, parser: EventStreamParser) -> Steps:
@@ -430,7 +430,7 @@ class AttemptRun:
             )
         self._streams = False
         try:
-            body = BodyDecoder(head.headers.get("content-encoding", ""))
+            body = body_decoder(head.headers.get("content-encoding", ""))
             content = yield from self._whole_body(body, [], _ERROR_BODY_SECONDS, _ERROR_BODY_BYTES)
         except (TransportFailure, TimerExpired, ChatportError):
             content = b""  # the status alone must do

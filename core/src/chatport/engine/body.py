@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..errors import MalformedReplyError, TransportError
 
-__all__ = ["ACCEPT_ENCODING", "BodyDecoder"]
+__all__ = ["ACCEPT_ENCODING", "BodyDecoder", "body_decoder"]
 
 ACCEPT_ENCODING = "gzip"
 """What we ask for; anything else in a reply is refused, since it was not offered."""
@@ -16,6 +16,11 @@ _STEP = 256 * 1024
 _BOMB_BYTES = 8 * 1024 * 1024
 _BOMB_RATIO = 500
 """Recorded streams, whose chunks all repeat one envelope, shrink to a two-hundredth at most; a bomb to a thousandth."""
+
+
+def body_decoder(encoding: str) -> BodyDecoder:
+    """Return what undoes an encoding. Raises MalformedReplyError for one that was not asked for."""
+    return BodyDecoder(encoding) if encoding else _AS_IT_IS
 
 
 class BodyDecoder:
@@ -67,3 +72,7 @@ class BodyDecoder:
         """Say that the body has ended. Raises TransportError if its compressed stream has not."""
         if self._inflate is not None and not self._inflate.eof:
             raise TransportError(f"The reply ended inside its {self._name} stream: it was cut.")
+
+
+_AS_IT_IS = BodyDecoder("")
+"""For all bodies that are not compressed: it remembers nothing."""

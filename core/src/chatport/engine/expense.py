@@ -25,7 +25,7 @@ class Expense:
     def reserve(self, budgets: Sequence[Budget]) -> None:
         """Set aside what the attempt may cost, in every budget. Raises BudgetExceededError, with nothing set aside."""
         call, context = self._route.call, self._route.context
-        if not budgets or call is None:
+        if call is None:
             return
         from ..estimate import estimate_input_tokens, estimate_output_tokens  # only calls with a budget need it
 

@@ -8,8 +8,8 @@ of it was handed over is an error with that part, or goes on from there where th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, Protocol
 
 import attrs
 
@@ -47,20 +47,44 @@ from .shared import Shared
 from .story import Story, look_on
 from .target import TargetRun
 
-__all__ = ["CallMachine", "Candidate"]
+__all__ = ["CallMachine", "Candidate", "Given"]
+
+
+class Candidate(Protocol):
+    """A target in waiting."""
+
+    @property
+    def target(self) -> str:
+        """`provider:model`."""
+
+    def is_ready(self) -> bool:
+        """Whether `prepare` will not block."""
+
+    def prepare(self, prefix: str | None) -> Route:
+        """Return the request as shaped for it, which goes on from a text if one is given."""
+
+    def window(self) -> int | None:
+        """Return the model's context window in tokens, None where it is not known."""
 
 
 @attrs.frozen
-class Candidate:
-    """A target in waiting. `prepare` shapes the request for it, which goes on from a text if one is given.
-
-    It may block if not `is_ready`. `window` gives the model's context window in tokens, None where it is not known.
-    """
+class Given:
+    """A candidate whose route is known already."""
 
     target: str
-    prepare: Callable[[str | None], Route]
-    is_ready: Callable[[], bool] = lambda: True
-    window: Callable[[], int | None] = lambda: None
+    route: Route
+
+    def is_ready(self) -> bool:
+        """Return True."""
+        return True
+
+    def prepare(self, prefix: str | None) -> Route:
+        """Return the route."""
+        return self.route
+
+    def window(self) -> int | None:
+        """Return the window that its facts tell."""
+        return self.route.context.facts.context_tokens
 
 
 _ANOTHER_TARGET_MAY_DO = (
@@ -261,7 +285,7 @@ class CallMachine:
             provider=route.context.provider.name,
             model=collector.model or route.context.model,
             request_id=request_id(head, route.context),
-            attempts=tuple(self.story.attempts),
+            attempts=self.story.attempts,
             warnings=warnings,
             cost=cost,
             rate_limits=look_on(route, "read_rate_limits", head.headers),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from itertools import count
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -27,7 +26,7 @@ _SHOWN = 200
 class Story:
     """`attempts` are the exchanges of a call on the wire and nothing else; `notes` tell of targets passed over.
 
-    `bodies` numbers what is sent: two tries side by side have a body each, while no attempt has ended yet.
+    `bodies` counts what is sent: two tries side by side have a body each, while no attempt has ended yet.
 
     Events go to the log, the client's observers, and the `observe` hook of the provider whose turn it is. They hold
     names, counts and times; never prompts, replies or keys.
@@ -36,10 +35,10 @@ class Story:
     shared: Shared
     started: float
     call_id: str = attrs.field(factory=lambda: os.urandom(16).hex())
-    attempts: list[Attempt] = attrs.field(factory=list)
-    notes: list[Adjustment] = attrs.field(factory=list)
+    attempts: tuple[Attempt, ...] = ()
+    notes: tuple[Adjustment, ...] = ()
     first_event_seconds: float | None = None
-    bodies: Iterator[int] = attrs.field(factory=lambda: count(1), repr=False)
+    bodies: int = attrs.field(default=0, repr=False)
     _route: Route | None = attrs.field(default=None, repr=False)
 
     def seconds(self) -> float:
@@ -108,12 +107,13 @@ class Story:
         status = None if attempt.head is None else attempt.head.status
         seconds = self.shared.clock.monotonic() - began
         ended = Attempt(attempt.route.context.target, outcome, seconds, status, wait or 0.0, error)
-        self.attempts.append(ended)
+        self.attempts = (*self.attempts, ended)
         return ended
 
     def passed_over(self, target: str, why: str) -> None:
         """Note that a target was not asked; nothing was sent to it."""
-        self.notes.append(Adjustment("redirected", "model", f"{target} was passed over: {why[:_SHOWN]}"))
+        note = Adjustment("redirected", "model", f"{target} was passed over: {why[:_SHOWN]}")
+        self.notes = (*self.notes, note)
 
     def finished(self, reply: Reply) -> None:
         """Tell the end."""
@@ -139,7 +139,7 @@ class Story:
 
     def failed(self, error: ChatportError) -> None:
         """Give the error the story, and tell that the call has ended in it."""
-        error.attempts = tuple(self.attempts)
+        error.attempts = self.attempts
         for note in self.notes:
             error.add_note(note.reason)
         if self._route is not None:

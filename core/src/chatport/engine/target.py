@@ -108,13 +108,14 @@ class TargetRun:
     def _try(self, is_probe: bool, began: float) -> Generator[Command, Any, tuple[AttemptRun, ChatportError | None]]:
         """Run one attempt. What it holds (a place in the queue, money) is given back however it ends."""
         outcome: Outcome = "neutral"
-        expense = Expense(self.route, self._shared)
+        expense = Expense(self.route, self._shared) if self._budgets else None
         ticket: Ticket | None = None
         attempt: AttemptRun | None = None
         error: ChatportError | None = None
         try:
             ticket = yield from self._enter()
-            expense.reserve(self._budgets)
+            if expense is not None:
+                expense.reserve(self._budgets)
             attempt = self.attempt = self._new_attempt()
             self._story.attempt_started()
             try:
@@ -130,7 +131,8 @@ class TargetRun:
                 self._pacer.hold(min(error.retry_after_seconds, self._shared.policy.longest_hint_seconds))
         finally:
             self._leave(ticket, attempt)
-            expense.settle(attempt)
+            if expense is not None:
+                expense.settle(attempt)
             self._breaker.record(outcome, probe=is_probe)
         return attempt, error
 
@@ -231,6 +233,7 @@ def _with_idempotency_key(route: Route, story: Story) -> Route:
     header = route.context.provider.dialect.idempotency_header
     if header is None:
         return route
-    key = f"chatport-{story.call_id}-{next(story.bodies)}"
+    story.bodies += 1
+    key = f"chatport-{story.call_id}-{story.bodies}"
     request = attrs.evolve(route.request, headers=[*route.request.headers, (header, key)])
     return attrs.evolve(route, request=request)

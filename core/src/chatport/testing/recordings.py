@@ -10,7 +10,7 @@ from ..call import Call
 from ..config import Config
 from ..engine.attempt import Route
 from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, TransportFailure, Wait
-from ..engine.machine import CallMachine, Candidate
+from ..engine.machine import CallMachine, Given
 from ..engine.retry import RetryPolicy
 from ..engine.shared import Shared
 from ..errors import ConfigurationError
@@ -78,7 +78,7 @@ def play(
     `end`: whether the body ends in order after them, or the connection is reset.
     """
     shared = Shared(_CLOCK, RetryPolicy(attempts=1))
-    machine = CallMachine([Candidate(route.context.target, lambda prefix: route)], shared, deliver)
+    machine = CallMachine([Given(route.context.target, route)], shared, deliver)
     return _drive(machine, head, [piece for piece in pieces if piece], end)
 
 

@@ -34,11 +34,14 @@ C = TypeVar("C", bound=Connection)
 class BaseExchange(Generic[C]):
     """One response being read. What came with its head is given out first."""
 
-    __slots__ = ("_body", "_connection", "_first", "_is_trusted", "_origin", "_pool", "_response", "head")
+    __slots__ = (
+        "_body", "_connection", "_first", "_idle_seconds", "_is_trusted", "_keeps_alive", "_origin", "_pool", "head",
+    )  # fmt: skip
 
     def __init__(self, response: Response, first: bytes, connection: C, pool: Pool[C], origin: Origin) -> None:
         self.head = response.head
-        self._response = response
+        self._keeps_alive = response.keeps_alive
+        self._idle_seconds = response.idle_seconds
         self._body = response.body
         self._first = self._body.feed(first) if first else b""
         self._connection: C | None = connection
@@ -61,9 +64,9 @@ class BaseExchange(Generic[C]):
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        body, response = self._body, self._response
-        if self._is_trusted and body.ended and response.keeps_alive and not body.extra and connection.is_quiet():
-            self._pool.give(self._origin, connection, response.idle_seconds)
+        body = self._body
+        if self._is_trusted and body.ended and self._keeps_alive and not body.extra and connection.is_quiet():
+            self._pool.give(self._origin, connection, self._idle_seconds)
         else:
             connection.close()
 

@@ -40,7 +40,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_arrived", "_deadline", "_error", "_fileno", "_is_paused", "_loop", "_owner", "_timer", "_transport",
-        "_unread_bytes", "_view", "_waiter", "is_over", "now",
+        "_unread_bytes", "_view", "_waiter", "is_over",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: _Loop) -> None:
@@ -57,7 +57,6 @@ class _Connection(asyncio.BufferedProtocol):
         self._fileno = -1
         self._transport: Any = None
         self.is_over = False
-        self.now = loop.time
 
     # --- called by the event loop
 
@@ -73,10 +72,8 @@ class _Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._arrived.append(bytes(self._view[:nbytes]))
         self._unread_bytes += nbytes
-        waiter = self._waiter
-        if waiter is not None:
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._waiter is not None:
+            self._wake()
         elif self._unread_bytes > _MOST_UNREAD_BYTES and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
@@ -94,8 +91,11 @@ class _Connection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():  # done: whoever read was cancelled
             waiter.set_result(None)
 
     def _tick(self) -> None:
@@ -115,20 +115,26 @@ class _Connection(asyncio.BufferedProtocol):
         """Write, or take into the transport's buffer what the socket does not take."""
         self._transport.write(data)
 
-    async def receive(self, deadline: float | None, stage: Literal["head", "body"]) -> bytes:
-        """Return all that has arrived, at least one byte, or b"" at the end. Raises TransportFailure, TimerExpired."""
+    def deadline(self, seconds: float) -> float:
+        """Return when so many seconds from now are over, by the loop's clock."""
+        return self._loop.time() + seconds
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether there is nothing to take yet."""
+        return not (self._arrived or self.is_over)
+
+    def arrival(self, deadline: float | None) -> asyncio.Future[None]:
+        """Return what to await before something can be taken. It raises TimerExpired."""
+        self._waiter = waiter = self._loop.create_future()
+        self._set_timer(deadline)
+        return waiter
+
+    def take(self, stage: Literal["head", "body"]) -> bytes:
+        """Return all that has arrived, at least one byte, or b"" at the end. Raises TransportFailure."""
         arrived = self._arrived
         if not arrived:
-            if self.is_over:
-                return self._nothing_more(stage)
-            self._waiter = waiter = self._loop.create_future()
-            self._set_timer(deadline)
-            try:
-                await waiter
-            finally:
-                self._waiter = None
-            if not arrived:
-                return self._nothing_more(stage)
+            return self._nothing_more(stage)
         data = arrived[0] if len(arrived) == 1 else b"".join(arrived)
         arrived.clear()
         self._unread_bytes = 0
@@ -213,7 +219,9 @@ async def _read_head(
 ) -> tuple[Response, bytes]:
     try:
         while True:
-            found = reader.feed(await connection.receive(deadline, "head"))
+            if connection.must_wait:
+                await connection.arrival(deadline)
+            found = reader.feed(connection.take("head"))
             if found is not None:
                 return found
     except TransportFailure as failure:
@@ -232,11 +240,14 @@ class AsyncioExchange(BaseExchange[_Connection]):
             first, self._first = self._first, b""
             return first
         body, connection = self._body, self._connection
-        deadline = None if seconds is None or connection is None else connection.now() + seconds
+        deadline = None if seconds is None or connection is None else connection.deadline(seconds)
         while not body.ended:
             if body.problem is not None:
                 raise body.problem
-            data = await self._standing().receive(deadline, "body")
+            connection = self._standing()
+            if connection.must_wait:
+                await connection.arrival(deadline)
+            data = connection.take("body")
             if not data:
                 body.end()
             elif data := body.feed(data):

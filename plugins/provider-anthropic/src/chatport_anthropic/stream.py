@@ -85,10 +85,10 @@ def _piece(chunk: Chunk, state: StreamState) -> list[Event] | None:
     block = turn.blocks.get(decoded.index)
     if block is None:
         return None
-    if type(delta) is _Text:
+    if isinstance(delta, _Text):
         block.pieces.append(delta.text)
         return [TextDelta(delta.text)] if delta.text else []
-    if type(delta) is _Thinking:
+    if isinstance(delta, _Thinking):
         block.pieces.append(delta.thinking)
         return [ReasoningDelta(delta.thinking)] if delta.thinking else []
     if not delta.partial_json or block.type != "tool_use":

@@ -1,0 +1,83 @@
+"""Targets in waiting, as the engine asks for them. They are values with methods: a stream keeps them while it lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from .call import Call, WireRequest
+from .engine.attempt import Route
+from .errors import ModelNotFoundError, PolicyError, UnsupportedFeatureError
+from .prepare import Port, split_target
+
+__all__ = ["ChatCandidate", "RequestCandidate"]
+
+
+class ChatCandidate:
+    """A target for a call, shaped for it when its turn comes."""
+
+    __slots__ = ("_call", "_first", "_options", "_port", "_timeouts", "target")
+
+    def __init__(
+        self, port: Port, target: str, call: Call, timeouts: Mapping[str, float], options: Mapping[str, Any]
+    ) -> None:
+        self.target = target
+        self._port = port
+        self._call = call
+        self._timeouts = timeouts
+        self._options = options
+        self._first: Route | None = None
+
+    def is_ready(self) -> bool:
+        """Whether `prepare` will not block."""
+        return self._port.is_ready(split_target(self.target)[0])
+
+    def prepare(self, prefix: str | None) -> Route:
+        """Return the call as shaped for this target, to go on from `prefix` if one is given."""
+        if prefix is None and self._first is not None:
+            return self._first
+        call = self._call if prefix is None else attrs.evolve(self._call, prefix=prefix)
+        return self._port.route(call, self.target, timeouts=self._timeouts, options=self._options)
+
+    def window(self) -> int | None:
+        """Return the context window of the model in tokens, None where it is not known."""
+        provider, model = split_target(self.target)
+        return self._port.facts(self._port.provider(provider), model).context_tokens
+
+    def prepare_now(self, *, is_only: bool) -> None:
+        """Prepare it at once, so that what is wrong is said where the call is made.
+
+        With others behind it, what only this target cannot do is left for the call to find.
+        """
+        if not self.is_ready():
+            return
+        try:
+            self._first = self.prepare(None)
+        except (PolicyError, UnsupportedFeatureError, ModelNotFoundError):
+            if is_only:
+                raise
+
+
+class RequestCandidate:
+    """The only target of a request that is no chat: the same attempts, timers and errors."""
+
+    __slots__ = ("_port", "_timeouts", "_wire", "target")
+
+    def __init__(self, port: Port, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> None:
+        self.target = target
+        self._port = port
+        self._wire = wire
+        self._timeouts = timeouts
+
+    def is_ready(self) -> bool:
+        """Whether `prepare` will not block."""
+        return self._port.is_ready(split_target(self.target)[0])
+
+    def prepare(self, prefix: str | None) -> Route:
+        """Return the request for its provider."""
+        return self._port.raw_route(split_target(self.target)[0], self.target, self._wire, self._timeouts)
+
+    def window(self) -> None:
+        """Return None: there is no prompt that could be too long."""
