@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -188,7 +188,7 @@ class WireTools:
     adjustments: tuple[Adjustment, ...] = ()
 
 
-class Chunk(msgspec.Struct, repr_omit_defaults=True, gc=False):
+class Chunk(msgspec.Struct, gc=False):
     """One event of the stream: its `event` name ("message" if none), the `raw` bytes of its data, and `data`.
 
     `data` is decoded on first use, once. Raises MalformedReplyError if it is not JSON. (A struct, like the events: one
@@ -201,6 +201,9 @@ class Chunk(msgspec.Struct, repr_omit_defaults=True, gc=False):
 
     def __repr__(self) -> str:
         return f"<chatport.Chunk {self.event!r}, {len(self.raw)} bytes>"  # the bytes may hold a prompt
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        yield "event", self.event  # tracebacks of rich and structlog ask here, and a struct would tell all
 
     @property
     def data(self) -> Any:
