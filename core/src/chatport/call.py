@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -202,8 +202,8 @@ class Chunk(msgspec.Struct, gc=False):
     def __repr__(self) -> str:
         return f"<chatport.Chunk {self.event!r}, {len(self.raw)} bytes>"  # the bytes may hold a prompt
 
-    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-        yield "event", self.event  # tracebacks of rich and structlog ask here, and a struct would tell all
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("event", self.event)]  # tracebacks of rich and structlog ask here, and a struct would tell all
 
     @property
     def data(self) -> Any:
