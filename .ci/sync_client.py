@@ -10,7 +10,6 @@ TARGET = SOURCE.with_name("sync.py")
 HEADER = '"""The synchronous client and its driver: the same machine, without an event loop or a thread.'
 REPLACEMENTS = (
     ('"""The asynchronous client and its driver, on asyncio and trio alike.', HEADER),
-    ("import anyio", "import time"),
     ("AsyncReplyStream", "ReplyStream"),
     ("AsyncDriver", "_Driver"),
     ("AsyncClient", "Client"),
@@ -24,10 +23,10 @@ REPLACEMENTS = (
     ("__aenter__", "__enter__"),
     ("__aexit__", "__exit__"),
     ("StopAsyncIteration", "StopIteration"),
-    ("anyio.sleep", "time.sleep"),
+    ("checkpoint_async, ", ""),
+    ("sleep_async", "sleep"),
     ("pause_async", "pause"),
-    ("await anyio.to_thread.run_sync(function)", "function()"),
-    ("await anyio.to_thread.run_sync(self._port.provider, provider)", "self._port.provider(provider)"),
+    ("run_blocking_async", "run_blocking"),
     ("aclose", "close"),
     ("async with", "with"),
     ("async for", "for"),

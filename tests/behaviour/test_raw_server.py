@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -296,6 +298,31 @@ def test_a_stream_cut_before_content_is_tried_again(opened: Open, serve: Serve, 
     assert streamed.text == "hello"
     assert streamed.reply is not None
     assert [a.outcome == "ok" for a in streamed.reply.attempts] == [False, True]
+
+
+FIRST_LIGHT = """
+import asyncio, sys, chatport
+
+async def main():
+    config = {"providers": {"raw": {"kind": "compatible", "base_url": sys.argv[1]}}, "model": "raw:m"}
+    async with chatport.AsyncClient(config) as client:
+        async with client.stream("hello") as stream:
+            async for event in stream:
+                pass
+        assert stream.reply.text == "hello"
+
+asyncio.run(main())
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def test_a_whole_stream_loads_no_library_that_it_does_not_need(serve: Serve) -> None:
+    """A program that is started for one answer pays for its imports more than for anything else."""
+    bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    run = [sys.executable, "-c", FIRST_LIGHT, serve(GOOD).base_url]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, env=bare)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"httpx", "httpcore", "httpx2", "h11", "anyio", "trio", "structlog", "click", "rich", "urllib3"}
 
 
 def test_a_connection_on_which_an_answer_was_cut_is_not_used_again(opened: Open, serve: Serve) -> None:

@@ -9,12 +9,6 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-import anyio
-
-# async only: begin
-from anyio.lowlevel import checkpoint_if_cancelled
-
-# async only: end
 from .client import BaseClient, ChatOptions, is_httpx
 from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
@@ -26,7 +20,7 @@ from .hedging import AsyncDriver, HedgedDriver
 
 # async only: end
 from .messages import MessagesInput
-from .pausing import pause_async
+from .pausing import checkpoint_async, pause_async, run_blocking_async, sleep_async
 from .prepare import split_target
 from .shaping import guarded
 from .transport import AsyncExchange, AsyncTransport
@@ -84,11 +78,11 @@ class _Driver:
                         if self._sleep is not None:
                             self._sleep(seconds)
                             seconds = 0.0  # a call can be cancelled here all the same
-                        await anyio.sleep(seconds)
+                        await sleep_async(seconds)
                     case Pause(arm=arm, seconds=seconds):
                         await pause_async(arm, seconds, self._sleep)
                     case Block(function=function):
-                        answer = await anyio.to_thread.run_sync(function)
+                        answer = await run_blocking_async(function)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
 
@@ -155,7 +149,7 @@ class AsyncReplyStream:
             self._take(events)
             # async only: begin
             if events is None:  # all may have come at once, and a reader can be cancelled here all the same
-                await checkpoint_if_cancelled()
+                await checkpoint_async()
             # async only: end
         return event
 
@@ -286,7 +280,7 @@ class AsyncClient(BaseClient):
 
     async def _ready(self, provider: str) -> None:
         if not self._port.is_ready(provider):
-            await anyio.to_thread.run_sync(self._port.provider, provider)
+            await run_blocking_async(lambda: self._port.provider(provider))
 
     async def _fetch(self, target: str, wire: Any, timeout: Any = None) -> Reply:
         driver = _Driver(self._request_machine(target, wire, timeout), self._transport())

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-import anyio
 import attrs
 
 from .engine.story import Story
@@ -80,6 +79,8 @@ class HedgedDriver:
             driver.be_quiet(quiet)
 
     async def _race(self) -> list[Event] | None:
+        import anyio  # only calls that may get a second try need it
+
         finish: list[_Finish] = []
         errors: list[ChatportError] = []
         settled = anyio.Event()

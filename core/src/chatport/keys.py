@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -176,6 +175,8 @@ def _is_reachable(path: Path) -> bool:
 
 def _from_command(words: tuple[str, ...], provider: str) -> Secret:
     """Run a command without a shell. Its arguments, its output and its complaints may hold the key: none is shown."""
+    import subprocess  # only who keeps keys with a program of his own needs it
+
     try:
         done = subprocess.run(
             words,

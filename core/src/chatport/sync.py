@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
@@ -16,7 +15,7 @@ from .engine.machine import CallMachine
 from .errors import ChatportError, ConfigurationError
 from .events import Event, Finished
 from .messages import MessagesInput
-from .pausing import pause
+from .pausing import pause, run_blocking, sleep
 from .prepare import split_target
 from .shaping import guarded
 from .transport import Exchange, Transport
@@ -71,11 +70,11 @@ class _Driver:
                         if self._sleep is not None:
                             self._sleep(seconds)
                             seconds = 0.0  # a call can be cancelled here all the same
-                        time.sleep(seconds)
+                        sleep(seconds)
                     case Pause(arm=arm, seconds=seconds):
                         pause(arm, seconds, self._sleep)
                     case Block(function=function):
-                        answer = function()
+                        answer = run_blocking(function)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
 
@@ -244,7 +243,7 @@ class Client(BaseClient):
 
     def _ready(self, provider: str) -> None:
         if not self._port.is_ready(provider):
-            self._port.provider(provider)
+            run_blocking(lambda: self._port.provider(provider))
 
     def _fetch(self, target: str, wire: Any, timeout: Any = None) -> Reply:
         driver = _Driver(self._request_machine(target, wire, timeout), self._transport())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -60,11 +58,15 @@ class ImagePart:
     @classmethod
     def from_bytes(cls, data: bytes, media_type: str, *, detail: str | None = None) -> ImagePart:
         """Return an image part that carries the bytes themselves."""
+        import base64  # only who sends pictures needs it
+
         return cls(f"data:{media_type};base64,{base64.b64encode(data).decode()}", detail)
 
     @classmethod
     def from_file(cls, path: str | Path, *, detail: str | None = None) -> ImagePart:
         """Return an image part with the bytes of a file; its name gives the media type."""
+        import mimetypes
+
         media_type = mimetypes.guess_type(str(path))[0] or "image/png"
         return cls.from_bytes(Path(path).read_bytes(), media_type, detail=detail)
 

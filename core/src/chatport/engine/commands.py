@@ -1,7 +1,8 @@
 """What the machine may ask its driver for, and what the driver may answer.
 
 The machine is a generator. It yields a command and is resumed with its result, or with one of the two exceptions
-below thrown in. It never does I/O, sleeps, or asks for the time except through `Clock`.
+below thrown in. It never does I/O, sleeps, or asks for the time except through `Clock`. Commands are structs, like the
+events: two of them are made for every read.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import attrs
+import msgspec
 
 from ..events import Event
 from ..secret import Secret
@@ -53,16 +55,14 @@ class HttpRequest:
         return [*self.headers, (name, prefix + key.reveal())]
 
 
-@attrs.frozen
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """Status and headers of a response; header names are lower case, repeated ones joined by a comma."""
 
     status: int
     headers: Mapping[str, str]
 
 
-@attrs.frozen
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send a request and give the `Head` of its response. The exchange stays open until `Close`."""
 
     request: HttpRequest
@@ -70,15 +70,13 @@ class Send:
     head_seconds: float | None
 
 
-@attrs.frozen
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """Give the next bytes of the body as they were sent (still compressed), b"" at its proved end."""
 
     seconds: float | None
 
 
-@attrs.frozen
-class Close:
+class Close(msgspec.Struct, frozen=True):
     """Give the exchange back. A body not read to its end costs the connection.
 
     `is_sound`: whether its server kept its word. One that cut an answer in good order may close the connection next.
@@ -87,15 +85,13 @@ class Close:
     is_sound: bool = True
 
 
-@attrs.frozen
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """Sleep."""
 
     seconds: float
 
 
-@attrs.frozen
-class Pause:
+class Pause(msgspec.Struct, frozen=True):
     """Wait until woken, at most so many seconds (None: until woken). `arm` is given the function that wakes.
 
     That function may be called at once, later, from any thread, or never.
@@ -105,15 +101,13 @@ class Pause:
     seconds: float | None
 
 
-@attrs.frozen
-class Deliver:
+class Deliver(msgspec.Struct, frozen=True):
     """Hand events to the caller; resume when it wants more."""
 
     events: list[Event]
 
 
-@attrs.frozen
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """Run a function that may block, such as the search for a local server, off the event loop; give its result."""
 
     function: Callable[[], Any]

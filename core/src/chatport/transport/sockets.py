@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from urllib.request import getproxies
+import os
+import sys
 
 from . import AsyncTransport, Transport
 
 __all__ = ["open_async_transport", "open_transport"]
 
 
+_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+
+
 def _has_proxy() -> bool:
     """Whether the environment names a proxy, for some hosts at least. All of that is httpx's own business."""
-    return bool(getproxies().keys() & {"http", "https", "all"})
+    if any(value and name.lower() in _VARIABLES for name, value in os.environ.items()):
+        return True
+    if sys.platform in ("darwin", "win32"):
+        from urllib.request import getproxies  # which asks the system's settings there, and takes long to import
+
+        return bool(getproxies().keys() & {"http", "https", "all"})
+    return False
 
 
 def open_async_transport() -> AsyncTransport:
