@@ -543,6 +543,8 @@ _BLANKS = b"\xef\xbb\xbf \r\n\t"
 
 def is_undecided(first: list[bytes]) -> bool:
     """Whether more bytes may still turn out to be an event stream: the cut of a read must not decide what it is."""
+    if first and first[0][:1] == b"{":
+        return False
     start = b"".join(first).lstrip(_BLANKS)
     return len(start) < _LONGEST_FIELD and any(len(start) < len(field) and field.startswith(start) for field in _FIELDS)
 

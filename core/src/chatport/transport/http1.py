@@ -9,7 +9,7 @@ against each other.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -48,24 +48,42 @@ def request_bytes(request: HttpRequest, address: Address) -> bytes:
 
     Raises TransportFailure (stage connect) for a header that would not stay one line.
     """
-    headers = request.all_headers()
+    method, content = request.method, request.content
+    begin = _known_head if type(request.headers) is tuple else _head
+    lines = [begin(method, address.target, address.authority, tuple(request.headers))]
+    if request.auth is not None:
+        name, prefix, key = request.auth
+        lines.append(_field_lines(((name, prefix + key.reveal()),)))
+    if content or method in ("POST", "PUT", "PATCH"):
+        lines.append(f"content-length: {len(content)}\r\n")
+    lines.append("\r\n")
+    return "".join(lines).encode("ascii") + content
+
+
+def _head(method: str, target: str, authority: str, headers: tuple[tuple[str, str], ...]) -> str:
+    """Return what a request begins with, all but the key and the length of its body."""
+    if not method.isalpha():
+        raise TransportFailure("The method of the request cannot be sent", stage="connect", kind="invalid_request")
+    fields = _field_lines(headers)
+    host = "" if any(name.lower() == "host" for name, _ in headers) else f"host: {authority}\r\n"
+    return f"{method} {target} HTTP/1.1\r\n{host}{fields}"
+
+
+_known_head = lru_cache(maxsize=64)(_head)
+"""A client's requests to one place have the same headers, in the same tuple."""
+
+
+def _field_lines(headers: Sequence[tuple[str, str]]) -> str:
     names = [name.lower() for name, _ in headers]
     is_good = (
         _NAMES.fullmatch("\n".join([*names, "host", ""])) is not None
         and _UNWRITABLE.search("".join([value for _, value in headers])) is None
         and _OURS.isdisjoint(names)
     )
-    if not is_good or not request.method.isalpha():
+    if not is_good:
         del headers  # a traceback may show locals
         raise TransportFailure("A header of the request cannot be sent", stage="connect", kind="invalid_request")
-    lines = [f"{request.method} {address.target} HTTP/1.1"]
-    if "host" not in names:
-        lines.append(f"host: {address.authority}")
-    lines.extend([f"{name}: {value}" for name, value in headers])
-    if request.content or request.method in ("POST", "PUT", "PATCH"):
-        lines.append(f"content-length: {len(request.content)}")
-    lines.append("\r\n")
-    return "\r\n".join(lines).encode("ascii") + request.content
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 # --- the head
@@ -153,7 +171,8 @@ def _response(data: bytes, method: str) -> Response | None:
     is_current = line[1] == "1"
     body = _body(status, headers, method, is_current)
     # HTTP/1.0 with keep-alive is not worth its ambiguities.
-    keeps_alive = is_current and not isinstance(body, UntilClose) and "close" not in _words(headers, "connection")
+    says_close = "connection" in headers and "close" in _words(headers, "connection")
+    keeps_alive = is_current and not says_close and not isinstance(body, UntilClose)
     return Response(Head(status, headers), body, keeps_alive, _idle_seconds(headers))
 
 
@@ -185,7 +204,9 @@ def _words(headers: Mapping[str, str], name: str) -> list[str]:
 
 def _idle_seconds(headers: Mapping[str, str]) -> float:
     """Return how long the connection may be idle: a second less than the server says, since its answer travelled."""
-    stated = _KEPT_FOR.search(headers.get("keep-alive", ""))
+    if "keep-alive" not in headers:
+        return _IDLE_SECONDS
+    stated = _KEPT_FOR.search(headers["keep-alive"])
     return _IDLE_SECONDS if stated is None else max(min(_IDLE_SECONDS, float(stated[1]) - 1.0), 0.0)
 
 
@@ -206,6 +227,8 @@ def _body(status: int, headers: Mapping[str, str], method: str, is_current: bool
 
 
 def _length(stated: str) -> int:
+    if stated.isascii() and stated.isdigit() and len(stated) <= 18:
+        return int(stated)
     lengths = {word.strip(" \t") for word in stated.split(",")}
     only = lengths.pop()
     if lengths or _LENGTH.fullmatch(only) is None:
