@@ -29,6 +29,9 @@ install = (for tool in "uv pip" pip; do $(PY) -m $$tool install -q $(1) && exit 
 	@echo "== installing the llama.cpp server (optional)"
 	@$(call install,--require-hashes --only-binary :all: -r requirements/demo.txt) 2>/dev/null || \
 		echo "== no llama.cpp server for this machine: demo and tests go on without it"
+	@echo "== installing nginx (optional)"
+	@$(call install,--require-hashes --only-binary :all: -r requirements/nginx.txt) 2>/dev/null || \
+		echo "== no nginx for this machine: the tests go on without it"
 	@touch $@
 
 demo: .venv/synced ## run the demonstration
@@ -68,6 +71,7 @@ lock: .venv/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgra
 	@$(LOCK) --group dev --all-extras --no-emit-package chatport-core -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
+	@$(LOCK) --group nginx -c requirements/dev.txt -o requirements/nginx.txt
 
 clean: ## remove .venv and everything generated
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results

@@ -453,13 +453,18 @@ FRAMING: list[tuple[Fault, type[e.ChatportError], str | None]] = [
 ]
 
 
+@pytest.fixture(params=["sockets", "httpx"])
+def transport(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.mark.parametrize(("fault", "error", "seen"), FRAMING, ids=lambda value: getattr(value, "name", ""))
 def test_a_port_breaks_as_it_does_in_process(
-    way: str, fault: Fault, error: type[e.ChatportError], seen: str | None
+    way: str, transport: str, fault: Fault, error: type[e.ChatportError], seen: str | None
 ) -> None:
     once = {"attempts": 1}
     with Emulator("compatible", faults=[fault], api_key=KEY) as emulator:
-        real = ask(way, emulator, retry=once)
+        real = ask(way, emulator, retry=once, transport=transport)
         assert len(emulator.requests) == 1
     pretended = ask(way, emulated(fault), retry=once)
     assert type(pretended.error) is error
@@ -476,27 +481,28 @@ def test_a_port_breaks_as_it_does_in_process(
         assert real.error.code == pretended.error.code
 
 
-def test_bytes_come_slowly_on_a_port(way: str) -> None:
+def test_bytes_come_slowly_on_a_port(way: str, transport: str) -> None:
     with Emulator("compatible", faults=[faults.slow(bytes_per_second=20_000)], api_key=KEY) as emulator:
-        assert ask(way, emulator).seen == WORDS
+        assert ask(way, emulator, transport=transport).seen == WORDS
 
 
 @pytest.mark.parametrize(
     "fault", [faults.stall("before_head"), faults.stall(after_events=3)], ids=lambda fault: fault.name
 )
-def test_a_stalled_port_is_left_by_a_timer_and_stops_at_once(way: str, fault: Fault) -> None:
+def test_a_stalled_port_is_left_by_a_timer_and_stops_at_once(way: str, transport: str, fault: Fault) -> None:
     with Emulator("compatible", faults=[fault], api_key=KEY) as emulator:
-        outcome = ask(way, emulator, timeouts={"silence": 0.2}, retry={"attempts": 1})
+        tables = {"timeouts": {"silence": 0.2}, "retry": {"attempts": 1}}
+        outcome = ask(way, emulator, transport=transport, **tables)
         assert isinstance(outcome.error, e.DeadlineError)
         assert outcome.error.timer == "silence"
         began = time.monotonic()
     assert time.monotonic() - began < 2
 
 
-def test_a_fault_costs_its_connection_and_no_other(way: str) -> None:
+def test_a_fault_costs_its_connection_and_no_other(way: str, transport: str) -> None:
     """The next request of the same client is answered, on a connection of its own."""
     with Emulator("compatible", faults=[faults.reset_before_head(), faults.cut(at_byte=0, how="closed")]) as emulator:
-        outcome = ask(way, emulator)
+        outcome = ask(way, emulator, transport=transport)
     assert outcome.seen == WORDS
     assert outcome.attempts == len(emulator.requests) == 3
 

