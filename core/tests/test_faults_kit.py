@@ -491,7 +491,7 @@ def test_bytes_come_slowly_on_a_port(way: str, transport: str) -> None:
 )
 def test_a_stalled_port_is_left_by_a_timer_and_stops_at_once(way: str, transport: str, fault: Fault) -> None:
     with Emulator("compatible", faults=[fault], api_key=KEY) as emulator:
-        tables = {"timeouts": {"silence": 0.2}, "retry": {"attempts": 1}}
+        tables: dict[str, Any] = {"timeouts": {"silence": 0.2}, "retry": {"attempts": 1}}
         outcome = ask(way, emulator, transport=transport, **tables)
         assert isinstance(outcome.error, e.DeadlineError)
         assert outcome.error.timer == "silence"
