@@ -13,8 +13,8 @@ import attrs
 import pytest
 
 from chatport import ChatportError, Reply, StreamInterruptedError
-from chatport.engine.attempt import Route
 from chatport.engine.commands import Head
+from chatport.engine.route import Route
 from chatport.registry import installed_providers
 from chatport.testing.recordings import play, route_of
 

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from chatport import registry
 from chatport.call import Call
 from chatport.config import Alias, Config, load_config
-from chatport.engine.attempt import Limits, Route
 from chatport.engine.choice import Choice
 from chatport.engine.retry import RetryPolicy
+from chatport.engine.route import Limits, Route
 from chatport.engine.timers import Timeouts
 from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, TransportError
 from chatport.facts import Facts, ModelFacts, Price, RetiredModel

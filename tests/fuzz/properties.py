@@ -11,8 +11,8 @@ from typing import Any
 
 import chatport
 from chatport import ChatportError, PluginError, Reply
-from chatport.engine.attempt import Route
 from chatport.engine.commands import Head, HttpRequest
+from chatport.engine.route import Route
 from chatport.events import Event, Finished, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta, ToolCallEnded
 from chatport.registry import installed_providers
 from chatport.testing.recordings import play, route_of

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from .call import Call, WireRequest
-from .engine.attempt import Route
+from .engine.route import Route
 from .errors import ModelNotFoundError, PolicyError, UnsupportedFeatureError
 from .prepare import Port, split_target
 

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .engine.attempt import Limits
 from .engine.breaker import BreakerPolicy
 from .engine.choice import Choice
 from .engine.pacing import PaceLimits
 from .engine.retry import RetryPolicy
+from .engine.route import Limits
 from .engine.shared import HedgePolicy
 from .errors import ConfigurationError
 from .facts import HostFacts

@@ -18,8 +18,8 @@ import msgspec
 
 from .call import Call, Context, WireRequest
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
-from .engine.attempt import Route
 from .engine.choice import Choice
+from .engine.route import Route
 from .engine.timers import Timeouts
 from .errors import (
     ConfigurationError,

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import attrs
 
-from .engine.attempt import Limits
 from .engine.breaker import BreakerPolicy
 from .engine.choice import Choice, Condition
 from .engine.pacing import PaceLimits
 from .engine.retry import RetryPolicy
+from .engine.route import Limits
 from .engine.shared import HedgePolicy
 from .engine.timers import Timeouts
 from .errors import ConfigurationError

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
-
-import attrs
+from typing import Any, Literal
 
 from .. import events as ev, jsoncodec
-from ..call import Call, Chunk, Context, Failure, StreamState, Verdict, WireRequest
+from ..call import Chunk, Failure, StreamState, Verdict
 from ..collect import Collector
 from ..errors import (
     ChatportError,
@@ -21,52 +19,16 @@ from ..errors import (
     TransportError,
 )
 from ..guard import hide_key
-from ..plan import Plan
 from ..sse import EventStreamParser, ServerSentEvent
 from ..types import Reply
-from .body import BodyDecoder, body_decoder
-from .commands import Clock, Command, Deliver, Head, HttpRequest, Read, Send, TimerExpired, TransportFailure
+from .asked import AsAsked
+from .body import BodyDecoder, body_decoder, is_undecided, looks_like_events
+from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure
 from .failures import error_of, failure_of, hook_error
-from .timers import Timeouts, Timers
+from .route import Route, request_id
+from .timers import Timers
 
-if TYPE_CHECKING:
-    from .pacing import PaceLimits
-
-__all__ = ["AttemptRun", "Limits", "Route"]
-
-
-@attrs.frozen
-class Limits:
-    """The largest sizes accepted from a server, in bytes."""
-
-    event_bytes: int = 8 * 1024 * 1024
-    body_bytes: int = 64 * 1024 * 1024
-
-
-@attrs.frozen
-class Route:
-    """A target made ready: its chains, the request as shaped for it, and its limits. `names` maps tool names back.
-
-    `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
-    `operation` is its name in telemetry. `pace` are this client's own limits for the target, None: it has none.
-    """
-
-    context: Context
-    plan: Plan
-    wire: WireRequest
-    request: HttpRequest
-    timeouts: Timeouts
-    limits: Limits = attrs.field(factory=Limits)
-    names: Mapping[str, str] = attrs.field(factory=dict)
-    call: Call | None = None
-    operation: str = "chat"
-    pace: PaceLimits | None = None
-
-    @property
-    def pace_key(self) -> Hashable:
-        """What the limits are kept for: the provider, the key and the model."""
-        key = None if self.request.auth is None else self.request.auth[2]
-        return (self.context.provider.name, key, self.context.model)
+__all__ = ["AttemptRun"]
 
 
 Steps = Generator[Command, Any, None]
@@ -116,10 +78,12 @@ class AttemptRun:
         self.heard = False
         self._clock = clock
         self._deliver = deliver
-        self._is_resumed = resumed is not None
-        self._beside: list[ev.Event] | None = None if route.wire.output_tool is None else []
-        """What a model says beside the call that stands for its answer, until that call comes."""
-        self._is_renamed = self._is_resumed or bool(route.names) or route.wire.output_tool is not None
+        output_tool, is_resumed = route.wire.output_tool, resumed is not None
+        self._as_asked = (
+            AsAsked(route.names, output_tool, is_resumed=is_resumed)
+            if is_resumed or route.names or output_tool is not None
+            else None
+        )
         self._on_first_event = on_first_event
         self._timers = Timers(route.timeouts, clock.monotonic, call_started, leave_after)
         self._state = StreamState()
@@ -295,7 +259,7 @@ class AttemptRun:
     def _collect(self, decoded: Any, batch: list[ev.Event]) -> None:
         add = self.collector.add
         has_content = False
-        for event in [asked for each in decoded for asked in self._as_asked(each)] if self._is_renamed else decoded:
+        for event in decoded if self._as_asked is None else self._as_asked.events(decoded):
             if add(event):
                 has_content = True
             if type(event) in _PUBLIC:
@@ -307,39 +271,6 @@ class AttemptRun:
             if self._on_first_event is not None:
                 tell, self._on_first_event = self._on_first_event, None
                 tell()
-
-    def _as_asked(self, event: ev.Event) -> Sequence[ev.Event]:
-        """Give a tool call its own name back; the call that stands for the structured answer becomes the text.
-
-        Where an answer goes on after a cut, its reasoning is not: the two halves would be two different thoughts.
-        """
-        if self._is_resumed and type(event) is ev.ReasoningDelta:
-            return ()
-        if self.route.wire.output_tool is not None:
-            return self._as_output(event, self.route.wire.output_tool)
-        if type(event) is ev.ToolCallDelta:
-            own = self.route.names.get(event.name, event.name)
-            return (ev.ToolCallDelta(event.index, event.id, own, event.arguments, event.choice),)
-        return (event,)
-
-    def _as_output(self, event: ev.Event, tool: str) -> Sequence[ev.Event]:
-        """Make the text of the forced call's arguments. What the model says beside the call is no part of the answer.
-
-        It waits until the end: a model that does not call has answered with it after all.
-        """
-        if type(event) is ev.ToolCallDelta and event.name == tool:
-            is_piece = event.arguments and event.index == 0  # asked for once: a second such call says it again
-            self._beside = None
-            return (ev.TextDelta(event.arguments, event.choice),) if is_piece else ()
-        if type(event) is ev.TextDelta:
-            if self._beside is not None:
-                self._beside.append(event)
-            return ()
-        if isinstance(event, ev.FinishReported):
-            beside, self._beside = self._beside or [], None
-            reason = "stop" if event.reason == "tool_calls" and not beside else event.reason
-            return (*beside, ev.FinishReported(reason, event.raw, event.choice))
-        return (event,)
 
     def _hand_over(self, batch: list[ev.Event], problem: ChatportError | None) -> Steps:
         """Hand over the events of one read, or hold them until there is content; then raise the error that ended it."""
@@ -505,9 +436,8 @@ class AttemptRun:
             error.request_id = self._request_id() or (error.request_id and hide_key(error.request_id, secret))
             if error.status is None and not 200 <= self.head.status < 300:
                 error.status = self.head.status
-        for event in self._beside or ():
+        for event in () if self._as_asked is None else self._as_asked.left_beside():
             self.collector.add(event)
-        self._beside = None
         if error.partial is None and (self.collector.has_content or isinstance(error, StreamInterruptedError)):
             error.partial = self.partial()
         return error
@@ -534,35 +464,3 @@ def _last_count(events: list[ev.Event]) -> list[ev.Event]:
     """
     content = next((at for at, event in enumerate(events) if type(event) is not ev.UsageReported), len(events))
     return events[max(content - 1, 0) :]
-
-
-_FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
-_LONGEST_FIELD = max(map(len, _FIELDS))
-_BLANKS = b"\xef\xbb\xbf \r\n\t"
-
-
-def is_undecided(first: list[bytes]) -> bool:
-    """Whether more bytes may still turn out to be an event stream: the cut of a read must not decide what it is."""
-    if first and first[0][:1] == b"{":
-        return False
-    start = b"".join(first).lstrip(_BLANKS)
-    return len(start) < _LONGEST_FIELD and any(len(start) < len(field) and field.startswith(start) for field in _FIELDS)
-
-
-def looks_like_events(content_type: str, first: list[bytes], *, asked: bool) -> bool:
-    """Whether the body is an event stream: its first bytes decide where they can, then its type, then the request."""
-    start = b"".join(first).lstrip(_BLANKS)
-    if start[:1] in (b"{", b"[", b"<"):
-        return False
-    if start.startswith(_FIELDS):
-        return True
-    media_type = content_type.partition(";")[0].strip().lower()
-    return media_type == "text/event-stream" or (asked and media_type in ("", "text/plain", "application/octet-stream"))
-
-
-def request_id(head: Head, context: Context) -> str | None:
-    """Return the vendor's request id from the headers."""
-    return next(
-        (head.headers[name] for name in context.provider.dialect.request_id_headers if head.headers.get(name)),
-        None,
-    )

@@ -1,4 +1,7 @@
-"""The body of a response: undo its compression, and prove that it came whole. Who reads it bounds its size."""
+"""The body of a response: undo its compression, prove that it came whole, and tell whether it is an event stream.
+
+Who reads it bounds its size.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterator
 
 from ..errors import MalformedReplyError, TransportError
 
-__all__ = ["ACCEPT_ENCODING", "BodyDecoder", "body_decoder"]
+__all__ = ["ACCEPT_ENCODING", "BodyDecoder", "body_decoder", "is_undecided", "looks_like_events"]
 
 ACCEPT_ENCODING = "gzip"
 """What we ask for; anything else in a reply is refused, since it was not offered."""
@@ -76,3 +79,29 @@ class BodyDecoder:
 
 _AS_IT_IS = BodyDecoder("")
 """For all bodies that are not compressed: it remembers nothing."""
+
+
+# --- whether it is an event stream
+
+_FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
+_LONGEST_FIELD = max(map(len, _FIELDS))
+_BLANKS = b"\xef\xbb\xbf \r\n\t"
+
+
+def is_undecided(first: list[bytes]) -> bool:
+    """Whether more bytes may still turn out to be an event stream: the cut of a read must not decide what it is."""
+    if first and first[0][:1] == b"{":
+        return False
+    start = b"".join(first).lstrip(_BLANKS)
+    return len(start) < _LONGEST_FIELD and any(len(start) < len(field) and field.startswith(start) for field in _FIELDS)
+
+
+def looks_like_events(content_type: str, first: list[bytes], *, asked: bool) -> bool:
+    """Whether the body is an event stream: its first bytes decide where they can, then its type, then the request."""
+    start = b"".join(first).lstrip(_BLANKS)
+    if start[:1] in (b"{", b"[", b"<"):
+        return False
+    if start.startswith(_FIELDS):
+        return True
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type == "text/event-stream" or (asked and media_type in ("", "text/plain", "application/octet-stream"))

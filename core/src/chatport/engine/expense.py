@@ -8,7 +8,8 @@ from ..budget import Budget, Reservation, in_usd
 from ..errors import ChatportError
 from ..facts import charged, cost_of, estimate_cost
 from ..types import Cost
-from .attempt import AttemptRun, Route
+from .attempt import AttemptRun
+from .route import Route
 from .shared import Shared
 
 __all__ = ["Expense", "cost_of_attempt"]

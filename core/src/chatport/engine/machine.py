@@ -39,10 +39,11 @@ from ..errors import (
 from ..events import Finished
 from ..schema import misfits
 from ..types import Adjustment, Reply, Usage
-from .attempt import AttemptRun, Route, request_id
+from .attempt import AttemptRun
 from .commands import Block, Clock, Command, Deliver
 from .continuation import can_continue, conversation, reopened
 from .expense import cost_of_attempt
+from .route import Route, request_id
 from .shared import Shared
 from .story import Story, look_on
 from .target import TargetRun

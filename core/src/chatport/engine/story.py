@@ -13,8 +13,9 @@ import attrs
 from ..errors import ChatportError
 from ..plan import nothing
 from ..types import Adjustment, Attempt, Reply
-from .attempt import AttemptRun, Route
+from .attempt import AttemptRun
 from .failures import hook_error
+from .route import Route
 from .shared import Shared
 
 __all__ = ["Story", "look_on"]

@@ -24,12 +24,13 @@ from ..errors import (
     TransportError,
 )
 from ..events import AttemptFailed
-from .attempt import AttemptRun, Route
+from .attempt import AttemptRun
 from .breaker import Breaker, Outcome
 from .commands import Close, Command, Deliver, Pause, Wait
 from .expense import Expense
 from .pacing import Ticket
 from .retry import backoff_seconds
+from .route import Route
 from .shared import Shared
 from .story import Story, look_on
 

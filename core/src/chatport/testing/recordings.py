@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from ..call import Call
 from ..config import Config
-from ..engine.attempt import Route
 from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, TransportFailure, Wait
 from ..engine.machine import CallMachine, Given
 from ..engine.retry import RetryPolicy
+from ..engine.route import Route
 from ..engine.shared import Shared
 from ..errors import ConfigurationError
 from ..events import Event

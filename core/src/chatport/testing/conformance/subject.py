@@ -12,8 +12,8 @@ import pytest
 from ...call import Context
 from ...collect import Collector
 from ...config import load_config
-from ...engine.attempt import Route
 from ...engine.commands import Head
+from ...engine.route import Route
 from ...errors import ChatportError
 from ...events import Finished
 from ...prepare import Port

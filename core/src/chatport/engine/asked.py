@@ -1,0 +1,63 @@
+"""An answer as it was asked for: the caller's own tool names, and the arguments of a forced tool as the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from .. import events as ev
+
+__all__ = ["AsAsked"]
+
+
+class AsAsked:
+    """Rewrites the events of one attempt.
+
+    `names` maps a tool's name as sent to the caller's own. `output_tool` names the tool whose arguments are the text of
+    the answer. `is_resumed`: the answer goes on after a cut, and its reasoning does not, for the two halves would be
+    two different thoughts.
+    """
+
+    def __init__(self, names: Mapping[str, str], output_tool: str | None, *, is_resumed: bool) -> None:
+        self._names = names
+        self._output_tool = output_tool
+        self._is_resumed = is_resumed
+        self._beside: list[ev.Event] | None = []
+        """What a model says beside the call that stands for its answer, until that call comes."""
+
+    def events(self, decoded: Iterable[ev.Event]) -> list[ev.Event]:
+        """Return what these events are to the caller."""
+        return [asked for each in decoded for asked in self._one(each)]
+
+    def left_beside(self) -> Sequence[ev.Event]:
+        """Return, once, what was said beside a call that has not come: where the answer was cut, it is a part of it."""
+        beside, self._beside = self._beside or (), None
+        return beside
+
+    def _one(self, event: ev.Event) -> Sequence[ev.Event]:
+        if self._is_resumed and type(event) is ev.ReasoningDelta:
+            return ()
+        if self._output_tool is not None:
+            return self._as_output(event, self._output_tool)
+        if type(event) is ev.ToolCallDelta:
+            own = self._names.get(event.name, event.name)
+            return (ev.ToolCallDelta(event.index, event.id, own, event.arguments, event.choice),)
+        return (event,)
+
+    def _as_output(self, event: ev.Event, tool: str) -> Sequence[ev.Event]:
+        """Make the text of the forced call's arguments. What the model says beside the call is no part of the answer.
+
+        It waits until the end: a model that does not call has answered with it after all.
+        """
+        if type(event) is ev.ToolCallDelta and event.name == tool:
+            is_piece = event.arguments and event.index == 0  # asked for once: a second such call says it again
+            self._beside = None
+            return (ev.TextDelta(event.arguments, event.choice),) if is_piece else ()
+        if type(event) is ev.TextDelta:
+            if self._beside is not None:
+                self._beside.append(event)
+            return ()
+        if isinstance(event, ev.FinishReported):
+            beside = self.left_beside()
+            reason = "stop" if event.reason == "tool_calls" and not beside else event.reason
+            return (*beside, ev.FinishReported(reason, event.raw, event.choice))
+        return (event,)

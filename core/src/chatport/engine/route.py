@@ -1,0 +1,60 @@
+"""A target made ready: what an attempt needs to know of where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..call import Call, Context, WireRequest
+from ..plan import Plan
+from .commands import Head, HttpRequest
+from .timers import Timeouts
+
+if TYPE_CHECKING:
+    from .pacing import PaceLimits
+
+__all__ = ["Limits", "Route", "request_id"]
+
+
+@attrs.frozen
+class Limits:
+    """The largest sizes accepted from a server, in bytes."""
+
+    event_bytes: int = 8 * 1024 * 1024
+    body_bytes: int = 64 * 1024 * 1024
+
+
+@attrs.frozen
+class Route:
+    """A target made ready: its chains, the request as shaped for it, and its limits. `names` maps tool names back.
+
+    `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
+    `operation` is its name in telemetry. `pace` are this client's own limits for the target, None: it has none.
+    """
+
+    context: Context
+    plan: Plan
+    wire: WireRequest
+    request: HttpRequest
+    timeouts: Timeouts
+    limits: Limits = attrs.field(factory=Limits)
+    names: Mapping[str, str] = attrs.field(factory=dict)
+    call: Call | None = None
+    operation: str = "chat"
+    pace: PaceLimits | None = None
+
+    @property
+    def pace_key(self) -> Hashable:
+        """What the limits are kept for: the provider, the key and the model."""
+        key = None if self.request.auth is None else self.request.auth[2]
+        return (self.context.provider.name, key, self.context.model)
+
+
+def request_id(head: Head, context: Context) -> str | None:
+    """Return the vendor's request id from the headers."""
+    return next(
+        (head.headers[name] for name in context.provider.dialect.request_id_headers if head.headers.get(name)),
+        None,
+    )
