@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -27,7 +29,7 @@ def read_embeddings(reply: Reply) -> Embeddings:
     data = reply.raw.get("data") if isinstance(reply.raw, Mapping) else None
     try:
         entries = sorted(data or (), key=lambda entry: int(entry.get("index", 0)))
-        vectors = tuple(tuple(float(number) for number in entry["embedding"]) for entry in entries)
+        vectors = tuple(tuple(map(_number, entry["embedding"])) for entry in entries)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise MalformedReplyError(
             f"The reply holds no embeddings: {error}.", provider=reply.provider, raw=reply.raw
@@ -37,3 +39,9 @@ def read_embeddings(reply: Reply) -> Embeddings:
     return Embeddings(
         vectors, str(reply.raw.get("model") or reply.model), read_usage(reply.raw.get("usage")) or Usage()
     )
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r:.50} is no coordinate")
+    return float(value)
