@@ -389,6 +389,10 @@ def patch_that_fails(name: str) -> Any:
     def decode_chunk(chunk: Any, state: Any, context: Any) -> Any:
         raise RuntimeError(f"broken at {chunk!r} {context!r}")
 
+    def decode_chunk_in_pieces(chunk: Any, state: Any, context: Any) -> Any:
+        yield chatport.TextDelta("a")
+        raise RuntimeError(f"broken at {chunk!r} {context!r}")
+
     def classify_error(failure: Any, context: Any) -> Any:
         raise RuntimeError(f"broken at {failure.data!r} {failure.body!r} {context!r}")
 
@@ -399,9 +403,10 @@ def patch_that_fails(name: str) -> Any:
     hooks: dict[str, Callable[..., Any]] = {
         "shape_request": shape_request,
         "decode_chunk": decode_chunk,
+        "decode_chunk in pieces": decode_chunk_in_pieces,
         "classify_error": classify_error,
     }
-    setattr(patch, name, chatport.hookimpl(hooks[name]))
+    setattr(patch, name.partition(" ")[0], chatport.hookimpl(hooks[name], specname=name.partition(" ")[0]))
     return patch
 
 
@@ -424,6 +429,9 @@ FAILURES: dict[str, Callable[[World], Exception]] = {
     "given up on trio": lambda w: cancelled("trio"),
     "a hook that shapes": lambda w: broken_hook("shape_request", answer(200, b"{}")),
     "a hook that decodes": lambda w: broken_hook("decode_chunk", answer(200, SSE, "text/event-stream")),
+    "a hook that decodes, a generator": lambda w: broken_hook(
+        "decode_chunk in pieces", answer(200, SSE, "text/event-stream")
+    ),
     "a hook that classifies": lambda w: broken_hook("classify_error", answer(401, ECHO)),
     "an unknown table": lambda w: misconfigured(lambda: {"providers": table(), "nonsense": {}}),
     "an unknown timer": lambda w: misconfigured(lambda: {"providers": table(timeouts={"x": 1})}),

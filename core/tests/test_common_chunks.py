@@ -65,7 +65,7 @@ def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-def call(index: int, call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+def call(index: int, call_id: str | None, name: str | None, arguments: str | None) -> dict[str, Any]:
     return {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
 
 
@@ -73,7 +73,7 @@ def decoded(stream: list[Any], *, is_common: bool) -> list[Any]:
     state, found = StreamState(), list[Any]()
     for data in [FIRST, *stream]:
         chunk = Chunk(jsoncodec.encode_anything(data))
-        state.is_common = state.is_common and is_common
+        state.uncommon = state.uncommon if is_common else 1
         try:
             events: Any = decode_chunk(chunk, state, CONTEXT)
         except MalformedReplyError as error:
@@ -105,16 +105,28 @@ def test_both_ways_mean_the_same(stream: list[Any]) -> None:
     assert decoded(stream, is_common=True) == decoded(stream, is_common=False)
 
 
+def test_the_short_way_is_taken_again_after_something_else() -> None:
+    """Text after a stretch of reasoning details, or of counts, is common again."""
+    state = StreamState()
+    decode_chunk(Chunk(jsoncodec.encode(FIRST)), state, CONTEXT)
+    for _ in range(100):
+        decode_chunk(Chunk(jsoncodec.encode(piece(reasoning_details=[{"text": "hm"}]))), state, CONTEXT)
+    later = [Chunk(jsoncodec.encode(piece(content="hi"))) for _ in range(20)]
+    assert all(decode_chunk(chunk, state, CONTEXT) for chunk in later)
+    assert later[-1]._data is None
+
+
+@pytest.mark.parametrize("begun", ["", None])
 @pytest.mark.parametrize(
     "data",
     [piece(content="hi"), piece(reasoning_content="hm"), piece(tool_calls=[call(0, None, None, "{")])],
     ids=["text", "reasoning", "arguments"],
 )
-def test_the_short_way_is_taken(data: Any) -> None:
+def test_the_short_way_is_taken(data: Any, begun: str | None) -> None:
     state = StreamState()
-    for earlier in (FIRST, piece(tool_calls=[call(0, "a", "f", "")])):
+    for earlier in (FIRST, piece(tool_calls=[call(0, "a", "f", begun)])):
         decode_chunk(Chunk(jsoncodec.encode(earlier)), state, CONTEXT)
     chunk = Chunk(jsoncodec.encode(data))
-    assert state.is_common
+    assert not state.uncommon
     assert decode_chunk(chunk, state, CONTEXT)
     assert chunk._data is None, "the chunk was decoded as a whole"

@@ -252,10 +252,15 @@ class Call:
 
 
 def call(
-    *responses: Response, caller_seconds: float = 0.0, draws: Iterable[float] = (), plugins: Any = (), **tables: Any
+    *responses: Response,
+    caller_seconds: float = 0.0,
+    draws: Iterable[float] = (),
+    plugins: Any = (),
+    observers: Any = (),
+    **tables: Any,
 ) -> Call:
     world = World(list(responses), caller_seconds, list(draws))
-    return Call(world, BaseClient(configuration(**tables), plugins=plugins, clock=world.clock()))
+    return Call(world, BaseClient(configuration(**tables), plugins=plugins, clock=world.clock(), observers=observers))
 
 
 # --- the plain way
@@ -1176,6 +1181,19 @@ def test_tool_names_are_mapped_back_to_the_callers_own() -> None:
     assert set(named) == {"weather.in/town"}
     assert [(t.name, t.parsed()) for t in reply.tool_calls] == [("weather.in/town", {"town": "Oslo"})]
     assert any(note.kind == "renamed" for note in reply.warnings)
+
+
+def test_content_is_noted_although_something_after_it_is_refused() -> None:
+    late = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{}"}}
+    one = {"index": 0, "delta": {"content": "hello"}, "finish_reason": "stop"}
+    both = [one, {"index": 0, "delta": {"tool_calls": [late]}}]
+    told: list[str] = []
+    c = call(Response(body=[sse({"choices": both})]), observers=[lambda event, fields: told.append(event)])
+    error = c.error()
+    assert isinstance(error, MalformedReplyError)
+    assert error.partial is not None
+    assert error.partial.text == "hello"
+    assert "first_event" in told
 
 
 def test_ended_tool_calls_come_with_the_finish_and_cut_ones_never() -> None:

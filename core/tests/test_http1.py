@@ -357,6 +357,7 @@ def test_a_get_has_no_length_and_the_users_own_host_stands() -> None:
         ("a:", "c"),
         ("ä", "c"),
         ("a\n", "c"),
+        ("a\nb", "c"),
         ("Transfer-Encoding", "chunked"),
         ("content-length", "3"),
         ("Connection", "upgrade"),
@@ -375,7 +376,7 @@ def test_no_header_can_become_two(name: str, value: str) -> None:
 
 
 def test_no_method_can_become_a_request() -> None:
-    for method in ("", "GET / HTTP/1.1\r\n\r\nGET", "PO ST"):
+    for method in ("", "GET / HTTP/1.1\r\n\r\nGET", "PO ST", "PÖST"):
         with pytest.raises(TransportFailure, match="cannot be sent"):
             request_bytes(request(method=method), address_of("http://a/"))
 

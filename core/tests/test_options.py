@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import pytest
 
-from chatport import AsyncClient, Client
+from chatport import AsyncClient, Auth, Client, Provider
 from chatport.call import Call, ToolChoice
 from chatport.client import is_httpx, read_call
 from chatport.errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
 from chatport.testing import Emulator
+from chatport.transport.fast import FastAsyncTransport
 from chatport.types import Message
 
 
@@ -187,6 +189,40 @@ def test_what_is_wrong_is_said_before_anything_is_sent() -> None:
         client.stream("hi", model="m")
     with pytest.raises(ConfigurationError):
         AsyncClient(Emulator("compatible").config()).stream("hi", model="nobody:m")
+
+
+def test_a_target_without_a_model_is_told_where_the_call_is_made() -> None:
+    """Also one that would be asked later, or never."""
+    emulator = Emulator("compatible")
+    for targets in (["compatible:emulated-model", "openai:"], ["openai:", "compatible:emulated-model"]):
+        config = emulator.config(aliases={"either": targets})
+        with pytest.raises(ConfigurationError, match=r"'openai:' is not a target"):
+            Client(config, transport=emulator).chat("hello", model="either")
+    assert not emulator.requests
+
+
+def test_a_provider_with_a_wrong_address_is_told_before_anything_is_sent() -> None:
+    provider = Provider("q", "Q", "htp://127.0.0.1/v1", auth=Auth(required=False))
+    with pytest.raises(ConfigurationError, match=r"The provider q: base_url"):
+        Client({}, providers=[provider]).explain("hello", model="q:m")
+
+
+def test_loops_in_several_threads_share_a_transport() -> None:
+    transport = FastAsyncTransport()
+    together = threading.Barrier(8)
+    found: list[Any] = []
+
+    def first_use() -> None:
+        together.wait()
+        found.append(transport._running())
+
+    threads = [threading.Thread(target=first_use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(map(id, found))) == 1
 
 
 @pytest.mark.parametrize("texts", ["", [], [""], ["a", ""], [5], [None]])

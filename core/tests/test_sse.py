@@ -316,3 +316,29 @@ def test_a_long_event_in_small_reads_takes_linear_time() -> None:
     for _ in range(2000):
         parser.feed(b"x" * 100)
     assert Counting.searched < 2 * 200_000 + 2 * 2000
+
+
+BLOCKS = st.lists(
+    st.sampled_from(
+        [
+            "data: a", "data:a", "data: a\ndata: b", "event: x\ndata: a", "event: X\ndata: a", "data: a\nevent: x",
+            "event: x.y_z\ndata: ", "data: ", "data", "id: 1\ndata: a", ": a", "data: data: a", "event: \ndata: a",
+            "data: a\nid: 2", "retry: 5", "", "{stray}", "data: event: x", "event: event: x\ndata: a",
+        ]
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@given(BLOCKS, st.sampled_from(["\n", "\r\n", "\r"]))
+def test_the_usual_forms_mean_what_the_rules_say(blocks: list[str], end: str) -> None:
+    """A comment in each event is no usual form, and changes nothing."""
+    usual = "".join(f"{block}\n\n" for block in blocks)
+    spelled = "".join(f": no event\n{block}\n\n" if block else "\n\n" for block in blocks)
+    first, second = (parse([text.replace("\n", end).encode()]) for text in (usual, spelled))
+    assert first[0] == second[0]
+    assert (first[1].last_id, first[1].retry_ms, first[1].stray) == (
+        second[1].last_id,
+        second[1].retry_ms,
+        second[1].stray,
+    )

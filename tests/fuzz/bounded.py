@@ -107,6 +107,15 @@ CASES: dict[str, Case] = {
     "a line of 300 MB, one event": Case(
         "compatible", True, 200, EVENTS, lambda: repeat(b"a" * PIECE, 4_800), 0, "MalformedReplyError"
     ),
+    "events that look like events inside": Case(
+        "compatible",
+        True,
+        200,
+        EVENTS,
+        lambda: repeat(b"data: " * (PIECE // 6) + b"\nid: 1\n\n", 8),
+        0,
+        "MalformedReplyError",
+    ),
     "a million lines in an event": Case(
         "compatible",
         True,

@@ -188,7 +188,7 @@ class WireTools:
     adjustments: tuple[Adjustment, ...] = ()
 
 
-class Chunk(msgspec.Struct, gc=False):
+class Chunk(msgspec.Struct, eq=False, gc=False):
     """One event of the stream: its `event` name ("message" if none), the `raw` bytes of its data, and `data`.
 
     `data` is decoded on first use, once. Raises MalformedReplyError if it is not JSON. (A struct, like the events: one
@@ -219,14 +219,14 @@ class Chunk(msgspec.Struct, gc=False):
 class StreamState:
     """What a decoder remembers between the chunks of one attempt. One per attempt; `scratch` is for plugins."""
 
-    __slots__ = ("choices", "ended", "is_common", "scratch", "started")
+    __slots__ = ("choices", "ended", "scratch", "started", "uncommon")
 
     def __init__(self) -> None:
         self.choices: dict[int, Any] = {}
         self.scratch: dict[str, Any] = {}
         self.started = False
-        self.is_common = False
-        """Whether the stream so far looks like what nearly every vendor sends; for the standard decoder alone."""
+        self.uncommon = 0
+        """How many chunks to come are not taken for what nearly every vendor sends; for the standard decoder alone."""
         self.ended = False
         """Set by a decoder that has seen the vendor's own end event, such as `[DONE]`."""
 

@@ -18,12 +18,13 @@ __all__ = ["ChatCandidate", "RequestCandidate"]
 class ChatCandidate:
     """A target for a call, shaped for it when its turn comes."""
 
-    __slots__ = ("_call", "_first", "_options", "_port", "_timeouts", "target")
+    __slots__ = ("_call", "_first", "_model", "_options", "_port", "_provider", "_timeouts", "target")
 
     def __init__(
         self, port: Port, target: str, call: Call, timeouts: Mapping[str, float], options: Mapping[str, Any]
     ) -> None:
         self.target = target
+        self._provider, self._model = split_target(target)  # a mistake in it is told where the call is made
         self._port = port
         self._call = call
         self._timeouts = timeouts
@@ -32,7 +33,7 @@ class ChatCandidate:
 
     def is_ready(self) -> bool:
         """Whether `prepare` will not block."""
-        return self._port.is_ready(split_target(self.target)[0])
+        return self._port.is_ready(self._provider)
 
     def prepare(self, prefix: str | None) -> Route:
         """Return the call as shaped for this target, to go on from `prefix` if one is given."""
@@ -43,8 +44,7 @@ class ChatCandidate:
 
     def window(self) -> int | None:
         """Return the context window of the model in tokens, None where it is not known."""
-        provider, model = split_target(self.target)
-        return self._port.facts(self._port.provider(provider), model).context_tokens
+        return self._port.facts(self._port.provider(self._provider), self._model).context_tokens
 
     def prepare_now(self, *, is_only: bool) -> None:
         """Prepare it at once, so that what is wrong is said where the call is made.
@@ -63,21 +63,22 @@ class ChatCandidate:
 class RequestCandidate:
     """The only target of a request that is no chat: the same attempts, timers and errors."""
 
-    __slots__ = ("_port", "_timeouts", "_wire", "target")
+    __slots__ = ("_model", "_port", "_provider", "_timeouts", "_wire", "target")
 
     def __init__(self, port: Port, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> None:
         self.target = target
+        self._provider, self._model = split_target(target)  # a mistake in it is told where the call is made
         self._port = port
         self._wire = wire
         self._timeouts = timeouts
 
     def is_ready(self) -> bool:
         """Whether `prepare` will not block."""
-        return self._port.is_ready(split_target(self.target)[0])
+        return self._port.is_ready(self._provider)
 
     def prepare(self, prefix: str | None) -> Route:
         """Return the request for its provider."""
-        return self._port.raw_route(split_target(self.target)[0], self.target, self._wire, self._timeouts)
+        return self._port.raw_route(self._provider, self.target, self._wire, self._timeouts)
 
     def window(self) -> None:
         """Return None: there is no prompt that could be too long."""

@@ -138,6 +138,8 @@ class Collector:
     def _add_rare(self, event: ev.Event) -> bool:
         content = True
         match event:
+            case ev.ToolCallDelta():  # of a plugin's own class
+                self._add_to_call(event)
             case ev.RefusalDelta():
                 choice = self._choice(event)
                 choice.refusal = choice.refusal or []

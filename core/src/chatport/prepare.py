@@ -231,7 +231,7 @@ class Port:
             raise ConfigurationError(
                 f"[providers.{provider.name}] needs a base_url: where is this server?", provider=provider.name
             )
-        return provider.base_url.rstrip("/")
+        return read_base_url(provider.base_url, f"The provider {provider.name}: base_url")
 
     def _auth(self, provider: Provider, table: ProviderConfig) -> Auth:
         """Return how the key is sent: a variable may hold a token, which goes another way than a key."""

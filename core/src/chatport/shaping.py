@@ -14,7 +14,7 @@ from .engine.body import ACCEPT_ENCODING
 from .engine.commands import HttpRequest
 from .engine.failures import hook_error
 from .errors import ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
-from .guard import check_headers, origin
+from .guard import header_problem, origin
 from .plan import Plan
 from .ready import ProviderPort
 from .types import AudioPart, FilePart, ImagePart
@@ -91,7 +91,11 @@ def _headers(wire: WireRequest, has_content: bool, port: ProviderPort) -> tuple[
         merged["content-type"] = "application/json"
     for headers in (port.headers(), wire.headers):
         merged.update({name.lower(): value for name, value in headers.items()})
-    check_headers(merged, port.provider.name)
+    problems = [header_problem(name, value, port.provider.name) for name, value in merged.items()]
+    wrong = next(filter(None, problems), None)
+    if wrong is not None:
+        del merged  # and the loop's own variables are gone with it
+        raise wrong
     if port.auth is not None:
         merged.pop(port.auth[0].lower(), None)
     return tuple(merged.items())

@@ -19,10 +19,13 @@ __all__ = ["EventStreamParser", "ServerSentEvent"]
 
 _BOM = b"\xef\xbb\xbf"
 _PLAIN = re.compile(rb"data: ([^\n]*)\n\n")
+_ALL_PLAIN = re.compile(rb"(?:data: [^\n]*+\n\n)++")
 _NAMED = re.compile(rb"event: ([a-z_.]{1,64})\ndata: ([^\n]*)\n\n")
-"""The two forms of nearly every vendor. Where events of one form make up all of a text, they are its events."""
-_PLAIN_FRAME_BYTES = len(b"data: \n\n")
-_NAMED_FRAME_BYTES = len(b"event: \ndata: \n\n")
+_ALL_NAMED = re.compile(rb"(?:event: [a-z_.]{1,64}+\ndata: [^\n]*+\n\n)++")
+"""The two forms of nearly every vendor, and a text that is made of one of them alone.
+
+Only such a text is searched for events: a search begins anew at every `data: ` inside a long line of another form.
+"""
 _RETRY_DIGITS = 9  # more would be years; thousands of digits are an error of `int`
 
 
@@ -147,14 +150,10 @@ class EventStreamParser:
     def _usual_events(self, text: bytes) -> list[ServerSentEvent] | None:
         """Return the events of a text that is made of one usual form alone, None for any other."""
         last_id = self.last_id
-        if text.startswith(b"data"):
-            plain: list[bytes] = _PLAIN.findall(text)
-            if sum(map(len, plain)) + _PLAIN_FRAME_BYTES * len(plain) == len(text):
-                return [ServerSentEvent(data, "message", last_id) for data in plain]
-        else:
-            named: list[tuple[bytes, bytes]] = _NAMED.findall(text)
-            if sum([len(name) + len(data) for name, data in named]) + _NAMED_FRAME_BYTES * len(named) == len(text):
-                return [ServerSentEvent(data, _name(name), last_id) for name, data in named]
+        if _ALL_PLAIN.fullmatch(text) is not None:
+            return [ServerSentEvent(data, "message", last_id) for data in _PLAIN.findall(text)]
+        if _ALL_NAMED.fullmatch(text) is not None:
+            return [ServerSentEvent(data, _name(name), last_id) for name, data in _NAMED.findall(text)]
         return None
 
     def _event(self, block: bytes) -> ServerSentEvent | None:

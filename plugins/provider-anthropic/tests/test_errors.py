@@ -166,6 +166,13 @@ def test_odd_streams():
         read(start(), delta(3, "text_delta", text="lost"))
 
 
+def test_a_piece_nested_without_end_is_malformed():
+    deep = json.dumps(delta(0, "text_delta", text="a"))[:-1] + ', "x": ' + "[" * 5_000 + "]" * 5_000 + "}"
+    stream = text_of([start(), *HELLO]) + f"event: content_block_delta\ndata: {deep}\n\n" + text_of(end())
+    with pytest.raises(MalformedReplyError, match="nested too deeply"):
+        replay("anthropic", headers=SSE, body=stream, stream=True)
+
+
 @pytest.mark.parametrize(
     "event", [{"type": "message_start"}, block(0, "text"), {"type": "content_block_delta", "index": 0}, HELLO[1]]
 )

@@ -241,15 +241,19 @@ class AttemptRun:
         problem: ChatportError | None = None
         for event in arrived:
             try:
-                decoded = decode(Chunk(event.data, event.event), state, context)
+                try:
+                    decoded = decode(Chunk(event.data, event.event), state, context)
+                    decoded = decoded and list(decoded)  # a hook may be a generator, and fails in here then
+                except ChatportError:
+                    raise
+                except Exception as error:
+                    frames = error.__traceback__  # less this one, whose locals hold the vendor's bytes
+                    cause = error.with_traceback(frames and frames.tb_next)
+                    raise hook_error("decode_chunk", error, context) from cause
                 if decoded:
                     self._collect(decoded, batch)
             except ChatportError as error:
                 problem = error
-            except Exception as error:
-                problem = hook_error("decode_chunk", error, context)
-                frames = error.__traceback__  # less this one, whose locals hold the vendor's bytes
-                problem.__cause__ = error.with_traceback(frames and frames.tb_next)
             if problem is not None or collector.error is not None or state.ended:
                 break
         if collector.error is not None and problem is None:
@@ -259,18 +263,23 @@ class AttemptRun:
     def _collect(self, decoded: Any, batch: list[ev.Event]) -> None:
         add = self.collector.add
         has_content = False
-        for event in decoded if self._as_asked is None else self._as_asked.events(decoded):
-            if add(event):
-                has_content = True
-            if type(event) in _PUBLIC:
-                batch.append(event)
-            elif isinstance(event, ev.FinishReported):
-                batch.extend(self.collector.ended_calls(event.choice))
-        if has_content:
-            self._timers.event_arrived()
-            if self._on_first_event is not None:
-                tell, self._on_first_event = self._on_first_event, None
-                tell()
+        try:
+            for event in decoded if self._as_asked is None else self._as_asked.events(decoded):
+                if add(event):
+                    has_content = True
+                if type(event) in _PUBLIC:
+                    batch.append(event)
+                elif isinstance(event, ev.FinishReported):
+                    batch.extend(self.collector.ended_calls(event.choice))
+        finally:
+            if has_content:
+                self._note_content()
+
+    def _note_content(self) -> None:
+        self._timers.event_arrived()
+        if self._on_first_event is not None:
+            tell, self._on_first_event = self._on_first_event, None
+            tell()
 
     def _hand_over(self, batch: list[ev.Event], problem: ChatportError | None) -> Steps:
         """Hand over the events of one read, or hold them until there is content; then raise the error that ended it."""

@@ -3,8 +3,8 @@
 A piece of text, of reasoning, or of the arguments of a call that has begun.
 
 The bytes are decoded into a struct that has room for nothing else: a field that could mean something must be empty.
-Any other chunk goes the general way in `stream`, which decodes it again, and so does the rest of its stream: what
-follows a tool call, or a server whose pieces have another shape, is rarely common.
+Any other chunk goes the general way in `stream`, which decodes it again, and so do the next few: a server whose pieces
+have another shape is not tried anew with each of them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from ..events import Event, ReasoningDelta, TextDelta
 __all__ = ["common_events"]
 
 
+_NEXT = 16
 _NoText: TypeAlias = Literal["", None]
 _NoItems: TypeAlias = tuple[()] | None
 
 
 class _Function(msgspec.Struct, gc=False):
-    arguments: str
+    arguments: str | None = None
     name: str | None = None
 
 
@@ -64,11 +65,11 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 
 def common_events(chunk: Chunk, state: StreamState) -> list[Event] | None:
-    """Return the events of a common chunk, None for any other. Sets `state.is_common` to False if the rest is none."""
+    """Return the events of a common chunk, None for any other. Sets `state.uncommon` where the next are none either."""
     try:
         decoded = _decode(chunk.raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        state.is_common = False
+        state.uncommon = _NEXT
         return None
     choice = decoded.choices[0]
     delta, known = choice.delta, state.choices.get(choice.index)
@@ -88,7 +89,7 @@ def _arguments(fragments: list[_Call], known: Any) -> list[Event] | None:
     """Return the piece of a call that has begun, None for anything more."""
     fragment = fragments[0]
     function = fragment.function
-    if fragment.id or function.name or len(fragments) > 1:
+    if fragment.id or function.name or function.arguments is None or len(fragments) > 1:
         return None
     piece = known.more_arguments(fragment.index, function.arguments)
     return None if piece is None else [piece]

@@ -70,7 +70,9 @@ _ERROR_WORDS = ("message", "detail", "error_msg", "error_message", "errors")
 @hookimpl
 def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence[Event]:
     raw = chunk.raw
-    if state.is_common and chunk.event == "message":
+    if state.uncommon:
+        state.uncommon -= 1
+    elif state.started and chunk.event == "message":
         common = common_events(chunk, state)
         if common is not None:
             return common
@@ -88,7 +90,7 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence
         return ()  # a named event of the server's own, such as a tool run on its side (MR-S1)
     events: list[Event] = []
     if not state.started:
-        state.started = state.is_common = True
+        state.started = True
         events.append(_started(data))
     choices = data.get("choices")
     if isinstance(choices, list):

@@ -15,13 +15,10 @@ from ..types import Adjustment
 __all__ = ["translate_tools", "wire_choice", "wire_name", "wire_tool"]
 
 
-_NO_TOOLS = WireTools()
-
-
 @hookimpl
 def translate_tools(call: Call, context: Context) -> WireTools:
     if not call.tools:
-        return _NO_TOOLS
+        return WireTools()
     check_cap(call, context)
     names = {tool.name: wire_name(tool.name) for tool in call.tools}
     adjustments = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 from ..engine.commands import HttpRequest
@@ -15,21 +16,26 @@ class FastAsyncTransport:
     """Sends on asyncio or trio, by what is running. Each is imported when it is first needed."""
 
     def __init__(self) -> None:
+        self._making = threading.Lock()  # loops in several threads may share a client
         self._asyncio: AsyncTransport | None = None
         self._trio: AsyncTransport | None = None
 
     def _running(self) -> AsyncTransport:
-        if _is_trio():
-            if self._trio is None:
+        is_trio = _is_trio()
+        made = self._trio if is_trio else self._asyncio
+        return made or self._make(is_trio)
+
+    def _make(self, is_trio: bool) -> AsyncTransport:
+        with self._making:
+            if is_trio:
                 from .fast_trio import TrioTransport
 
-                self._trio = TrioTransport()
-            return self._trio
-        if self._asyncio is None:
+                self._trio = self._trio or TrioTransport()
+                return self._trio
             from .fast_asyncio import AsyncioTransport
 
-            self._asyncio = AsyncioTransport()
-        return self._asyncio
+            self._asyncio = self._asyncio or AsyncioTransport()
+            return self._asyncio
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None

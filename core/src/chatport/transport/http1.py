@@ -36,7 +36,7 @@ _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _KEPT_FOR = re.compile(r"(?:^|[,\s])timeout\s*=\s*([0-9]{1,9})(?:$|[,\s])", re.IGNORECASE)
 _UNWRITABLE = re.compile(r"[^\t\x20-\x7e]")
-_NAMES = re.compile(r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+\n)+")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _OURS = frozenset(("content-length", "transfer-encoding", "connection"))
 
 
@@ -49,8 +49,7 @@ def request_bytes(request: HttpRequest, address: Address) -> bytes:
     Raises TransportFailure (stage connect) for a header that would not stay one line.
     """
     method, content = request.method, request.content
-    begin = _known_head if type(request.headers) is tuple else _head
-    lines = [begin(method, address.target, address.authority, tuple(request.headers))]
+    lines = [_request_head(request, address)]
     if request.auth is not None:
         name, prefix, key = request.auth
         lines.append(_field_lines(((name, prefix + key.reveal()),)))
@@ -60,23 +59,20 @@ def request_bytes(request: HttpRequest, address: Address) -> bytes:
     return "".join(lines).encode("ascii") + content
 
 
-def _head(method: str, target: str, authority: str, headers: tuple[tuple[str, str], ...]) -> str:
+def _request_head(request: HttpRequest, address: Address) -> str:
     """Return what a request begins with, all but the key and the length of its body."""
-    if not method.isalpha():
+    method, headers = request.method, request.headers
+    if not (method.isascii() and method.isalpha()):
         raise TransportFailure("The method of the request cannot be sent", stage="connect", kind="invalid_request")
     fields = _field_lines(headers)
-    host = "" if any(name.lower() == "host" for name, _ in headers) else f"host: {authority}\r\n"
-    return f"{method} {target} HTTP/1.1\r\n{host}{fields}"
-
-
-_known_head = lru_cache(maxsize=64)(_head)
-"""A client's requests to one place have the same headers, in the same tuple."""
+    host = "" if any(name.lower() == "host" for name, _ in headers) else f"host: {address.authority}\r\n"
+    return f"{method} {address.target} HTTP/1.1\r\n{host}{fields}"
 
 
 def _field_lines(headers: Sequence[tuple[str, str]]) -> str:
     names = [name.lower() for name, _ in headers]
     is_good = (
-        _NAMES.fullmatch("\n".join([*names, "host", ""])) is not None
+        all(map(_NAME.fullmatch, names))
         and _UNWRITABLE.search("".join([value for _, value in headers])) is None
         and _OURS.isdisjoint(names)
     )
@@ -382,15 +378,17 @@ class Chunked(Body):
             at = end + 2
 
 
-@lru_cache(maxsize=1024)
-def _known_size(line: bytes) -> int:
+def _size_of(line: bytes) -> int:
+    """Return what the line before a chunk says, -1 if it says no size. A server's chunks have few different sizes."""
+    return _known_size(line) if len(line) < 20 else _stated_size(line)
+
+
+def _stated_size(line: bytes) -> int:
     size = _SIZE_LINE.fullmatch(line)
     return -1 if size is None else int(size[1], 16)
 
 
-def _size_of(line: bytes) -> int:
-    """Return what the line before a chunk says, -1 if it says no size. A server's chunks have few different sizes."""
-    return _known_size(line) if len(line) < 20 else _known_size.__wrapped__(line)
+_known_size = lru_cache(maxsize=1024)(_stated_size)
 
 
 _SIZE_BEGUN = re.compile(rb"[0-9A-Fa-f]{1,16}(?:[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r?)?")

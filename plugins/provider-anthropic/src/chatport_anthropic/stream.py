@@ -77,7 +77,7 @@ def _piece(chunk: Chunk, state: StreamState) -> list[Event] | None:
     """Return what nearly every event of an answer says, on the shortest way; None where the general way is due."""
     try:
         decoded = _decode_piece(chunk.raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # another kind of piece, or half an emoji
     turn, delta = state.choices.get(0), decoded.delta
     if not isinstance(turn, Turn) or turn.choice.halves:
