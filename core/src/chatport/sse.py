@@ -18,13 +18,12 @@ from .errors import MalformedReplyError
 __all__ = ["EventStreamParser", "ServerSentEvent"]
 
 _BOM = b"\xef\xbb\xbf"
-_PLAIN = re.compile(rb"data: ([^\n]*)\n\n")
-_ALL_PLAIN = re.compile(rb"(?:data: [^\n]*+\n\n)++")
-_NAMED = re.compile(rb"event: ([a-z_.]{1,64})\ndata: ([^\n]*)\n\n")
-_ALL_NAMED = re.compile(rb"(?:event: [a-z_.]{1,64}+\ndata: [^\n]*+\n\n)++")
-"""The two forms of nearly every vendor, and a text that is made of one of them alone.
+_ALL_PLAIN = re.compile(rb"(?:data: .*+\n\n)++")
+_NAMED = re.compile(rb"event: ([a-z_.]{1,64})\ndata: (.*)\n\n")
+_ALL_NAMED = re.compile(rb"(?:event: [a-z_.]{1,64}+\ndata: .*+\n\n)++")
+"""A text that is made of one of the two forms of nearly every vendor, and of nothing else.
 
-Only such a text is searched for events: a search begins anew at every `data: ` inside a long line of another form.
+Only such a text is taken apart by its form: a search would begin anew at every `data: ` inside a line of another one.
 """
 _RETRY_DIGITS = 9  # more would be years; thousands of digits are an error of `int`
 
@@ -151,7 +150,7 @@ class EventStreamParser:
         """Return the events of a text that is made of one usual form alone, None for any other."""
         last_id = self.last_id
         if _ALL_PLAIN.fullmatch(text) is not None:
-            return [ServerSentEvent(data, "message", last_id) for data in _PLAIN.findall(text)]
+            return [ServerSentEvent(data, "message", last_id) for data in text[6:-2].split(b"\n\ndata: ")]
         if _ALL_NAMED.fullmatch(text) is not None:
             return [ServerSentEvent(data, _name(name), last_id) for name, data in _NAMED.findall(text)]
         return None

@@ -243,7 +243,8 @@ class AttemptRun:
             try:
                 try:
                     decoded = decode(Chunk(event.data, event.event), state, context)
-                    decoded = decoded and list(decoded)  # a hook may be a generator, and fails in here then
+                    if type(decoded) is not list:  # a hook may be a generator, and fails in here then
+                        decoded = list(decoded or ())
                 except ChatportError:
                     raise
                 except Exception as error:
