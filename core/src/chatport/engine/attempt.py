@@ -193,7 +193,13 @@ class AttemptRun:
             for piece in pieces:
                 arrived = parser.feed(piece)
                 if arrived:
-                    yield from self._hand_over(*self._taken(arrived))
+                    batch, problem = self._taken(arrived)
+                    ready = self._ready(batch, problem)
+                    if ready:
+                        yield Deliver(ready)
+                        timers.resumed()
+                    if problem is not None:
+                        raise problem
                 received += len(piece)
                 if received >= _WEIGHED_BYTES:  # what is collected cannot be more than what has come
                     received = 0
@@ -231,7 +237,12 @@ class AttemptRun:
                 jsoncodec.decode(rest.data)
             except ValueError:
                 return
-        yield from self._hand_over(*self._taken([rest]))
+        batch, problem = self._taken([rest])
+        ready = self._ready(batch, problem)
+        if ready:
+            yield Deliver(ready)
+        if problem is not None:
+            raise problem
 
     def _taken(self, arrived: list[ServerSentEvent]) -> tuple[list[ev.Event], ChatportError | None]:
         """Decode the events of one read; return what is to be handed over, and the error that ends it, if any."""
@@ -282,27 +293,26 @@ class AttemptRun:
             tell, self._on_first_event = self._on_first_event, None
             tell()
 
-    def _hand_over(self, batch: list[ev.Event], problem: ChatportError | None) -> Steps:
-        """Hand over the events of one read, or hold them until there is content; then raise the error that ended it."""
-        if batch and self._deliver and (problem is None or self.committed):
-            if not self.committed:
-                batch, self._held = _last_count([*self._held, *batch]), ()
-                self.committed = self.collector.has_content
-            if self.committed:
-                since = self._clock.monotonic()
-                yield Deliver(batch)
-                self._timers.resumed(since)
-            else:
-                self._held = batch
-        if problem is not None:
-            raise problem
+    def _ready(self, batch: list[ev.Event], problem: ChatportError | None) -> list[ev.Event]:
+        """Return what of one read is to be handed over now. What comes before the first content is held until then."""
+        if not (batch and self._deliver):
+            return []
+        if self.committed:
+            return batch
+        if problem is not None:  # it may be tried again, so nothing is shown of it
+            return []
+        batch, self._held = _last_count([*self._held, *batch]), ()
+        self.committed = self.collector.has_content
+        if self.committed:
+            return batch
+        self._held = batch
+        return []
 
     def _deliver_all(self, batch: list[ev.Event]) -> Steps:
         held, self._held = self._held, ()
         if held or batch:
-            since = self._clock.monotonic()
             yield Deliver([*held, *batch])
-            self._timers.resumed(since)
+            self._timers.resumed()
 
     def _finish_stream(self, parser: EventStreamParser) -> Steps:
         if not self.collector.is_finished and not self._state.ended:

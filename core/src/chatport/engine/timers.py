@@ -65,10 +65,11 @@ class Timers:
         self._leave_at = math.inf
         self._has_event = True
 
-    def resumed(self, since: float) -> None:
-        """Leave out the time since the caller was given the turn: its own pause is not the vendor's silence."""
-        pause = self._now() - since
-        self._last_byte += pause
+    def resumed(self) -> None:
+        """Leave out the time since the last byte, when the caller had the turn: that is not the vendor's silence."""
+        now = self._now()
+        pause = now - self._last_byte
+        self._last_byte = now
         self._last_event += pause
         self._leave_at += pause
 
