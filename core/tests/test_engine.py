@@ -17,6 +17,7 @@ import chatport
 from chatport import events as ev
 from chatport.call import Context, Failure, Verdict
 from chatport.client import BaseClient
+from chatport.collect import Collector
 from chatport.config import load_config
 from chatport.engine.commands import (
     Block,
@@ -1158,6 +1159,25 @@ def test_a_long_stream_of_small_events_has_no_limit() -> None:
 @pytest.mark.parametrize("nested", [b'{"a":' * 100_000, b"[" * 100_000])
 def test_nesting_without_end_is_malformed(nested: bytes) -> None:
     assert isinstance(call(Response(headers=JSON, body=[nested])).error(deliver=False), MalformedReplyError)
+
+
+def test_a_long_answer_is_held_in_few_pieces() -> None:
+    collector = Collector()
+    said = {ev.TextDelta: "", ev.ReasoningDelta: "", ev.ToolCallDelta: ""}
+    for number in range(20_000):
+        piece = f"{number} "
+        for event in (ev.TextDelta(piece), ev.ReasoningDelta(piece), ev.ToolCallDelta(0, "c", "f", piece)):
+            collector.add(event)
+            said[type(event)] += piece
+        if number % 1_000 == 0:
+            collector.compact()
+    collector.compact()
+    first = collector.first
+    assert max(map(len, (first.text, first.reasoning, first.calls[0].arguments))) < 30
+    assert collector.size() == sum(map(len, said.values()))
+    collector.end()
+    reply = collector.reply()
+    assert (reply.text, reply.reasoning, reply.tool_calls[0].arguments) == tuple(said.values())
 
 
 # --- tools

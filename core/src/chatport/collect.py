@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import events as ev, jsoncodec
@@ -13,6 +13,9 @@ __all__ = ["Collector"]
 
 _MOST_CHOICES = 1_000
 """No vendor gives more than 128; a stream that begins one in every chunk would fill the memory with them."""
+
+
+_BLOCK_CHARACTERS = 4096
 
 
 class _Choice:
@@ -119,21 +122,29 @@ class Collector:
             choice = self.choices[event.choice] = _Choice()
         return choice
 
-    def size(self) -> int:
-        """Return the characters held, and what the vendor's own values take as JSON. Joins the pieces on the way.
-
-        Thousands of pieces take many times the memory of their text.
-        """
-        values: list[Any] = [self.envelope]
-        size = 0
+    def _pieces(self) -> Iterator[list[str]]:
         for choice in self.choices.values():
-            calls = [call.arguments for call in choice.calls.values()]
-            said = (choice.text, choice.reasoning or [], choice.refusal or [])
-            for pieces in (*said, *choice.audio.values(), *calls):
-                pieces[:] = ["".join(pieces)]
-                size += len(pieces[0])
-            values += (choice.logprobs, choice.opaque)
-        return size + sum(len(jsoncodec.encode_anything(value)) for value in values if value)
+            yield from (choice.text, choice.reasoning or [], choice.refusal or [], *choice.audio.values())
+            for call in choice.calls.values():
+                yield call.arguments
+
+    def compact(self) -> None:
+        """Join small pieces to blocks: thousands of them take many times the memory of their text.
+
+        Only those since the last block are touched, so that a long answer is not copied again and again.
+        """
+        for pieces in self._pieces():
+            start = len(pieces)
+            while start and len(pieces[start - 1]) < _BLOCK_CHARACTERS:
+                start -= 1
+            if start < len(pieces) - 1:
+                pieces[start:] = ["".join(pieces[start:])]
+
+    def size(self) -> int:
+        """Return the characters held, and what the vendor's own values take as JSON."""
+        values = [value for choice in self.choices.values() for value in (choice.logprobs, choice.opaque)]
+        encoded = sum(len(jsoncodec.encode_anything(value)) for value in (self.envelope, *values) if value)
+        return encoded + sum(len(piece) for pieces in self._pieces() for piece in pieces)
 
     def _add_rare(self, event: ev.Event) -> bool:
         content = True

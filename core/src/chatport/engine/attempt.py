@@ -33,7 +33,8 @@ __all__ = ["AttemptRun"]
 
 Steps = Generator[Command, Any, None]
 _DRAIN_SECONDS = 0.2
-_WEIGHED_BYTES = 4 * 1024 * 1024  # after so many bytes of a stream, what was collected of it is measured
+_COMPACTED_BYTES = 256 * 1024  # after so many bytes of a stream, small pieces are joined
+_WEIGHED_BYTES = 4 * 1024 * 1024  # after so many, what was collected is measured
 _ERROR_BODY_BYTES = 1024 * 1024
 _ERROR_BODY_SECONDS = 10.0  # a status has come: its explanation is worth no longer wait
 _PUBLIC = frozenset(
@@ -88,6 +89,7 @@ class AttemptRun:
         self._timers = Timers(route.timeouts, clock.monotonic, call_started, leave_after)
         self._state = StreamState()
         self._streams = False
+        self._unweighed_bytes = 0
         self._held: Sequence[ev.Event] = ()  # events before the first content wait, since they may be for nothing
 
     def run(self) -> Steps:
@@ -201,9 +203,9 @@ class AttemptRun:
                     if problem is not None:
                         raise problem
                 received += len(piece)
-                if received >= _WEIGHED_BYTES:  # what is collected cannot be more than what has come
+                if received >= _COMPACTED_BYTES:
+                    self._keep_small(received)
                     received = 0
-                    self._check_size(self.collector.size())
             if state.ended:
                 break
             data: bytes = yield Read(timers.remaining(streams=True))
@@ -217,6 +219,14 @@ class AttemptRun:
         else:
             yield from self._take_rest(parser)
         yield from self._finish_stream(parser)
+
+    def _keep_small(self, received: int) -> None:
+        """Hold what was collected together, and against its limit: it cannot be more than what has come."""
+        self.collector.compact()
+        self._unweighed_bytes += received
+        if self._unweighed_bytes >= _WEIGHED_BYTES:
+            self._unweighed_bytes = 0
+            self._check_size(self.collector.size())
 
     def _drain(self) -> Steps:
         """Read what follows the vendor's own end event, so that the connection can be used again."""
