@@ -863,6 +863,14 @@ def test_a_server_that_is_not_found_is_left_for_the_next() -> None:
 # --- transport failures
 
 
+def test_a_connection_that_was_closed_while_idle_is_tried_again_at_once() -> None:
+    stale = Response(before=[TransportFailure("closed", stage="head", kind="stale_connection")])
+    c = call(stale, stale, GOOD, draws=[1.0, 1.0])
+    reply = c.run()
+    assert [attempt.outcome for attempt in reply.attempts] == ["TransportError", "TransportError", "ok"]
+    assert len(c.world.waits) == 1, "the second time in a row it is no accident"
+
+
 @pytest.mark.parametrize("stage", ["connect", "send", "head"])
 def test_a_failure_before_the_head_is_tried_again(stage: Any) -> None:
     c = call(Response(before=[TransportFailure("reset", stage=stage, kind="connect")]), GOOD)

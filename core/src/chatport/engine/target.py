@@ -215,7 +215,10 @@ class TargetRun:
         hint = error.retry_after_seconds
         if hint is not None and hint > policy.longest_hint_seconds:
             return None
-        wait = hint if hint is not None else backoff_seconds(failures, policy, self._shared.clock.random)
+        if isinstance(error, TransportError) and error.code == "stale_connection" and failures == 1:
+            wait = 0.0  # an idle connection was closed: no sign of trouble, and the next one is new
+        else:
+            wait = hint if hint is not None else backoff_seconds(failures, policy, self._shared.clock.random)
         if wait >= self._time_left() / (self._others + 1):
             return None
         return wait if self._shared.retries.take() else None
