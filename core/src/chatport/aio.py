@@ -70,8 +70,8 @@ class _Driver:
                         )
                         answer = self._exchange.head
                     case Close(is_sound=is_sound):
-                        distrust = getattr(self._exchange, "distrust", None)  # httpx has nothing of the kind
-                        if not is_sound and distrust is not None:
+                        distrust = None if is_sound else getattr(self._exchange, "distrust", None)  # not all have it
+                        if distrust is not None:
                             distrust()
                         await self.aclose()
                     case Wait(seconds=seconds):

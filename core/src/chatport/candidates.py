@@ -63,11 +63,11 @@ class ChatCandidate:
 class RequestCandidate:
     """The only target of a request that is no chat: the same attempts, timers and errors."""
 
-    __slots__ = ("_model", "_port", "_provider", "_timeouts", "_wire", "target")
+    __slots__ = ("_port", "_provider", "_timeouts", "_wire", "target")
 
     def __init__(self, port: Port, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> None:
         self.target = target
-        self._provider, self._model = split_target(target)  # a mistake in it is told where the call is made
+        self._provider, _ = split_target(target)  # a mistake in it is told where the call is made
         self._port = port
         self._wire = wire
         self._timeouts = timeouts

@@ -13,9 +13,8 @@ __all__ = ["Collector"]
 
 _MOST_CHOICES = 1_000
 """No vendor gives more than 128; a stream that begins one in every chunk would fill the memory with them."""
-
-
 _BLOCK_CHARACTERS = 4096
+"""Pieces of an answer are joined up to this length, and a longer one is not copied again."""
 
 
 class _Choice:

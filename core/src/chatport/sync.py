@@ -62,8 +62,8 @@ class _Driver:
                         )
                         answer = self._exchange.head
                     case Close(is_sound=is_sound):
-                        distrust = getattr(self._exchange, "distrust", None)  # httpx has nothing of the kind
-                        if not is_sound and distrust is not None:
+                        distrust = None if is_sound else getattr(self._exchange, "distrust", None)  # not all have it
+                        if distrust is not None:
                             distrust()
                         self.close()
                     case Wait(seconds=seconds):

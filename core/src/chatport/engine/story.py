@@ -144,8 +144,10 @@ class Story:
         for note in self.notes:
             error.add_note(note.reason)
         if self._route is not None:
-            told = {"error": type(error).__name__, "status": error.status, "attempts": len(self.attempts)}
-            self._tell("call_failed", lambda: told)
+            self._tell(
+                "call_failed",
+                lambda: {"error": type(error).__name__, "status": error.status, "attempts": len(self.attempts)},
+            )
 
     def cancelled(self) -> None:
         """Tell that the caller has left."""

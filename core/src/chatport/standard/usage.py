@@ -67,14 +67,8 @@ def _details(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 def _count(data: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = data.get(name)
-        if type(value) is int and 0 <= value < _TOO_MANY:
-            return value
-        if (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and 0 <= value < _TOO_MANY
-            and value == int(value)
-        ):
+        is_whole = type(value) is int or (type(value) is float and value.is_integer())
+        if is_whole and 0 <= value < _TOO_MANY:
             return int(value)
     return None
 

@@ -223,8 +223,6 @@ def _body(status: int, headers: Mapping[str, str], method: str, is_current: bool
 
 
 def _length(stated: str) -> int:
-    if stated.isascii() and stated.isdigit() and len(stated) <= 18:
-        return int(stated)
     lengths = {word.strip(" \t") for word in stated.split(",")}
     only = lengths.pop()
     if lengths or _LENGTH.fullmatch(only) is None:

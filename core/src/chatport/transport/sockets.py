@@ -9,7 +9,6 @@ from . import AsyncTransport, Transport
 
 __all__ = ["open_async_transport", "open_transport"]
 
-
 _VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 
