@@ -66,7 +66,7 @@ def _details(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 def _count(data: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        value = data.get(name)
+        value: Any = data.get(name)
         is_whole = type(value) is int or (type(value) is float and value.is_integer())
         if is_whole and 0 <= value < _TOO_MANY:
             return int(value)
