@@ -10,10 +10,13 @@ import sys
 import warnings
 from typing import Any
 
-__all__ = ["emit", "is_configured", "short"]
+from .bounded import MOST_WARNINGS
+
+__all__ = ["emit", "is_configured", "short", "warn"]
 
 _LEVELS = {"attempt_failed": "warning", "call_failed": "error", "call_finished": "info", "call_cancelled": "info"}
 _LONGEST_TEXT = 256
+_LONGEST_WARNING = 2000
 
 
 def is_configured() -> bool:
@@ -35,7 +38,19 @@ def emit(event: str, **fields: Any) -> None:
     try:
         getattr(structlog.get_logger("chatport"), _LEVELS.get(event, "debug"))(event, **known)
     except Exception as error:
-        warnings.warn(f"structlog could not log {event!r}: {error!r}", RuntimeWarning, stacklevel=2)
+        warn(f"structlog could not log {event!r}: {error!r}")
+
+
+def warn(text: str) -> None:
+    """Warn of something that failed beside a call, which goes on.
+
+    Python remembers for ever each text that it has shown from a place in the code, and what a vendor sends may make
+    every text another one. So those of this place are forgotten when they are many.
+    """
+    shown = globals().get("__warningregistry__")
+    if shown is not None and len(shown) > MOST_WARNINGS:
+        shown.clear()
+    warnings.warn(text[:_LONGEST_WARNING], RuntimeWarning, stacklevel=1)
 
 
 def short(value: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from .bounded import MOST_METRIC_MODELS
 from .log import short
 from .version import __version__
 
@@ -132,7 +133,8 @@ class Telemetry:
 
     `tracer_provider` and `meter_provider` default to the program's global ones. `provider_names` maps the providers of
     your configuration to the conventions' own names where the two differ. A call that is never heard of again is ended
-    as abandoned after `longest_call_seconds`, or when `most_open_calls` younger ones are open.
+    as abandoned after `longest_call_seconds`, or when `most_open_calls` younger ones are open. Metrics name the first
+    thousand models or so; the others are counted together as "_OTHER", while spans name them all.
 
     One CLIENT span covers a call with all its attempts, as the conventions ask. Each attempt is an INTERNAL child span
     without `gen_ai.*` names: an error that was retried does not belong on the span of the call, and a second GenAI
@@ -165,6 +167,7 @@ class Telemetry:
         self._longest_call_seconds = longest_call_seconds
         self._monotonic = monotonic
         self._open: OrderedDict[str, _OpenCall] = OrderedDict()  # oldest first
+        self._models: set[str] = set()  # those that metrics have named
         self._lock = threading.Lock()  # one observer may serve clients in several threads
 
     def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
@@ -242,7 +245,21 @@ class Telemetry:
             self._record("first_chunk", first, call, answered)
 
     def _record(self, key: str, amount: float, call: _OpenCall, attributes: Mapping[str, Any]) -> None:
-        self._histograms[key].record(amount, {**call.common, **attributes}, call.context)
+        named = {**call.common, **attributes}
+        for name in (_REQUEST_MODEL, _RESPONSE_MODEL):
+            if name in named:
+                named[name] = self._metric_model(named[name])
+        self._histograms[key].record(amount, named, call.context)
+
+    def _metric_model(self, model: str) -> str:
+        """Return a model's name for a metric; one of too many is "_OTHER", as the conventions say it elsewhere.
+
+        A meter keeps a sum for each name that it has ever seen, and callers and vendors choose these names.
+        """
+        with self._lock:
+            if len(self._models) < MOST_METRIC_MODELS:
+                self._models.add(model)
+            return model if model in self._models else "_OTHER"
 
     def _follow(self, call: _OpenCall, fields: Mapping[str, Any]) -> None:
         """Name the target that has its turn now: tokens and errors are those of the vendor that was asked last."""

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from .bounded import LONGEST_NAME, MOST_MODELS, Bounded
 from .call import Call, Context, WireRequest
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
 from .engine.choice import Choice
@@ -29,6 +30,7 @@ from .errors import (
 )
 from .events import ErrorReported, Event, FinishReported
 from .facts import ModelFacts
+from .frozen import freeze
 from .guard import check_key, host_of, is_own_host
 from .keys import is_slow, refresh_seconds, resolve
 from .policy import check_policy
@@ -56,11 +58,21 @@ _LONGEST_SUCCESSION = 8
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Split `provider:model` at the first colon. Raises ConfigurationError if there is none."""
+    """Split `provider:model` at the first colon. Raises ConfigurationError if there is none, or it is too long."""
+    _check_length(target)
     provider, colon, model = target.partition(":")
     if not colon or not provider or not model:
         raise ConfigurationError(f'{target!r} is not a target: write "provider:model", such as "openai:gpt-6-luna".')
     return provider, model
+
+
+def _check_length(name: str) -> None:
+    """Raise ConfigurationError for what cannot be the name of a model: it would be kept, logged and sent as one."""
+    if len(name) > LONGEST_NAME:
+        raise ConfigurationError(
+            f"The name of a model or provider has at most {LONGEST_NAME} characters; {name[:40]!r}… has {len(name)}. "
+            "Nothing was sent. Is this text a message that was passed as model?"
+        )
 
 
 class Port:
@@ -85,7 +97,7 @@ class Port:
         self._stale_at: dict[str, float] = {}
         self._given_providers = given_by_name(providers)
         self._providers: dict[str, ProviderPort] = {}
-        self._facts: dict[tuple[str, str], ModelFacts] = {}
+        self._facts: Bounded[tuple[str, str], ModelFacts] = Bounded(MOST_MODELS)
         self._discovered: dict[str, Discovery] = {}
         for plugin in self._plugins:
             self._check_patch(plugin)
@@ -106,6 +118,7 @@ class Port:
         name = model or self.config.model
         if not name:
             raise ConfigurationError('No model is named: pass model="provider:model", or set LLM_MODEL.')
+        _check_length(name)
         alias = self.config.aliases.get(name)
         if alias is not None:
             return alias.choices, alias.options
@@ -123,10 +136,15 @@ class Port:
         May block while a local server is looked for, or a command gives the key.
         """
         if not self._is_open(name):
+            self._check_exists(name)
             with self._locks[name]:  # calls that begin together run one command, not one each
                 if not self._is_open(name):
                     self._providers[name] = self._renewed(name)
         return self._providers[name]
+
+    def _check_exists(self, name: str) -> None:
+        """Raise ConfigurationError for a provider that nobody knows, before a lock is kept by its name."""
+        self._provider_value(name, self.config.providers.get(name, ProviderConfig()))
 
     def _is_open(self, name: str) -> bool:
         return name in self._providers and self._monotonic() < self._stale_at.get(name, math.inf)
@@ -162,19 +180,20 @@ class Port:
                 f"[providers.{name}]: unknown key {unknown[0]!r}.{near_miss(unknown[0], known)} "
                 f"Known: {', '.join(sorted(known))}."
             )
-        table = attrs.evolve(table, settings={**self._settings_from_environment(provider), **table.settings})
+        table = attrs.evolve(table, settings=freeze({**self._settings_from_environment(provider), **table.settings}))
         if provider.adapt is not None:
             provider = provider.adapt(provider, table.settings)
         provider = attrs.evolve(provider, auth=self._auth(provider, table))
         provider, base_url = self._place(provider, table)
         found = self._discovered.get(name)
         if found is not None:
-            table = attrs.evolve(table, settings={**found.settings, **table.settings})
+            table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}))
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
         return ProviderPort(provider, plan, base_url, self._key(provider, table, base_url), table, patches)
 
     def _provider_value(self, name: str, table: ProviderConfig) -> Provider:
+        _check_length(name)
         provider = self._plain_provider_value(name, table)
         return (
             attrs.evolve(provider, dialect=attrs.evolve(provider.dialect, **table.dialect))
@@ -276,14 +295,16 @@ class Port:
     def facts(self, port: ProviderPort, model: str) -> ModelFacts:
         """Return what is known of a model, with the user's corrections laid over it."""
         key = (port.provider.name, model)
-        if key not in self._facts:
-            context = port.context(model)
-            facts = guarded(context, "describe_model", lambda: port.plan.describe_model(model, context)) or ModelFacts()
-            corrections = self.config.models.get(f"{port.provider.name}:{model}")
-            self._facts[key] = (
-                _corrected(facts, corrections, f'[models."{port.provider.name}:{model}"]') if corrections else facts
-            )
-        return self._facts[key]
+        known = self._facts.get(key)
+        if known is not None:
+            return known
+        context = port.context(model)
+        facts = guarded(context, "describe_model", lambda: port.plan.describe_model(model, context)) or ModelFacts()
+        corrections = self.config.models.get(f"{port.provider.name}:{model}")
+        if corrections:
+            facts = _corrected(facts, corrections, f'[models."{port.provider.name}:{model}"]')
+        self._facts.put(key, facts)
+        return facts
 
     def route(
         self,
@@ -346,6 +367,7 @@ class Port:
             raise ConfigurationError(
                 f'The server at {found.base_url} lists no model; name one: "{name}:MODEL".', provider=name
             )
+        _check_length(found.models[0])
         return found.models[0]
 
     def recorded_route(self, call: Call, target: str) -> Route:

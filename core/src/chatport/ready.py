@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from .bounded import MOST_MODELS, Bounded
 from .call import Context
 from .config import ProviderConfig
 from .engine.timers import Timeouts
@@ -23,7 +24,7 @@ class ProviderPort:
     """A provider made ready for calls: its value, its compiled chains, where it is, and its key.
 
     What is the same for nearly every call is made once and kept: `usual_timeouts` by whether the answer is streamed,
-    `usual_headers` also by whether there is a body, and the contexts by model.
+    `usual_headers` also by whether there is a body, and the contexts of the models that were used last.
     """
 
     provider: Provider
@@ -36,7 +37,9 @@ class ProviderPort:
     usual_headers: dict[tuple[bool, bool], tuple[tuple[str, str], ...]] = attrs.field(
         factory=dict, init=False, eq=False, repr=False
     )
-    _contexts: dict[str, Context] = attrs.field(factory=dict, init=False, eq=False, repr=False)
+    _contexts: Bounded[str, Context] = attrs.field(
+        factory=lambda: Bounded(MOST_MODELS), init=False, eq=False, repr=False
+    )
     auth: tuple[str, str, Secret] | None = attrs.field(init=False, eq=False, repr=False)
 
     @auth.default
@@ -52,7 +55,7 @@ class ProviderPort:
         known = self._contexts.get(model)
         if known is None or known.facts is not facts:
             known = Context(self.provider, model, self.base_url, facts, self.config.settings)
-            self._contexts[model] = known
+            self._contexts.put(model, known)
         return known
 
     def headers(self) -> Mapping[str, str]:

@@ -9,6 +9,10 @@ let a bucket fill only for a second's worth. The pacer therefore keeps both rule
 
 Together they come to about 95 % of the limit. What a request will cost is an estimate; its real usage corrects the
 account. What the vendor's headers say is left is never overdrawn before it resets.
+
+No interrupt (Ctrl-C) loses a place. Python lets one in at the begin of a function, after a call of what is written in
+C, and when a loop goes round. So the caller owns the ticket before it joins, leaves in a `finally`, twice, and here
+what belongs together changes on lines with no call between them.
 """
 
 from __future__ import annotations
@@ -18,11 +22,11 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Literal
-from weakref import WeakValueDictionary
 
 import attrs
 from attrs import validators
 
+from ..bounded import MOST_PACERS, Shelf
 from ..types import RateLimits
 
 __all__ = ["PaceLimits", "Pacer", "PacerBook", "Ticket"]
@@ -46,13 +50,13 @@ class PaceLimits:
 
 
 class Ticket:
-    """A call's place in the queue, then its slot. Made by `Pacer.enter`, to be given back by `Pacer.leave`."""
+    """A call's place in the queue, once it has joined; then its slot. To be given back by `Pacer.leave`."""
 
     __slots__ = ("_charged", "_charged_at", "_missed_wake", "_state", "_wake", "tokens")
 
     def __init__(self, tokens: int) -> None:
-        self.tokens = tokens
-        self._state: Literal["waiting", "active", "left"] = "waiting"
+        self.tokens = max(tokens, 0)
+        self._state: Literal["new", "waiting", "active", "left"] = "new"
         self._charged = 0
         self._charged_at = 0.0
         self._wake: Callable[[], None] | None = None
@@ -100,10 +104,16 @@ class Pacer:
 
     def enter(self, tokens: int) -> Ticket:
         """Join the queue with a request that will cost about so many tokens."""
-        ticket = Ticket(max(tokens, 0))
-        with self._lock:
-            self._queue[ticket] = None
+        ticket = Ticket(tokens)
+        self.join(ticket)
         return ticket
+
+    def join(self, ticket: Ticket) -> None:
+        """Put a new ticket into the queue. Whoever has one may `leave` at any time, also before."""
+        with self._lock:
+            if ticket._state == "new":
+                ticket._state = "waiting"
+                self._queue[ticket] = None
 
     def poll(self, ticket: Ticket) -> float:
         """Return 0.0 if the request may go now; else after how many seconds to ask again, `math.inf`: when woken.
@@ -120,8 +130,7 @@ class Pacer:
             if seconds > 0:
                 return seconds
             self._admit(ticket)
-            wake = self._take_wake()
-        wake()
+        self._wake_head()
         return 0.0
 
     def on_wake(self, ticket: Ticket, wake: Callable[[], None]) -> None:
@@ -137,22 +146,18 @@ class Pacer:
             wake()
 
     def leave(self, ticket: Ticket, *, used_tokens: int | None = None) -> None:
-        """Give back the slot, or the place in the queue. Leaving twice does nothing.
+        """Give back the slot, or the place in the queue. Leaving twice changes nothing, and wakes the head again.
 
         `used_tokens` is the real usage, None if it is not known: then the estimate stands.
         """
         with self._lock:
-            if ticket._state == "left":
-                return
-            if ticket._state == "active":
-                self._active -= 1
-                if used_tokens is not None:
-                    self._tokens.correct(ticket._charged, max(used_tokens, 0), ticket._charged_at, self._now())
-            else:
-                del self._queue[ticket]
+            was_active = ticket._state == "active"
+            self._active -= was_active
             ticket._state, ticket._wake = "left", None
-            wake = self._take_wake()
-        wake()
+            self._queue.pop(ticket, None)
+            if was_active and used_tokens is not None:
+                self._tokens.correct(ticket._charged, max(used_tokens, 0), ticket._charged_at, self._now())
+        self._wake_head()
 
     def learn(self, limits: RateLimits) -> None:
         """Take over what a vendor's headers say is left, and its limits where none are configured.
@@ -167,8 +172,7 @@ class Pacer:
         with self._lock:
             self._requests.learn(requests, self._now(), adopt=self._limits.requests_per_minute is None)
             self._tokens.learn(tokens, self._now(), adopt=self._limits.tokens_per_minute is None)
-            wake = self._take_wake()
-        wake()
+        self._wake_head()
 
     def hold(self, seconds: float) -> None:
         """Let nobody go for so many seconds, as a refusal asked. A longer hold that is running stays."""
@@ -188,22 +192,27 @@ class Pacer:
         now = self._now()
         self._requests.take(1, now)
         ticket._charged, ticket._charged_at = self._tokens.take(ticket.tokens, now), now
-        ticket._state = "active"
+        ticket._state = "active"  # from here on no call: all or nothing
         self._active += 1
         del self._queue[ticket]
 
-    def _take_wake(self) -> Callable[[], None]:
-        """Return what wakes the head of the queue, to be called without the lock."""
-        head = next(iter(self._queue), None)
-        if head is None:
-            return _nothing
-        wake, head._wake = head._wake, None
-        head._missed_wake = wake is None
-        return wake or _nothing
+    def _wake_head(self) -> None:
+        """Wake the head of the queue, with no lock held while it is done.
 
-
-def _nothing() -> None:
-    pass
+        The wake stays with the ticket until it was called: an interrupt before that leaves it for the next occasion.
+        """
+        with self._lock:
+            head = next(iter(self._queue), None)
+            if head is None:
+                return
+            wake = head._wake
+            head._missed_wake = wake is None
+        if wake is None:
+            return
+        wake()
+        with self._lock:
+            if head._wake is wake:
+                head._wake = None
 
 
 @attrs.frozen
@@ -366,33 +375,16 @@ class _Account:
 class PacerBook:
     """The pacers of a client, by key: equal key and limits, same pacer. Thread-safe.
 
-    Keeps about `most` of them. What goes first is idle, then what was asked for least lately; a pacer that somebody
-    still holds is found again in any case.
+    Keeps `most` of them. Only what is idle is forgotten: nobody in it, no hold, nothing sent lately; see `Shelf`.
     """
 
-    def __init__(self, now: Callable[[], float], *, most: int = 256) -> None:
+    def __init__(self, now: Callable[[], float], *, most: int = MOST_PACERS) -> None:
         self._now = now
-        self._most = most
-        self._lock = threading.Lock()
-        self._recent: OrderedDict[tuple[Hashable, PaceLimits], Pacer] = OrderedDict()
-        self._alive: WeakValueDictionary[tuple[Hashable, PaceLimits], Pacer] = WeakValueDictionary()
+        self._pacers: Shelf[tuple[Hashable, PaceLimits], Pacer] = Shelf(most, lambda pacer: pacer.is_idle)
 
     def __len__(self) -> int:
-        return len(self._recent)
+        return len(self._pacers)
 
     def get(self, key: Hashable, limits: PaceLimits) -> Pacer:
         """Return the pacer for a key, such as (provider, key's fingerprint, model)."""
-        with self._lock:
-            pacer = self._alive.get((key, limits))
-            if pacer is None:
-                pacer = self._alive[key, limits] = Pacer(limits, self._now)
-            self._recent[key, limits] = pacer
-            self._recent.move_to_end((key, limits))
-            if len(self._recent) > self._most:
-                self._drop()
-            return pacer
-
-    def _drop(self) -> None:
-        *others, _ = self._recent
-        for name in [name for name in others if self._recent[name].is_idle] or others[:1]:
-            del self._recent[name]
+        return self._pacers.get((key, limits), lambda: Pacer(limits, self._now))

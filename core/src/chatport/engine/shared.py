@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
 
-from ..log import emit, is_configured
+from ..bounded import MOST_BREAKERS, Shelf
+from ..log import emit, is_configured, warn
 from .breaker import Breaker, BreakerPolicy
 from .commands import Clock
 from .pacing import PacerBook
@@ -32,21 +31,23 @@ class HedgePolicy:
 
 
 class BreakerBook:
-    """The breakers of a client, one for each target, made when first asked for."""
+    """The breakers of a client, one for each target, made when first asked for.
+
+    Of more targets than are kept, those that were used least recently are forgotten, with what they had counted. One
+    that holds calls back is never forgotten, nor one with a probe under way; see `Shelf`.
+    """
 
     def __init__(self, policy: BreakerPolicy, now: Callable[[], float]) -> None:
         self._policy = policy
         self._now = now
-        self._breakers: dict[str, Breaker] = {}
-        self._lock = threading.Lock()
+        self._breakers: Shelf[str, Breaker] = Shelf(MOST_BREAKERS, lambda breaker: not breaker.open_for_seconds)
 
     def of(self, target: str) -> Breaker:
-        """Return the breaker of a target, always the same one."""
-        known = self._breakers.get(target)
-        if known is None:
-            with self._lock:
-                known = self._breakers.setdefault(target, Breaker(self._policy, self._now))
-        return known
+        """Return the breaker of a target."""
+        return self._breakers.get(target, self._new)
+
+    def _new(self) -> Breaker:
+        return Breaker(self._policy, self._now)
 
 
 @attrs.frozen
@@ -93,5 +94,4 @@ class Shared:
                 observer(event, fields)
             except Exception as error:
                 name = getattr(observer, "__qualname__", type(observer).__qualname__)
-                text = f"The observer {name} failed at {event}: {type(error).__name__}: {error}."
-                warnings.warn(text, RuntimeWarning, stacklevel=2)
+                warn(f"The observer {name} failed at {event}: {type(error).__name__}: {error}.")

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
+from ..bounded import LONGEST_URL
 from ..engine.commands import TransportFailure
 
 __all__ = ["Address", "Origin", "address_of"]
@@ -37,9 +38,12 @@ class Address:
         return self.scheme == "https"
 
 
-@lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
     """Read a URL. Raises TransportFailure (invalid_url, unsupported_protocol)."""
+    return _known_address(url) if len(url) <= LONGEST_URL else _read_address(url)
+
+
+def _read_address(url: str) -> Address:
     if any(ord(c) <= 32 or ord(c) == 127 for c in url):  # urlsplit drops some of them without a word
         raise _invalid(url, "it holds blanks or control characters")
     try:
@@ -64,6 +68,9 @@ def address_of(url: str) -> Address:
         authority=shown if port in (None, usual) else f"{shown}:{port}",
         origin=(parts.scheme, host, port or usual),
     )
+
+
+_known_address = lru_cache(maxsize=256)(_read_address)
 
 
 def _ascii(host: str, url: str) -> str:

@@ -6,12 +6,13 @@ import os
 import ssl
 import threading
 
+from ..bounded import MOST_CERTIFICATES, Bounded
 from ..engine.commands import TransportFailure
 
 __all__ = ["client_context", "context_if_made"]
 
 _lock = threading.Lock()
-_made: dict[tuple[str | None, str | None], ssl.SSLContext] = {}
+_made: Bounded[tuple[str | None, str | None], ssl.SSLContext] = Bounded(MOST_CERTIFICATES)
 
 
 def _certificates() -> tuple[str | None, str | None]:
@@ -32,9 +33,11 @@ def client_context() -> ssl.SSLContext:
     """
     wanted = _certificates()
     with _lock:
-        if wanted not in _made:
-            _made[wanted] = _make(*wanted)
-        return _made[wanted]
+        context = _made.get(wanted)
+        if context is None:
+            context = _make(*wanted)
+            _made.put(wanted, context)
+        return context
 
 
 def _make(file: str | None, folder: str | None) -> ssl.SSLContext:
