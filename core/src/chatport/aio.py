@@ -93,8 +93,10 @@ class _Driver:
 
     async def abandon(self) -> None:
         """Stop wherever the machine is."""
-        self._run.close()
-        await self.aclose()
+        try:
+            self._run.close()
+        finally:
+            await self.aclose()
 
     # async only: begin
     def be_quiet(self, quiet: bool = True) -> None:
@@ -124,8 +126,11 @@ class AsyncReplyStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open, self._events = False, iter(())
-        await self._driver.abandon()
+        try:
+            self._open, self._events = False, iter(())
+            await self._driver.abandon()
+        finally:
+            await self._driver.abandon()  # an interrupt (Ctrl-C) may have come before the first line of the other one
 
     def __aiter__(self) -> Self:
         return self
@@ -171,7 +176,8 @@ class AsyncReplyStream:
 
     # sync only: def __del__(self) -> None:
     # sync only:     """Let the vendor stop when a stream is iterated without a block and then dropped."""
-    # sync only:     self._driver.abandon()
+    # sync only:     if hasattr(self, "_driver"):  # Ctrl-C may have come before it was made
+    # sync only:         self._driver.abandon()
 
 
 class AsyncClient(BaseClient):

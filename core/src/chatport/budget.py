@@ -78,7 +78,7 @@ class Budget:
         self._money = _Account(None if usd is None else _picodollars(usd))
         self._tokens = _Account(None if tokens is None else _whole(tokens))
         self._unknown_calls = 0
-        self._open: set[Reservation] = set()
+        self._open: dict[Reservation, None] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -111,17 +111,24 @@ class Budget:
         Raises BudgetExceededError, with nothing set aside, if it does not fit, or if its cost is unknown and the
         budget does not allow that.
         """
-        money = 0 if usd is None else _picodollars(usd)
-        count = _whole(tokens)
+        reservation = Reservation(self, usd, _whole(tokens))
+        self.grant(reservation)
+        return reservation
+
+    def grant(self, reservation: Reservation) -> None:
+        """Set aside what a reservation that its holder has made asks for. See `reserve` for what it raises.
+
+        The holder may cancel it at any time, also before: so an interrupt finds nothing reserved that nobody knows of.
+        """
+        usd, count, money = reservation.usd, reservation.tokens, _estimate(reservation)
         with self._lock:
             self._check_money(usd, money)
             if not self._tokens.fits(count):
                 raise self._exceeded("tokens", self._tokens, count, f"{count} tokens")
-            reservation = Reservation(self, usd, count)
-            self._open.add(reservation)
+            # No call on these lines, so no interrupt comes between them: all or nothing.
+            self._open[reservation] = None
             self._money.reserved += money
             self._tokens.reserved += count
-        return reservation
 
     def _check_money(self, usd: float | None, money: int) -> None:
         if self._money.cap is None:
@@ -168,30 +175,37 @@ class Budget:
         """
         money = _picodollars(usd) if usd is not None and math.isfinite(usd) and usd >= 0 else None
         count = tokens if tokens is not None and tokens >= 0 else None
-        with self._lock:
-            if not self._close(reservation):
-                return
-            self._money.spent += _estimate(reservation) if money is None else money
-            self._tokens.spent += reservation.tokens if count is None else count
-            self._unknown_calls += money is None or count is None
+        estimate = _estimate(reservation)
+        self._close(
+            reservation,
+            spent_money=estimate if money is None else money,
+            spent_tokens=reservation.tokens if count is None else count,
+            unknown=money is None or count is None,
+        )
 
     def cancel(self, reservation: Reservation) -> None:
         """Give an estimate back: nothing was sent, or nothing is charged for it. A second time changes nothing.
 
         Raises ValueError for a reservation of another budget.
         """
-        with self._lock:
-            self._close(reservation)
+        self._close(reservation)
 
-    def _close(self, reservation: Reservation) -> bool:
+    def _close(
+        self, reservation: Reservation, spent_money: int = 0, spent_tokens: int = 0, unknown: bool = False
+    ) -> None:
         if reservation.budget is not self:
             raise ValueError("This reservation was made with another budget.")
-        if reservation not in self._open:
-            return False
-        self._open.remove(reservation)
-        self._money.reserved -= _estimate(reservation)
-        self._tokens.reserved -= reservation.tokens
-        return True
+        estimate, money, tokens = _estimate(reservation), self._money, self._tokens
+        with self._lock:
+            if reservation not in self._open:
+                return
+            # No call on these lines, so no interrupt comes between them: all or nothing.
+            del self._open[reservation]
+            money.reserved -= estimate
+            tokens.reserved -= reservation.tokens
+            money.spent += spent_money
+            tokens.spent += spent_tokens
+            self._unknown_calls += unknown
 
     # --- what it stands at
 

@@ -85,8 +85,10 @@ class _Driver:
 
     def abandon(self) -> None:
         """Stop wherever the machine is."""
-        self._run.close()
-        self.close()
+        try:
+            self._run.close()
+        finally:
+            self.close()
 
 
 class ReplyStream:
@@ -109,8 +111,11 @@ class ReplyStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open, self._events = False, iter(())
-        self._driver.abandon()
+        try:
+            self._open, self._events = False, iter(())
+            self._driver.abandon()
+        finally:
+            self._driver.abandon()  # an interrupt (Ctrl-C) may have come before the first line of the other one
 
     def __iter__(self) -> Self:
         return self
@@ -148,7 +153,8 @@ class ReplyStream:
 
     def __del__(self) -> None:
         """Let the vendor stop when a stream is iterated without a block and then dropped."""
-        self._driver.abandon()
+        if hasattr(self, "_driver"):  # Ctrl-C may have come before it was made
+            self._driver.abandon()
 
 
 class Client(BaseClient):

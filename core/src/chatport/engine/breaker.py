@@ -40,7 +40,8 @@ class BreakerPolicy:
 class Breaker:
     """The breaker of one target. Thread-safe; `now` gives monotonic seconds."""
 
-    # Invariants: `_open_until` is None exactly while closed; `_probe_since` is None unless half-open.
+    # Invariants: `_open_until` is None exactly while closed; `_probe_since` is None unless half-open, and says since
+    # when `_prober` has the probe.
 
     def __init__(self, policy: BreakerPolicy, now: Callable[[], float]) -> None:
         self._policy = policy
@@ -51,19 +52,27 @@ class Breaker:
         self._open_seconds = policy.open_seconds
         self._open_until: float | None = None
         self._probe_since: float | None = None
+        self._prober: object = None
 
-    def admit(self) -> Admission:
+    def admit(self, caller: object = None) -> Admission:
         """Say whether a call may go: `closed` yes, `open` no, `probe` yes, and its outcome decides.
 
-        Whoever gets `probe` must give the outcome to `record` with `probe=True`.
+        Whoever gets `probe` must give the outcome to `record` with `probe=True`, or the probe back.
         """
         with self._lock:
             if self._open_until is None:
                 return "closed"
             if self._blocked_seconds() > 0:
                 return "open"
-            self._probe_since = self._now()
+            now = self._now()
+            self._probe_since, self._prober = now, caller
             return "probe"
+
+    def give_back(self, caller: object) -> None:
+        """Take back a probe that this caller has and that has not decided anything; without one nothing happens."""
+        with self._lock:
+            if self._prober is caller:
+                self._probe_since = self._prober = None
 
     def record(self, outcome: Outcome, *, probe: bool = False) -> bool:
         """Note how an attempt ended; return whether that opened the breaker, or opened it again.
@@ -116,7 +125,7 @@ class Breaker:
         return self._failures_in_a_row >= policy.failures or (too_many and self._failures_in_a_row > 0)
 
     def _judge_probe(self, outcome: Outcome) -> bool:
-        self._probe_since = None
+        self._probe_since = self._prober = None
         if outcome == "ok":
             self._close()
         elif outcome == "failed":

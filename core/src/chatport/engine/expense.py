@@ -35,7 +35,9 @@ class Expense:
         usd = in_usd(cost, self._shared.rates)
         try:
             for budget in budgets:
-                self._reservations.append(budget.reserve(usd=usd, tokens=asked + answered))
+                reservation = Reservation(budget, usd, asked + answered)
+                self._reservations.append(reservation)  # ours before it is granted: an interrupt may come between
+                budget.grant(reservation)
         except ChatportError as error:
             error.provider, error.model = context.provider.name, context.model
             raise  # `settle` gives back what other budgets had granted
@@ -44,14 +46,16 @@ class Expense:
         """Put what was used in the place of the estimates; without a sign that anything was used, give them back."""
         usage = None if attempt is None else attempt.collector.usage
         is_begun = attempt is not None and attempt.head is not None and 200 <= attempt.head.status < 300
-        for reservation in self._reservations:
+        while self._reservations:
+            reservation = self._reservations[-1]  # taken off when that is done: a second time changes nothing
             if attempt is None or (usage is None and not is_begun):
                 reservation.budget.cancel(reservation)
-                continue
-            counts = () if usage is None else (usage.input_tokens, usage.output_tokens)
-            known = [count for count in counts if count is not None]
-            usd = in_usd(cost_of_attempt(attempt, self._shared), self._shared.rates)
-            reservation.budget.settle(reservation, usd=usd, tokens=sum(known) if len(known) == 2 else None)
+            else:
+                counts = () if usage is None else (usage.input_tokens, usage.output_tokens)
+                known = [count for count in counts if count is not None]
+                usd = in_usd(cost_of_attempt(attempt, self._shared), self._shared.rates)
+                reservation.budget.settle(reservation, usd=usd, tokens=sum(known) if len(known) == 2 else None)
+            self._reservations.pop()
 
 
 def cost_of_attempt(attempt: AttemptRun, shared: Shared) -> Cost | None:

@@ -156,29 +156,32 @@ class CallMachine:
             route = yield from self._prepare(candidate, waiting)
             if route is None:
                 continue
-            breaker = self.shared.breakers.of(candidate.target)
-            admission = breaker.admit()
-            if admission == "open" and waiting:  # another call has just found out, or is finding out
-                self.story.passed_over(candidate.target, "it keeps failing, and is left alone for a while")
-                continue
-            self.story.turn_to(route, len(self.targets))
-            turn = TargetRun(
-                route,
-                self.story,
-                breaker,
-                deliver=self.deliver,
-                others=len(waiting),
-                is_probe=admission == "probe",
-                budgets=self.budgets,
-                resumed=self._resumed,
-            )
+            breaker, caller = self.shared.breakers.of(candidate.target), object()
             try:
-                return (yield from turn.run())
-            except ChatportError as error:
-                self._error = self._worth_telling(error)
-                waiting = self._next_targets(error, turn, candidate, waiting)
-                if waiting:
-                    yield from turn.tell_caller(error, 0.0)
+                admission = breaker.admit(caller)
+                if admission == "open" and waiting:  # another call has just found out, or is finding out
+                    self.story.passed_over(candidate.target, "it keeps failing, and is left alone for a while")
+                    continue
+                self.story.turn_to(route, len(self.targets))
+                turn = TargetRun(
+                    route,
+                    self.story,
+                    breaker,
+                    deliver=self.deliver,
+                    others=len(waiting),
+                    is_probe=admission == "probe",
+                    budgets=self.budgets,
+                    resumed=self._resumed,
+                )
+                try:
+                    return (yield from turn.run())
+                except ChatportError as error:
+                    self._error = self._worth_telling(error)
+                    waiting = self._next_targets(error, turn, candidate, waiting)
+                    if waiting:
+                        yield from turn.tell_caller(error, 0.0)
+            finally:
+                breaker.give_back(caller)  # undecided if the call ended before its first attempt
         assert self._error is not None, "a target that is passed over without an error has one after it"
         raise self._error
 

@@ -107,35 +107,49 @@ class TargetRun:
     # --- one attempt
 
     def _try(self, is_probe: bool, began: float) -> Generator[Command, Any, tuple[AttemptRun, ChatportError | None]]:
-        """Run one attempt. What it holds (a place in the queue, money) is given back however it ends."""
+        """Run one attempt. What it holds (a place in the queue, money) is given back however it ends.
+
+        And again: an interrupt (Ctrl-C) may come while it is given back, and giving back twice changes nothing.
+        """
         outcome: Outcome = "neutral"
-        expense = Expense(self.route, self._shared) if self._budgets else None
-        ticket: Ticket | None = None
-        attempt: AttemptRun | None = None
         error: ChatportError | None = None
+        expense = Expense(self.route, self._shared) if self._budgets else None
+        ticket = self._ticket()
+        self.attempt = None
         try:
-            ticket = yield from self._enter()
-            if expense is not None:
-                expense.reserve(self._budgets)
-            attempt = self.attempt = self._new_attempt()
-            self._story.attempt_started()
             try:
-                yield from attempt.run()
-            except ChatportError as problem:
-                error = problem
-            except GeneratorExit:
-                self._story.attempt_cancelled(attempt, began)
-                raise
-            yield Close(not isinstance(error, _CUT))
-            outcome = "ok" if error is None else _verdict(error, attempt)
-            if self._pacer is not None and isinstance(error, RateLimitError) and error.retry_after_seconds:
-                self._pacer.hold(min(error.retry_after_seconds, self._shared.policy.longest_hint_seconds))
+                if ticket is not None:
+                    yield from self._wait_for_place(ticket)
+                if expense is not None:
+                    expense.reserve(self._budgets)
+                attempt = self.attempt = self._new_attempt()
+                self._story.attempt_started()
+                try:
+                    yield from attempt.run()
+                except ChatportError as problem:
+                    error = problem
+                except GeneratorExit:
+                    self._story.attempt_cancelled(attempt, began)
+                    raise
+                yield Close(not isinstance(error, _CUT))
+                outcome = "ok" if error is None else _verdict(error, attempt)
+                self._hold_back(error)
+            finally:
+                self._learn_limits()
+                self._give_back(ticket, expense)
+                self._breaker.record(outcome, probe=is_probe)
         finally:
-            self._leave(ticket, attempt)
-            if expense is not None:
-                expense.settle(attempt)
-            self._breaker.record(outcome, probe=is_probe)
+            self._give_back(ticket, expense)
         return attempt, error
+
+    def _give_back(self, ticket: Ticket | None, expense: Expense | None) -> None:
+        attempt = self.attempt
+        if ticket is not None and self._pacer is not None:
+            usage = None if attempt is None else attempt.collector.usage
+            used = None if usage is None else (usage.input_tokens or 0) + (usage.output_tokens or 0)
+            self._pacer.leave(ticket, used_tokens=0 if attempt is None else used)
+        if expense is not None:
+            expense.settle(attempt)
 
     def _new_attempt(self) -> AttemptRun:
         return AttemptRun(
@@ -159,25 +173,26 @@ class TargetRun:
 
     # --- pacing
 
-    def _enter(self) -> Generator[Command, Any, Ticket | None]:
-        """Wait for a place under this client's own limits. Raises RateLimitError if it would come too late."""
-        pacer, call = self._pacer, self.route.call
-        if pacer is None or call is None:
+    def _ticket(self) -> Ticket | None:
+        """Return a ticket for the queue, not joined yet; None for a call that is not paced."""
+        call = self.route.call
+        if self._pacer is None or call is None:
             return None
         from ..estimate import estimate_input_tokens, estimate_output_tokens  # only calls that are paced need it
 
-        ticket = pacer.enter(estimate_input_tokens(call) + estimate_output_tokens(call, self.route.context.facts))
-        try:
-            while wait := pacer.poll(ticket):
-                left = self._time_left()
-                if (wait if wait < math.inf else 0.0) >= left:
-                    raise self._too_late(wait)
-                longest = min(wait, left)
-                yield Pause(partial(pacer.on_wake, ticket), None if longest == math.inf else longest)
-        except BaseException:
-            pacer.leave(ticket, used_tokens=0)
-            raise
-        return ticket
+        return Ticket(estimate_input_tokens(call) + estimate_output_tokens(call, self.route.context.facts))
+
+    def _wait_for_place(self, ticket: Ticket) -> Generator[Command, Any, None]:
+        """Wait for a place under this client's own limits. Raises RateLimitError if it would come too late."""
+        pacer = self._pacer
+        assert pacer is not None, "a ticket is for a pacer"
+        pacer.join(ticket)
+        while wait := pacer.poll(ticket):
+            left = self._time_left()
+            if (wait if wait < math.inf else 0.0) >= left:
+                raise self._too_late(wait)
+            longest = min(wait, left)
+            yield Pause(partial(pacer.on_wake, ticket), None if longest == math.inf else longest)
 
     def _too_late(self, wait: float) -> RateLimitError:
         context = self.route.context
@@ -189,17 +204,18 @@ class TargetRun:
             retry_after_seconds=None if wait == math.inf else wait,
         )
 
-    def _leave(self, ticket: Ticket | None, attempt: AttemptRun | None) -> None:
-        pacer = self._pacer
-        if ticket is None or pacer is None:
+    def _hold_back(self, error: ChatportError | None) -> None:
+        """Let nobody go before the time that a refusal named."""
+        if self._pacer is not None and isinstance(error, RateLimitError) and error.retry_after_seconds:
+            self._pacer.hold(min(error.retry_after_seconds, self._shared.policy.longest_hint_seconds))
+
+    def _learn_limits(self) -> None:
+        pacer, attempt = self._pacer, self.attempt
+        if pacer is None or self.route.call is None or attempt is None or attempt.head is None:
             return
-        if attempt is not None and attempt.head is not None:
-            limits = look_on(self.route, "read_rate_limits", attempt.head.headers)
-            if limits is not None:
-                pacer.learn(limits)
-        usage = None if attempt is None else attempt.collector.usage
-        used = None if usage is None else (usage.input_tokens or 0) + (usage.output_tokens or 0)
-        pacer.leave(ticket, used_tokens=used)
+        limits = look_on(self.route, "read_rate_limits", attempt.head.headers)
+        if limits is not None:
+            pacer.learn(limits)
 
     # --- what comes after a failure
 

@@ -55,10 +55,9 @@ class Pool(Generic[C]):
                 idle = self._idle.get(origin)
                 if not idle:
                     return None
-                connection, until = idle.popitem()
-                del self._oldest[connection]
-                if not idle:
-                    del self._idle[origin]
+                connection = next(reversed(idle))
+                until = idle[connection]
+                self._forget(connection, origin)
             if until > self._now() and connection.is_usable():
                 return connection
             connection.close()
@@ -70,8 +69,11 @@ class Pool(Generic[C]):
             if self._is_closed or idle_seconds <= 0:
                 dropped = [connection]
             else:
-                self._idle.setdefault(origin, {})[connection] = now + idle_seconds
-                self._oldest[connection] = (origin, now + idle_seconds)
+                until, idle = now + idle_seconds, self._idle.get(origin)
+                if idle is None:  # no call on these lines, as in `_forget`
+                    idle = self._idle[origin] = {}
+                idle[connection] = until
+                self._oldest[connection] = (origin, until)
                 dropped = self._surplus(now)
         for each in dropped:
             each.close()
@@ -87,9 +89,10 @@ class Pool(Generic[C]):
         return dropped
 
     def _forget(self, connection: C, origin: Origin) -> None:
-        del self._oldest[connection]
-        del self._idle[origin][connection]
-        if not self._idle[origin]:
+        # No call on these lines: an interrupt (Ctrl-C) comes between calls, and must not leave it in one of the two.
+        idle = self._idle[origin]
+        del self._oldest[connection], idle[connection]
+        if not idle:
             del self._idle[origin]
 
     def close(self) -> None:
