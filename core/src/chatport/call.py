@@ -11,6 +11,7 @@ import msgspec
 from . import jsoncodec
 from .errors import MalformedReplyError
 from .facts import ModelFacts
+from .frozen import freeze_fields
 from .types import Adjustment
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Tool:
     strict: bool | None = None
     function: Callable[..., Any] | None = attrs.field(default=None, eq=False, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "schema")
+
 
 @attrs.frozen
 class ToolChoice:
@@ -62,6 +66,9 @@ class OutputSpec:
     schema: Mapping[str, Any]
     strict: bool = True
     type: Any = None
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "schema")
 
 
 @attrs.frozen
@@ -88,6 +95,9 @@ class Call:
     on_unsupported: Literal["warn", "raise"] = "warn"
     prefix: str | None = None
 
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "extra")
+
 
 @attrs.frozen
 class Context:
@@ -102,6 +112,9 @@ class Context:
     base_url: str
     facts: ModelFacts = attrs.field(factory=ModelFacts)
     settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "settings")
 
     @property
     def target(self) -> str:

@@ -244,7 +244,7 @@ def read_call(
         _whole("max_tokens", max_tokens, 1),
         _stop(stop),
         _whole("seed", seed, None),
-        dict(fields),
+        fields,
         on_unsupported,
     )
     return call, _timeouts(timeout)

@@ -13,7 +13,7 @@ import attrs
 
 from . import jsoncodec
 from .errors import ChatportError
-from .registry import build_plan, installed_patches, installed_providers, plugin_name
+from .registry import build_plan, package_of, plugin_name
 from .shaping import shape
 from .types import Adjustment
 from .version import __version__
@@ -108,7 +108,7 @@ def _changes(port: ProviderPort, call: Call, context: Context) -> Iterator[Chang
         for field in {**before, **after}:
             if before.get(field) != after.get(field):
                 name = plugin_name(plugin)
-                yield Change(field, before.get(field), after.get(field), name, _package(name.partition(".")[0]))
+                yield Change(field, before.get(field), after.get(field), name, package_of(name))
         before = after
 
 
@@ -127,13 +127,6 @@ def _parts(wire: WireRequest | None) -> dict[str, Any]:
         return {}
     parts: dict[str, Any] = {**wire.body, "path": wire.path, "stream": wire.stream or None}
     return parts | {f"header {name}": value for name, value in wire.headers.items()}
-
-
-def _package(module: str) -> str:
-    """Return the distribution that brings a plugin, with its version; an empty text for a file of the user's own."""
-    plugins = (*installed_providers().values(), *installed_patches().values())
-    owner = next((plugin for plugin in plugins if plugin.target.partition(":")[0].partition(".")[0] == module), None)
-    return f"{owner.distribution} {owner.version}".strip() if owner is not None else ""
 
 
 def _short(value: Any) -> str:

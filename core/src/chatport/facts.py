@@ -19,6 +19,7 @@ import attrs
 import msgspec
 
 from .errors import PluginError
+from .frozen import freeze_fields
 from .types import Cost, Usage
 
 __all__ = [
@@ -109,6 +110,9 @@ class RetiredModel:
     options: Mapping[str, Any] = attrs.field(factory=dict)
     source: str = ""
 
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "options")
+
 
 @attrs.frozen
 class ModelFacts:
@@ -138,6 +142,9 @@ class ModelFacts:
     retired: RetiredModel | None = None
     source: str = ""
 
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "quirks")
+
 
 @attrs.frozen
 class ModelEntry:
@@ -147,6 +154,9 @@ class ModelEntry:
     facts: Mapping[str, Any]
     hosts: tuple[str, ...] = ()
     source: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "facts")
 
 
 @attrs.frozen
@@ -176,6 +186,9 @@ class Facts:
     prices: tuple[Price, ...] = ()
     retired: tuple[RetiredModel, ...] = ()
     hosts: Mapping[str, HostFacts] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "hosts")
 
     def describe(self, model: str, base_url: str = "") -> ModelFacts:
         """Return the facts of a model on a host. Patterns are globs; the longest match has the last word."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+import attrs
+
 from . import jsoncodec
 from .errors import BadRequestError
+from .frozen import freeze
 from .types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall
 
 __all__ = ["MessagesInput", "read_messages"]
@@ -61,7 +64,7 @@ def _message(item: Any, where: str) -> Message:
         case Message():
             return _checked(item, where)
         case Reply():
-            return item.message
+            return _frozen(item.message)
         case str():
             return _checked(Message.user(item), where)
         case Mapping():
@@ -70,14 +73,22 @@ def _message(item: Any, where: str) -> Message:
             raise BadRequestError(f"{where} must be a text, a Message, a Reply or a dict, not {type(item).__name__}.")
 
 
+def _frozen(message: Message) -> Message:
+    """Return a message whose dicts no hook can write to: they are the caller's, or a reply's that others hold."""
+    content = tuple([attrs.evolve(part, extra=freeze(part.extra)) if part.extra else part for part in message.content])
+    return attrs.evolve(message, content=content, extra=freeze(message.extra), opaque=freeze(message.opaque))
+
+
 def _checked(message: Message, where: str) -> Message:
     if message.role not in _ROLES:
         raise BadRequestError(f"{where}.role must be one of {', '.join(_ROLES)}, not {message.role!r}.")
+    has_dicts = bool(message.extra or message.opaque)
     for number, part in enumerate(message.content):
-        if type(part) is TextPart:
+        if type(part) is TextPart and not part.extra:
             continue
         if not isinstance(part, TextPart | ImagePart | AudioPart | FilePart):
             raise BadRequestError(f"{where}.content[{number}] is not a content part but {type(part).__name__}.")
+        has_dicts = has_dicts or bool(part.extra)
         if isinstance(part, ImagePart) and not part.url.startswith(
             ("https://", "http://", "data:image/", "oss://", "ms://")
         ):
@@ -91,7 +102,7 @@ def _checked(message: Message, where: str) -> Message:
             raise BadRequestError(f"{where}.tool_calls of a Message are ToolCall values.")
         if message.role != "assistant":
             raise BadRequestError(f"{where} has tool_calls, which only an assistant turn has.")
-    return message
+    return _frozen(message) if has_dicts else message
 
 
 def _check_results(messages: tuple[Message, ...]) -> None:

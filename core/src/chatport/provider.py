@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from .facts import Facts
+from .frozen import freeze_fields
 
 __all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"]
 
@@ -49,6 +50,9 @@ class Prefill:
     body: Mapping[str, Any] = attrs.field(factory=dict)
     fact: str = ""
 
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "message", "body")
+
 
 @attrs.frozen
 class Dialect:
@@ -85,6 +89,9 @@ class Dialect:
     idempotency_header: str | None = None
     empty_is_error: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "finish_reasons", "fields")
+
 
 @attrs.frozen
 class Discovery:
@@ -97,6 +104,9 @@ class Discovery:
     base_url: str
     models: tuple[str, ...] = ()
     settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "settings")
 
 
 @attrs.frozen
@@ -139,3 +149,6 @@ class Provider:
     emulator: str | None = None
     hook_api: int = 1
     auth_env: Mapping[str, Auth] = attrs.field(factory=dict, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "headers", "settings", "settings_env", "settings_headers", "timeouts", "auth_env")

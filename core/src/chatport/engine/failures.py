@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -16,6 +17,8 @@ from .hints import limit_reset_seconds, reset_seconds, retry_delay_seconds, said
 __all__ = ["error_of", "failure_of", "hook_error"]
 
 _SHOWN = 600
+_NO_PLUGINS = sys.stdlib_module_names | {"chatport", "pluggy", "attr", "attrs", "msgspec"}
+"""Top-level modules in which no plugin is, though a plugin's mistake may show itself there."""
 
 
 def failure_of(
@@ -74,12 +77,29 @@ def error_of(
 
 
 def hook_error(hook: str, error: Exception, context: Context) -> PluginError:
-    """Return the error that says a hook has failed, which is not the caller's fault."""
+    """Return the error that says which hook, of which plugin and package, has failed. It is not the caller's fault."""
     return PluginError(
-        f"A {hook} hook of {context.provider.name} failed: {type(error).__name__}: {error}.",
+        f"A {hook} hook of {context.provider.name} failed: {type(error).__name__}: {error}.{_place_of(error)}",
         provider=context.provider.name,
         model=context.model,
     )
+
+
+def _place_of(error: Exception) -> str:
+    """Return a sentence on the plugin in which an error was raised: the last step neither ours nor Python's own."""
+    from ..registry import package_of  # only what has failed needs it
+
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        is_plugin = module.partition(".")[0] not in _NO_PLUGINS
+        if is_plugin or (not found and module.startswith("chatport.standard.")):
+            found = f"{module}.{trace.tb_frame.f_code.co_qualname}"
+        trace = trace.tb_next
+    if not found:
+        return ""
+    package = package_of(found)
+    return f" That was in {found}, of {package}." if package else f" That was in {found}."
 
 
 def _code(failure: Failure) -> str:

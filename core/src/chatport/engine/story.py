@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -11,6 +10,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..errors import ChatportError
+from ..frozen import FrozenDict
+from ..log import warn
 from ..plan import nothing
 from ..types import Adjustment, Attempt, Reply
 from .attempt import AttemptRun
@@ -161,14 +162,16 @@ class Story:
         if route.plan.observe is nothing and not self.shared.is_heard:
             return
         context = route.context
-        told = {
-            "call_id": self.call_id,
-            "target": context.target,
-            "provider": context.provider.name,
-            "model": context.model,
-            "seconds": self.seconds(),
-            **fields(),
-        }
+        told = FrozenDict(
+            {
+                "call_id": self.call_id,
+                "target": context.target,
+                "provider": context.provider.name,
+                "model": context.model,
+                "seconds": self.seconds(),
+                **fields(),
+            }
+        )  # one for all who listen
         self.shared.tell(event, told)
         look_on(route, "observe", event, told)
 
@@ -184,5 +187,5 @@ def look_on(route: Route, name: Literal["read_rate_limits", "observe"], *values:
     try:
         return getattr(route.plan, name)(*values, route.context)
     except Exception as error:
-        warnings.warn(str(hook_error(name, error, route.context)), RuntimeWarning, stacklevel=2)
+        warn(str(hook_error(name, error, route.context)))
         return None

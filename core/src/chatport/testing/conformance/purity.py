@@ -10,7 +10,8 @@ import attrs
 
 from ...call import Call, Chunk, Context, OutputSpec, StreamState, ToolChoice
 from ...engine.failures import failure_of
-from ...errors import ChatportError, UnsupportedFeatureError
+from ...errors import ChatportError, PluginError, UnsupportedFeatureError
+from ...frozen import FrozenValueError
 from ...ready import ProviderPort
 from ...registry import build_plan
 from ...schema import read_tools
@@ -43,6 +44,10 @@ class PurityTests(ConformanceTests):
                 first, second = shape(port.plan, call, context), shape(port.plan, call, context)
             except UnsupportedFeatureError:
                 continue
+            except PluginError as error:
+                wrote = isinstance(error.__cause__, FrozenValueError)
+                it.check(not wrote, "shape_request", call, "the call was changed", _COPY)
+                raise
             it.check(first == second, "shape_request", call, "the same call gave another request", _SAME)
             it.check(attrs.asdict(call) == before, "shape_request", call, "the call was changed", _COPY)
 
