@@ -144,6 +144,21 @@ def test_a_broken_provider_is_reported_and_takes_nothing_down(run: Command) -> N
     assert "DeepSeek" in done.stdout
 
 
+def test_a_name_that_is_taken_twice_is_reported_and_takes_nothing_down(run: Command) -> None:
+    """The list names both packages; only that provider cannot be used, and says so in the same words."""
+    twice = {"CHATPORT_PLUGINS": "groq=another.module:provider"}
+    done = run("providers", **twice)
+    assert done.returncode == 1
+    line = next(line for line in done.stdout.splitlines() if line.startswith("groq"))
+    assert "broken: Two plugins are called 'groq'" in line
+    assert "chatport-provider-groq and another.module:provider of CHATPORT_PLUGINS" in line
+    assert "chatport-provider-deepseek" in done.stdout
+    assert run("models", "deepseek", **twice).returncode == 0
+    failed = run("models", "groq", **twice)
+    assert failed.returncode != 0
+    assert "Two plugins are called 'groq'" in failed.stderr
+
+
 def test_models_lists_what_the_vendor_offers(run: Command) -> None:
     done = run("models", "deepseek")
     assert done.returncode == 0, done.stderr

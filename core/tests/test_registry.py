@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -126,14 +127,48 @@ def test_without_providers_the_error_says_so() -> None:
         load_provider("acme")
 
 
-def test_two_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two distributions that bring the same name are an error that names both and the way out, which works."""
+TWO = r"Two plugins are called 'acme', and neither is used: a:p of dist-a and b:p of dist-b.*DISABLE"
+
+
+def test_two_of_one_name_disable_that_name_only(vendors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two distributions that bring one name: it is listed and cannot be used, both are named, and others work."""
     first, second = InstalledPlugin("acme", "a:p", "dist-a", "1"), InstalledPlugin("acme", "b:p", "dist-b", "2")
     scanned(monkeypatch, first, second)
-    with pytest.raises(PluginError, match=r"Two plugins are called 'acme'.*a:p of dist-a.*b:p of dist-b.*DISABLE"):
-        installed_providers()
-    monkeypatch.setenv("CHATPORT_DISABLE_PLUGINS", "acme")
-    assert installed_providers() == {}
+    monkeypatch.setenv("CHATPORT_PLUGINS", "bolt=vendors_of_this_test:bolt")
+    with pytest.warns(RuntimeWarning, match=TWO):
+        assert sorted(installed_providers()) == ["acme", "bolt"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        with pytest.raises(PluginError, match=TWO) as caught:
+            load_provider("acme")
+        assert caught.value.provider == "acme"
+        assert load_provider("bolt").name == "bolt"
+        client = Client(config={"providers": {"bolt": {"api_key": "k"}}})
+        assert client.explain("hello", model="bolt:m").target == "bolt:m"
+        with pytest.raises(PluginError, match=TWO):
+            client.explain("hello", model="acme:m")
+
+
+@pytest.mark.parametrize("disabled", ["acme", "dist-b"])
+def test_one_of_two_of_one_name_can_be_switched_off(disabled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name both are gone; by the package of one, the other stays, and there is no warning."""
+    first, second = InstalledPlugin("acme", "a:p", "dist-a", "1"), InstalledPlugin("acme", "b:p", "dist-b", "2")
+    scanned(monkeypatch, first, second)
+    monkeypatch.setenv("CHATPORT_DISABLE_PLUGINS", disabled)
+    assert installed_providers() == ({} if disabled == "acme" else {"acme": first})
+
+
+def test_two_patches_of_one_name_stop_the_provider_they_are_for(vendors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A patch that nobody can tell from another is not left out without a word; another provider does not notice."""
+    patches = [InstalledPlugin("bolt.fix", f"{name}:p", f"dist-{name}", "1") for name in ("a", "b")]
+    monkeypatch.setattr(registry, "_scan", lambda group: tuple(patches) if group == registry.PATCHES_GROUP else ())
+    client = Client(config={"providers": {name: {"api_key": "k"} for name in ("acme", "bolt")}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert client.explain("hello", model="acme:m").target == "acme:m"
+        with pytest.raises(PluginError, match=r"called 'bolt.fix'.* a:p of dist-a and b:p of dist-b") as caught:
+            client.explain("hello", model="bolt:m")
+    assert caught.value.provider == "bolt"
 
 
 def test_the_same_entry_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,10 @@ import pluggy
 
 from .errors import ConfigurationError, PluginError
 from .hooks import HOOK_API, ProviderHooks
+from .log import warn
 from .plan import Plan, compile_plan
 from .provider import Provider
+from .version import __version__
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -32,6 +34,7 @@ __all__ = [
     "installed_providers",
     "load_provider",
     "near_miss",
+    "package_of",
     "plugin_name",
 ]
 
@@ -41,15 +44,33 @@ PATCHES_GROUP = "chatport.patches"
 
 @attrs.frozen
 class InstalledPlugin:
-    """An entry point, unopened: its name, the object it points to, and the distribution that brings it."""
+    """An entry point, unopened: its name, the object it points to, and the distribution that brings it.
+
+    `rival` is another one of the same name for another object. Nobody can tell which of the two is meant, so neither
+    is used; plugins of other names are not affected.
+    """
 
     name: str
     target: str
     distribution: str
     version: str
+    rival: InstalledPlugin | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be used, as far as that is known without importing it; empty if nothing is."""
+        if self.rival is None:
+            return ""
+        return (
+            f"Two plugins are called {self.name!r}, and neither is used: {self.target} of {self.distribution} and "
+            f"{self.rival.target} of {self.rival.distribution}. Uninstall one, or name its package in "
+            "CHATPORT_DISABLE_PLUGINS. Other plugins are not affected."
+        )
 
     def load(self) -> Any:
         """Import the object. Raises PluginError, with the cause, if that fails for whatever reason."""
+        if self.rival is not None:
+            raise PluginError(self.problem, provider=self.name.partition(".")[0])
         module, _, attribute = self.target.partition(":")
         try:
             value: Any = import_module(module)
@@ -65,7 +86,7 @@ class InstalledPlugin:
 
 
 def installed_providers() -> dict[str, InstalledPlugin]:
-    """Return the installed providers by name, without importing any. Raises PluginError for two of one name."""
+    """Return the installed providers by name, without importing any. One whose name is taken twice has a `rival`."""
     return _installed(PROVIDERS_GROUP)
 
 
@@ -85,16 +106,14 @@ def _installed(group: str) -> dict[str, InstalledPlugin]:
     disabled = _names(os.environ.get("CHATPORT_DISABLE_PLUGINS", ""))
     found: dict[str, InstalledPlugin] = {}
     for plugin in (*_scan(group), *_named_in_environment(group)):
-        if plugin.name in disabled or ("*" in disabled and plugin.distribution != "CHATPORT_PLUGINS"):
+        if disabled.keys() & {plugin.name, plugin.distribution}:
             continue
-        earlier = found.get(plugin.name)
-        if earlier is not None and earlier.target != plugin.target:
-            raise PluginError(
-                f"Two plugins are called {plugin.name!r} in {group}: {earlier.target} of {earlier.distribution} and "
-                f"{plugin.target} of {plugin.distribution}. Uninstall one, or name one in CHATPORT_DISABLE_PLUGINS.",
-                provider=plugin.name,
-            )
-        found[plugin.name] = plugin
+        if "*" in disabled and plugin.distribution != "CHATPORT_PLUGINS":
+            continue
+        earlier = found.setdefault(plugin.name, plugin)
+        if earlier.target != plugin.target and earlier.rival is None:  # the same object twice is no question
+            found[plugin.name] = attrs.evolve(earlier, rival=plugin)
+            warn(found[plugin.name].problem)
     return found
 
 
@@ -185,6 +204,16 @@ def build_plan(provider: Provider, patches: Sequence[Any] = ()) -> Plan:
     for plugin in (*hook_modules(), *provider.hooks, *patches):
         _register(manager, plugin, provider)
     return compile_plan(manager)
+
+
+def package_of(module: str) -> str:
+    """Return the distribution that brings a module, with its version; an empty text where no plugin is known there."""
+    top = module.partition(".")[0]
+    if top == "chatport":
+        return f"chatport-core {__version__}"
+    plugins = (*installed_providers().values(), *installed_patches().values())
+    owner = next((plugin for plugin in plugins if plugin.target.partition(":")[0].partition(".")[0] == top), None)
+    return f"{owner.distribution} {owner.version}".strip() if owner is not None else ""
 
 
 def plugin_name(plugin: Any) -> str:

@@ -21,7 +21,9 @@ def command(check: bool) -> None:
     broken = 0
     for plugin in plugins.values():
         state = ""
-        if check:
+        if plugin.problem:
+            state, broken = click.style(f"  broken: {plugin.problem}", fg="red"), broken + 1
+        elif check:
             try:
                 provider = load_provider(plugin.name)
                 build_plan(provider)
