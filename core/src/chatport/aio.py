@@ -22,6 +22,7 @@ from .hedging import AsyncDriver, HedgedDriver
 from .messages import MessagesInput
 from .pausing import checkpoint_async, pause_async, run_blocking_async, sleep_async
 from .prepare import split_target
+from .redaction import key_hidden
 from .shaping import guarded
 from .transport import AsyncExchange, AsyncTransport
 from .types import ModelInfo, Reply
@@ -267,7 +268,8 @@ class AsyncClient(BaseClient):
         reply = await self._fetch(target, wire)
         port = self._port.provider(provider)
         context = port.context("*")
-        return list(guarded(context, "parse_models", lambda: port.plan.parse_models(reply.raw, context)) or ())
+        with key_hidden(port.key):
+            return list(guarded(context, "parse_models", lambda: port.plan.parse_models(reply.raw, context)) or ())
 
     async def embed(
         self,
@@ -282,7 +284,9 @@ class AsyncClient(BaseClient):
         target, wire = self._embed_target(texts, model, extra)
         from .embeddings import read_embeddings
 
-        return read_embeddings(await self._fetch(target, wire, timeout))
+        reply = await self._fetch(target, wire, timeout)
+        with key_hidden(self._port.provider(reply.provider).key):
+            return read_embeddings(reply)
 
     async def _ready(self, provider: str) -> None:
         if not self._port.is_ready(provider):

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 from .provider import Provider
+from .redaction import hide_key
 from .secret import Secret
 
 __all__ = ["check_key", "header_problem", "hide_key", "host_of", "is_own_host", "is_placeholder", "origin"]
@@ -14,15 +15,13 @@ __all__ = ["check_key", "header_problem", "hide_key", "host_of", "is_own_host", 
 _PLACEHOLDER = re.compile(
     r"""
       [<\[{(].*[>\]})]                                 # <key>, [YOUR KEY], {{key}}
-    | (\w+[-_])*(\.{2,}|…|[x*•]{3,})                   # sk-..., sk-xxxx, ****
+    | ([\w-]*[-_])?(\.{2,}|…|[x*•]{3,})                # sk-..., sk-xxxx, ****
     | ([a-z]+[-_])?(your|insert|enter|replace)[-_ ].*(key|token|secret).*  # sk-your-api-key
     | \$\{?\w+\}? | %\w+%                              # $ACME_API_KEY, which nobody has filled in
     | (api[-_ ]?key|change[-_]?me)([-_ ]here)?
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_TELLING_CHARACTERS = 10
-"""How much of a key's beginning is hidden even alone. Shorter ones, such as "sk-proj-", are no secret."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -71,23 +70,6 @@ def check_key(key: Secret, provider: Provider, base_url: str) -> None:
 def is_placeholder(key: Secret) -> bool:
     """Whether a key is the word that an example has in its place. Words that servers without keys document are none."""
     return _PLACEHOLDER.fullmatch(key.reveal().strip()) is not None
-
-
-def hide_key(text: str, key: str) -> str:
-    """Return a text with the key, and what a cut or escapes have left of it, replaced by `***`.
-
-    A key of less than four characters is not looked for: it would be found in ordinary words.
-    """
-    if len(key) >= 4:
-        text = re.sub(_with_escapes(key), "***", text)
-    if len(key) > _TELLING_CHARACTERS:
-        text = re.sub(_with_escapes(key[:_TELLING_CHARACTERS]) + r"[^\s\"'<>]*", "***", text)
-    return text
-
-
-def _with_escapes(key: str) -> str:
-    """Return a pattern that finds a text as it is, and with characters as JSON escapes, which may be escaped again."""
-    return "".join(rf"\\*(?:(?i:u{ord(character):04x})|{re.escape(character)})" for character in key)
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -17,6 +17,7 @@ from .events import Event, Finished
 from .messages import MessagesInput
 from .pausing import pause, run_blocking, sleep
 from .prepare import split_target
+from .redaction import key_hidden
 from .shaping import guarded
 from .transport import Exchange, Transport
 from .types import ModelInfo, Reply
@@ -230,7 +231,8 @@ class Client(BaseClient):
         reply = self._fetch(target, wire)
         port = self._port.provider(provider)
         context = port.context("*")
-        return list(guarded(context, "parse_models", lambda: port.plan.parse_models(reply.raw, context)) or ())
+        with key_hidden(port.key):
+            return list(guarded(context, "parse_models", lambda: port.plan.parse_models(reply.raw, context)) or ())
 
     def embed(
         self,
@@ -245,7 +247,9 @@ class Client(BaseClient):
         target, wire = self._embed_target(texts, model, extra)
         from .embeddings import read_embeddings
 
-        return read_embeddings(self._fetch(target, wire, timeout))
+        reply = self._fetch(target, wire, timeout)
+        with key_hidden(self._port.provider(reply.provider).key):
+            return read_embeddings(reply)
 
     def _ready(self, provider: str) -> None:
         if not self._port.is_ready(provider):

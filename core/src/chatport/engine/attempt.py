@@ -18,7 +18,7 @@ from ..errors import (
     StreamInterruptedError,
     TransportError,
 )
-from ..guard import hide_key
+from ..redaction import hide_key, hide_key_in_error, hide_key_in_reply
 from ..sse import EventStreamParser, ServerSentEvent
 from ..types import Reply
 from .asked import AsAsked
@@ -97,7 +97,7 @@ class AttemptRun:
         try:
             yield from self._exchange()
         except TransportFailure as failure:
-            failure.args = (hide_key(str(failure), self._secret()),)
+            failure.args = (hide_key(str(failure), self._key()),)
             raise self._located(self._transport_error(failure)) from failure.with_traceback(None)
         except TimerExpired as expired:
             if expired.stage == "connect":
@@ -108,7 +108,6 @@ class AttemptRun:
             if type(error) is TransportError and self._streams and self._state.started:  # its compression was cut
                 error = StreamInterruptedError(f"The stream was cut: {problem.message}")
             # Without the frames below, whose locals hold the vendor's bytes: some vendors echo the key in them.
-            error.__context__ = error.__cause__
             raise self._located(error).with_traceback(None) from error.__cause__
 
     def _exchange(self) -> Steps:
@@ -396,7 +395,7 @@ class AttemptRun:
         except (TransportFailure, TimerExpired, ChatportError):
             content = b""  # the status alone must do
         batch: list[ev.Event] = []
-        self._raise_or_take(failure_of(head.status, head.headers, "response", content, self._secret()), batch)
+        self._raise_or_take(failure_of(head.status, head.headers, "response", content, self._key()), batch)
         yield from self._complete(batch)
 
     def _reported(self, batch: list[ev.Event]) -> ChatportError | None:
@@ -406,7 +405,7 @@ class AttemptRun:
         where: Literal["chunk", "body"] = "chunk" if self._streams else "body"
         status = self.head.status if self.head else 200
         headers = self.head.headers if self.head else {}
-        failure = failure_of(status, headers, where, jsoncodec.encode_anything(reported.data), self._secret())
+        failure = failure_of(status, headers, where, jsoncodec.encode_anything(reported.data), self._key())
         try:
             self._raise_or_take(failure, batch)
         except ChatportError as error:
@@ -421,7 +420,7 @@ class AttemptRun:
         self._state.ended = self._state.started = True
 
     def _body_error(self, content: bytes) -> ChatportError:
-        failure = failure_of(200, self.head.headers if self.head else {}, "body", content, self._secret())
+        failure = failure_of(200, self.head.headers if self.head else {}, "body", content, self._key())
         verdict = self._run_hook("classify_error", failure)
         return self._error_of(failure, verdict)
 
@@ -440,9 +439,8 @@ class AttemptRun:
         except Exception as error:
             raise hook_error(name, error, self.route.context) from error
 
-    def _secret(self) -> str:
-        auth = self.route.request.auth
-        return auth[2].reveal() if auth is not None else ""
+    def _key(self) -> str:
+        return self.route.request.revealed_key()
 
     def _transport_error(self, failure: TransportFailure) -> ChatportError:
         if failure.stage == "body" and self._streams and self._state.started:
@@ -455,36 +453,28 @@ class AttemptRun:
 
     def _located(self, error: ChatportError) -> ChatportError:
         """Fill in where it happened, and what had been received; take out the key, should the vendor have echoed it."""
-        secret = self._secret()
-        error.message = hide_key(error.message, secret)
-        error.args = (error.message,)
-        if isinstance(error.raw, str):
-            error.raw = hide_key(error.raw, secret)
         error.provider = error.provider or self.route.context.provider.name
         error.model = error.model or self.route.context.model
         if self.head is not None:
-            error.request_id = self._request_id() or (error.request_id and hide_key(error.request_id, secret))
+            error.request_id = request_id(self.head, self.route.context) or error.request_id
             if error.status is None and not 200 <= self.head.status < 300:
                 error.status = self.head.status
         for event in () if self._as_asked is None else self._as_asked.left_beside():
             self.collector.add(event)
         if error.partial is None and (self.collector.has_content or isinstance(error, StreamInterruptedError)):
             error.partial = self.partial()
-        return error
-
-    def _request_id(self) -> str | None:
-        named = None if self.head is None else request_id(self.head, self.route.context)
-        return named and hide_key(named, self._secret())
+        return hide_key_in_error(error, self._key())
 
     def partial(self) -> Reply:
         """Return what has been received so far."""
-        return self.collector.reply(
+        reply = self.collector.reply(
             raw=self.raw,
             provider=self.route.context.provider.name,
             model=self.collector.model or self.route.context.model,
-            request_id=self._request_id(),
+            request_id=None if self.head is None else request_id(self.head, self.route.context),
             warnings=self.route.wire.adjustments,
         )
+        return hide_key_in_reply(reply, self._key())
 
 
 def _last_count(events: list[ev.Event]) -> list[ev.Event]:

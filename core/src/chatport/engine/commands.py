@@ -47,6 +47,10 @@ class HttpRequest:
     content: bytes = attrs.field(repr=False)
     auth: tuple[str, str, Secret] | None = None
 
+    def revealed_key(self) -> str:
+        """Return the key, "" where none is sent: to hide it in what the vendor wrote."""
+        return "" if self.auth is None else self.auth[2].reveal()
+
     def all_headers(self) -> list[tuple[str, str]]:
         """Return the headers with the key in its place. For the transport only."""
         if self.auth is None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from .. import jsoncodec
 from ..call import Context, Failure, Verdict
 from ..errors import ChatportError, OverloadedError, PluginError, QuotaExceededError, RateLimitError
+from ..redaction import hide_key, hide_key_in
 from ..standard.errors import class_of_status, read_error
 from ..types import RateLimits
 from .hints import limit_reset_seconds, reset_seconds, retry_delay_seconds, said_delay_seconds, should_retry_header
@@ -29,15 +30,11 @@ def failure_of(
     secret: str,
 ) -> Failure:
     """Return what `classify_error` looks at, with the key taken out: some vendors echo it in their error text."""
-    if len(secret) >= 4:
-        content = content.replace(secret.encode(), b"***")
     try:
-        data: Any = jsoncodec.decode(content.strip())
+        data: Any = hide_key_in(jsoncodec.decode(content.strip()), secret)
     except ValueError:
         data = None
-    if data is not None and len(secret) >= 4 and secret in jsoncodec.encode_anything(data).decode():
-        data = jsoncodec.decode(jsoncodec.encode_anything(data).replace(secret.encode(), b"***"))  # it was escaped
-    text = content[:20_000].decode("utf-8", "replace")
+    text = hide_key(content[:20_000].decode("utf-8", "replace"), secret)
     return Failure(status, headers, where, data, text, read_error(data, text))
 
 

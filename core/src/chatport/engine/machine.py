@@ -37,6 +37,7 @@ from ..errors import (
     UnsupportedFeatureError,
 )
 from ..events import Finished
+from ..redaction import hide_key_in_reply
 from ..schema import misfits
 from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun
@@ -284,7 +285,7 @@ class CallMachine:
         )
         if self._resumed is not None and collector.usage is not None:
             collector.usage = Usage(raw=collector.usage.raw)  # of the last part only: no count of the whole
-        return collector.reply(
+        reply = collector.reply(
             raw=attempt.raw,
             provider=route.context.provider.name,
             model=collector.model or route.context.model,
@@ -295,6 +296,7 @@ class CallMachine:
             rate_limits=look_on(route, "read_rate_limits", head.headers),
             output=None if route.call is None else route.call.output,
         )
+        return hide_key_in_reply(reply, route.request.revealed_key())
 
     def _missing(self, collector: Collector) -> Sequence[Adjustment]:
         missing = list(collector.missing())

@@ -13,6 +13,7 @@ from ..errors import ChatportError
 from ..frozen import FrozenDict
 from ..log import warn
 from ..plan import nothing
+from ..redaction import hide_key
 from ..types import Adjustment, Attempt, Reply
 from .attempt import AttemptRun
 from .failures import hook_error
@@ -162,16 +163,18 @@ class Story:
         if route.plan.observe is nothing and not self.shared.is_heard:
             return
         context = route.context
-        told = FrozenDict(
-            {
-                "call_id": self.call_id,
-                "target": context.target,
-                "provider": context.provider.name,
-                "model": context.model,
-                "seconds": self.seconds(),
-                **fields(),
-            }
-        )  # one for all who listen
+        key = route.request.revealed_key()
+        known = {
+            "call_id": self.call_id,
+            "target": context.target,
+            "provider": context.provider.name,
+            "model": context.model,
+            "seconds": self.seconds(),
+            **fields(),
+        }
+        told = FrozenDict(  # one for all who listen
+            {name: hide_key(value, key) if isinstance(value, str) else value for name, value in known.items()}
+        )
         self.shared.tell(event, told)
         look_on(route, "observe", event, told)
 
@@ -187,5 +190,5 @@ def look_on(route: Route, name: Literal["read_rate_limits", "observe"], *values:
     try:
         return getattr(route.plan, name)(*values, route.context)
     except Exception as error:
-        warn(str(hook_error(name, error, route.context)))
+        warn(hide_key(str(hook_error(name, error, route.context)), route.request.revealed_key()))
         return None

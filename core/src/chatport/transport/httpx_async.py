@@ -58,7 +58,7 @@ class HttpxAsyncTransport:
             with hiding_key(request), anyio.move_on_after(head_seconds) as scope:
                 response = await client.send(wire, stream=True, follow_redirects=False)
             if not scope.cancelled_caught:
-                return HttpxAsyncExchange(response, family)
+                return HttpxAsyncExchange(response, family, request)
             problem = TimerExpired("io")
         except Exception as error:
             problem = failure_of(family, error, "head")
@@ -76,10 +76,11 @@ class HttpxAsyncTransport:
 class HttpxAsyncExchange:
     """One response of httpx being read."""
 
-    def __init__(self, response: Any, family: ModuleType) -> None:
+    def __init__(self, response: Any, family: ModuleType, request: HttpRequest) -> None:
         self.head = head_of(response)
         self._response = response
         self._family = family
+        self._request = request
         given = raw_body(response)
         self._body: AsyncIterator[bytes] = response.aiter_raw() if given is None else _one_by_one(given)
 
@@ -87,7 +88,7 @@ class HttpxAsyncExchange:
         """Return the next bytes, b"" at the end."""
         problem: Exception | None
         try:
-            with anyio.move_on_after(seconds) as scope:
+            with hiding_key(self._request), anyio.move_on_after(seconds) as scope:
                 return await anext(self._body, b"")
             assert scope.cancelled_caught
             problem = TimerExpired("io")

@@ -176,7 +176,7 @@ class HttpxTransport:
             }
             with hiding_key(request):
                 response = client.send(wire, stream=True, follow_redirects=False)
-            return HttpxExchange(response, family, deadline)
+            return HttpxExchange(response, family, deadline, request)
         except Exception as error:
             problem = failure_of(family, error, "head")
             if problem is None:
@@ -195,11 +195,12 @@ class HttpxTransport:
 class HttpxExchange:
     """One response of httpx being read."""
 
-    def __init__(self, response: Any, family: ModuleType, deadline: _Deadline) -> None:
+    def __init__(self, response: Any, family: ModuleType, deadline: _Deadline, request: HttpRequest) -> None:
         self.head = head_of(response)
         self._response = response
         self._family = family
         self._deadline = deadline
+        self._request = request
         self._body: Iterator[bytes] = raw_body(response) or response.iter_raw()
 
     def read(self, seconds: float | None) -> bytes:
@@ -207,7 +208,8 @@ class HttpxExchange:
         self._deadline.set(seconds)
         problem: Exception | None
         try:
-            return next(self._body, b"")
+            with hiding_key(self._request):
+                return next(self._body, b"")
         except Exception as error:
             problem = failure_of(self._family, error, "body")
             if problem is None:

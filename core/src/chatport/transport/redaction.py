@@ -1,7 +1,8 @@
 """Keeps the key out of what the HTTP libraries log at DEBUG while they send a request of ours.
 
-httpcore logs the headers of every response, in which a server may echo the key, and hpack (HTTP/2, in a client that was
-passed in) those of every request. Other requests that the program makes with the same libraries are not touched.
+httpcore logs the headers of every response, in which a server may echo the key, and what is wrong with its bytes; httpx
+its reason phrase; hpack (HTTP/2, in a client that was passed in) the headers of every request. Other requests that the
+program makes with the same libraries are not touched.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from ..engine.commands import HttpRequest
+from ..redaction import hide_key
 from ..secret import Secret
 
 __all__ = ["hiding_key"]
 
 _LOGGERS = (
     *(f"{core}.{part}" for core in ("httpcore", "httpcore2") for part in ("connection", "http11", "http2", "proxy")),
-    *("hpack.hpack", "hpack.table"),
+    *("httpx", "httpx2", "hpack.hpack", "hpack.table"),
 )
 
 _key: ContextVar[Secret | None] = ContextVar("chatport_key", default=None)
@@ -38,8 +40,9 @@ def _hide(record: logging.LogRecord) -> bool:
     key = _key.get()
     if key:
         message = record.getMessage()
-        if key.reveal() in message:
-            record.msg, record.args = message.replace(key.reveal(), "***"), None
+        hidden = hide_key(message, key.reveal())
+        if hidden != message:
+            record.msg, record.args = hidden, None
     return True
 
 
