@@ -119,7 +119,7 @@ def _tool_from_function(function: Callable[..., Any], where: str) -> Tool:
     return Tool(name, summary, schema, None, function)
 
 
-_ARGUMENT = re.compile(r"^\s*(?::param\s+)?\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.+)$")
+_ARGUMENT = re.compile(r"\s*+(?::param\s++)?+\*{0,2}+(\w++)\s*+(?:\([^)]*+\)\s*+)?+:\s*+(.+)$")
 
 
 def _docstring(text: str) -> tuple[str, dict[str, str]]:
@@ -296,5 +296,6 @@ def _as_asked(value: Any, output: OutputSpec) -> Any:
 
 def _unfenced(text: str) -> str:
     """Take JSON out of a Markdown fence, which models without constrained output like to put around it."""
-    match = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n?```\s*", text, re.DOTALL)
-    return match[1] if match else text
+    first, _, rest = text.strip().partition("\n")
+    is_fenced = first.rstrip() in ("```", "```json") and rest.endswith("```")
+    return rest.removesuffix("```").removesuffix("\n") if is_fenced else text

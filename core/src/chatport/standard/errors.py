@@ -54,8 +54,8 @@ _CODES: Mapping[str, type[e.ChatportError]] = {
 
 _MESSAGES: tuple[tuple[str, type[e.ChatportError]], ...] = (
     (
-        r"maximum context length|context (length|window|size)\b.*(exceed|limit|large|long)"
-        r"|exceeds?\b.*context (length|window|size)"
+        r"maximum context length|context (length|window|size)\b.{0,200}(exceed|limit|large|long)"
+        r"|exceeds?\b.{0,200}context (length|window|size)"
         r"|prompt is too long|prompt too long|input is too long|too many tokens in|maximum prompt length"
         r"|exceeds? max length|sequence length is (longer|greater)|reduce the length of the (messages|prompt)"
         r"|range of input length should be",
@@ -218,9 +218,11 @@ def _text(value: Any, levels: int = 8) -> str:
     return str(value)
 
 
+_TAGS = re.compile(r"<(script|style|head)\b.*?(?:</\1>|\Z)|<[^>]*(?:>|\Z)", re.IGNORECASE | re.DOTALL)
+"""Each tag may also end with the text: a page of beginnings would else be searched to its end for every one of them."""
+
+
 def _plain(body: str) -> str:
     """Return the words of a text or HTML body, short."""
-    # Each tag may also end with the text: a page of beginnings would else be searched to its end for every one of them.
-    tags = r"(?is)<(script|style|head)\b.*?(?:</\1>|\Z)|<[^>]*(?:>|\Z)"
-    text = re.sub(tags, " ", body) if "<" in body else body
+    text = _TAGS.sub(" ", body) if "<" in body else body
     return " ".join(text.split())[:300]

@@ -344,7 +344,7 @@ class VendorEmulator:
 
     def cut(self, text: str) -> Iterator[str]:
         """Cut a text into the pieces of its deltas; joined they are the text."""
-        words = re.findall(r"\s*\S+\s*$|\s*\S+", text) or ([text] if text else [])
+        words = re.findall(r"(?:\s+\S*|\S+)(?:\s++\Z)?", text) or ([text] if text else [])
         for start in range(0, len(words), self.piece_words):
             yield "".join(words[start : start + self.piece_words])
 
@@ -422,7 +422,7 @@ class VendorEmulator:
             return attrs.evolve(
                 script, text="", calls=((name, arguments[: left * 3]),) if left else (), finish="length"
             )
-        words = re.findall(r"\s*\S+", script.text)
+        words = re.findall(r"\s+\S*|\S+", script.text.rstrip())
         return attrs.evolve(script, text="".join(words[:left]), finish="length")
 
 

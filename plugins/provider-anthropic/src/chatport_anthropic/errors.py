@@ -12,7 +12,8 @@ __all__ = ["classify_error"]
 
 _WORDS: tuple[tuple[re.Pattern[str], type[ChatportError]], ...] = (
     (re.compile(r"prompt is too long|exceed context limit"), ContextLengthError),  # AN-X2, AN-X3
-    (re.compile(r"credit balance is too low|reached your specified .*usage limits"), QuotaExceededError),  # AN-X4, -X5
+    (re.compile(r"credit balance is too low"), QuotaExceededError),  # AN-X4
+    (re.compile(r"reached your specified .{0,40}usage limits"), QuotaExceededError),  # AN-X5
 )
 
 

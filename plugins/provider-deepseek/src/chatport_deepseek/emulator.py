@@ -499,7 +499,7 @@ def _logprobs(body: Mapping[str, Any], pieces: Mapping[str, Any]) -> dict[str, A
     if not body.get("logprobs"):
         return None
     lists = {
-        name: [_probability(word, body.get("top_logprobs") or 0) for word in re.findall(r"\s*\S+", text)]
+        name: [_probability(word, body.get("top_logprobs") or 0) for word in re.findall(r"\s+\S*|\S+", text.rstrip())]
         for name, text in pieces.items()
         if name in ("content", "reasoning_content") and text
     }

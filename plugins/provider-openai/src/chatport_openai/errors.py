@@ -12,7 +12,7 @@ from chatport.events import FinishReported
 __all__ = ["classify_error"]
 
 _TOOLS_WITH_REASONING = "function tools with reasoning_effort are not supported"
-_BUDGET_SPENT = re.compile(r"could not finish the message because max_tokens\b.*\breached", re.IGNORECASE | re.DOTALL)
+_BUDGET_SPENT = re.compile(r"could not finish the message because max_tokens\b.{0,200}\breached", re.IGNORECASE | re.S)
 
 
 @hookimpl

@@ -336,7 +336,7 @@ def _schema_in(body: Mapping[str, Any]) -> Any:
 
 
 def _arrays(text: str) -> dict[str, Any]:
-    words = re.findall(r"\s*\S+", text)
+    words = re.findall(r"\s+\S*|\S+", text.rstrip())
     return {
         "tokens": words,
         "token_logprobs": [-0.5] * len(words),
@@ -351,5 +351,6 @@ def _logprobs(body: Mapping[str, Any], text: str, spec: bool) -> dict[str, Any] 
         return None
     if spec:
         return _arrays(text)
-    entries = [{"token": word, "bytes": list(word.encode()), "logprob": -0.5} for word in re.findall(r"\s*\S+", text)]
+    words = re.findall(r"\s+\S*|\S+", text.rstrip())
+    entries = [{"token": word, "bytes": list(word.encode()), "logprob": -0.5} for word in words]
     return {"content": [{**entry, "top_logprobs": [entry]} for entry in entries]}

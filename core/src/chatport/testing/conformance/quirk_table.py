@@ -111,7 +111,7 @@ def _citing_problems(row: Row, package: Package, cited: Set[str]) -> Iterator[st
         return
     if row.id not in cited:
         yield "it is cited nowhere"
-    for name in re.findall(r"\w+\.(?:py|json)", row.where):
+    for name in re.findall(r"\b\w++\.(?:py|json)", row.where):
         if name not in package.sources:
             yield f"there is no {name}"
         elif row.id not in package.sources[name]:
