@@ -15,12 +15,12 @@ from functools import cache
 from re import _constants as op, _parser  # type: ignore[attr-defined]  # the only way to the tree
 from typing import Any, TypeAlias
 
-__all__ = ["TooManyStepsError", "count_regex_steps", "growth"]
+__all__ = ["TooManyStepsError", "attacks", "count_regex_steps", "end_of_match", "growth"]
 
 Go: TypeAlias = Callable[[int], bool]
 """What is still to be matched from a position on; whether that succeeded."""
 
-_MOST = 3_000_000
+_MOST = 400_000
 _DEPTH = 200_000
 
 
@@ -98,7 +98,7 @@ class _Machine:
     def _node(self, kind: Any, given: Any, at: int, go: Go) -> bool:
         self.step()
         if kind in _REPEATS:
-            return self._repeat(kind, *given, at, go)
+            return self._repeat(kind, given, at, go)
         if kind is op.SUBPATTERN:
             return self._group(given, at, go)
         if kind is op.BRANCH:
@@ -107,7 +107,7 @@ class _Machine:
             end = self._alone(given, at)
             return end is not None and go(end)
         if kind in (op.ASSERT, op.ASSERT_NOT):
-            return self._looks(kind is op.ASSERT, *given, at) and go(at)
+            return self._looks(kind is op.ASSERT, given, at) and go(at)
         if kind is op.AT:
             return self._stands(given, at) and go(at)
         if kind is op.GROUPREF:
@@ -142,7 +142,8 @@ class _Machine:
         ends: list[int] = []
         return ends[0] if self._run(list(body), 0, at, lambda here: not ends.append(here)) else None  # type: ignore[func-returns-value]
 
-    def _looks(self, wanted: bool, direction: int, body: Any, at: int) -> bool:
+    def _looks(self, wanted: bool, given: tuple[int, Any], at: int) -> bool:
+        direction, body = given
         start = at if direction >= 0 else at - body.getwidth()[0]
         return (start >= 0 and self._alone(body, start) is not None) is wanted
 
@@ -159,9 +160,10 @@ class _Machine:
 
     # --- repeats
 
-    def _repeat(self, kind: Any, least: int, most: int, body: Any, at: int, go: Go) -> bool:
+    def _repeat(self, kind: Any, given: tuple[int, int, Any], at: int, go: Go) -> bool:
+        least, most, body = given
         if kind is op.POSSESSIVE_REPEAT:
-            return go_or_no(self._most_of(body, least, most, at), go)
+            return _goes_on(self._most_of(body, least, most, at), go)
         if len(body) == 1 and body[0][0] in _ONE_CHARACTER:
             return self._repeat_character(kind is op.MIN_REPEAT, least, most, body[0], at, go)
 
@@ -209,7 +211,7 @@ class _Machine:
         return False
 
 
-def go_or_no(end: int | None, go: Go) -> bool:
+def _goes_on(end: int | None, go: Go) -> bool:
     return end is not None and go(end)
 
 
@@ -279,6 +281,11 @@ def count_regex_steps(pattern: re.Pattern[Any], text: str, *, how: str = "search
     return machine.steps
 
 
+def end_of_match(pattern: re.Pattern[Any], text: str) -> int | None:
+    """Return where a match at the beginning of a text ends, None if there is none: to hold against `re` itself."""
+    return _Machine(pattern, text, _MOST).match(0)
+
+
 # --- texts that are made to hurt
 
 
@@ -290,7 +297,7 @@ def growth(pattern: re.Pattern[Any], how: str, *, most: float = 2.3) -> tuple[fl
     """
     worst, shape = 0.0, ""
     for prefix, pump, suffix in attacks(pattern):
-        ratio = _ratio(pattern, how, prefix, pump, suffix, max(12, 48 // len(pump)))
+        ratio = _ratio(pattern, how, prefix, pump, suffix, max(10, 48 // len(pump)))
         if ratio > 2.1:
             ratio = _ratio(pattern, how, prefix, pump, suffix, max(24, 1280 // len(pump)))
         if ratio > worst:
@@ -301,10 +308,10 @@ def growth(pattern: re.Pattern[Any], how: str, *, most: float = 2.3) -> tuple[fl
 
 
 def _ratio(pattern: re.Pattern[Any], how: str, prefix: str, pump: str, suffix: str, size: int) -> float:
+    texts = (prefix + pump * times + suffix for times in (size, 2 * size))
     try:
         once, twice = (
-            count_regex_steps(pattern, prefix + pump * times + suffix, how=how, most=400_000)
-            for times in (size, 2 * size)
+            count_regex_steps(pattern, text, how=how, most=min(_MOST, 2_000 + 400 * len(text))) for text in texts
         )
     except TooManyStepsError:
         return float("inf")
@@ -317,15 +324,16 @@ def attacks(pattern: re.Pattern[Any]) -> Iterator[tuple[str, str, str]]:
     letters = _letters(pattern, tree)
     leads, bodies = [""], [""]
     _walk(tree, "", pattern, letters, leads, bodies)
-    few = len(letters) <= 8
-    repeated = [c for c in letters if any(_sets(pattern)[id(node)](c) for node in _characters(tree, within=True))]
+    few = len(letters) <= 6
+    tests = [_sets(pattern)[id(node)] for node in _characters(tree, within=True)]
+    repeated = _one_for_each(tests, [c for c in letters if any(test(c) for test in tests)])
     pairs = map("".join, itertools.product(letters, repeat=2)) if few else ()
     pumps = dict.fromkeys([*repeated, *bodies, *pairs])
     suffixes = dict.fromkeys(["", *(letters if few else letters[-1:])])
     for prefix, pump, suffix in itertools.product(dict.fromkeys(leads), pumps, suffixes):
         if pump:
             yield prefix, pump, suffix
-    for lead, more in itertools.product(filter(None, dict.fromkeys(leads)), ["", " ", letters[-1], *repeated]):
+    for lead, more in itertools.product(filter(None, dict.fromkeys(leads)), ["", " ", letters[-1], *repeated[:3]]):
         yield "", lead + more, ""  # each beginning is followed by a search of the rest
 
 
@@ -338,10 +346,14 @@ def _letters(pattern: re.Pattern[Any], tree: Any) -> list[str]:
     nodes = list(_characters(tree))
     tests = [_accepts(node, pattern.flags, is_bytes) for node in {repr(node): node for node in nodes}.values()]
     own = [chr(code) for code in _codes(nodes)]
+    return _one_for_each(tests, [c for c in [*_SAMPLES, *own] if not (is_bytes and ord(c) > 255)])
+
+
+def _one_for_each(tests: list[Callable[[str], bool]], letters: list[str]) -> list[str]:
+    """Return one of those letters which all tests take alike."""
     classes: dict[tuple[bool, ...], str] = {}
-    for c in [*_SAMPLES, *own]:
-        if not (is_bytes and ord(c) > 255):
-            classes.setdefault(tuple(test(c) for test in tests), c)
+    for c in letters:
+        classes.setdefault(tuple(test(c) for test in tests), c)
     return [c for _, c in sorted(classes.items(), key=lambda entry: -sum(entry[0]))]
 
 

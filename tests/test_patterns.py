@@ -7,6 +7,8 @@ runs cannot be read off the source: it must be named in `MADE_WHILE_RUNNING`, wi
 from __future__ import annotations
 
 import ast
+import fnmatch
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -16,7 +18,7 @@ from typing import Any
 import attrs
 import pytest
 
-from .regex_steps import growth
+from .regex_steps import attacks, end_of_match, growth
 
 ROOT = Path(__file__).parent.parent
 MOST_GROWTH = 2.3
@@ -196,3 +198,63 @@ def test_a_pattern_is_linear(use: Use) -> None:
         for how in sorted(use.hows):
             ratio, shape = growth(pattern, how, most=MOST_GROWTH)
             assert ratio <= MOST_GROWTH, f"{pattern.pattern!r} ({how}) grows by {ratio:.2f} when this doubles: {shape}"
+
+
+@pytest.mark.parametrize("shape", ["*a", "*a*b*c*", "a*a*a*a*b", "?*?*?*", "[a-z]*-*-*"])
+def test_a_pattern_of_names_is_linear(shape: str) -> None:
+    """Policies and facts match models by `fnmatch`; a vendor or a user writes the name."""
+    ratio, text = growth(re.compile(fnmatch.translate(shape)), "match", most=MOST_GROWTH)
+    assert ratio <= MOST_GROWTH, text
+
+
+# --- the counter itself
+
+
+@pytest.mark.parametrize(
+    ("pattern", "how"),
+    [
+        (r"\s+$", "search"),
+        (r"\s*\S+", "search"),
+        (r"a*b", "search"),
+        (r"begin.*end", "search"),
+        (r".*b.*c", "match"),
+        (r"<(\w+)>.*</\1>", "search"),
+        (r"[ \t]*([^\n]*)\r\n", "match"),
+        (r"(a+)+b", "match"),
+        (r"(\w+[-_])*x{3}", "fullmatch"),
+        (r"(?:a|aa)+$", "fullmatch"),
+        (r"(?:x?y?)*z", "match"),
+        (r"\s*```\s*\n(.*?)\n?```\s*", "fullmatch"),
+        (r"\d+(?:\.\d+)?s", "search"),
+    ],
+)
+def test_a_pattern_that_can_hurt_is_found(pattern: str, how: str) -> None:
+    """A search that finds nothing would prove nothing."""
+    assert growth(re.compile(pattern, re.DOTALL), how)[0] > MOST_GROWTH
+
+
+@pytest.mark.parametrize(
+    ("pattern", "how"),
+    [
+        (r"\s+", "search"),
+        (r"a*b", "match"),
+        (r"[a-z]{1,64}!", "search"),
+        (r"begin.{0,40}end", "search"),
+        (r"\A(?>.*?begin).*end", "search"),
+        (r"[ \t]*+([^\n]*)\r\n", "match"),
+        (r"(?:a++)++b", "match"),
+        (r"<[^>]*(?:>|\Z)", "search"),
+    ],
+)
+def test_a_linear_pattern_passes(pattern: str, how: str) -> None:
+    assert growth(re.compile(pattern, re.DOTALL), how)[0] <= MOST_GROWTH
+
+
+@pytest.mark.parametrize("use", USES, ids=str)
+def test_the_counter_matches_what_re_matches(use: Use) -> None:
+    """It could not count the steps of `re` if it took other ways."""
+    for pattern in all_of(use):
+        for prefix, pump, suffix in itertools.islice(attacks(pattern), 0, 4000, 7):
+            text = prefix + 3 * pump + suffix
+            found = pattern.match(text.encode("latin-1") if isinstance(pattern.pattern, bytes) else text)
+            assert end_of_match(pattern, text) == (found and found.end()), (pattern.pattern, text)

@@ -22,7 +22,7 @@ from .hedging import AsyncDriver, HedgedDriver
 from .messages import MessagesInput
 from .pausing import checkpoint_async, pause_async, run_blocking_async, sleep_async
 from .prepare import split_target
-from .redaction import key_hidden
+from .redaction import run_without_key
 from .shaping import guarded
 from .transport import AsyncExchange, AsyncTransport
 from .types import ModelInfo, Reply
@@ -268,8 +268,11 @@ class AsyncClient(BaseClient):
         reply = await self._fetch(target, wire)
         port = self._port.provider(provider)
         context = port.context("*")
-        with key_hidden(port.key):
+
+        def read() -> list[ModelInfo]:
             return list(guarded(context, "parse_models", lambda: port.plan.parse_models(reply.raw, context)) or ())
+
+        return run_without_key(port.key, read)
 
     async def embed(
         self,
@@ -285,8 +288,7 @@ class AsyncClient(BaseClient):
         from .embeddings import read_embeddings
 
         reply = await self._fetch(target, wire, timeout)
-        with key_hidden(self._port.provider(reply.provider).key):
-            return read_embeddings(reply)
+        return run_without_key(self._port.provider(reply.provider).key, lambda: read_embeddings(reply))
 
     async def _ready(self, provider: str) -> None:
         if not self._port.is_ready(provider):

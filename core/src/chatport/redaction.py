@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import attrs
@@ -21,8 +20,9 @@ from .errors import ChatportError
 from .secret import Secret
 from .types import Adjustment, Alternative, Reply
 
-__all__ = ["hide_key", "hide_key_in", "hide_key_in_cause", "hide_key_in_error", "hide_key_in_reply", "key_hidden"]
+__all__ = ["hide_key", "hide_key_in", "hide_key_in_cause", "hide_key_in_error", "hide_key_in_reply", "run_without_key"]
 
+T = TypeVar("T")
 E = TypeVar("E", bound=ChatportError)
 V = TypeVar("V", Adjustment, Alternative)
 
@@ -178,15 +178,12 @@ def _shown(error: BaseException) -> Iterator[str]:
             queue += [item.__cause__, item.__context__, *getattr(item, "exceptions", ())]
 
 
-@contextmanager
-def key_hidden(key: Secret | None) -> Iterator[None]:
-    """Hide a key in the error that the block may raise, and drop the frames whose locals hold what the vendor sent."""
+def run_without_key(key: Secret | None, run: Callable[[], T]) -> T:
+    """Run what reads a vendor's answer; its error has the key hidden, and no frames whose locals hold that answer."""
     try:
-        yield
+        return run()
     except ChatportError as problem:
         error = hide_key_in_error(problem, key.reveal() if key else "")
-    else:
-        return
     raise error.with_traceback(None) from error.__cause__
 
 

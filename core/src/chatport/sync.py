@@ -17,7 +17,7 @@ from .events import Event, Finished
 from .messages import MessagesInput
 from .pausing import pause, run_blocking, sleep
 from .prepare import split_target
-from .redaction import key_hidden
+from .redaction import run_without_key
 from .shaping import guarded
 from .transport import Exchange, Transport
 from .types import ModelInfo, Reply
@@ -231,8 +231,11 @@ class Client(BaseClient):
         reply = self._fetch(target, wire)
         port = self._port.provider(provider)
         context = port.context("*")
-        with key_hidden(port.key):
+
+        def read() -> list[ModelInfo]:
             return list(guarded(context, "parse_models", lambda: port.plan.parse_models(reply.raw, context)) or ())
+
+        return run_without_key(port.key, read)
 
     def embed(
         self,
@@ -248,8 +251,7 @@ class Client(BaseClient):
         from .embeddings import read_embeddings
 
         reply = self._fetch(target, wire, timeout)
-        with key_hidden(self._port.provider(reply.provider).key):
-            return read_embeddings(reply)
+        return run_without_key(self._port.provider(reply.provider).key, lambda: read_embeddings(reply))
 
     def _ready(self, provider: str) -> None:
         if not self._port.is_ready(provider):
