@@ -4,8 +4,8 @@ Four tables: what holds a key and the ways to look at it, what fails and the way
 prints, logs and sends. A new sink is one line in one of them.
 
 Looked for: the key as it is, any ten characters of it, as a JSON string (also with every character escaped), percent
-encoded, as HTML, base64 at each of its three offsets, hex, and backwards. A vendor that echoes the key is undone only
-where it does so plainly or in JSON escapes; no other encoding of an echo is looked for in what comes back.
+encoded, as HTML, base64 at each of its three offsets, hex, and backwards. What a vendor may make of a key that it
+echoes, and where, is in `test_echoed_keys`.
 
 Left out, since the key is there on purpose: `Secret.reveal`, `HttpRequest.all_headers`, the emulator's list of what it
 received, `os.environ`, the frames of the program's own code that wrote the key into a variable, and the HTTP library's

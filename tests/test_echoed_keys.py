@@ -379,3 +379,27 @@ def test_the_loggers_are_asked_for_everything() -> None:
         ask(url, stream=False, transport="httpx")
     assert "x-request-id" in sink.getvalue()
     assert logging.getLogger("httpx").filters
+
+
+BROKEN_HTTP = {
+    "the reason": b"HTTP/1.1 401 " + CANARY.encode() + b"\r\ncontent-length: 2\r\n\r\n{}",
+    "a chunk's size": head(200, transfer_encoding="chunked") + CANARY.encode() + b"\r\n",
+    "a header's name": b"HTTP/1.1 200 OK\r\n" + CANARY.encode() + b" : x\r\n\r\n",
+    "the status": b"HTTP/1.1 " + CANARY.encode() + b" OK\r\n\r\n",
+    "the encoding": head(200, content_encoding=CANARY, content_length=2) + b"{}",
+    "the length": b"HTTP/1.1 200 OK\r\ncontent-length: " + CANARY.encode() + b"\r\n\r\n{}",
+    "a place elsewhere": head(
+        302, location=f"https://h.example/{urllib.parse.quote(CANARY, safe='')}", content_length=0
+    ),
+}
+
+
+@pytest.mark.parametrize("transport", ["sockets", "httpx"])
+@pytest.mark.parametrize("where", BROKEN_HTTP)
+def test_an_echo_in_http_itself_is_hidden(where: str, transport: str) -> None:
+    """The HTTP libraries quote what they cannot read, in their logs and in their errors."""
+    everything = Told()
+    with vendor(BROKEN_HTTP[where]) as url, everything.listening(), pytest.raises(chatport.ChatportError) as raised:
+        ask(url, stream=False, transport=transport, **everything.options)
+    assert not leaks(raised.value)
+    assert not {sink: found for sink, text in everything.sinks.items() if (found := traces(text))}

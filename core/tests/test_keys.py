@@ -455,6 +455,14 @@ def test_what_may_be_a_key_is_none(key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "key", ["a_" * 50_000 + "!", "-" * 100_000 + "!", "x-x_" * 50_000, "your-" * 50_000, "<" * 100_000]
+)
+def test_a_long_key_is_looked_at_at_once(key: str) -> None:
+    """A pattern that tried every way to cut the words of a key would never end; see the test of all patterns."""
+    assert not is_placeholder(Secret(key))
+
+
+@pytest.mark.parametrize(
     "key", ["a\nb", "a\r\nx: y", "a\tb\x00", "a\x7f", "schlüssel", "ключ", "a\u2028b", " a", "a ", "\ta", "\u00a0a", ""]
 )
 def test_a_key_that_no_header_can_carry_is_not_shown(key: str) -> None:

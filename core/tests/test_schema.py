@@ -349,7 +349,14 @@ def test_outputs() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"name": "Bonn"}', '```json\n{"name": "Bonn"}\n```', '\n```\n{"name": "Bonn"}```\n ']
+    "text",
+    [
+        '{"name": "Bonn"}',
+        '```json\n{"name": "Bonn"}\n```',
+        '\n```\n{"name": "Bonn"}```\n ',
+        ' ```json \n\n{"name": "Bonn"}\n\n```',
+        '```\r\n{"name": "Bonn"}\r\n```\r\n',
+    ],
 )
 def test_output_is_parsed(text: str) -> None:
     """The text becomes the type that was asked for, out of a Markdown fence too; a plain schema gives plain values."""
@@ -364,6 +371,11 @@ def test_output_is_parsed(text: str) -> None:
         (Reply(text="{}", finish_reason="stop", output=read_output(AttrsCity)), "missing required field `name`"),
         (Reply(text="hello", finish_reason="stop"), "is not the structure that was asked for"),
         (Reply(text="", finish_reason="stop"), "is not the structure that was asked for"),
+        (Reply(text="```", finish_reason="stop"), "is not the structure that was asked for"),
+        (Reply(text='```json\n{"name": "B"}', finish_reason="stop"), "is not the structure that was asked for"),
+        (Reply(text='```python\n{"name": "B"}\n```', finish_reason="stop"), "is not the structure that was asked for"),
+        (Reply(text='```json{"name": "B"}```', finish_reason="stop"), "is not the structure that was asked for"),
+        (Reply(text="```" + "\n" * 200_000, finish_reason="stop"), "is not the structure that was asked for"),
         (Reply(text='{"name": 5}', finish_reason="stop", output=read_output(AttrsCity)), "Expected `str`, got `int`"),
         (Reply(text='{"name": "B"}', finish_reason="length"), "cut at its token limit; raise max_tokens"),
         (Reply(text='{"name": "B"}', refusal="no", finish_reason="stop"), "The model refused: no"),

@@ -1148,6 +1148,13 @@ def outcome(body: bytes, stream: bool) -> Reply | ChatportError:
         ("1d", None),
         ("-1s", None),
         ("250us", 0.00025),
+        ("1.5h", 5400.0),
+        ("1s2", None),
+        ("1s 2s", None),
+        ("1.s", None),
+        ("s", None),
+        ("1" * 41, None),
+        ("0s" * 21, None),
     ],
 )
 def test_durations(text: str, seconds: float | None) -> None:
