@@ -388,9 +388,7 @@ BROKEN_HTTP = {
     "the status": b"HTTP/1.1 " + CANARY.encode() + b" OK\r\n\r\n",
     "the encoding": head(200, content_encoding=CANARY, content_length=2) + b"{}",
     "the length": b"HTTP/1.1 200 OK\r\ncontent-length: " + CANARY.encode() + b"\r\n\r\n{}",
-    "a place elsewhere": head(
-        302, location=f"https://h.example/{urllib.parse.quote(CANARY, safe='')}", content_length=0
-    ),
+    "a place elsewhere": head(302, location=f"https://h.example/{ECHOES['percent']}", content_length=0),
 }
 
 

@@ -454,12 +454,10 @@ def test_what_may_be_a_key_is_none(key: str) -> None:
     assert not is_placeholder(Secret(key))
 
 
-@pytest.mark.parametrize(
-    "key", ["a_" * 50_000 + "!", "-" * 100_000 + "!", "x-x_" * 50_000, "your-" * 50_000, "<" * 100_000]
-)
-def test_a_long_key_is_looked_at_at_once(key: str) -> None:
+@pytest.mark.parametrize("word", ["a_", "-", "x-x_", "your-", "<", "${", "api-key-"])
+def test_a_long_key_is_looked_at_at_once(word: str) -> None:
     """A pattern that tried every way to cut the words of a key would never end; see the test of all patterns."""
-    assert not is_placeholder(Secret(key))
+    assert not is_placeholder(Secret(word * 50_000 + "!"))
 
 
 @pytest.mark.parametrize(

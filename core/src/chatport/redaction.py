@@ -140,11 +140,9 @@ def hide_key_in_error(error: E, key: str) -> E:
 
     `partial` holds what was received, and stays as it came.
     """
-    error.message = hide_key(error.message, key)
+    for name in ("message", "raw", "code", "request_id"):
+        setattr(error, name, hide_key_in(getattr(error, name), key))
     error.args = (error.message,)
-    error.raw = hide_key_in(error.raw, key)
-    error.code = error.code and hide_key(error.code, key)
-    error.request_id = error.request_id and hide_key(error.request_id, key)
     if hasattr(error, "__notes__"):
         error.__notes__ = hide_key_in(error.__notes__, key)
     error.__context__ = error.__cause__ = hide_key_in_cause(error.__cause__, key)
@@ -189,14 +187,19 @@ def run_without_key(key: Secret | None, run: Callable[[], T]) -> T:
 
 def hide_key_in_reply(reply: Reply, key: str) -> Reply:
     """Return the reply with the key hidden in what names it and in its warnings. What it says stays as it came."""
-    changed = _hidden_fields(reply, ("id", "model", "request_id", "raw_finish_reason"), key)
-    warnings = tuple(_without_key(warning, ("field", "reason"), key) for warning in reply.warnings)
-    others = tuple(_without_key(other, ("raw_finish_reason",), key) for other in reply.alternatives)
-    if warnings != reply.warnings:
-        changed["warnings"] = warnings
-    if others != reply.alternatives:
-        changed["alternatives"] = others
-    return attrs.evolve(reply, **changed) if changed else reply
+    names = ("id", "model", "request_id", "raw_finish_reason")
+    texts = [getattr(reply, name) for name in names]
+    texts += [text for warning in reply.warnings for text in (warning.field, warning.reason)]
+    texts += [other.raw_finish_reason for other in reply.alternatives]
+    all_texts = "\n".join(text for text in texts if isinstance(text, str))
+    if hide_key(all_texts, key) == all_texts:  # one look, for nearly every reply
+        return reply
+    return attrs.evolve(
+        reply,
+        **_hidden_fields(reply, names, key),
+        warnings=tuple(_without_key(warning, ("field", "reason"), key) for warning in reply.warnings),
+        alternatives=tuple(_without_key(other, ("raw_finish_reason",), key) for other in reply.alternatives),
+    )
 
 
 def _without_key(value: V, names: tuple[str, ...], key: str) -> V:
@@ -206,5 +209,5 @@ def _without_key(value: V, names: tuple[str, ...], key: str) -> V:
 
 def _hidden_fields(value: Any, names: tuple[str, ...], key: str) -> dict[str, Any]:
     """Return those fields that show the key, without it."""
-    texts = {name: text for name in names if (text := getattr(value, name))}
+    texts = {name: text for name in names if isinstance(text := getattr(value, name), str)}
     return {name: hidden for name, text in texts.items() if (hidden := hide_key(text, key)) != text}
