@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 import msgspec
@@ -19,7 +18,7 @@ from .errors import BadRequestError, MalformedReplyError
 from .types import Adjustment, Reply, ToolCall
 
 if TYPE_CHECKING:
-    from .validation import Violation
+    from .validation import Budget, Findings
 
 __all__ = [
     "ToolInput",
@@ -144,8 +143,9 @@ def check_arguments(call: ToolCall, tools: Sequence[ToolInput]) -> Any:
     """Return the arguments of a tool call as Python values, held against the tool's own schema as you gave it.
 
     Vendors take different parts of JSON Schema, so what a model returns may fit what was sent and not what was meant.
-    Raises MalformedReplyError if the arguments are cut or not JSON, BadRequestError, with every place that does not
-    fit, if they break the schema or no tool of this name is among `tools`.
+    Raises MalformedReplyError if the arguments are cut or not JSON, BadRequestError, with the first places that do not
+    fit, if they break the schema, if 500,000 steps do not suffice to find that out, or if no tool of this name is
+    among `tools`.
     """
     return _checked(call, _tool_of(call, read_tools(tools)))
 
@@ -154,8 +154,8 @@ def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
     """Run the function that a tool call names and return its result as text for the model (JSON if it is no text).
 
     The arguments are checked by the tool's schema, and checked and converted by the function's annotations. Raises
-    MalformedReplyError if they are cut or not JSON, BadRequestError if no function of this name is among `tools` or
-    the arguments do not fit it.
+    MalformedReplyError if they are cut or not JSON, BadRequestError if no function of this name is among `tools`, or
+    the arguments do not fit it, or 500,000 steps do not suffice to find that out.
     """
     tool = _tool_of(call, read_tools(tools))
     if tool.function is None:
@@ -163,41 +163,71 @@ def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
     arguments = call.parsed()
     if not isinstance(arguments, Mapping):
         raise BadRequestError(f"The arguments for {call.name!r} are not an object but {type(arguments).__name__}.")
-    hints = get_type_hints(tool.function, include_extras=True)
     try:
+        hints = get_type_hints(tool.function, include_extras=True)
         converted = {name: msgspec.convert(value, hints.get(name, Any)) for name, value in arguments.items()}
         inspect.signature(tool.function).bind(**converted)
-    except (msgspec.ValidationError, TypeError) as error:
-        raise BadRequestError(f"The arguments for {call.name!r} do not fit: {error}.") from error
+    except Exception as error:  # a type of the caller's own may raise anything in its making
+        raise BadRequestError(f"The arguments for {call.name!r} do not fit: {error}.", raw=call.arguments) from error
     _checked(call, tool)
     result = tool.function(**converted)
     return result if isinstance(result, str) else jsoncodec.encode_text(result)
 
 
 def misfits(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> Iterator[Adjustment]:
-    """Give a warning for each place where a whole call's arguments break the schema of its tool, the first few only."""
+    """Give a warning for each place where a whole call's arguments break the schema of its tool, the first few only.
+
+    And for what of the schema could not be checked, within steps that all calls share.
+    """
+    budget = None
     for number, call in enumerate(calls):
         tool = next((tool for tool in tools if tool.name == call.name), None)
         if tool is None or not call.complete:
             continue
         field = f"tool_calls[{number}].arguments"
         try:
-            found = _violations(call.parsed(), tool.schema)
+            arguments = call.parsed()
         except MalformedReplyError:
             yield Adjustment("invalid", field, "is not valid JSON")
             continue
-        for violation in found:
+        budget = budget or _budget(_STEPS_UNASKED)
+        found = _examined(arguments, tool.schema, budget)
+        for violation in found.violations:
             yield Adjustment("invalid", f"{field}.{violation.path}".rstrip("."), violation.problem)
+        for reason in found.unchecked:
+            yield Adjustment("unchecked", field, reason)
 
 
-_MOST_SHOWN = 5
+_STEPS_UNASKED = 50_000
+"""For the warnings of one reply, a tenth of a second: an event loop waits for them, and nobody has asked."""
 
 
-def _violations(value: Any, schema: Mapping[str, Any]) -> Iterator[Violation]:
-    """Give the first places that do not fit."""
-    from .validation import violations  # loaded when there is something to check
+def _budget(steps: int) -> Budget:
+    from .validation import Budget  # loaded when there is something to check
 
-    return islice(violations(value, schema), _MOST_SHOWN)
+    return Budget(steps)
+
+
+def _examined(value: Any, schema: Any, budget: Budget | None = None) -> Findings:
+    from .validation import examine
+
+    return examine(value, schema, budget=budget)
+
+
+class _UncheckedError(ValueError):
+    """Nobody knows whether a value fits: such a value is not passed on as one that does."""
+
+
+def _hold(value: Any, schema: Any) -> None:
+    """Raise ValueError, with the first places, where a value does not fit a schema, or the steps do not suffice.
+
+    What the schema has that is never checked is no reason: no answer can bring that about.
+    """
+    found = _examined(value, schema)
+    if found.violations:
+        raise ValueError("; ".join(map(str, found.violations)))
+    if not found.is_complete:
+        raise _UncheckedError(found.unchecked[-1])
 
 
 def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:
@@ -209,9 +239,13 @@ def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:
 
 def _checked(call: ToolCall, tool: Tool) -> Any:
     arguments = call.parsed()
-    found = list(_violations(arguments, tool.schema))
-    if found:
-        raise BadRequestError(f"The arguments for {call.name!r} do not fit its schema: {'; '.join(map(str, found))}.")
+    try:
+        _hold(arguments, tool.schema)
+    except ValueError as error:
+        what = "could not be held against" if isinstance(error, _UncheckedError) else "do not fit"
+        raise BadRequestError(
+            f"The arguments for {call.name!r} {what} its schema: {error}.", raw=call.arguments
+        ) from None
     return arguments
 
 
@@ -273,9 +307,11 @@ def parse_output(reply: Reply) -> Any:
     try:
         value = jsoncodec.decode_text(_unfenced(reply.text))
         return value if reply.output is None else _as_asked(value, reply.output)
-    except (ValueError, msgspec.ValidationError) as error:
+    except Exception as error:  # a type of the caller's own may raise anything in its making, and the reply is here
+        known = not isinstance(error, _UncheckedError)
+        what = "is not the structure that was asked for" if known else "could not be held against its schema"
         raise MalformedReplyError(
-            f"The reply is not the structure that was asked for: {error}.",
+            f"The reply {what}: {error}.",
             provider=reply.provider,
             model=reply.model,
             partial=reply,
@@ -288,9 +324,7 @@ def _as_asked(value: Any, output: OutputSpec) -> Any:
     """Return the value as the caller's type; without one, as it is, held against the schema. Raises ValueError."""
     if output.type is not None:
         return msgspec.convert(value, output.type)
-    found = list(_violations(value, output.schema))
-    if found:
-        raise ValueError("; ".join(map(str, found)))
+    _hold(value, output.schema)
     return value
 
 

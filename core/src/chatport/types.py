@@ -222,11 +222,11 @@ class Adjustment:
 
     `kind`: `dropped` (left out), `lowered` (a weaker form was sent), `renamed` (same meaning, other field),
     `added` (sent though not asked for), `redirected` (another model answers), `missing` (the vendor left
-    something out), `invalid` (what the model wrote does not fit its schema), `note`. `field` is the option or body
-    field; `fact` the number in the vendor's quirk table.
+    something out), `invalid` (what the model wrote does not fit its schema), `unchecked` (whether it fits could not
+    be found out), `note`. `field` is the option or body field; `fact` the number in the vendor's quirk table.
     """
 
-    kind: Literal["dropped", "lowered", "renamed", "added", "redirected", "missing", "invalid", "note"]
+    kind: Literal["dropped", "lowered", "renamed", "added", "redirected", "missing", "invalid", "unchecked", "note"]
     field: str
     reason: str
     fact: str = ""
@@ -307,7 +307,8 @@ class Reply:
         """Return the text as the type given in `output=` (plain Python values for a JSON Schema dict).
 
         It is held against the schema as you gave it, whatever part of it the vendor could be sent. Raises
-        MalformedReplyError when the reply is refused, cut, not JSON, or does not fit.
+        MalformedReplyError, with the reply as its `partial`, when the reply is refused, cut, not JSON, or does not
+        fit, and when 500,000 steps do not suffice to find that out.
         """
         from .schema import parse_output
 

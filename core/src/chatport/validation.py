@@ -4,22 +4,35 @@ The schema as sent may be weaker than the caller's, since vendors take different
 therefore always held against the original. The rules are those of JSON Schema 2020-12, with the older spellings of
 draft 7 (`items` as a list, `definitions`, `dependencies`). https://json-schema.org/draft/2020-12
 
-Not checked: `format` (an annotation, by the standard's own default), `unevaluated*`, `$dynamicRef`, references that
-leave the schema, and patterns that Python's `re` does not know.
+Both schema and value may come from somebody hostile, so the check has an end: a budget of steps, a memory of which
+value was held against which schema (else `anyOf` in a schema that refers to itself costs 2^depth), and no recursion,
+so that no depth is too deep. What cannot be checked is said, and never an exception: an answer is not lost to it.
+
+Never checked, and not said: `format` (an annotation, by the standard's own default), `unevaluated*`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import isclose
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from math import isclose, isfinite
+from reprlib import Repr
 from typing import Any, TypeAlias
 
 import attrs
 
-__all__ = ["Violation", "violations"]
+from .matching import NotRun, Program, compiled, is_found
+from .references import resolved
 
-_MOST_NESTED = 200
+__all__ = ["MOST_STEPS", "Budget", "Findings", "Violation", "examine", "violations"]
+
+MOST_STEPS = 500_000
+"""How many steps a check has that somebody asked for: about a second at most."""
+_MAPPINGS = (dict, Mapping)  # the first is told apart ten times as fast, and is nearly always it
+_EVERY = 1_000_000_000
+_MOST_UNCHECKED = 5
+_MOST_NAMED = 8
+_LONGEST_PATH = 2_000
 _NO_OTHER = ", and no other alternative fits"
 
 
@@ -33,53 +46,264 @@ class Violation:
     def __str__(self) -> str:
         return f"{self.path or 'the value'} {self.problem}"
 
-
-_Found: TypeAlias = Iterator[Violation]
-
-
-def violations(
-    value: Any, schema: Any, root: Mapping[str, Any] | None = None, path: str = "", depth: int = 0
-) -> Iterator[Violation]:
-    """Give every violation of a schema by a decoded JSON value, in the order of the schema's keywords.
-
-    `root` is what references start from (default: the schema itself).
-    """
-    if schema is False:
-        yield Violation(path, "is not allowed here")
-    if not isinstance(schema, Mapping):
-        return
-    if depth > _MOST_NESTED:
-        yield Violation(path, f"is nested deeper than {_MOST_NESTED} levels, or the schema refers to itself for ever")
-        return
-    check = _Check(schema if root is None else root, path, depth)
-    for keyword, wanted in schema.items():
-        rule = _RULES.get(keyword)
-        if rule is not None:
-            yield from rule(check, value, wanted, schema)
+    def within(self, step: str) -> Violation:
+        """Return it as seen from around the value: `step` leads there, a name or a place (`[2]`)."""
+        if len(self.path) > _LONGEST_PATH:
+            return self
+        join = "" if not self.path or self.path.startswith("[") else "."
+        return Violation(f"{step}{join}{self.path}", self.problem)
 
 
 @attrs.frozen
+class Findings:
+    """What a check has found: the first `violations`, and what of the schema could not be held against the value.
+
+    `is_complete` is False where the steps were used up: then there may be more violations, which are not known.
+    """
+
+    violations: tuple[Violation, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    is_complete: bool = True
+
+
+class Budget:
+    """How many steps are left: of one check, or of several that share them."""
+
+    def __init__(self, steps: int = MOST_STEPS) -> None:
+        self.given = self.left = steps
+
+    def spend(self, steps: int) -> None:
+        """Take steps before they are done. Raises an exception that `examine` makes a finding of."""
+        self.left -= steps
+        if self.left < 0:
+            raise _Exhausted
+
+
+class _Exhausted(Exception):
+    """The steps are used up."""
+
+
+def violations(value: Any, schema: Any, root: Any = None) -> Iterator[Violation]:
+    """Give every violation of a schema by a decoded JSON value that the usual steps suffice for.
+
+    `root` is what references start from (default: the schema itself). What could not be checked counts as fitting;
+    `examine` tells it.
+    """
+    yield from examine(value, schema, root, most=_EVERY).violations
+
+
+def examine(value: Any, schema: Any, root: Any = None, *, most: int = 5, budget: Budget | None = None) -> Findings:
+    """Hold a decoded JSON value against a schema; give the first `most` violations, in the order of its keywords.
+
+    Ends within the steps of the budget, and raises nothing.
+    """
+    check = _Check(schema if root is None else root, budget or Budget())
+    try:
+        found = check.run(value, schema, most)
+    except _Exhausted:
+        reason = f"the check would take more than {check.budget.given} steps"
+        return Findings((), (*check.unchecked.values(), reason), is_complete=False)
+    except Exception as error:  # a mapping of the caller's own may raise anything: the answer is there, and stays
+        reason = f"the check failed with {type(error).__name__}"
+        return Findings((), (*check.unchecked.values(), reason), is_complete=False)
+    return Findings(tuple(found), tuple(check.unchecked.values()))
+
+
+# --- the walk
+
+_Found: TypeAlias = list[Violation]
+_Ask: TypeAlias = tuple[Any, Any, int]
+"""A value, a schema to hold it against, and how many violations are wanted."""
+_Walk: TypeAlias = Generator[_Ask, _Found, _Found]
+"""A rule that looks into a value: it asks for the violations of parts, and returns its own."""
+
+
 class _Check:
-    """Where a check stands: the root of the schema, the path into the value, and how deep it is."""
+    """One check: its budget, what has been found of each pair of value and schema, and what cannot be checked."""
 
-    root: Mapping[str, Any]
-    path: str
-    depth: int
+    def __init__(self, root: Any, budget: Budget) -> None:
+        self.root = root
+        self.budget = budget
+        self.unchecked: dict[tuple[int, str], str] = {}
+        self._known: dict[tuple[int, int, bool], tuple[Any, Any, _Found]] = {}
+        self._open: set[tuple[int, int]] = set()
+        self._circles = 0
+        self._programs: dict[Any, Program | None] = {}
+        self._targets: dict[str, tuple[Any, str] | None] = {}
+        self._choices: dict[int, tuple[Any, frozenset[Any]]] = {}
 
-    def below(self, value: Any, schema: Any, path: str | None = None) -> _Found:
-        return violations(value, schema, self.root, self.path if path is None else path, self.depth + 1)
+    def run(self, value: Any, schema: Any, most: int) -> _Found:
+        """Walk a value, and the parts that the walks ask for. By hand, not by recursion: no depth is too deep."""
+        walks: list[_Walk] = []
+        answer = self._answer(value, schema, most)
+        while True:
+            if isinstance(answer, list):
+                if not walks:
+                    return answer
+                found: _Found | None = answer
+            else:
+                walks.append(answer)
+                found = None
+            try:
+                asked = walks[-1].send(found)  # type: ignore[arg-type]  # None starts a walk
+            except StopIteration as end:
+                walks.pop()
+                answer = end.value
+            else:
+                answer = self._answer(*asked)
 
-    def fits(self, value: Any, schema: Any) -> bool:
-        return next(self.below(value, schema), None) is None
+    def _answer(self, value: Any, schema: Any, most: int) -> _Found | _Walk:
+        """Return the violations where they are known or plain to see, otherwise the walk that will find them."""
+        if not isinstance(schema, _MAPPINGS):
+            self.budget.spend(1)
+            if type(schema) is not bool:
+                self.note(schema, "schema", f"{_shown(schema)} is no schema")
+            return [Violation("", "is not allowed here")] if schema is False else []
+        self.budget.spend(1 + len(schema))
+        pair = (id(schema), id(value))
+        known = self._known.get((*pair, most == 1))
+        if known is not None:
+            return known[2]
+        if pair in self._open:
+            self._circles += 1
+            return [Violation("", "meets a schema that refers to itself for ever")]
+        if _WALKS.keys().isdisjoint(schema):
+            return self._plain(value, schema, most)
+        return self._walk(value, schema, most, pair)
 
-    def member(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name
+    def _plain(self, value: Any, schema: Mapping[str, Any], most: int) -> _Found:
+        found: _Found = []
+        for keyword, wanted in schema.items():
+            if keyword in _RULES and self._takes(keyword, wanted, schema):
+                found += _RULES[keyword](self, value, wanted, schema)
+        return found[:most]
 
-    def item(self, place: int) -> str:
-        return f"{self.path}[{place}]"
+    def _walk(self, value: Any, schema: Mapping[str, Any], most: int, pair: tuple[int, int]) -> _Walk:
+        """Find and remember the violations, unless they hang on a pair that is still open: they may change with it."""
+        circles, found = self._circles, list[Violation]()
+        self._open.add(pair)
+        for keyword, wanted in schema.items():
+            if keyword in _RULES and self._takes(keyword, wanted, schema):
+                found += _RULES[keyword](self, value, wanted, schema)
+            elif keyword in _WALKS and self._takes(keyword, wanted, schema):
+                found += yield from _WALKS[keyword](self, value, wanted, schema, most)
+            if len(found) >= most:
+                break
+        self._open.discard(pair)
+        found = found[:most]
+        if circles == self._circles:
+            self._known[*pair, most == 1] = (value, schema, found)  # with both, so that no other object gets their ids
+        return found
+
+    def _takes(self, keyword: str, wanted: Any, schema: Mapping[str, Any]) -> bool:
+        """Whether a keyword has a value of its kind; if not, that it is not checked is noted."""
+        if keyword in _LISTS_OF_NAMES and isinstance(wanted, list | tuple | Mapping):
+            self.budget.spend(len(wanted))
+        if _KINDS[keyword](wanted):
+            return True
+        self.note(schema, keyword, f"{keyword} cannot be {_shown(wanted)}")
+        return False
+
+    def note(self, schema: Any, keyword: str, reason: str) -> None:
+        """Note once what cannot be checked."""
+        if len(self.unchecked) < _MOST_UNCHECKED:
+            self.unchecked.setdefault((id(schema), keyword), reason)
+
+    def matches(self, pattern: Any, text: Any, unknown: bool) -> bool:
+        """Whether a text has the pattern in it; `unknown` is the answer for a pattern that is not run."""
+        if pattern not in self._programs:
+            try:
+                self._programs[pattern] = compiled(str(pattern))
+            except NotRun as problem:
+                self._programs[pattern] = None
+                self.note(self._programs, str(pattern), f"the pattern {_shown(pattern)} is not run: {problem}")
+        program = self._programs[pattern]
+        return unknown if program is None else is_found(program, str(text), self.budget.spend)
+
+    def target(self, reference: str) -> tuple[Any, str] | None:
+        """Return what a reference leads to, None if it leads nowhere; each is looked up once."""
+        if reference not in self._targets:
+            self._targets[reference] = resolved(reference, self.root)
+        return self._targets[reference]
+
+    def is_among(self, value: Any, choices: Sequence[Any]) -> bool:
+        """Whether a value equals one of the choices, which are read once."""
+        if id(choices) not in self._choices:
+            self._choices[id(choices)] = choices, frozenset(map(self.flat, choices))
+        return self.flat(value) in self._choices[id(choices)][1]
+
+    def flat(self, value: Any) -> tuple[Any, ...]:
+        """Return what is the same for equal JSON values, and for no others: 1 and 1.0 are equal, 1 and true are not.
+
+        Numbers become texts in it: whoever writes an answer can make many numbers of one hash, and of texts nobody can.
+        """
+        tokens: list[Any] = []
+        waiting = [value]
+        while waiting:
+            item = waiting.pop()
+            self.budget.spend(1)
+            if isinstance(item, _MAPPINGS):
+                names = sorted(item, key=str)
+                self.budget.spend(len(names))
+                tokens.append(("object", *map(str, names)))
+                waiting.extend(item[name] for name in reversed(names))
+            elif isinstance(item, list | tuple):
+                self.budget.spend(len(item))
+                tokens.append(("array", len(item)))
+                waiting.extend(reversed(item))
+            else:
+                tokens.append(_token(item))
+        return tuple(tokens)
+
+
+def _token(item: Any) -> tuple[str, Any]:
+    if isinstance(item, str):
+        return "text", str.__str__(item)
+    if isinstance(item, bool):
+        return "boolean", item
+    if isinstance(item, float) and not item.is_integer():
+        return "number", item.hex()
+    if isinstance(item, int | float):
+        return "number", hex(int(item))
+    return ("null", None) if item is None else (type(item).__name__, id(item))
+
+
+# --- what is told
+
+
+class _Short(Repr):
+    """`repr` in few characters; Python refuses to write an integer of thousands of digits at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 80
+
+    def repr_int(self, number: int, level: int) -> str:
+        return repr(number) if number.bit_length() < 1_000 else f"an integer of {number.bit_length()} bits"
+
+
+_SHORT = _Short()
+
+
+def _shown(value: Any) -> str:
+    text = repr(value[:60]) if isinstance(value, str) else _SHORT.repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _listed(values: Sequence[Any]) -> str:
+    more = f" and {len(values) - _MOST_NAMED} more" if len(values) > _MOST_NAMED else ""
+    return ", ".join(map(_shown, values[:_MOST_NAMED])) + more
+
+
+def _member(name: Any) -> str:
+    """Return a name as a step of a path; one that nobody could read is cut and escaped."""
+    text = str(name)
+    return text if len(text) <= 60 and text.isprintable() else _shown(text)[1:].rstrip("'\"")
 
 
 # --- any value
+
+_NAMES = frozenset({"string", "number", "integer", "boolean", "null", "array", "object"})
 
 
 def _is_type(value: Any, name: str) -> bool:
@@ -91,40 +315,27 @@ def _is_type(value: Any, name: str) -> bool:
         case "array":
             return isinstance(value, list | tuple)
         case "object":
-            return isinstance(value, Mapping)
+            return isinstance(value, _MAPPINGS)
     return type(value) is {"string": str, "boolean": bool, "null": type(None)}.get(name)
 
 
 def _type(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    names = [wanted] if isinstance(wanted, str) else list(wanted) if isinstance(wanted, list | tuple) else []
-    if names and not any(_is_type(value, str(name)) for name in names):
-        yield Violation(check.path, f"is not of type {' or '.join(map(str, names))} but {_shown(value)}")
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Equal as JSON values: 1 and 1.0 are, 1 and true are not."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    return bool(one == other)
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    if not names or any(_is_type(value, name) for name in names):
+        return []
+    return [Violation("", f"is not of type {' or '.join(names)} but {_shown(value)}")]
 
 
 def _enum(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(wanted, Sequence) and not any(_equal(value, choice) for choice in wanted):
-        yield Violation(check.path, f"is {_shown(value)}, which is none of {', '.join(map(_shown, wanted))}")
+    if check.is_among(value, wanted):
+        return []
+    return [Violation("", f"is {_shown(value)}, which is none of {_listed(wanted)}")]
 
 
 def _const(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if not _equal(value, wanted):
-        yield Violation(check.path, f"is {_shown(value)}, not {_shown(wanted)}")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    if check.flat(value) == check.flat(wanted):
+        return []
+    return [Violation("", f"is {_shown(value)}, not {_shown(wanted)}")]
 
 
 # --- numbers and texts
@@ -132,8 +343,9 @@ def _shown(value: Any) -> str:
 
 def _bound(what: str, holds: Callable[[Any, Any], bool]) -> Any:
     def rule(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-        if _is_type(value, "number") and _is_type(wanted, "number") and not holds(value, wanted):
-            yield Violation(check.path, f"is {_shown(value)}, which is not {what} {wanted}")
+        if not _is_type(value, "number") or holds(value, wanted):
+            return []
+        return [Violation("", f"is {_shown(value)}, which is not {what} {_shown(wanted)}")]
 
     return rule
 
@@ -143,189 +355,256 @@ def _is_multiple(value: Any, step: Any) -> bool:
         return True
     if isinstance(value, int) and isinstance(step, int):
         return value % step == 0
-    times = value / step
-    return abs(times) < 1e15 and isclose(times, round(times), rel_tol=1e-9, abs_tol=1e-9)
+    try:
+        times = value / step
+    except OverflowError:
+        times = float("inf")
+    if abs(times) < 1e15:
+        return isclose(times, round(times), rel_tol=1e-9, abs_tol=1e-9)
+    return (isinstance(value, int) or isfinite(value)) and (_exact(value) / _exact(step)).denominator == 1
+
+
+def _exact(number: int | float) -> Fraction:
+    """Return a number as it is written: 0.1 is a tenth."""
+    return Fraction(number if isinstance(number, int) else repr(number))
 
 
 def _size(kind: Any, measure: str, at_least: bool) -> Any:
     def rule(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-        if not isinstance(value, kind) or not _is_type(wanted, "number"):
-            return
-        if len(value) < wanted if at_least else len(value) > wanted:
-            limit = "at least" if at_least else "at most"
-            yield Violation(check.path, f"has {len(value)} {measure}, and {limit} {wanted} are allowed")
+        if not isinstance(value, kind) or (len(value) >= wanted if at_least else len(value) <= wanted):
+            return []
+        limit = "at least" if at_least else "at most"
+        return [Violation("", f"has {len(value)} {measure}, and {limit} {_shown(wanted)} are allowed")]
 
     return rule
 
 
 def _pattern(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(value, str) and not _matches(wanted, value):
-        yield Violation(check.path, f"is {_shown(value)}, which does not match {wanted}")
-
-
-def _matches(pattern: Any, text: str) -> bool:
-    try:
-        return re.search(pattern, text) is not None
-    except (re.error, TypeError):
-        return True
+    if not isinstance(value, str) or check.matches(wanted, value, unknown=True):
+        return []
+    return [Violation("", f"is {_shown(value)}, which does not match {wanted[:200]}")]
 
 
 # --- objects
 
 
 def _required(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(value, Mapping) and isinstance(wanted, list | tuple):
-        for name in wanted:
-            if name not in value:
-                yield Violation(check.member(str(name)), "is missing")
+    if not isinstance(value, _MAPPINGS):
+        return []
+    return [Violation(_member(name), "is missing") for name in wanted if name not in value]
 
 
-def _properties(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(value, Mapping) and isinstance(wanted, Mapping):
-        for name, part in wanted.items():
-            if name in value:
-                yield from check.below(value[name], part, check.member(name))
+def _dependent_required(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
+    if not isinstance(value, _MAPPINGS):
+        return []
+    present = [then for name, then in wanted.items() if name in value]
+    return [violation for then in present for violation in _required(check, value, then, schema)]
 
 
-def _pattern_properties(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(value, Mapping) and isinstance(wanted, Mapping):
-        for pattern, part in wanted.items():
-            for name in value:
-                if _matches(pattern, str(name)):
-                    yield from check.below(value[name], part, check.member(name))
+def _parts(parts: Iterable[tuple[str, Any, Any]], most: int) -> _Walk:
+    """Find the violations of parts of a value: each the step that leads there, the part, and its schema."""
+    found: _Found = []
+    for step, part, schema in parts:
+        inside = yield part, schema, most
+        found += [violation.within(step) for violation in inside] if step else inside
+        if len(found) >= most:
+            break
+    return found
 
 
-def _additional(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if not isinstance(value, Mapping):
-        return
-    patterns = schema.get("patternProperties") or {}
-    for name in value:
-        if name in (schema.get("properties") or {}) or any(_matches(pattern, str(name)) for pattern in patterns):
-            continue
-        yield from check.below(value[name], wanted, check.member(name))
+def _properties(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    if not isinstance(value, _MAPPINGS):
+        return []
+    check.budget.spend(len(wanted))
+    named = ((name, part) for name, part in wanted.items() if name in value)
+    return (yield from _parts(((_member(name), value[name], part) for name, part in named), most))
 
 
-def _property_names(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(value, Mapping):
-        for name in value:
-            yield from check.below(name, wanted, check.member(name))
+def _pattern_properties(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    if not isinstance(value, _MAPPINGS):
+        return []
+    check.budget.spend(len(wanted) * len(value))
+    pairs = ((name, part) for pattern, part in wanted.items() for name in value if check.matches(pattern, name, False))
+    return (yield from _parts(((_member(name), value[name], part) for name, part in pairs), most))
 
 
-def _dependent(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    """`dependentRequired`, `dependentSchemas`, and `dependencies` of draft 7, which is either of them."""
-    if not isinstance(value, Mapping) or not isinstance(wanted, Mapping):
-        return
-    for name, then in wanted.items():
-        if name in value:
-            yield from _required(check, value, then, schema) if isinstance(then, list) else check.below(value, then)
+def _additional(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    if not isinstance(value, _MAPPINGS):
+        return []
+    listed, patterns = (schema.get(keyword) for keyword in ("properties", "patternProperties"))
+    listed = listed if isinstance(listed, _MAPPINGS) else {}
+    patterns = patterns if isinstance(patterns, _MAPPINGS) else {}
+    check.budget.spend((1 + len(patterns)) * len(value))
+    more = (
+        name for name in value if name not in listed and not any(check.matches(one, name, True) for one in patterns)
+    )
+    return (yield from _parts(((_member(name), value[name], wanted) for name in more), most))
+
+
+def _property_names(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    names = value if isinstance(value, _MAPPINGS) else ()
+    return (yield from _parts(((_member(name), name, wanted) for name in names), most))
+
+
+def _dependent(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    """`dependentSchemas`, and `dependencies` of draft 7, which may be lists of names too."""
+    if not isinstance(value, _MAPPINGS):
+        return []
+    check.budget.spend(len(wanted))
+    present = [then for name, then in wanted.items() if name in value]
+    lists = [{"required": then} if isinstance(then, list | tuple) else then for then in present]
+    return (yield from _parts((("", value, then) for then in lists), most))
 
 
 # --- arrays
 
 
-def _places(schema: Mapping[str, Any]) -> Sequence[Any]:
-    """Return the schemas of the first items, each for its own place."""
-    for keyword in ("prefixItems", "items"):
-        if isinstance(schema.get(keyword), list):
-            return schema[keyword]  # type: ignore[no-any-return]  # compared just above
-    return ()
+def _places(schema: Mapping[str, Any]) -> int:
+    """Return how many of the first items have a schema each for its own place."""
+    lists = [schema[word] for word in ("prefixItems", "items") if isinstance(schema.get(word), list | tuple)]
+    return len(lists[0]) if lists else 0
 
 
-def _prefix(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(value, list | tuple) and isinstance(wanted, list):
-        for place, (item, part) in enumerate(zip(value, wanted, strict=False)):
-            yield from check.below(item, part, check.item(place))
+def _prefix(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    pairs = zip(value, wanted, strict=False) if isinstance(value, list | tuple) else ()
+    return (yield from _parts(((f"[{place}]", item, part) for place, (item, part) in enumerate(pairs)), most))
 
 
-def _items(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(wanted, list):
-        yield from _prefix(check, value, wanted, schema)
-    elif isinstance(value, list | tuple):
-        for place in range(len(_places(schema)), len(value)):
-            yield from check.below(value[place], wanted, check.item(place))
+def _items(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    if isinstance(wanted, list | tuple):
+        return (yield from _prefix(check, value, wanted, schema, most))
+    places = range(_places(schema), len(value)) if isinstance(value, list | tuple) else ()
+    return (yield from _parts(((f"[{place}]", value[place], wanted) for place in places), most))
 
 
-def _additional_items(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(schema.get("items"), list) and isinstance(value, list | tuple):
-        for place in range(len(schema["items"]), len(value)):
-            yield from check.below(value[place], wanted, check.item(place))
+def _additional_items(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    first = schema.get("items")
+    is_tuple = isinstance(first, list | tuple) and isinstance(value, list | tuple)
+    places = range(len(first), len(value)) if is_tuple and first is not None else ()
+    return (yield from _parts(((f"[{place}]", value[place], wanted) for place in places), most))
 
 
 def _unique(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if wanted is True and isinstance(value, list | tuple):
-        for place, item in enumerate(value):
-            if any(_equal(item, earlier) for earlier in value[:place]):
-                yield Violation(check.item(place), "is there already, and the items must differ")
-                return
+    if not wanted or not isinstance(value, list | tuple):
+        return []
+    seen: set[Any] = set()
+    for place, item in enumerate(value):
+        flat = check.flat(item)
+        if flat in seen:
+            return [Violation(f"[{place}]", "is there already, and the items must differ")]
+        seen.add(flat)
+    return []
 
 
-def _contains(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(value, list | tuple):
-        found = sum(check.fits(item, wanted) for item in value)
-        least, most = schema.get("minContains", 1), schema.get("maxContains")
-        if found < least or (most is not None and found > most):
-            yield Violation(check.path, f"holds {found} items of the wanted kind")
+def _contains(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    if not isinstance(value, list | tuple):
+        return []
+    fitting = 0
+    for item in value:
+        fitting += not (yield item, wanted, 1)
+    limits = [schema.get("minContains", 1), schema.get("maxContains", fitting)]
+    least, at_most = (limit if _is_number(limit) else fitting for limit in limits)
+    return [] if least <= fitting <= at_most else [Violation("", f"holds {fitting} items of the wanted kind")]
 
 
 # --- combinations
 
 
-def _all_of(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    for part in wanted if isinstance(wanted, list) else ():
-        yield from check.below(value, part)
+def _all_of(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    return (yield from _parts((("", value, part) for part in wanted), most))
 
 
-def _any_of(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    return _alternatives(check, value, wanted, most=None)
+def _any_of(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    problems: _Found = []
+    for part in wanted:
+        found = yield value, part, 1
+        if not found:
+            return []
+        problems += found
+    return _nearest(problems)
 
 
-def _one_of(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    return _alternatives(check, value, wanted, most=1)
+def _one_of(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    problems: _Found = []
+    for part in wanted:
+        problems += yield value, part, 1
+    fitting = len(wanted) - len(problems)
+    if fitting > 1:
+        return [Violation("", "fits more than one alternative, and must fit exactly one")]
+    return [] if fitting else _nearest(problems)
 
 
-def _alternatives(check: _Check, value: Any, wanted: Any, *, most: int | None) -> _Found:
-    """Each branch is walked once: twice would double at every level of a schema that refers to itself."""
-    if not isinstance(wanted, list) or not wanted:
-        return
-    first = [next(check.below(value, part), None) for part in wanted]
-    fitting = first.count(None)
-    problems = [problem for problem in first if problem is not None]
-    if not fitting:
-        nearest = max(problems, key=lambda problem: len(problem.path))  # the branch that fitted furthest says most
-        also = "" if len(problems) == 1 or nearest.problem.endswith(_NO_OTHER) else _NO_OTHER
-        yield Violation(nearest.path, nearest.problem + also)
-    elif most is not None and fitting > most:
-        yield Violation(check.path, "fits more than one alternative, and must fit exactly one")
+def _nearest(problems: _Found) -> _Found:
+    """Return the problem of the branch that fitted furthest, which says most."""
+    if not problems:
+        return []
+    nearest = max(problems, key=lambda problem: len(problem.path))
+    also = "" if len(problems) == 1 or nearest.problem.endswith(_NO_OTHER) else _NO_OTHER
+    return [Violation(nearest.path, nearest.problem + also)]
 
 
-def _not(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if check.fits(value, wanted):
-        yield Violation(check.path, f"is {_shown(value)}, which is excluded")
+def _not(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    found = yield value, wanted, 1
+    return [] if found else [Violation("", f"is {_shown(value)}, which is excluded")]
 
 
-def _if(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    yield from check.below(value, schema.get("then" if check.fits(value, wanted) else "else", True))
+def _if(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    found = yield value, wanted, 1
+    return (yield value, schema.get("else" if found else "then", True), most)
 
 
-def _reference(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if isinstance(wanted, str) and wanted.startswith("#"):
-        yield from check.below(value, _target(check.root, wanted))
+def _reference(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
+    target = check.target(wanted)
+    if target is not None:
+        return (yield value, target[0], most)
+    check.note(schema, "$ref", f"$ref {_shown(wanted)} leads nowhere in this schema")
+    return []
 
 
-def _target(root: Any, reference: str) -> Any:
-    """Return what a reference inside the schema leads to; true, which allows all, where it leads nowhere."""
-    for part in reference.removeprefix("#").removeprefix("/").split("/") if reference != "#" else ():
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(root, Mapping) and name in root:
-            root = root[name]
-        elif isinstance(root, list) and name.isdigit() and int(name) < len(root):
-            root = root[int(name)]
-        else:
-            return True
-    return root
+def _unfollowed(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
+    check.note(schema, "$dynamicRef", f"dynamic references such as {_shown(wanted)} are not followed")
+    return []
 
 
-_RULES: Mapping[str, Callable[[_Check, Any, Any, Mapping[str, Any]], _Found]] = {
+# --- the keywords
+
+
+def _is_number(wanted: Any) -> bool:
+    return type(wanted) is int or (type(wanted) is float and isfinite(wanted))
+
+
+def _is_text(wanted: Any) -> bool:
+    return isinstance(wanted, str)
+
+
+def _is_list(wanted: Any) -> bool:
+    return isinstance(wanted, list | tuple)
+
+
+def _is_map(wanted: Any) -> bool:
+    return isinstance(wanted, _MAPPINGS)
+
+
+def _are_texts(wanted: Any) -> bool:
+    return isinstance(wanted, list | tuple) and all(isinstance(name, str) for name in wanted)
+
+
+def _are_lists_of_texts(wanted: Any) -> bool:
+    return isinstance(wanted, _MAPPINGS) and all(map(_are_texts, wanted.values()))
+
+
+def _are_types(wanted: Any) -> bool:
+    return wanted in _NAMES if isinstance(wanted, str) else _are_texts(wanted) and _NAMES.issuperset(wanted)
+
+
+def _is_anything(wanted: Any) -> bool:
+    return True
+
+
+_Rule: TypeAlias = Callable[[_Check, Any, Any, Mapping[str, Any]], _Found]
+_Walker: TypeAlias = Callable[[_Check, Any, Any, Mapping[str, Any], int], _Walk]
+
+_RULES: Mapping[str, _Rule] = {
     "type": _type,
     "enum": _enum,
     "const": _const,
@@ -338,21 +617,27 @@ _RULES: Mapping[str, Callable[[_Check, Any, Any, Mapping[str, Any]], _Found]] = 
     "maxLength": _size(str, "characters", False),
     "pattern": _pattern,
     "required": _required,
+    "minProperties": _size(Mapping, "properties", True),
+    "maxProperties": _size(Mapping, "properties", False),
+    "dependentRequired": _dependent_required,
+    "minItems": _size((list, tuple), "items", True),
+    "maxItems": _size((list, tuple), "items", False),
+    "uniqueItems": _unique,
+    "$dynamicRef": _unfollowed,
+    "$recursiveRef": _unfollowed,
+}
+"""Rules that look at the value as a whole."""
+
+_WALKS: Mapping[str, _Walker] = {
     "properties": _properties,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional,
     "propertyNames": _property_names,
-    "minProperties": _size(Mapping, "properties", True),
-    "maxProperties": _size(Mapping, "properties", False),
-    "dependentRequired": _dependent,
     "dependentSchemas": _dependent,
     "dependencies": _dependent,
     "prefixItems": _prefix,
     "items": _items,
     "additionalItems": _additional_items,
-    "minItems": _size((list, tuple), "items", True),
-    "maxItems": _size((list, tuple), "items", False),
-    "uniqueItems": _unique,
     "contains": _contains,
     "allOf": _all_of,
     "anyOf": _any_of,
@@ -361,3 +646,19 @@ _RULES: Mapping[str, Callable[[_Check, Any, Any, Mapping[str, Any]], _Found]] = 
     "if": _if,
     "$ref": _reference,
 }
+"""Rules that hold a part of the value, or all of it, against further schemas."""
+
+_KINDS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys([*_RULES, *_WALKS], _is_anything),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), _is_number),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _is_number),
+    **dict.fromkeys(("properties", "patternProperties", "dependentSchemas", "dependencies"), _is_map),
+    **dict.fromkeys(("enum", "prefixItems", "allOf", "anyOf", "oneOf"), _is_list),
+    **dict.fromkeys(("pattern", "$ref"), _is_text),
+    "type": _are_types,
+    "required": _are_texts,
+    "dependentRequired": _are_lists_of_texts,
+    "uniqueItems": lambda wanted: type(wanted) is bool,
+}
+"""What kind of value each keyword has; one of another kind is not checked, and that is noted."""
+_LISTS_OF_NAMES = frozenset({"type", "required", "dependentRequired"})

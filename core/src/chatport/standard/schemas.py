@@ -20,6 +20,7 @@ import attrs
 from .. import jsoncodec
 from ..call import Context, WireRequest
 from ..errors import UnsupportedFeatureError
+from ..references import resolved
 from ..types import Adjustment
 
 __all__ = [
@@ -111,22 +112,6 @@ def with_parts(schema: Mapping[str, Any], path: str, change: Callable[[Any, str]
 
 
 # --- references
-
-
-def resolved(reference: str, root: Any) -> tuple[Any, str] | None:
-    """Return what a reference leads to and its path, None where it leads out of the schema or nowhere."""
-    if not reference.startswith("#"):
-        return None
-    steps = reference.removeprefix("#").removeprefix("/").split("/") if reference != "#" else []
-    target, path = root, ""
-    for step in (step.replace("~1", "/").replace("~0", "~") for step in steps):
-        if isinstance(target, Mapping) and step in target:
-            target, path = target[step], below(path, step)
-        elif isinstance(target, list | tuple) and step.isdigit() and int(step) < len(target):
-            target, path = target[int(step)], f"{path}[{step}]"
-        else:
-            return None
-    return target, path
 
 
 def followed(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from chatport.standard.schemas import ANNOTATIONS, Loss, below, excludes_itself, in_words, joined, types_of
-from chatport.validation import violations
+from chatport.validation import Budget, examine
 
 __all__ = ["Misfit", "fit_schema"]
 
@@ -109,7 +109,9 @@ class _Fitting:
         """
         root = {"$defs": self.definitions, "definitions": self.definitions}
         others = {key: value for key, value in rest.items() if key != "enum"}
-        values = [value for value in rest["enum"] if value is None or not any(violations(value, others, root))]
+        budget = Budget()  # for all values: what they do not suffice for stays, and the vendor may judge it
+        fits = [not examine(value, others, root, most=1, budget=budget).violations for value in rest["enum"]]
+        values = [value for value, fitting in zip(rest["enum"], fits, strict=True) if value is None or fitting]
         groups: dict[str, list[Any]] = {}
         for value in values:
             if type(value) not in _KINDS:
