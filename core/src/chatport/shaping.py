@@ -13,7 +13,7 @@ from .call import Call, Context, WireRequest, WireTools
 from .engine.body import ACCEPT_ENCODING
 from .engine.commands import HttpRequest
 from .engine.failures import hook_error
-from .errors import ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
+from .errors import BadRequestError, ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
 from .guard import header_problem, origin
 from .plan import Plan
 from .ready import ProviderPort
@@ -24,15 +24,35 @@ __all__ = ["check_content", "guarded", "http_request", "refuse_losses", "shape"]
 
 
 def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
-    """Run the two shaping chains. An exception of a hook that is no ChatportError becomes a PluginError."""
-    tools = guarded(context, "translate_tools", lambda: plan.translate_tools(call, context)) or WireTools()
-    wire = guarded(context, "shape_request", lambda: plan.shape_request(call, tools, context))
+    """Run the two shaping chains. An exception of a hook that is no ChatportError becomes a PluginError.
+
+    A BadRequestError instead, where the call has a schema that nobody can make sense of.
+    """
+    try:
+        tools = guarded(context, "translate_tools", lambda: plan.translate_tools(call, context)) or WireTools()
+        wire = guarded(context, "shape_request", lambda: plan.shape_request(call, tools, context))
+    except PluginError as error:
+        _blame_schema(call, context, error)
+        raise
     if not isinstance(wire, WireRequest):
         raise PluginError(
             f"The shape_request chain of {context.provider.name} gave {type(wire).__name__}, not a WireRequest.",
             provider=context.provider.name,
         )
     return wire, tools
+
+
+def _blame_schema(call: Call, context: Context, error: PluginError) -> None:
+    """Raise BadRequestError if a hook failed on a schema that is itself at fault."""
+    from .schema_faults import fault_of  # only a failure needs it
+
+    fault = fault_of(call) if error.__cause__ is not None else None
+    if fault is not None:
+        raise BadRequestError(
+            f"{fault}: {context.provider.title} takes no such schema as it is, and it cannot be fitted.",
+            provider=context.provider.name,
+            model=context.model,
+        ) from error.__cause__
 
 
 def guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:

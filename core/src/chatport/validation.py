@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from .keywords import KINDS, MAPPINGS, is_number
 from .matching import NotRun, Program, compiled, is_found
 from .references import resolved
 
@@ -28,7 +29,6 @@ __all__ = ["MOST_STEPS", "Budget", "Findings", "Violation", "examine", "violatio
 
 MOST_STEPS = 500_000
 """How many steps a check has that somebody asked for: about a second at most."""
-_MAPPINGS = (dict, Mapping)  # the first is told apart ten times as fast, and is nearly always it
 _EVERY = 1_000_000_000
 _MOST_UNCHECKED = 5
 _MOST_NAMED = 8
@@ -154,7 +154,7 @@ class _Check:
 
     def _answer(self, value: Any, schema: Any, most: int) -> _Found | _Walk:
         """Return the violations where they are known or plain to see, otherwise the walk that will find them."""
-        if not isinstance(schema, _MAPPINGS):
+        if not isinstance(schema, MAPPINGS):
             self.budget.spend(1)
             if type(schema) is not bool:
                 self.note(schema, "schema", f"{_shown(schema)} is no schema")
@@ -199,9 +199,9 @@ class _Check:
         """Whether a keyword has a value of its kind; if not, that it is not checked is noted."""
         if keyword in _LISTS_OF_NAMES and isinstance(wanted, list | tuple | Mapping):
             self.budget.spend(len(wanted))
-        if _KINDS[keyword](wanted):
+        if KINDS[keyword][1](wanted):
             return True
-        self.note(schema, keyword, f"{keyword} cannot be {_shown(wanted)}")
+        self.note(schema, keyword, f"{keyword} must be {KINDS[keyword][0]}, not {_shown(wanted)}")
         return False
 
     def note(self, schema: Any, keyword: str, reason: str) -> None:
@@ -242,7 +242,7 @@ class _Check:
         while waiting:
             item = waiting.pop()
             self.budget.spend(1)
-            if isinstance(item, _MAPPINGS):
+            if isinstance(item, MAPPINGS):
                 names = sorted(item, key=str)
                 self.budget.spend(len(names))
                 tokens.append(("object", *map(str, names)))
@@ -303,8 +303,6 @@ def _member(name: Any) -> str:
 
 # --- any value
 
-_NAMES = frozenset({"string", "number", "integer", "boolean", "null", "array", "object"})
-
 
 def _is_type(value: Any, name: str) -> bool:
     match name:
@@ -315,7 +313,7 @@ def _is_type(value: Any, name: str) -> bool:
         case "array":
             return isinstance(value, list | tuple)
         case "object":
-            return isinstance(value, _MAPPINGS)
+            return isinstance(value, MAPPINGS)
     return type(value) is {"string": str, "boolean": bool, "null": type(None)}.get(name)
 
 
@@ -389,13 +387,13 @@ def _pattern(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) 
 
 
 def _required(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if not isinstance(value, _MAPPINGS):
+    if not isinstance(value, MAPPINGS):
         return []
     return [Violation(_member(name), "is missing") for name in wanted if name not in value]
 
 
 def _dependent_required(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    if not isinstance(value, _MAPPINGS):
+    if not isinstance(value, MAPPINGS):
         return []
     present = [then for name, then in wanted.items() if name in value]
     return [violation for then in present for violation in _required(check, value, then, schema)]
@@ -413,7 +411,7 @@ def _parts(parts: Iterable[tuple[str, Any, Any]], most: int) -> _Walk:
 
 
 def _properties(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
-    if not isinstance(value, _MAPPINGS):
+    if not isinstance(value, MAPPINGS):
         return []
     check.budget.spend(len(wanted))
     named = ((name, part) for name, part in wanted.items() if name in value)
@@ -421,7 +419,7 @@ def _properties(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any
 
 
 def _pattern_properties(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
-    if not isinstance(value, _MAPPINGS):
+    if not isinstance(value, MAPPINGS):
         return []
     check.budget.spend(len(wanted) * len(value))
     pairs = ((name, part) for pattern, part in wanted.items() for name in value if check.matches(pattern, name, False))
@@ -429,11 +427,11 @@ def _pattern_properties(check: _Check, value: Any, wanted: Any, schema: Mapping[
 
 
 def _additional(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
-    if not isinstance(value, _MAPPINGS):
+    if not isinstance(value, MAPPINGS):
         return []
     listed, patterns = (schema.get(keyword) for keyword in ("properties", "patternProperties"))
-    listed = listed if isinstance(listed, _MAPPINGS) else {}
-    patterns = patterns if isinstance(patterns, _MAPPINGS) else {}
+    listed = listed if isinstance(listed, MAPPINGS) else {}
+    patterns = patterns if isinstance(patterns, MAPPINGS) else {}
     check.budget.spend((1 + len(patterns)) * len(value))
     more = (
         name for name in value if name not in listed and not any(check.matches(one, name, True) for one in patterns)
@@ -442,13 +440,13 @@ def _additional(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any
 
 
 def _property_names(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
-    names = value if isinstance(value, _MAPPINGS) else ()
+    names = value if isinstance(value, MAPPINGS) else ()
     return (yield from _parts(((_member(name), name, wanted) for name in names), most))
 
 
 def _dependent(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
     """`dependentSchemas`, and `dependencies` of draft 7, which may be lists of names too."""
-    if not isinstance(value, _MAPPINGS):
+    if not isinstance(value, MAPPINGS):
         return []
     check.budget.spend(len(wanted))
     present = [then for name, then in wanted.items() if name in value]
@@ -503,7 +501,7 @@ def _contains(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any],
     for item in value:
         fitting += not (yield item, wanted, 1)
     limits = [schema.get("minContains", 1), schema.get("maxContains", fitting)]
-    least, at_most = (limit if _is_number(limit) else fitting for limit in limits)
+    least, at_most = (limit if is_number(limit) else fitting for limit in limits)
     return [] if least <= fitting <= at_most else [Violation("", f"holds {fitting} items of the wanted kind")]
 
 
@@ -568,39 +566,6 @@ def _unfollowed(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any
 
 # --- the keywords
 
-
-def _is_number(wanted: Any) -> bool:
-    return type(wanted) is int or (type(wanted) is float and isfinite(wanted))
-
-
-def _is_text(wanted: Any) -> bool:
-    return isinstance(wanted, str)
-
-
-def _is_list(wanted: Any) -> bool:
-    return isinstance(wanted, list | tuple)
-
-
-def _is_map(wanted: Any) -> bool:
-    return isinstance(wanted, _MAPPINGS)
-
-
-def _are_texts(wanted: Any) -> bool:
-    return isinstance(wanted, list | tuple) and all(isinstance(name, str) for name in wanted)
-
-
-def _are_lists_of_texts(wanted: Any) -> bool:
-    return isinstance(wanted, _MAPPINGS) and all(map(_are_texts, wanted.values()))
-
-
-def _are_types(wanted: Any) -> bool:
-    return wanted in _NAMES if isinstance(wanted, str) else _are_texts(wanted) and _NAMES.issuperset(wanted)
-
-
-def _is_anything(wanted: Any) -> bool:
-    return True
-
-
 _Rule: TypeAlias = Callable[[_Check, Any, Any, Mapping[str, Any]], _Found]
 _Walker: TypeAlias = Callable[[_Check, Any, Any, Mapping[str, Any], int], _Walk]
 
@@ -648,17 +613,4 @@ _WALKS: Mapping[str, _Walker] = {
 }
 """Rules that hold a part of the value, or all of it, against further schemas."""
 
-_KINDS: Mapping[str, Callable[[Any], bool]] = {
-    **dict.fromkeys([*_RULES, *_WALKS], _is_anything),
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), _is_number),
-    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _is_number),
-    **dict.fromkeys(("properties", "patternProperties", "dependentSchemas", "dependencies"), _is_map),
-    **dict.fromkeys(("enum", "prefixItems", "allOf", "anyOf", "oneOf"), _is_list),
-    **dict.fromkeys(("pattern", "$ref"), _is_text),
-    "type": _are_types,
-    "required": _are_texts,
-    "dependentRequired": _are_lists_of_texts,
-    "uniqueItems": lambda wanted: type(wanted) is bool,
-}
-"""What kind of value each keyword has; one of another kind is not checked, and that is noted."""
 _LISTS_OF_NAMES = frozenset({"type", "required", "dependentRequired"})

@@ -21,12 +21,13 @@ from .. import jsoncodec
 from ..call import Context, WireRequest
 from ..errors import UnsupportedFeatureError
 from ..references import resolved
+from ..schema_faults import MOST_LEVELS
 from ..types import Adjustment
 
 __all__ = [
-    "ANNOTATIONS", "Loss", "StrictRules", "below", "excludes_itself", "followed", "has_type", "in_words", "joined",
-    "loss_warnings", "object_root", "parts", "resolved", "strict_misfits", "types_of", "walk", "with_losses",
-    "with_parts", "with_words",
+    "ANNOTATIONS", "MOST_LEVELS", "Allowance", "Loss", "StrictRules", "TooLarge", "below", "excludes_itself",
+    "followed", "has_type", "in_words", "joined", "loss_warnings", "object_root", "parts", "resolved",
+    "strict_misfits", "types_of", "walk", "with_losses", "with_parts", "with_words",
 ]  # fmt: skip
 
 ANNOTATIONS = frozenset(
@@ -40,6 +41,7 @@ _SINGLE = frozenset(
     {"items", "additionalItems", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else"}
     | {"unevaluatedItems", "unevaluatedProperties"}
 )
+_HOLDS_PARTS = _NAMED | _LISTED | _SINGLE
 _IN_WORDS = "only words in a description: it is not enforced"
 _MOST_NAMED = 8
 
@@ -91,10 +93,12 @@ def parts(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
 
 def walk(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Give a schema and all inside it, outermost first; `true` and `false` too. References are not followed."""
-    yield path, schema
-    if isinstance(schema, Mapping):
-        for place, part in parts(schema, path):
-            yield from walk(part, place)
+    waiting = [(path, schema)]
+    while waiting:
+        place, node = waiting.pop()
+        yield place, node
+        if isinstance(node, Mapping):
+            waiting.extend(reversed([*parts(node, place)]))
 
 
 def with_parts(schema: Mapping[str, Any], path: str, change: Callable[[Any, str], Any]) -> dict[str, Any]:
@@ -111,6 +115,54 @@ def with_parts(schema: Mapping[str, Any], path: str, change: Callable[[Any, str]
     return changed
 
 
+# --- sizes
+
+_ROOM_BYTES = 256 * 1024
+_GROWTH = 4
+
+
+class TooLarge(UnsupportedFeatureError):
+    """A schema would outgrow all measure when it is fitted."""
+
+
+class Allowance:
+    """How much a schema may become while it is fitted: 256 KiB, or four times what it was where that is more.
+
+    Sixteen definitions of which each refers to the next one twice are written out as 65,536. And no more than 100
+    schemas stand inside one another, so that a walk by recursion comes to its end. Each schema that is made is told
+    by `with allowance.inside(schema):` around the making of its parts. `field` is the option for the message.
+    """
+
+    def __init__(self, schema: Any, field: str = "the schema") -> None:
+        self.field = field
+        self.left = max(_ROOM_BYTES, _GROWTH * len(jsoncodec.encode(schema)))
+        self.level = 0
+
+    def inside(self, schema: Mapping[str, Any]) -> Allowance:
+        """Take a schema, less its parts. Raises TooLarge."""
+        names = [name for keyword in _NAMED & schema.keys() for name in schema[keyword]]
+        self.spend([{keyword: value for keyword, value in schema.items() if keyword not in _HOLDS_PARTS}, names])
+        return self
+
+    def spend(self, value: Any) -> None:
+        """Take what a value is long as JSON. Raises TooLarge."""
+        self.left -= len(jsoncodec.encode(value))
+        if self.left < 0:
+            raise TooLarge(
+                f"{self.field} becomes too large when it is fitted for this vendor: more than "
+                f"{_ROOM_BYTES // 1024} KiB, and {_GROWTH} times what it was. Let it refer to fewer places, or use a "
+                "vendor that takes references."
+            )
+
+    def __enter__(self) -> None:
+        if self.level >= MOST_LEVELS:
+            raise TooLarge(f"{self.field} has more than {MOST_LEVELS} schemas inside one another.")
+        self.level += 1
+
+    def __exit__(self, *error: object) -> None:
+        self.level -= 1
+
+
 # --- references
 
 
@@ -120,9 +172,12 @@ def followed(
     """Return a schema with what its `$ref` leads to in its place, the path of that, and the references it is in.
 
     `within` are the references around this place. One of them again, and one that leads nowhere, has no end when it
-    is written out: its type is what stays, and the rest is a loss.
+    is written out: its type is what stays, and the rest is a loss. Raises TooLarge where more than 100 are inside one
+    another; how often they are written out beside one another is for an `Allowance` to bound.
     """
     while isinstance(schema.get("$ref"), str):
+        if len(within) > MOST_LEVELS:
+            raise TooLarge(f"A schema has more than {MOST_LEVELS} references inside one another (at {path}).")
         reference = schema["$ref"]
         rest = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
         found = resolved(reference, root)

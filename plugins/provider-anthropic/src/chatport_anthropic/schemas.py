@@ -7,6 +7,7 @@ from typing import Any
 
 from chatport.standard.schemas import (
     ANNOTATIONS,
+    MOST_LEVELS,
     Loss,
     excludes_itself,
     has_type,
@@ -33,20 +34,24 @@ _NOT_SENT = frozenset({"discriminator", "$schema"})
 
 def why_not_enforced(schema: Mapping[str, Any]) -> str | None:
     """Return what keeps a schema from being enforced at all, with its path; None if nothing does."""
-    return next(_obstacles(schema, schema, "", ()), None)
+    return next(_obstacles(schema, schema, "", (), set(), 0), None)
 
 
-def _obstacles(node: Any, root: Mapping[str, Any], path: str, above: tuple[str, ...]) -> Iterator[str]:
-    problem = _obstacle(node, root, above)
+def _obstacles(
+    node: Any, root: Mapping[str, Any], path: str, above: tuple[str, ...], clear: set[str], level: int
+) -> Iterator[str]:
+    """Give the obstacles. What `clear` refers to has none, and is not walked again: it would double at every level."""
+    problem = _obstacle(node, root, above) if level < MOST_LEVELS else f"more than {MOST_LEVELS} levels"
     if problem:
         yield f"{problem} at {path}" if path else problem
         return
-    if "$ref" in node:
+    if "$ref" in node and node["$ref"] not in clear:
         reference = str(node["$ref"])
         target, place = resolved(reference, root) or ({}, "")
-        yield from _obstacles(target, root, place, (*above, reference))
+        yield from _obstacles(target, root, place, (*above, reference), clear, level + 1)
+        clear.add(reference)
     for place, part in parts({key: value for key, value in node.items() if key in _INSIDE}, path):
-        yield from _obstacles(part, root, place, above)
+        yield from _obstacles(part, root, place, above, clear, level + 1)
 
 
 def _obstacle(node: Any, root: Mapping[str, Any], above: tuple[str, ...]) -> str | None:

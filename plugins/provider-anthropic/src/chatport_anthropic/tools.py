@@ -84,10 +84,10 @@ def _strict(wished: Sequence[str], roots: Mapping[str, Mapping[str, Any]], notes
     optional = united = 0
     for name in wished:
         losses: list[Loss] = []
-        schema = schemas.enforceable(roots[name], losses)
-        more_optional, more_united = schemas.optional_properties(schema), schemas.unions(schema)
         reference = "a reference at its root" if "$ref" in roots[name] else None
         problem = reference or schemas.why_not_enforced(roots[name])
+        schema = schemas.enforceable({} if problem else roots[name], losses)
+        more_optional, more_united = schemas.optional_properties(schema), schemas.unions(schema)
         problem = problem or ", ".join(below(loss.path, loss.keyword) for loss in losses)
         if problem:
             reason, fact = f"not strict: its schema has {problem}", "AN-O3"

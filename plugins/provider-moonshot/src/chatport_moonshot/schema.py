@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from chatport.standard.schemas import ANNOTATIONS, Loss, below, excludes_itself, in_words, joined, types_of
+from chatport.standard.schemas import (
+    ANNOTATIONS,
+    Allowance,
+    Loss,
+    TooLarge,
+    below,
+    excludes_itself,
+    in_words,
+    joined,
+    types_of,
+)
 from chatport.validation import Budget, examine
 
 __all__ = ["Misfit", "fit_schema"]
@@ -31,9 +41,17 @@ class Misfit(ValueError):
 def fit_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
     """Return the schema in the vendor's subset, and the places that lost a keyword by it.
 
-    Raises Misfit where the meaning would be lost: a root that is no object (MS-T3), a reference that leads outside.
+    Raises Misfit where the meaning would be lost, a root that is no object (MS-T3), a reference that leads outside; and
+    where the schema outgrows its allowance.
     """
-    fitting = _Fitting({**schema.get("definitions", {}), **schema.get("$defs", {})})
+    fitting = _Fitting({**schema.get("definitions", {}), **schema.get("$defs", {})}, Allowance(schema, "it"))
+    try:
+        return _fitted(schema, fitting)
+    except TooLarge as problem:
+        raise Misfit(problem.message.rstrip(".")) from None
+
+
+def _fitted(schema: Mapping[str, Any], fitting: _Fitting) -> tuple[dict[str, Any], list[Loss]]:
     within: list[str] = []
     root = fitting.resolved({k: v for k, v in schema.items() if k not in ("$defs", "definitions")}, "", within)
     for key in ("anyOf", "oneOf"):
@@ -51,8 +69,9 @@ def fit_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
 class _Fitting:
     """One schema on its way into the subset: its definitions, and what was lost so far."""
 
-    def __init__(self, definitions: Mapping[str, Any]) -> None:
+    def __init__(self, definitions: Mapping[str, Any], allowance: Allowance) -> None:
         self.definitions = definitions
+        self.allowance = allowance
         self.losses: list[Loss] = []
 
     def lose(self, keywords: Collection[str], path: str, reason: str) -> None:
@@ -63,6 +82,10 @@ class _Fitting:
         if schema is False:
             raise Misfit("a part of it allows nothing")
         rest = {} if schema is True else {key: value for key, value in schema.items() if key not in _NOT_SENT}
+        with self.allowance.inside(rest):
+            return self._fit(rest, path, within)
+
+    def _fit(self, rest: dict[str, Any], path: str, within: tuple[str, ...]) -> dict[str, Any]:
         if "$ref" in rest:  # MS-T3: nothing may stand beside it
             self.lose(rest.keys() - ANNOTATIONS - {"$ref"}, path, "nothing may stand beside a $ref: it is gone")
             return {"$ref": self.local(rest["$ref"])}
@@ -71,7 +94,7 @@ class _Fitting:
             place = f"{below(path, 'allOf')}[{number}]"
             whole = self.resolved(_as_mapping(part), place, opened)
             rest = joined(rest, {k: v for k, v in whole.items() if k not in _NOT_SENT}, path, self.losses)
-        about = {key: rest.pop(key) for key in ("description", "default") if key in rest}
+        about: dict[str, Any] = {key: rest.pop(key) for key in ("description", "default") if key in rest}
         if "const" in rest:
             rest["enum"] = [value for value in rest.get("enum", [rest["const"]]) if value == rest["const"]]
             del rest["const"]
@@ -96,7 +119,7 @@ class _Fitting:
                 self.lose(rest.keys() - ANNOTATIONS, path, "nothing may stand beside a $ref, nor be joined with it")
                 rest = {}
             return [(place, joined(rest, _as_mapping(branch), place, self.losses)) for place, branch in places]
-        kinds = types_of(rest)
+        kinds = tuple(dict.fromkeys(types_of(rest)))
         if not kinds:
             kinds = ("object",) if _OBJECT & rest.keys() else ("array",) if _ARRAY & rest.keys() else _TYPES
         rest["type"] = kinds[0]
@@ -136,6 +159,7 @@ class _Fitting:
             fitted |= self.array(schema, path, within)
         known = {"type", *(_OBJECT if kind == "object" else {"items", "prefixItems"} if kind == "array" else ())}
         rules = {key for key in schema if key not in known and kind in _SPEAKS_OF.get(key, (kind,))}
+        self.allowance.spend({key: schema[key] for key in rules})
         told = in_words({**about, **{key: schema[key] for key in rules}}, rules, path, self.losses)  # MS-T4
         return {**fitted, **told}
 
@@ -184,6 +208,7 @@ class _Fitting:
             if reference in opened[len(before) :] or reference == "#":
                 raise Misfit("a reference leads to itself")
             opened.append(reference)
+            self.allowance.inside(part)
             part = joined(_as_mapping(self.definitions[reference.removeprefix("#/$defs/")]), rest, path, self.losses)
         return dict(part)
 

@@ -10,7 +10,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chatport.standard.schemas import Loss, below, excludes_itself, has_type, joined, resolved, with_words
+from chatport.standard.schemas import (
+    Allowance,
+    Loss,
+    TooLarge,
+    below,
+    excludes_itself,
+    has_type,
+    joined,
+    resolved,
+    with_words,
+)
 
 __all__ = ["NotStrict", "root_object", "strict_schema"]
 
@@ -62,7 +72,10 @@ def strict_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Loss
     if root is None:
         raise NotStrict("its root is not an object")
     rewriter = _Rewriter(root)
-    strict = rewriter.node({"properties": {}, **root}, "", 1)
+    try:
+        strict = rewriter.node({"properties": {}, **root}, "", 1)
+    except TooLarge as problem:
+        raise NotStrict(problem.message.rstrip(".")) from None
     rewriter.check_sizes()
     return strict, tuple(rewriter.losses)
 
@@ -72,6 +85,7 @@ class _Rewriter:
         self.root = root
         self.losses: list[Loss] = []
         self.sizes = dict.fromkeys(_MOST, 0)
+        self.allowance = Allowance(root, "it")
 
     def node(self, schema: Any, path: str, level: int) -> dict[str, Any]:
         if not isinstance(schema, Mapping):
@@ -79,6 +93,10 @@ class _Rewriter:
         barred = sorted(_IMPOSSIBLE & schema.keys())
         if barred:
             raise NotStrict(f"it uses {barred[0]}", path)
+        with self.allowance.inside(schema):
+            return self._node(schema, path, level)
+
+    def _node(self, schema: Mapping[str, Any], path: str, level: int) -> dict[str, Any]:
         strict: dict[str, Any] = {}
         said: dict[str, Any] = {}
         for keyword, value in _without_siblings(schema).items():

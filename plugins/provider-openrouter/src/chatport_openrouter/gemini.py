@@ -12,6 +12,7 @@ import attrs
 
 from chatport import Adjustment, Context, WireTools, hookimpl
 from chatport.standard.schemas import (
+    Allowance,
     Loss,
     followed,
     in_words,
@@ -41,10 +42,10 @@ def translate_tools(context: Context) -> Generator[None, WireTools, WireTools]:
     notes: list[Adjustment] = []
     for tool in tools.tools:
         function = tool["function"]
-        schema, losses = gemini_schema(function["parameters"])
+        field = f"tools.{tools.names.get(function['name'], function['name'])}.parameters"
+        schema, losses = gemini_schema(function["parameters"], field)
         sent.append({**tool, "function": {**function, "parameters": schema}})
-        own = tools.names.get(function["name"], function["name"])
-        notes.extend(loss_warnings(losses, f"tools.{own}.parameters", "OR-T3"))
+        notes.extend(loss_warnings(losses, field, "OR-T3"))
     return attrs.evolve(tools, tools=sent, adjustments=(*tools.adjustments, *notes))
 
 
@@ -53,35 +54,55 @@ def is_gemini(model: str) -> bool:
     return model.lstrip("~").startswith("google/gemini")
 
 
-def gemini_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[Loss]]:
-    """Return the schema as Gemini's routes take it, and the places that lost a keyword by it."""
+def gemini_schema(schema: Mapping[str, Any], field: str = "the schema") -> tuple[dict[str, Any], list[Loss]]:
+    """Return the schema as Gemini's routes take it, and the places that lost a keyword by it.
+
+    Raises UnsupportedFeatureError, which names the `field`, where it outgrows its allowance without its references.
+    """
     losses: list[Loss] = []
-    reduced: dict[str, Any] = _reduced(schema, schema, "", (), losses)
+    given = _Given(schema, Allowance(schema, field))
+    reduced: dict[str, Any] = _reduced(schema, given, "", (), losses)
     return reduced, losses
 
 
-def _reduced(schema: Any, root: Mapping[str, Any], path: str, within: tuple[str, ...], losses: list[Loss]) -> Any:
+@attrs.frozen
+class _Given:
+    root: Mapping[str, Any]
+    allowance: Allowance
+
+
+def _reduced(schema: Any, given: _Given, path: str, within: tuple[str, ...], losses: list[Loss]) -> Any:
     if not isinstance(schema, Mapping):
         return schema
-    node, path, within = followed(schema, root, path, within, losses)
+    node, path, within = followed(schema, given.root, path, within, losses)
     kept = {name: value for name, value in node.items() if name not in _DECORATION}
     for word in ("anyOf", "oneOf"):
         kept = _nullable(kept, word, path, losses)
-    if "$ref" in kept:  # what was left of "this or null"
-        return _reduced(kept, root, path, within, losses)
-    kept = in_words(_enumerated(kept, path, losses), _IN_WORDS, path, losses)
+    with given.allowance.inside(kept):
+        if "$ref" in kept:  # what was left of "this or null"
+            return _reduced(kept, given, path, within, losses)
+        kept = in_words(_enumerated(kept, path, losses), _IN_WORDS, path, losses)
+        return _with_reduced_parts(kept, given, path, within, losses)
 
-    def weaker(keyword: str) -> bool:
-        found: list[Loss] = []
-        with_parts({keyword: kept.get(keyword)}, path, lambda part, at: _reduced(part, root, at, within, found))
-        return bool(found)
 
-    kept = in_words(kept, [word for first, *rest in _TURNED for word in (first, *rest) if weaker(first)], path, losses)
-    if "oneOf" in kept and weaker("oneOf"):
+def _with_reduced_parts(
+    kept: dict[str, Any], given: _Given, path: str, within: tuple[str, ...], losses: list[Loss]
+) -> dict[str, Any]:
+    """Reduce what stands inside a schema, each part once: twice would double at every level."""
+    lost: dict[str, list[Loss]] = {keyword: [] for keyword in kept}
+    reduced: dict[str, Any] = {}
+    for keyword, value in kept.items():
+        found = lost[keyword]
+        reduced |= with_parts({keyword: value}, path, lambda part, at: _reduced(part, given, at, within, found))  # noqa: B023
+    told = [word for first, *rest in _TURNED if lost.get(first) for word in (first, *rest)]
+    left = in_words(kept, told, path, losses)
+    parts = {keyword: reduced[keyword] if kept.get(keyword) is value else value for keyword, value in left.items()}
+    if lost.get("oneOf"):
         losses.append(Loss(path, "oneOf", "its parts are weaker here, so that a value may fit several of them"))
-        kept.setdefault("anyOf", kept["oneOf"])
-        del kept["oneOf"]
-    return with_parts(kept, path, lambda part, place: _reduced(part, root, place, within, losses))
+        parts.setdefault("anyOf", parts["oneOf"])
+        del parts["oneOf"]
+    losses.extend(loss for keyword in left for loss in lost.get(keyword, ()))
+    return parts
 
 
 def _nullable(schema: dict[str, Any], word: str, path: str, losses: list[Loss]) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def _structured(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     wanted = wire.body.get("response_format")
     inner = wanted.get("json_schema") if isinstance(wanted, Mapping) and for_gemini else None
     if isinstance(wanted, Mapping) and isinstance(inner, Mapping):
-        schema, losses = gemini_schema(inner.get("schema") or {})
+        schema, losses = gemini_schema(inner.get("schema") or {}, "output")
         wire = wire.set("response_format", {**wanted, "json_schema": {**inner, "schema": schema}})
         wire = with_losses(wire, losses, "output", "OR-T3")
     return wire
