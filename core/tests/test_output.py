@@ -118,6 +118,24 @@ def test_arguments_that_do_not_fit_are_a_warning_that_names_the_place() -> None:
     assert [(note.kind, note.field) for note in reply.warnings] == [("invalid", "tool_calls[0].arguments.days")]
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"properties": {"x": {"$ref": "https://a.example/s"}}},
+        {"required": "days", "properties": []},
+        {"properties": {"days": {"minimum": {}}}},
+    ],
+    ids=["elsewhere", "lists", "numbers"],
+)
+def test_a_schema_that_cannot_be_checked_costs_no_reply(parameters: Any) -> None:
+    emulator = Emulator("compatible")
+    emulator.vendor = Wrong()
+    tool = {"name": "f", "parameters": parameters}
+    reply = client_of(Ladder("json_schema"), emulator).chat("x", model="compatible:emulated-model", tools=[tool])
+    assert {note.kind for note in reply.warnings} == {"unchecked"}
+    assert reply.tool_calls[0].parsed() == {"days": 0, "x": [1]}
+
+
 # --- fields by rule
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from chatport.call import OutputSpec, Tool, ToolChoice
 from chatport.errors import BadRequestError, MalformedReplyError
-from chatport.schema import check_arguments, read_output, read_tool_choice, read_tools, run_tool, schema_of
+from chatport.schema import check_arguments, misfits, read_output, read_tool_choice, read_tools, run_tool, schema_of
 from chatport.types import Reply, ToolCall
 
 
@@ -433,3 +433,71 @@ def test_a_structure_given_as_a_schema_is_checked() -> None:
         MalformedReplyError, match=r"not the structure that was asked for: n is 6, which is not at most 5"
     ):
         Reply(text='{"n": 6}', finish_reason="stop", output=spec).parsed()
+
+
+# --- answers that cannot be held against their schema
+
+ONLY_A = {"type": "object", "properties": {"a": {"items": {"pattern": "^(a+)+$"}}}, "required": ["a"]}
+LONG = '{"a": [' + ", ".join(['"' + "a" * 5_000 + '"'] * 30) + "]}"
+
+
+def test_a_reply_that_is_too_costly_to_check_is_kept_in_the_error() -> None:
+    reply = Reply(text=LONG, finish_reason="stop", output=read_output(ONLY_A))
+    with pytest.raises(MalformedReplyError, match=r"could not be held against its schema: .* 500000 steps") as caught:
+        reply.parsed()
+    assert caught.value.partial is reply
+
+
+def test_arguments_that_are_too_costly_to_check_are_passed_to_nothing() -> None:
+    ran: list[Any] = []
+
+    def f(a: list[str]) -> str:
+        ran.append(a)
+        return "ran"
+
+    tool = Tool("f", schema=ONLY_A, function=f)
+    call = ToolCall("1", "f", LONG)
+    for use in (check_arguments, run_tool):
+        with pytest.raises(BadRequestError, match=r"could not be held against its schema: .* 500000 steps") as caught:
+            use(call, [tool])
+        assert caught.value.raw == LONG
+    assert not ran
+    assert run_tool(ToolCall("1", "f", '{"a": ["aaa"]}'), [tool]) == "ran"
+
+
+def test_what_could_not_be_checked_is_a_warning_of_its_own_kind() -> None:
+    tools = [Tool("f", schema=ONLY_A), Tool("g", schema={"$ref": "https://a.example/s", "pattern": 5})]
+    notes = list(misfits([ToolCall("1", "g", "{}"), ToolCall("2", "f", LONG), ToolCall("3", "f", "{}")], tools))
+    assert [(note.kind, note.field) for note in notes] == [
+        ("unchecked", "tool_calls[0].arguments"),
+        ("unchecked", "tool_calls[0].arguments"),
+        ("unchecked", "tool_calls[1].arguments"),
+        ("unchecked", "tool_calls[2].arguments"),  # all calls of a reply share the steps
+    ]
+    assert "50000 steps" in notes[2].reason
+
+
+def test_a_schema_that_says_nothing_can_be_checked_lets_the_value_pass() -> None:
+    """No answer can bring that about, so there is nothing to guard against."""
+    output = read_output({"$ref": "https://a.example/s", "required": "x"})
+    assert Reply(text="{}", finish_reason="stop", output=output).parsed() == {}
+
+
+class Picky(msgspec.Struct):
+    n: int
+
+    def __post_init__(self) -> None:
+        raise LookupError(self.n)
+
+
+def test_an_exception_of_a_type_keeps_the_reply() -> None:
+    reply = Reply(text='{"n": 1}', finish_reason="stop", output=read_output(Picky))
+    with pytest.raises(MalformedReplyError, match="not the structure") as caught:
+        reply.parsed()
+    assert caught.value.partial is reply
+
+    def f(n: Picky) -> str:
+        return "ran"
+
+    with pytest.raises(BadRequestError, match="do not fit"):
+        run_tool(ToolCall("1", "f", '{"n": {"n": 1}}'), [f])

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from chatport.standard.schemas import (
+    Allowance,
     Loss,
     StrictRules,
+    TooLarge,
     excludes_itself,
     followed,
     in_words,
@@ -53,6 +55,37 @@ def test_references_lead_to_a_place_or_nowhere() -> None:
     assert resolved("#", root) == (root, "")
     assert resolved("#/$defs/gone", root) is None
     assert resolved("https://a.example/s", root) is None
+    assert resolved("#/%24defs/a~1b", root) == (TEXT, "$defs.a/b")
+    for odd in ("#anchor", "#/anyOf/\u00b2", "#/anyOf/" + "9" * 5000, "#/anyOf/-1", "", 5, None):
+        assert resolved(odd, root) is None
+
+
+def test_an_allowance_ends_what_grows() -> None:
+    def grow(allowance: Allowance) -> None:
+        for _ in range(5_000):
+            with allowance.inside({"description": "x" * 30, "properties": {"a": TEXT}}):
+                pass
+
+    with pytest.raises(TooLarge, match=r"tools\.f\.parameters becomes too large .* 256 KiB"):
+        grow(Allowance(TEXT, "tools.f.parameters"))
+    large = {"description": "x" * 300_000}
+    with Allowance(large).inside(large):  # what is large to begin with may stay so
+        pass
+
+
+def test_an_allowance_ends_what_nests() -> None:
+    def nest(allowance: Allowance) -> None:
+        with allowance.inside({}):
+            nest(allowance)
+
+    with pytest.raises(TooLarge, match="more than 100 schemas inside one another"):
+        nest(Allowance(TEXT))
+
+
+def test_a_chain_of_references_ends() -> None:
+    root = {"$defs": {str(n): {"$ref": f"#/$defs/{n + 1}"} for n in range(200)}}
+    with pytest.raises(TooLarge, match="more than 100 references"):
+        followed({"$ref": "#/$defs/0"}, root, "", (), [])
 
 
 def test_a_reference_inside_itself_ends_with_its_type() -> None:

@@ -10,13 +10,14 @@ import attrs
 
 __all__ = ["KINDS", "Exchange", "Kind", "read_exchange"]
 
-Kind = Literal["stream", "whole", "models", "embeddings"]
+Kind = Literal["stream", "whole", "models", "embeddings", "schema"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @attrs.frozen
 class Exchange:
-    """What a vendor answered. `kind` is what it was asked for: a streamed or a plain chat, its models, embeddings.
+    """What a vendor answered. `kind` is what it was asked for: a streamed or a plain chat, its models, embeddings; a
+    `schema` is no answer, but a JSON Schema to ask with, and a value that came for it.
 
     `provider` is whose answer it was, "" for anybody's.
     """

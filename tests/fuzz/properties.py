@@ -18,6 +18,7 @@ from chatport.registry import installed_providers
 from chatport.testing.recordings import play, route_of
 
 from .exchange import Exchange
+from .schemas import check_schema
 
 __all__ = ["ENDS", "PROVIDERS", "check", "outcome_of"]
 
@@ -29,6 +30,8 @@ REASONS = ("stop", "length", "tool_calls", "content_filter", "other")
 
 def check(provider: str, exchange: Exchange) -> Any:
     """Hold the decoding of an exchange against every property; return what came of it. Raises AssertionError."""
+    if exchange.kind == "schema":
+        return check_schema(provider, exchange.body)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)  # a hook that only looks on has failed
         result = outcome_of(provider, exchange)

@@ -191,7 +191,7 @@ class Fuzzer:
             case 0:
                 head["provider"] = dice.choice(self.providers)
             case 1:
-                head["kind"] = dice.choice(("stream", "whole", "models", "embeddings"))
+                head["kind"] = dice.choice(("stream", "whole", "models", "embeddings", "schema"))
             case 2:
                 head["status"] = dice.choice((200, 200, 400, 401, 402, 403, 404, 413, 422, 429, 500, 503, 529))
             case 3 if head["headers"]:
@@ -257,7 +257,9 @@ _KEYS = (
     "reasoning_content", "input", "reasoning_details", "refusal", "audio", "logprobs", "prompt_tokens",
     "input_tokens", "output_tokens", "metadata", "x_groq", "failed_generation", "annotations", "provider",
     "content_block", "stop_reason", "signature", "thinking", "partial_json", "citation", "raw", "headers",
-    "retry_after", "availability", "data", "object", "model", "function_call",
+    "retry_after", "availability", "data", "object", "model", "function_call", "schema", "value", "$ref", "$defs",
+    "properties", "required", "items", "anyOf", "oneOf", "allOf", "not", "enum", "const", "pattern", "uniqueItems",
+    "additionalProperties", "patternProperties", "minimum", "multipleOf", "maxLength",
 )  # fmt: skip
 
 

@@ -118,7 +118,8 @@ def with_parts(schema: Mapping[str, Any], path: str, change: Callable[[Any, str]
 # --- sizes
 
 _ROOM_BYTES = 256 * 1024
-_GROWTH = 4
+_GROWTH = 8
+_SCHEMA_BYTES = 64  # what a schema counts before its own length: each costs work
 
 
 class TooLarge(UnsupportedFeatureError):
@@ -126,7 +127,7 @@ class TooLarge(UnsupportedFeatureError):
 
 
 class Allowance:
-    """How much a schema may become while it is fitted: 256 KiB, or four times what it was where that is more.
+    """How much a schema may become while it is fitted: 256 KiB, or eight times what it was where that is more.
 
     Sixteen definitions of which each refers to the next one twice are written out as 65,536. And no more than 100
     schemas stand inside one another, so that a walk by recursion comes to its end. Each schema that is made is told
@@ -140,6 +141,7 @@ class Allowance:
 
     def inside(self, schema: Mapping[str, Any]) -> Allowance:
         """Take a schema, less its parts. Raises TooLarge."""
+        self.left -= _SCHEMA_BYTES
         names = [name for keyword in _NAMED & schema.keys() for name in schema[keyword]]
         self.spend([{keyword: value for keyword, value in schema.items() if keyword not in _HOLDS_PARTS}, names])
         return self

@@ -26,6 +26,8 @@ from typing import Any
 
 import attrs
 
+from ..references import resolved
+
 __all__ = ["EmulatedRequest", "EmulatedResponse", "Refusal", "Script", "VendorEmulator", "example_of", "sse"]
 
 
@@ -447,10 +449,8 @@ def example_of(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 
     """Return a small value that fits a JSON Schema; `root` resolves `$ref`. Deep down only what must be there is."""
     depth += 1
     if "$ref" in schema:
-        target: Any = root
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        return example_of(target, root, depth)
+        found = resolved(schema["$ref"], root)
+        return example_of({} if found is None else found[0], root, depth)
     for key in ("anyOf", "oneOf", "allOf"):
         if schema.get(key):
             return example_of(schema[key][0], root, depth)
