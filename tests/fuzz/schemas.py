@@ -62,7 +62,7 @@ def _check_value(schema: Any, value: Any) -> Any:
     assert not any("failed" in reason for reason in findings.unchecked), findings
     for violation in findings.violations:
         assert len(str(violation).encode()) < 5_000
-    if findings.is_complete and not findings.unchecked and budget.given - budget.left < 2_000:
+    if findings.is_complete and not findings.unchecked and budget.given - budget.left < 300 and _levels(value) < 5:
         assert agrees(schema, value, fits=not findings.violations), findings.violations
     _check_uses(schema, value, findings.is_complete and not findings.violations)
     return findings
@@ -73,14 +73,18 @@ def _check_uses(schema: Any, value: Any, passes: bool) -> None:
     text = json.dumps(value)
     notes = list(misfits([ToolCall("c", "f", text)], [Tool("f", schema=schema)]))
     assert all(isinstance(note, Adjustment) and note.kind in ("invalid", "unchecked") for note in notes)
-    reply = Reply(text=text, finish_reason="stop", output=OutputSpec("o", schema))
+    reply, partial = Reply(text=text, finish_reason="stop", output=OutputSpec("o", schema)), None
     try:
         reply.parsed()
     except MalformedReplyError as error:
-        assert error.partial is reply
-        assert not passes
-    else:
-        assert passes
+        partial = error.partial
+    assert partial is (None if passes else reply)
+
+
+def _levels(value: Any) -> int:
+    """Return how deep a value is: the reference implementation takes 2^depth for some."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_levels, inside), default=0)
 
 
 _OTHERWISE = {"$id", "id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$schema", "$vocabulary"}
@@ -140,7 +144,7 @@ def _check_sent(provider: str, schema: Any, *, as_output: bool) -> None:
     try:
         sent = _client(provider).explain("JSON", model=f"{provider}:{MODELS.get(provider, 'm')}", **options)
     except (BadRequestError, ConfigurationError) as error:
-        assert len(str(error).encode("utf-8", "backslashreplace")) < 10_000
+        size = len(str(error))
     else:
         size = len(json.dumps(sent.body))
-        assert size < max(MOST_BYTES, GROWTH * len(json.dumps(schema))), f"{size} bytes are sent"
+    assert size < max(MOST_BYTES, GROWTH * len(json.dumps(schema))), f"{size} bytes"

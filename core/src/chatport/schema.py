@@ -67,12 +67,18 @@ def read_tools(tools: Sequence[ToolInput] | None) -> tuple[Tool, ...]:
 
 def _tool(tool: Any, where: str) -> Tool:
     if isinstance(tool, Tool):
+        _check_schema(tool.schema, f"{where}.schema")
         return tool
     if isinstance(tool, Mapping):
         return _tool_from_dict(tool, where)
     if callable(tool):
         return _tool_from_function(tool, where)
     raise BadRequestError(f"{where} must be a function, a Tool or a dict, not {type(tool).__name__}.")
+
+
+def _check_schema(schema: Any, where: str) -> None:
+    if not isinstance(schema, Mapping):
+        raise BadRequestError(f"{where} must be a JSON Schema (a dict), not {type(schema).__name__}.")
 
 
 def _tool_from_dict(tool: Mapping[str, Any], where: str) -> Tool:
@@ -85,8 +91,7 @@ def _tool_from_dict(tool: Mapping[str, Any], where: str) -> Tool:
     if not isinstance(name, str) or not name:
         raise BadRequestError(f"{where} has no name.")
     schema = function.get("parameters") or {"type": "object", "properties": {}}
-    if not isinstance(schema, Mapping):
-        raise BadRequestError(f"{where}.parameters must be a JSON Schema (a dict).")
+    _check_schema(schema, f"{where}.parameters")
     return Tool(name, function.get("description") or "", schema, function.get("strict"))
 
 
@@ -277,7 +282,10 @@ def read_tool_choice(choice: Any, tools: tuple[Tool, ...]) -> ToolChoice | None:
 
 def read_output(output: Any) -> OutputSpec | None:
     """Return the wanted structure: from a JSON Schema dict, or from an attrs, dataclass or msgspec type."""
-    if output is None or isinstance(output, OutputSpec):
+    if output is None:
+        return None
+    if isinstance(output, OutputSpec):
+        _check_schema(output.schema, "output.schema")
         return output
     if isinstance(output, Mapping):
         if not output:

@@ -29,6 +29,8 @@ def fault_of(call: Call) -> str | None:
 
 def first_fault(schema: Any, field: str) -> str | None:
     """Return the first fault of a schema: a keyword with a value of the wrong kind, too many levels, or no JSON."""
+    if type(schema) is bool:
+        return f"{field} must be an object, not {type(schema).__name__}"
     seen: set[int] = set()
     waiting = [(schema, field, 0)]
     while waiting:
