@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of every decoder, error classifier and header reader: `python tests/fuzz/run.py --help`.
+"""Coverage-guided fuzzing of all decoders, error and header readers, and schemas: `python tests/fuzz/run.py --help`.
 
 It needs atheris (libFuzzer for Python) beside the packages of the checkout: `pip install atheris`. The properties are
 those of the tests (`properties.py`). Inputs that reach new code are written to OUT/found, those that break a property
