@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.steps import count_steps
 
-from chatport.matching import NotRun, compiled, is_found
+from chatport.matching import NotRun, Spend, compiled, is_found
 
 ATOMS = st.sampled_from([r"a", r"b", r"[ab]", r"[^a]", r".", r"\d", r"\W", r"\s", r"[a-c\d_]", r"é", r"[^\w]"])
 PLACES = st.sampled_from([r"\b", r"^", r"$", r"\Z", r"(?=a)", r"(?!b)", r"(?<=ab)", r"(?<!a)", r"(?m:^a$)"])
 FLAGGED = st.sampled_from([r"(?i:k)", r"(?s:.)", r"(?a:\w)", r"(?i:[^k])"])
+
+
+def free(steps: int) -> None:
+    """Take any number of steps."""
 
 
 def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -34,7 +40,7 @@ def test_it_agrees_with_re(pattern: str, text: str) -> None:
         expected = re.search(pattern, text) is not None
     except re.error:
         return
-    assert is_found(compiled(pattern), text, lambda steps: None) is expected
+    assert is_found(compiled(pattern, free), text, free) is expected
 
 
 @pytest.mark.parametrize(
@@ -42,7 +48,7 @@ def test_it_agrees_with_re(pattern: str, text: str) -> None:
     ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", r"^(\w+\s?)*$", r"(a*)*b", r"^(([a-z])+.)+[A-Z]([a-z])+$", ".*.*.*.*=.*"],
 )
 def test_no_pattern_costs_more_than_the_text_times_its_size(pattern: str) -> None:
-    program = compiled(pattern)
+    program = compiled(pattern, free)
     for length in (100, 10_000):
         spent: list[int] = []
         is_found(program, "a" * length + "!", spent.append)
@@ -67,9 +73,22 @@ def test_no_pattern_costs_more_than_the_text_times_its_size(pattern: str) -> Non
 )
 def test_what_is_not_run_says_why(pattern: str, why: str) -> None:
     with pytest.raises(NotRun, match=why):
-        compiled(pattern)
+        compiled(pattern, free)
 
 
 @pytest.mark.parametrize("pattern", ["(?:){1000000000}", "(?:a{0}){1000000000}", "(?:(?:){2}){1000000000}"])
 def test_nothing_many_times_is_nothing(pattern: str) -> None:
-    assert is_found(compiled(pattern), "x", lambda steps: None)
+    assert is_found(compiled(pattern, free), "x", free)
+
+
+def made(pattern: str, spend: Spend = free) -> None:
+    with contextlib.suppress(NotRun):
+        compiled(pattern, spend)
+
+
+def test_making_a_program_is_counted() -> None:
+    for pattern in ("(?:a{100}){50}", "(?:(?=a{50}))" * 50, "(?:a{1000}){1000}"):
+        spent: list[int] = []
+        made(pattern, spent.append)
+        lines = count_steps(lambda pattern=pattern: made(pattern))
+        assert lines < 100 * sum(spent)

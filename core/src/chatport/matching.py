@@ -24,6 +24,7 @@ _LARGEST = 20_000  # instructions: `{1,9}` is its body nine times
 
 Test: TypeAlias = Callable[[str], bool]
 Instruction: TypeAlias = tuple[Any, ...]
+Spend: TypeAlias = Callable[[int], None]
 
 
 class NotRun(ValueError):
@@ -37,23 +38,25 @@ class Program:
     code: Sequence[Instruction]
 
 
-def compiled(pattern: str) -> Program:
-    """Return the program of a pattern. Raises NotRun."""
+def compiled(pattern: str, spend: Spend) -> Program:
+    """Return the program of a pattern. `spend` is told each step of making it. Raises NotRun."""
     if len(pattern) > _LONGEST or pattern.count("(") > _MOST_GROUPS:
         raise NotRun(f"it is longer than {_LONGEST} characters, or has more than {_MOST_GROUPS} groups")
+    spend(len(pattern))
     try:
         tree: Any = import_module("re._parser").parse(pattern)
     except Exception as error:  # the parser has several: re.error, OverflowError for `a{9999999999}`
         raise NotRun(f"it is no regular expression of Python's: {error}") from None
-    return _Writer(iter(range(_LARGEST))).program(tree, tree.state.flags)
+    return _Writer(iter(range(_LARGEST)), spend).program(tree, tree.state.flags)
 
 
 class _Writer:
     """Writes one program; `room` has a turn for each instruction that may still be made, in those inside it too."""
 
-    def __init__(self, room: Iterator[int]) -> None:
+    def __init__(self, room: Iterator[int], spend: Spend) -> None:
         self.code: list[Instruction] = []
         self.room = room
+        self.spend = spend
 
     def program(self, tree: Any, flags: int) -> Program:
         self.write(tree, flags)
@@ -63,6 +66,7 @@ class _Writer:
     def add(self, *instruction: Any) -> int:
         if next(self.room, None) is None:
             raise NotRun(f"written out it has more than {_LARGEST} parts")
+        self.spend(1)
         self.code.append(instruction)
         return len(self.code) - 1
 
@@ -84,7 +88,7 @@ class _Writer:
                 self.add("place", str(argument), flags)
             case "ASSERT" | "ASSERT_NOT":
                 back = argument[1].getwidth()[0] if argument[0] < 0 else 0
-                self.add("look", _Writer(self.room).program(argument[1], flags), back, name == "ASSERT")
+                self.add("look", _Writer(self.room, self.spend).program(argument[1], flags), back, name == "ASSERT")
             case "FAILURE":
                 self.add("character", lambda character: False)
             case _:
@@ -178,12 +182,12 @@ def _forms(character: str) -> tuple[str, ...]:
 # --- searching
 
 
-def is_found(program: Program, text: str, spend: Callable[[int], None]) -> bool:
+def is_found(program: Program, text: str, spend: Spend) -> bool:
     """Whether the pattern is somewhere in the text, as `re.search` has it. `spend` is told each step, before it."""
     return _runs(program, text, 0, len(text), spend)
 
 
-def _runs(program: Program, text: str, start: int, last_start: int, spend: Callable[[int], None]) -> bool:
+def _runs(program: Program, text: str, start: int, last_start: int, spend: Spend) -> bool:
     """Whether the pattern is in the text from one of these places on."""
     code = program.code
     waiting: list[int] = []
@@ -200,9 +204,7 @@ def _runs(program: Program, text: str, start: int, last_start: int, spend: Calla
     return False
 
 
-def _readers(
-    code: Sequence[Instruction], waiting: list[int], text: str, place: int, spend: Callable[[int], None]
-) -> list[int] | None:
+def _readers(code: Sequence[Instruction], waiting: list[int], text: str, place: int, spend: Spend) -> list[int] | None:
     """Return the instructions that wait for a character at this place, None if the end is reached without one."""
     readers, seen = [], set(waiting)
     stack = [*seen]
@@ -229,7 +231,7 @@ def _readers(
     return readers
 
 
-def _looks(program: Program, back: int, is_wanted: bool, text: str, place: int, spend: Callable[[int], None]) -> bool:
+def _looks(program: Program, back: int, is_wanted: bool, text: str, place: int, spend: Spend) -> bool:
     """Whether what is looked for is there, or is not. Behind a place it has one width, and so ends there."""
     start = place - back
     return (start >= 0 and _runs(program, text, start, start, spend)) is is_wanted

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import islice
 from math import isclose, isfinite
 from reprlib import Repr
 from typing import Any, TypeAlias
@@ -33,6 +34,8 @@ _EVERY = 1_000_000_000
 _MOST_UNCHECKED = 5
 _MOST_NAMED = 8
 _LONGEST_PATH = 2_000
+_STEPS_OF_WORDS = 10
+"""What it takes to say that a value does not fit."""
 _NO_OTHER = ", and no other alternative fits"
 
 
@@ -49,7 +52,7 @@ class Violation:
     def within(self, step: str) -> Violation:
         """Return it as seen from around the value: `step` leads there, a name or a place (`[2]`)."""
         if len(self.path) > _LONGEST_PATH:
-            return self
+            return self if self.path.startswith("…") else Violation(f"….{self.path}", self.problem)
         join = "" if not self.path or self.path.startswith("[") else "."
         return Violation(f"{step}{join}{self.path}", self.problem)
 
@@ -157,7 +160,7 @@ class _Check:
         if not isinstance(schema, MAPPINGS):
             self.budget.spend(1)
             if type(schema) is not bool:
-                self.note(schema, "schema", f"{_shown(schema)} is no schema")
+                self.note(schema, "schema", lambda: f"{_shown(schema)} is no schema")
             return [Violation("", "is not allowed here")] if schema is False else []
         self.budget.spend(1 + len(schema))
         pair = (id(schema), id(value))
@@ -175,8 +178,14 @@ class _Check:
         found: _Found = []
         for keyword, wanted in schema.items():
             if keyword in _RULES and self._takes(keyword, wanted, schema):
-                found += _RULES[keyword](self, value, wanted, schema)
+                found += self._ruled(keyword, value, wanted, schema)
         return found[:most]
+
+    def _ruled(self, keyword: str, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
+        found = _RULES[keyword](self, value, wanted, schema)
+        if found:
+            self.budget.spend(_STEPS_OF_WORDS * len(found))
+        return found
 
     def _walk(self, value: Any, schema: Mapping[str, Any], most: int, pair: tuple[int, int]) -> _Walk:
         """Find and remember the violations, unless they hang on a pair that is still open: they may change with it."""
@@ -184,7 +193,7 @@ class _Check:
         self._open.add(pair)
         for keyword, wanted in schema.items():
             if keyword in _RULES and self._takes(keyword, wanted, schema):
-                found += _RULES[keyword](self, value, wanted, schema)
+                found += self._ruled(keyword, value, wanted, schema)
             elif keyword in _WALKS and self._takes(keyword, wanted, schema):
                 found += yield from _WALKS[keyword](self, value, wanted, schema, most)
             if len(found) >= most:
@@ -201,22 +210,23 @@ class _Check:
             self.budget.spend(len(wanted))
         if KINDS[keyword][1](wanted):
             return True
-        self.note(schema, keyword, f"{keyword} must be {KINDS[keyword][0]}, not {_shown(wanted)}")
+        self.note(schema, keyword, lambda: f"{keyword} must be {KINDS[keyword][0]}, not {_shown(wanted)}")
         return False
 
-    def note(self, schema: Any, keyword: str, reason: str) -> None:
+    def note(self, schema: Any, keyword: str, reason: Callable[[], str]) -> None:
         """Note once what cannot be checked."""
-        if len(self.unchecked) < _MOST_UNCHECKED:
-            self.unchecked.setdefault((id(schema), keyword), reason)
+        if len(self.unchecked) < _MOST_UNCHECKED and (id(schema), keyword) not in self.unchecked:
+            self.unchecked[id(schema), keyword] = reason()
 
     def matches(self, pattern: Any, text: Any, unknown: bool) -> bool:
         """Whether a text has the pattern in it; `unknown` is the answer for a pattern that is not run."""
         if pattern not in self._programs:
             try:
-                self._programs[pattern] = compiled(str(pattern))
+                self._programs[pattern] = compiled(str(pattern), self.budget.spend)
             except NotRun as problem:
                 self._programs[pattern] = None
-                self.note(self._programs, str(pattern), f"the pattern {_shown(pattern)} is not run: {problem}")
+                reason = f"the pattern {_shown(pattern)} is not run: {problem}"
+                self.note(self._programs, str(pattern), lambda: reason)
         program = self._programs[pattern]
         return unknown if program is None else is_found(program, str(text), self.budget.spend)
 
@@ -277,6 +287,18 @@ class _Short(Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxother = self.maxlong = 80
+        self.maxlevel, self.maxlist, self.maxtuple, self.maxdict = 2, 4, 4, 4
+
+    def repr_dict(self, mapping: Mapping[Any, Any], level: int) -> str:
+        """Return the first members as they stand: the inherited one sorts them all."""
+        if level <= 0:
+            return "{...}"
+        first = islice(mapping.items(), self.maxdict)
+        members = [f"{self.repr1(name, level - 1)}: {self.repr1(value, level - 1)}" for name, value in first]
+        return f"{{{', '.join(members)}{', ...' if len(mapping) > self.maxdict else ''}}}"
+
+    def repr_instance(self, value: Any, level: int) -> str:
+        return self.repr_dict(value, level) if isinstance(value, Mapping) else super().repr_instance(value, level)
 
     def repr_int(self, number: int, level: int) -> str:
         return repr(number) if number.bit_length() < 1_000 else f"an integer of {number.bit_length()} bits"
@@ -295,10 +317,10 @@ def _listed(values: Sequence[Any]) -> str:
     return ", ".join(map(_shown, values[:_MOST_NAMED])) + more
 
 
-def _member(name: Any) -> str:
-    """Return a name as a step of a path; one that nobody could read is cut and escaped."""
+def _member(name: Any, longest: int = 60) -> str:
+    """Return a text as it is, such as a name as a step of a path; one that nobody could read is cut and escaped."""
     text = str(name)
-    return text if len(text) <= 60 and text.isprintable() else _shown(text)[1:].rstrip("'\"")
+    return text if len(text) <= longest and text.isprintable() else _shown(text)[1:].rstrip("'\"")
 
 
 # --- any value
@@ -327,6 +349,7 @@ def _type(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> 
 def _enum(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
     if check.is_among(value, wanted):
         return []
+    check.budget.spend(_STEPS_OF_WORDS * min(len(wanted), _MOST_NAMED))
     return [Violation("", f"is {_shown(value)}, which is none of {_listed(wanted)}")]
 
 
@@ -380,7 +403,7 @@ def _size(kind: Any, measure: str, at_least: bool) -> Any:
 def _pattern(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
     if not isinstance(value, str) or check.matches(wanted, value, unknown=True):
         return []
-    return [Violation("", f"is {_shown(value)}, which does not match {wanted[:200]}")]
+    return [Violation("", f"is {_shown(value)}, which does not match {_member(wanted, 200)}")]
 
 
 # --- objects
@@ -543,6 +566,7 @@ def _nearest(problems: _Found) -> _Found:
 
 def _not(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> _Walk:
     found = yield value, wanted, 1
+    check.budget.spend(_STEPS_OF_WORDS)
     return [] if found else [Violation("", f"is {_shown(value)}, which is excluded")]
 
 
@@ -555,12 +579,12 @@ def _reference(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]
     target = check.target(wanted)
     if target is not None:
         return (yield value, target[0], most)
-    check.note(schema, "$ref", f"$ref {_shown(wanted)} leads nowhere in this schema")
+    check.note(schema, "$ref", lambda: f"$ref {_shown(wanted)} leads nowhere in this schema")
     return []
 
 
 def _unfollowed(check: _Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> _Found:
-    check.note(schema, "$dynamicRef", f"dynamic references such as {_shown(wanted)} are not followed")
+    check.note(schema, "$dynamicRef", lambda: f"dynamic references such as {_shown(wanted)} are not followed")
     return []
 
 
