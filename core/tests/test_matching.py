@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -90,5 +91,5 @@ def test_making_a_program_is_counted() -> None:
     for pattern in ("(?:a{100}){50}", "(?:(?=a{50}))" * 50, "(?:a{1000}){1000}"):
         spent: list[int] = []
         made(pattern, spent.append)
-        lines = count_steps(lambda pattern=pattern: made(pattern))
+        lines = count_steps(partial(made, pattern))
         assert lines < 100 * sum(spent)

@@ -115,7 +115,7 @@ class _Fitting:
             places = [(f"{below(path, key)}[{number}]", branch) for number, branch in enumerate(branches)]
             if key == "oneOf" and not excludes_itself(branches):
                 self.lose({"oneOf"}, path, "sent as anyOf, of which more than one may fit")
-            if any("$ref" in branch for _, branch in places if branch is not True):
+            if any("$ref" in branch for _, branch in places if isinstance(branch, Mapping)):
                 self.lose(rest.keys() - ANNOTATIONS, path, "nothing may stand beside a $ref, nor be joined with it")
                 rest = {}
             return [(place, joined(rest, _as_mapping(branch), place, self.losses)) for place, branch in places]
