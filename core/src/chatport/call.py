@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +13,7 @@ from . import jsoncodec
 from .errors import MalformedReplyError
 from .facts import ModelFacts
 from .frozen import freeze_fields
+from .limits import Limits
 from .types import Adjustment
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ class Context:
     """Where a call goes: everything a hook may depend on besides the call itself. It holds no key.
 
     `model` is the id for the vendor (after a retired name was followed), `settings` the provider's own table in
-    the configuration, less the key.
+    the configuration, less the key. `limits` are the most that is accepted of an answer.
     """
 
     provider: Provider
@@ -112,6 +114,7 @@ class Context:
     base_url: str
     facts: ModelFacts = attrs.field(factory=ModelFacts)
     settings: Mapping[str, Any] = attrs.field(factory=dict)
+    limits: Limits = attrs.field(factory=Limits)
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "settings")
@@ -222,7 +225,7 @@ class Chunk(msgspec.Struct, eq=False, gc=False):
     def data(self) -> Any:
         if self._data is None:
             try:
-                self._data = jsoncodec.decode(self.raw)
+                self._data = jsoncodec.decode(self.raw, math.inf)  # whoever makes a chunk has counted its values
             except ValueError as error:
                 shown = self.raw[:200].decode("utf-8", "replace")
                 raise MalformedReplyError(f"A stream event is not valid JSON ({error}): {shown!r}", raw=shown) from None
@@ -232,7 +235,7 @@ class Chunk(msgspec.Struct, eq=False, gc=False):
 class StreamState:
     """What a decoder remembers between the chunks of one attempt. One per attempt; `scratch` is for plugins."""
 
-    __slots__ = ("choices", "ended", "scratch", "started", "uncommon")
+    __slots__ = ("call_count", "choices", "ended", "scratch", "started", "uncommon")
 
     def __init__(self) -> None:
         self.choices: dict[int, Any] = {}
@@ -240,6 +243,8 @@ class StreamState:
         self.started = False
         self.uncommon = 0
         """How many chunks to come are not taken for what nearly every vendor sends; for the standard decoder alone."""
+        self.call_count: Any = None
+        """How many tool calls there are so far; for the standard decoder alone."""
         self.ended = False
         """Set by a decoder that has seen the vendor's own end event, such as `[DONE]`."""
 

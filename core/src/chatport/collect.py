@@ -7,12 +7,11 @@ from typing import Any
 
 from . import events as ev, jsoncodec
 from .errors import MalformedReplyError
+from .limits import Limits, over_limit
 from .types import Adjustment, Alternative, FinishReason, Reply, ToolCall, Usage
 
-__all__ = ["Collector"]
+__all__ = ["Collector", "join_small"]
 
-_MOST_CHOICES = 1_000
-"""No vendor gives more than 128; a stream that begins one in every chunk would fill the memory with them."""
 _BLOCK_CHARACTERS = 4096
 """Pieces of an answer are joined up to this length, and a longer one is not copied again."""
 
@@ -29,6 +28,7 @@ class _Choice:
         "reasoning",
         "refusal",
         "text",
+        "told_calls",
     )
 
     def __init__(self) -> None:
@@ -43,6 +43,7 @@ class _Choice:
         self.finish: str | None = None
         self.raw_finish: str | None = None
         self.ended = False
+        self.told_calls = False
 
     @property
     def reason(self) -> FinishReason:
@@ -78,7 +79,9 @@ class _Call:
 class Collector:
     """Gather the events of one attempt. Text is kept as a list of pieces and joined once, when asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.call_count = 0
         self.choices: dict[int, _Choice] = {}
         self.usage: Usage | None = None
         self.id: str | None = None
@@ -109,6 +112,9 @@ class Collector:
         if choice.ended and (event.arguments or call is None):
             raise MalformedReplyError("A piece of a tool call came after the end of the call.")
         if call is None:
+            self.call_count += 1
+            if self.call_count > self.limits.tool_calls:
+                raise over_limit("The reply", self.limits.tool_calls, "tool calls", "tool_calls")
             call = choice.calls[event.index] = _Call()
         call.id, call.name = event.id or call.id, event.name or call.name
         call.arguments.append(event.arguments)
@@ -116,8 +122,8 @@ class Collector:
     def _choice(self, event: Any) -> _Choice:
         choice = self.choices.get(event.choice)
         if choice is None:
-            if len(self.choices) >= _MOST_CHOICES:
-                raise MalformedReplyError(f"The reply has more than {_MOST_CHOICES} choices.")
+            if len(self.choices) >= self.limits.choices:
+                raise over_limit("The reply", self.limits.choices, "choices", "choices")
             choice = self.choices[event.choice] = _Choice()
         return choice
 
@@ -128,22 +134,23 @@ class Collector:
                 yield call.arguments
 
     def compact(self) -> None:
-        """Join small pieces to blocks: thousands of them take many times the memory of their text.
-
-        Only those since the last block are touched, so that a long answer is not copied again and again.
-        """
+        """Join small pieces to blocks."""
         for pieces in self._pieces():
-            start = len(pieces)
-            while start and len(pieces[start - 1]) < _BLOCK_CHARACTERS:
-                start -= 1
-            if start < len(pieces) - 1:
-                pieces[start:] = ["".join(pieces[start:])]
+            join_small(pieces)
 
-    def size(self) -> int:
-        """Return the characters held, and what the vendor's own values take as JSON."""
-        values = [value for choice in self.choices.values() for value in (choice.logprobs, choice.opaque)]
-        encoded = sum(len(jsoncodec.encode_anything(value)) for value in (self.envelope, *values) if value)
-        return encoded + sum(len(piece) for pieces in self._pieces() for piece in pieces)
+    def weight(self) -> tuple[int, int]:
+        """Return the characters held, those of the vendor's own values as JSON included, and how many values these are.
+
+        Values count apart: many take much memory for little text.
+        """
+        size = sum(len(piece) for pieces in self._pieces() for piece in pieces)
+        values = 0
+        own = [value for choice in self.choices.values() for value in (choice.logprobs, choice.opaque)]
+        for value in filter(None, (self.envelope, *own)):
+            encoded = jsoncodec.encode_anything(value)
+            size += len(encoded)
+            values += jsoncodec.count_values(encoded)
+        return size, values
 
     def _add_rare(self, event: ev.Event) -> bool:
         content = True
@@ -202,10 +209,12 @@ class Collector:
             choice.ended = True
 
     def ended_calls(self, index: int) -> list[ev.ToolCallEnded]:
-        """Return the complete calls of a choice, as events."""
+        """Return the complete calls of a choice, as events, once: a vendor may repeat the end of a choice."""
+        choice = self.choices[index]
+        calls, choice.told_calls = () if choice.told_calls else choice.tool_calls(), True
         return [
             ev.ToolCallEnded(number, call.id, call.name, call.arguments, index)
-            for number, call in enumerate(self.choices[index].tool_calls())
+            for number, call in enumerate(calls)
             if call.complete
         ]
 
@@ -251,6 +260,18 @@ class Collector:
         if self.first.raw_finish is None and self.first.ended:
             return (Adjustment("missing", "finish_reason", "the stream ended in order, without a finish reason"),)
         return ()
+
+
+def join_small(pieces: list[str]) -> None:
+    """Join the small pieces of a text to blocks, in place: thousands of them take many times the memory of their text.
+
+    Only those since the last block are touched, so that a long text is not copied again and again.
+    """
+    start = len(pieces)
+    while start and len(pieces[start - 1]) < _BLOCK_CHARACTERS:
+        start -= 1
+    if start < len(pieces) - 1:
+        pieces[start:] = ["".join(pieces[start:])]
 
 
 def _whole(text: str | None) -> str | None:

@@ -15,11 +15,11 @@ from .engine.breaker import BreakerPolicy
 from .engine.choice import Choice
 from .engine.pacing import PaceLimits
 from .engine.retry import RetryPolicy
-from .engine.route import Limits
 from .engine.shared import HedgePolicy
 from .errors import ConfigurationError
 from .facts import HostFacts
 from .keys import read_reference
+from .limits import Limits
 from .policy import Policy
 from .secret import Secret
 from .tables import (

@@ -12,6 +12,10 @@ import msgspec
 __all__ = [
     "Nesting",
     "TooDeepError",
+    "TooManyValuesError",
+    "check_numbers",
+    "check_values",
+    "count_values",
     "decode",
     "decode_text",
     "encode",
@@ -25,18 +29,50 @@ _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 _MARKS = re.compile(r'\\.?|["\[\]{}]', re.DOTALL)
 _DEEPEST = 200  # levels; what walks a value by recursion has room for these, wherever it is called
+_MOST_VALUES = 2_000_000  # where nobody has set another bound
 
 
 class TooDeepError(ValueError):
     """The text may be JSON, and is nested more deeply than anything that is read here."""
 
 
-def decode(data: bytes) -> Any:
-    """Return the Python values of a JSON text. Raises ValueError if it is not JSON, or nested too deeply.
+class TooManyValuesError(ValueError):
+    """The text may be JSON, and would become more objects than are wanted: each takes many times its text's memory."""
+
+
+def count_values(data: bytes) -> int:
+    """Return how many values and keys a JSON text has at most. Marks inside its strings count too."""
+    return sum(map(data.count, (b",", b"[", b"{", b":")))
+
+
+def check_values(data: bytes, most: float) -> None:
+    """Raise TooManyValuesError if a JSON text may hold more values. Each takes a byte, so a short one is not looked at.
+
+    Counted before it is decoded, since an empty list of three bytes becomes an object of seventy.
+    """
+    if len(data) > most and count_values(data) > most:
+        raise TooManyValuesError(f"JSON has more than {most} values")
+
+
+def check_numbers(data: bytes, most_numbers: float, most_others: float) -> None:
+    """Like `check_values`, for a text that is made of numbers, which take less: lists, texts and keys count apart."""
+    if len(data) <= most_others:
+        return
+    if data.count(b",") > most_numbers:
+        raise TooManyValuesError(f"JSON has more than {most_numbers} numbers")
+    if sum(map(data.count, (b"[", b"{", b":"))) + data.count(b'"') // 2 > most_others:
+        raise TooManyValuesError(f"JSON has more than {most_others} values beside its numbers")
+
+
+def decode(data: bytes, most_values: float = _MOST_VALUES) -> Any:
+    """Return the Python values of a JSON text.
+
+    Raises ValueError if it is not JSON, TooDeepError and TooManyValuesError if it may be and is too much to hold.
 
     msgspec is strict where some servers are not: it refuses half of a surrogate pair (an emoji split over two
     chunks as escapes) and broken UTF-8. Those two fall back to the standard library, which keeps the halves.
     """
+    check_values(data, most_values)
     try:
         value = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -78,13 +114,18 @@ def _decode_tolerantly(data: bytes, first: Exception) -> Any:
 
 
 def _mended(value: Any) -> Any:
-    """Replace halves of surrogate pairs, but at the ends of a text, where the other half may be in another chunk."""
+    """Replace halves of surrogate pairs, but at the ends of a text, where the other half may be in another chunk.
+
+    Lists are mended in place: they may be large.
+    """
     if isinstance(value, str):
         start = int("\udc00" <= value[:1] <= "\udfff")
         end = len(value) - int(len(value) > start and "\ud800" <= value[-1:] <= "\udbff")
         return value[:start] + whole(value[start:end]) + value[end:]
     if isinstance(value, list):
-        return [_mended(item) for item in value]
+        for position, item in enumerate(value):
+            value[position] = _mended(item)
+        return value
     if isinstance(value, dict):
         return {_mended(name): _mended(item) for name, item in value.items()}
     return value

@@ -190,7 +190,7 @@ class Port:
             table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}))
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
-        return ProviderPort(provider, plan, base_url, self._key(provider, table, base_url), table, patches)
+        return ProviderPort(provider, plan, base_url, self._key(provider, table, base_url), table, patches, self.config.limits)
 
     def _provider_value(self, name: str, table: ProviderConfig) -> Provider:
         _check_length(name)
@@ -345,7 +345,7 @@ class Port:
         request = http_request(wire, port)
         timers = self.timeouts(port, timeouts, streams=wire.stream)
         pace = port.config.pacing or self.config.pacing
-        return Route(context, port.plan, wire, request, timers, self.config.limits, tools.names, call, pace=pace)
+        return Route(context, port.plan, wire, request, timers, tools.names, call, pace=pace)
 
     def _check_policy(self, port: ProviderPort, model: str, call: Call | None = None) -> None:
         """Raise PolicyError if nothing may be sent there, whichever model the body names."""
@@ -376,7 +376,7 @@ class Port:
         port = self.provider(name)
         context = port.context(model, self.facts(port, model))
         wire = WireRequest(port.provider.dialect.chat_path, {}, stream=call.stream)
-        return Route(context, port.plan, wire, http_request(wire, port), Timeouts(), self.config.limits)
+        return Route(context, port.plan, wire, http_request(wire, port), Timeouts())
 
     def raw_route(self, provider: str, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> Route:
         """Return the route of a request that is no chat, such as the model list: nothing of it is shaped."""
@@ -390,7 +390,7 @@ class Port:
         plan = attrs.evolve(port.plan, decode_reply=_as_it_is)
         timers = self.timeouts(port, timeouts, streams=False)
         operation = "models" if wire.method == "GET" else "embeddings"
-        return Route(context, plan, wire, request, timers, self.config.limits, operation=operation)
+        return Route(context, plan, wire, request, timers, operation=operation)
 
     def _follow(
         self, call: Call, port: ProviderPort, facts: ModelFacts, given: Mapping[str, Any]

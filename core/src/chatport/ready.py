@@ -12,6 +12,7 @@ from .call import Context
 from .config import ProviderConfig
 from .engine.timers import Timeouts
 from .facts import ModelFacts
+from .limits import Limits
 from .plan import Plan
 from .provider import Provider
 from .secret import Secret
@@ -33,6 +34,7 @@ class ProviderPort:
     key: Secret | None
     config: ProviderConfig
     patches: tuple[Any, ...] = ()
+    limits: Limits = attrs.field(factory=Limits)
     usual_timeouts: dict[bool, Timeouts] = attrs.field(factory=dict, init=False, eq=False, repr=False)
     usual_headers: dict[tuple[bool, bool], tuple[tuple[str, str], ...]] = attrs.field(
         factory=dict, init=False, eq=False, repr=False
@@ -51,10 +53,10 @@ class ProviderPort:
     def context(self, model: str, facts: ModelFacts | None = None) -> Context:
         """Return the context of a model here."""
         if facts is None:
-            return Context(self.provider, model, self.base_url, ModelFacts(), self.config.settings)
+            return Context(self.provider, model, self.base_url, ModelFacts(), self.config.settings, self.limits)
         known = self._contexts.get(model)
         if known is None or known.facts is not facts:
-            known = Context(self.provider, model, self.base_url, facts, self.config.settings)
+            known = Context(self.provider, model, self.base_url, facts, self.config.settings, self.limits)
             self._contexts.put(model, known)
         return known
 

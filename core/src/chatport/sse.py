@@ -25,6 +25,7 @@ _ALL_NAMED = re.compile(rb"(?:event: [a-z_.]{1,64}+\ndata: .*+\n\n)++")
 
 Only such a text is taken apart by its form: a search would begin anew at every `data: ` inside a line of another one.
 """
+_COMMENTS = re.compile(rb"^:.*\n", re.MULTILINE)
 _RETRY_DIGITS = 9  # more would be years; thousands of digits are an error of `int`
 
 
@@ -137,6 +138,8 @@ class EventStreamParser:
             usual = self._usual_events(text)
             if usual is not None:
                 return usual
+            if text[:1] == b":" or b"\n:" in text:  # heartbeats may come by the million, and are nothing to look at
+                text = _COMMENTS.sub(b"", text)
         events = []
         for block in text[:-2].split(b"\n\n"):
             if len(block) > self.max_event_bytes:

@@ -12,11 +12,11 @@ from .engine.breaker import BreakerPolicy
 from .engine.choice import Choice, Condition
 from .engine.pacing import PaceLimits
 from .engine.retry import RetryPolicy
-from .engine.route import Limits
 from .engine.shared import HedgePolicy
 from .engine.timers import Timeouts
 from .errors import ConfigurationError
 from .facts import is_region
+from .limits import Limits
 from .policy import Policy
 from .registry import near_miss
 
@@ -155,7 +155,8 @@ def read_limits(table: Mapping[str, Any], where: str) -> Limits:
     known(table, [field.name for field in attrs.fields(Limits)], where)
     for name, value in table.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigurationError(f"{where} {name} is a number of bytes, not {reprlib.repr(value)}.")
+            what = "number of bytes" if name.endswith("_bytes") else "whole number above 0"
+            raise ConfigurationError(f"{where} {name} is a {what}, not {reprlib.repr(value)}.")
     return Limits(**table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from .. import events as ev
+from ..collect import join_small
 
 __all__ = ["AsAsked"]
 
@@ -21,8 +22,8 @@ class AsAsked:
         self._names = names
         self._output_tool = output_tool
         self._is_resumed = is_resumed
-        self._beside: list[ev.Event] | None = []
-        """What a model says beside the call that stands for its answer, until that call comes."""
+        self._beside: dict[int, list[str]] | None = {}
+        """What a model says, by choice, beside the call that stands for its answer, until that call comes."""
 
     def events(self, decoded: Iterable[ev.Event]) -> list[ev.Event]:
         """Return what these events are to the caller."""
@@ -30,8 +31,15 @@ class AsAsked:
 
     def left_beside(self) -> Sequence[ev.Event]:
         """Return, once, what was said beside a call that has not come: where the answer was cut, it is a part of it."""
-        beside, self._beside = self._beside or (), None
-        return beside
+        beside, self._beside = self._beside or {}, None
+        return [ev.TextDelta("".join(pieces), choice) for choice, pieces in beside.items()]
+
+    def compact(self) -> int:
+        """Join small pieces of what is held back, and return how many characters that is."""
+        held = (self._beside or {}).values()
+        for pieces in held:
+            join_small(pieces)
+        return sum(len(piece) for pieces in held for piece in pieces)
 
     def _one(self, event: ev.Event) -> Sequence[ev.Event]:
         if self._is_resumed and type(event) is ev.ReasoningDelta:
@@ -54,7 +62,7 @@ class AsAsked:
             return (ev.TextDelta(event.arguments, event.choice),) if is_piece else ()
         if type(event) is ev.TextDelta:
             if self._beside is not None:
-                self._beside.append(event)
+                self._beside.setdefault(event.choice, []).append(event.text)
             return ()
         if isinstance(event, ev.FinishReported):
             beside = self.left_beside()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Literal
 
 from .. import events as ev, jsoncodec
@@ -18,13 +19,14 @@ from ..errors import (
     StreamInterruptedError,
     TransportError,
 )
+from ..limits import over_limit
 from ..redaction import hide_key, hide_key_in_error, hide_key_in_reply
 from ..sse import EventStreamParser, ServerSentEvent
 from ..types import Reply
 from .asked import AsAsked
-from .body import BodyDecoder, body_decoder, is_undecided, looks_like_events
-from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure
-from .failures import error_of, failure_of, hook_error
+from .body import LARGEST_PIECE, BodyDecoder, body_decoder, is_undecided, less_blanks, looks_like_events
+from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
+from .failures import LARGEST_ERROR_BYTES, error_of, failure_of, hook_error, without_answer
 from .route import Route, request_id
 from .timers import Timers
 
@@ -35,7 +37,7 @@ Steps = Generator[Command, Any, None]
 _DRAIN_SECONDS = 0.2
 _COMPACTED_BYTES = 256 * 1024  # after so many bytes of a stream, small pieces are joined
 _WEIGHED_BYTES = 4 * 1024 * 1024  # after so many, what was collected is measured
-_ERROR_BODY_BYTES = 1024 * 1024
+_WEIGHED_AGAIN = 4  # and once a quarter of it can have been added: measuring all of it more often would take its time
 _ERROR_BODY_SECONDS = 10.0  # a status has come: its explanation is worth no longer wait
 _PUBLIC = frozenset(
     (
@@ -72,7 +74,7 @@ class AttemptRun:
         on_first_event: Callable[[], None] | None = None,
     ) -> None:
         self.route = route
-        self.collector = Collector() if resumed is None else resumed
+        self.collector = Collector(route.limits) if resumed is None else resumed
         self.head: Head | None = None
         self.raw: Any = None
         self.committed = False
@@ -90,6 +92,7 @@ class AttemptRun:
         self._state = StreamState()
         self._streams = False
         self._unweighed_bytes = 0
+        self._weighed_after = _WEIGHED_BYTES
         self._held: Sequence[ev.Event] = ()  # events before the first content wait, since they may be for nothing
 
     def run(self) -> Steps:
@@ -120,14 +123,14 @@ class AttemptRun:
             yield from self._fail(head)
             return
         body = body_decoder(head.headers.get("content-encoding", ""))
-        first = yield from self._first_bytes(body)
+        first, more = yield from self._first_bytes(body)
         if looks_like_events(head.headers.get("content-type", ""), first, asked=self.route.wire.stream):
             self._streams = True
-            yield from self._read_events(body, first)
+            yield from self._read_events(body, chain((first,), more))
         else:
             self._streams = False
             self._timers.answer_begun()
-            yield from self._read_whole(head, body, first)
+            yield from self._read_whole(body, chain((first,), more))
 
     # --- bytes
 
@@ -138,43 +141,43 @@ class AttemptRun:
             self._timers.byte_arrived()
         return data
 
-    def _first_bytes(self, body: BodyDecoder) -> Generator[Command, Any, list[bytes]]:
+    def _first_bytes(self, body: BodyDecoder) -> Generator[Command, Any, tuple[bytes, Iterator[bytes]]]:
         """Read until something other than white space has come, and enough of it to know an event stream by.
 
-        Vendors send blank lines while a plain request is queued (DS-S2).
+        Vendors send blank lines while a plain request is queued (DS-S2). The second value is the rest of the last read.
         """
-        pieces: list[bytes] = []
-        while is_undecided(pieces):
+        first = b""
+        while True:
             data = yield from self._read()
             if not data:
                 body.close()
-                return pieces
-            if pieces:
-                pieces = pieces if any(piece.strip() for piece in pieces) else pieces[-1:]
-            for piece in body.feed(data):
-                pieces.append(piece)
-                self._check_size(sum(map(len, pieces)))
-        return pieces
+                return first, iter(())
+            pieces = iter(body.feed(data))
+            for piece in pieces:
+                first += piece
+                if not is_undecided(first):
+                    return first, pieces
+                first = less_blanks(first)
 
     def _whole_body(
         self,
         body: BodyDecoder,
-        pieces: list[bytes],
+        pieces: Iterable[bytes],
         most_seconds: float = math.inf,
         most_bytes: float = math.inf,
     ) -> Generator[Command, Any, bytes]:
-        size = sum(map(len, pieces))
+        content = bytearray()  # not a list of the pieces: they may be of one byte each
         while True:
+            for piece in pieces:
+                self._check_size(len(content) + len(piece))
+                content += piece
+                if len(content) >= most_bytes:
+                    return bytes(content)
             data = yield from self._read(most_seconds)
             if not data:
                 body.close()
-                return b"".join(pieces)
-            for piece in body.feed(data):
-                size += len(piece)
-                self._check_size(size)
-                pieces.append(piece)
-                if size >= most_bytes:
-                    return b"".join(pieces)
+                return bytes(content)
+            pieces = body.feed(data)
 
     def _check_size(self, size: int) -> None:
         most = self.route.limits.body_bytes
@@ -185,11 +188,10 @@ class AttemptRun:
 
     # --- a stream
 
-    def _read_events(self, body: BodyDecoder, first: list[bytes]) -> Steps:
+    def _read_events(self, body: BodyDecoder, pieces: Iterable[bytes]) -> Steps:
         parser = EventStreamParser(max_event_bytes=self.route.limits.event_bytes)
         timers, state = self._timers, self._state
         received = 0
-        pieces: Iterable[bytes] = first
         while True:
             for piece in pieces:
                 arrived = parser.feed(piece)
@@ -205,6 +207,8 @@ class AttemptRun:
                 if received >= _COMPACTED_BYTES:
                     self._keep_small(received)
                     received = 0
+                if len(piece) >= LARGEST_PIECE and not state.ended:
+                    yield from self._breathe()
             if state.ended:
                 break
             data: bytes = yield Read(timers.remaining(streams=True))
@@ -219,13 +223,26 @@ class AttemptRun:
             yield from self._take_rest(parser)
         yield from self._finish_stream(parser)
 
+    def _breathe(self) -> Steps:
+        """Let others have their turn, and timers fire: a read of compressed bytes may mean the work of many seconds."""
+        yield Wait(0.0)
+        self._timers.remaining(streams=True)
+
     def _keep_small(self, received: int) -> None:
         """Hold what was collected together, and against its limit: it cannot be more than what has come."""
         self.collector.compact()
+        for choice in self._state.choices.values():
+            if hasattr(choice, "compact"):
+                choice.compact()
+        held_beside = 0 if self._as_asked is None else self._as_asked.compact()
         self._unweighed_bytes += received
-        if self._unweighed_bytes >= _WEIGHED_BYTES:
+        if self._unweighed_bytes >= self._weighed_after:
             self._unweighed_bytes = 0
-            self._check_size(self.collector.size())
+            size, values = self.collector.weight()
+            self._check_size(size + held_beside)
+            if values > self.route.limits.values:
+                raise over_limit("What is kept of the stream", self.route.limits.values, "JSON values", "values")
+            self._weighed_after = max(_WEIGHED_BYTES, size // _WEIGHED_AGAIN)
 
     def _drain(self) -> Steps:
         """Read what follows the vendor's own end event, so that the connection can be used again."""
@@ -256,11 +273,13 @@ class AttemptRun:
     def _taken(self, arrived: list[ServerSentEvent]) -> tuple[list[ev.Event], ChatportError | None]:
         """Decode the events of one read; return what is to be handed over, and the error that ends it, if any."""
         decode, context = self.route.plan.decode_chunk, self.route.context
-        state, collector = self._state, self.collector
+        state, collector, most_values = self._state, self.collector, self.route.limits.values
         batch: list[ev.Event] = []
         problem: ChatportError | None = None
         for event in arrived:
             try:
+                if len(event.data) > most_values:
+                    self._check_values(event.data)
                 try:
                     decoded = decode(Chunk(event.data, event.event), state, context)
                     if type(decoded) is not list:  # a hook may be a generator, and fails in here then
@@ -280,6 +299,12 @@ class AttemptRun:
         if collector.error is not None and problem is None:
             problem = self._reported(batch)
         return batch, problem
+
+    def _check_values(self, data: bytes) -> None:
+        try:
+            jsoncodec.check_values(data, self.route.limits.values)
+        except ValueError:
+            raise over_limit("A stream event", self.route.limits.values, "JSON values", "values") from None
 
     def _collect(self, decoded: Any, batch: list[ev.Event]) -> None:
         add = self.collector.add
@@ -345,14 +370,8 @@ class AttemptRun:
 
     # --- a whole reply
 
-    def _read_whole(self, head: Head, body: BodyDecoder, first: list[bytes]) -> Steps:
-        content = yield from self._whole_body(body, first)
-        try:
-            self.raw = jsoncodec.decode(content.strip())
-        except jsoncodec.TooDeepError as error:
-            raise MalformedReplyError(f"The reply cannot be read: {error}.") from None
-        except ValueError:
-            raise self._body_error(content) from None
+    def _read_whole(self, body: BodyDecoder, pieces: Iterable[bytes]) -> Steps:
+        self.raw = self._decoded((yield from self._whole_body(body, pieces)).strip())
         batch: list[ev.Event] = []
         decoded = self._run_hook("decode_reply", self.raw)
         self._collect(decoded or (ev.ErrorReported(self.raw),), batch)
@@ -361,6 +380,24 @@ class AttemptRun:
             if problem is not None:
                 raise problem
         yield from self._complete(batch)
+
+    def _decoded(self, content: bytes) -> Any:
+        limits = self.route.limits
+        try:
+            if self.route.operation != "embeddings":
+                return jsoncodec.decode(content, limits.values)
+            jsoncodec.check_numbers(content, limits.embedding_values, limits.values)
+            return jsoncodec.decode(content, math.inf)
+        except jsoncodec.TooDeepError as error:
+            raise MalformedReplyError(f"The reply cannot be read: {error}.") from None
+        except jsoncodec.TooManyValuesError as error:
+            setting = "embedding_values" if "numbers" in str(error) else "values"
+            raise MalformedReplyError(
+                f"The reply cannot be read: {error}; raise limits.{setting} if it really has.",
+                raw=content[:2000].decode("utf-8", "replace"),
+            ) from None
+        except ValueError:
+            raise self._body_error(content) from None
 
     def _complete(self, batch: list[ev.Event]) -> Steps:
         """Close what is still open, and hand over all that is left, whether or not there was any content."""
@@ -391,7 +428,7 @@ class AttemptRun:
         self._streams = False
         try:
             body = body_decoder(head.headers.get("content-encoding", ""))
-            content = yield from self._whole_body(body, [], _ERROR_BODY_SECONDS, _ERROR_BODY_BYTES)
+            content = yield from self._whole_body(body, (), _ERROR_BODY_SECONDS, LARGEST_ERROR_BYTES)
         except (TransportFailure, TimerExpired, ChatportError):
             content = b""  # the status alone must do
         batch: list[ev.Event] = []
@@ -405,7 +442,7 @@ class AttemptRun:
         where: Literal["chunk", "body"] = "chunk" if self._streams else "body"
         status = self.head.status if self.head else 200
         headers = self.head.headers if self.head else {}
-        failure = failure_of(status, headers, where, jsoncodec.encode_anything(reported.data), self._key())
+        failure = failure_of(status, headers, where, without_answer(reported.data), self._key())
         try:
             self._raise_or_take(failure, batch)
         except ChatportError as error:

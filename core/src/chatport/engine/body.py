@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 from ..errors import MalformedReplyError, TransportError
 
-__all__ = ["ACCEPT_ENCODING", "BodyDecoder", "body_decoder", "is_undecided", "looks_like_events"]
+__all__ = ["ACCEPT_ENCODING", "LARGEST_PIECE", "BodyDecoder", "body_decoder", "is_undecided", "less_blanks", "looks_like_events"]
 
 ACCEPT_ENCODING = "gzip"
 """What we ask for; anything else in a reply is refused, since it was not offered."""
 
-_STEP = 256 * 1024
+LARGEST_PIECE = 64 * 1024
+"""What compressed bytes mean comes in pieces of this many bytes at most, as others come from a socket."""
+_MOST_AT_ONCE = 4 * 1024
+"""Compressed bytes given to zlib at once. It copies those it has not used, for each piece and each gzip member."""
 _BOMB_BYTES = 8 * 1024 * 1024
 _BOMB_RATIO = 500
 """Recorded streams, whose chunks all repeat one envelope, shrink to a two-hundredth at most; a bomb to a thousandth."""
@@ -54,9 +58,15 @@ class BodyDecoder:
             yield data
             return
         self._taken += len(data)
+        for start in range(0, len(data), _MOST_AT_ONCE):
+            yield from self._inflated(self._inflate, data[start : start + _MOST_AT_ONCE])
+
+    def _inflated(self, inflate: Any, data: bytes) -> Iterator[bytes]:
         while data:
+            if inflate.eof:  # gzip may come in several members (RFC 1952, 2.2)
+                inflate = self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
             try:
-                piece = self._inflate.decompress(data, _STEP)
+                piece = inflate.decompress(data, LARGEST_PIECE)
             except zlib.error as error:
                 raise MalformedReplyError(f"The reply's {self._name} compression is broken: {error}.") from error
             self._given += len(piece)
@@ -65,11 +75,9 @@ class BodyDecoder:
                     f"The reply's {self._name} compression makes more than {_BOMB_RATIO} bytes out of one, "
                     f"{self._given} so far: no answer does."
                 )
-            yield piece
-            data = self._inflate.unconsumed_tail
-            if self._inflate.eof and self._inflate.unused_data:  # gzip may come in several members (RFC 1952, 2.2)
-                data = self._inflate.unused_data
-                self._inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            if piece:
+                yield piece
+            data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
 
     def close(self) -> None:
         """Say that the body has ended. Raises TransportError if its compressed stream has not."""
@@ -85,20 +93,30 @@ _AS_IT_IS = BodyDecoder("")
 
 _FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
 _LONGEST_FIELD = max(map(len, _FIELDS))
-_BLANKS = b"\xef\xbb\xbf \r\n\t"
+_BOM = b"\xef\xbb\xbf"
+_BLANKS = b" \r\n\t"
 
 
-def is_undecided(first: list[bytes]) -> bool:
+def is_undecided(first: bytes) -> bool:
     """Whether more bytes may still turn out to be an event stream: the cut of a read must not decide what it is."""
-    if first and first[0][:1] == b"{":
+    if first[:1] == b"{":
         return False
-    start = b"".join(first).lstrip(_BLANKS)
+    if len(first) < len(_BOM) and _BOM.startswith(first):
+        return True
+    start = first.removeprefix(_BOM).lstrip(_BLANKS)
     return len(start) < _LONGEST_FIELD and any(len(start) < len(field) and field.startswith(start) for field in _FIELDS)
 
 
-def looks_like_events(content_type: str, first: list[bytes], *, asked: bool) -> bool:
+def less_blanks(first: bytes) -> bytes:
+    """Return the beginning of a body without the blanks that it goes on with, but for the last: they may be endless."""
+    mark = _BOM if first.startswith(_BOM) else b""
+    rest = first[len(mark) :]
+    return first if rest.strip(_BLANKS) else mark + rest[-1:]
+
+
+def looks_like_events(content_type: str, first: bytes, *, asked: bool) -> bool:
     """Whether the body is an event stream: its first bytes decide where they can, then its type, then the request."""
-    start = b"".join(first).lstrip(_BLANKS)
+    start = first.removeprefix(_BOM).lstrip(_BLANKS)
     if start[:1] in (b"{", b"[", b"<"):
         return False
     if start.startswith(_FIELDS):

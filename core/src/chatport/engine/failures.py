@@ -15,8 +15,10 @@ from ..standard.errors import class_of_status, read_error
 from ..types import RateLimits
 from .hints import limit_reset_seconds, reset_seconds, retry_delay_seconds, said_delay_seconds, should_retry_header
 
-__all__ = ["error_of", "failure_of", "hook_error"]
+__all__ = ["LARGEST_ERROR_BYTES", "error_of", "failure_of", "hook_error", "without_answer"]
 
+LARGEST_ERROR_BYTES = 1024 * 1024
+"""A failure that takes more is not decoded, and only its beginning is looked at: nobody explains one at that length."""
 _SHOWN = 600
 _NO_PLUGINS = sys.stdlib_module_names | {"chatport", "pluggy", "attr", "attrs", "msgspec"}
 """Top-level modules in which no plugin is, though a plugin's mistake may show itself there."""
@@ -30,12 +32,21 @@ def failure_of(
     secret: str,
 ) -> Failure:
     """Return what `classify_error` looks at, with the key taken out: some vendors echo it in their error text."""
+    content = content[:LARGEST_ERROR_BYTES]
     try:
         data: Any = hide_key_in(jsoncodec.decode(content.strip()), secret)
     except ValueError:
         data = None
     text = hide_key(content[:20_000].decode("utf-8", "replace"), secret)
     return Failure(status, headers, where, data, text, read_error(data, text))
+
+
+def without_answer(data: Any) -> bytes:
+    """Return what reports an error as JSON, less the answer beside it where all of it would be too large to look at."""
+    content = jsoncodec.encode_anything(data)
+    if len(content) > LARGEST_ERROR_BYTES and isinstance(data, Mapping) and "error" in data:
+        content = jsoncodec.encode_anything({name: value for name, value in data.items() if name != "choices"})
+    return content
 
 
 def error_of(

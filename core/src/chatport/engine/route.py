@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..call import Call, Context, WireRequest
+from ..limits import Limits
 from ..plan import Plan
 from .commands import Head, HttpRequest
 from .timers import Timeouts
@@ -19,16 +20,8 @@ __all__ = ["Limits", "Route", "request_id"]
 
 
 @attrs.frozen
-class Limits:
-    """The largest sizes accepted from a server, in bytes."""
-
-    event_bytes: int = 8 * 1024 * 1024
-    body_bytes: int = 64 * 1024 * 1024
-
-
-@attrs.frozen
 class Route:
-    """A target made ready: its chains, the request as shaped for it, and its limits. `names` maps tool names back.
+    """A target made ready: its chains, and the request as shaped for it. `names` maps tool names back.
 
     `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
     `operation` is its name in telemetry. `pace` are this client's own limits for the target, None: it has none.
@@ -39,11 +32,15 @@ class Route:
     wire: WireRequest
     request: HttpRequest
     timeouts: Timeouts
-    limits: Limits = attrs.field(factory=Limits)
     names: Mapping[str, str] = attrs.field(factory=dict)
     call: Call | None = None
     operation: str = "chat"
     pace: PaceLimits | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """The most that is accepted from its server."""
+        return self.context.limits
 
     @property
     def pace_key(self) -> Hashable:

@@ -8,7 +8,8 @@ from typing import Any
 from ..call import Context
 from ..events import ErrorReported, Event, ReplyStarted, UsageReported
 from ..hooks import hookimpl
-from .stream import choice_events, is_error, reported_errors
+from .calls import CallCount
+from .stream import check_choices, choice_events, is_error, reported_errors
 from .usage import read_usage
 
 __all__ = ["decode_reply"]
@@ -21,6 +22,8 @@ def decode_reply(data: Any, context: Context) -> Sequence[Event]:
     choices = data.get("choices")
     if not isinstance(choices, list) or not any(isinstance(choice, Mapping) for choice in choices):
         return (ErrorReported(data),)
+    check_choices(choices, context)
+    count = CallCount(context.limits.tool_calls)
     reply_id, model = data.get("id"), data.get("model")
     events: list[Event] = [
         ReplyStarted(reply_id if isinstance(reply_id, str) else None, model if isinstance(model, str) else None)
@@ -30,6 +33,6 @@ def decode_reply(data: Any, context: Context) -> Sequence[Event]:
         events.append(UsageReported(usage))
     for position, choice in enumerate(choices):
         if isinstance(choice, Mapping):
-            events.extend(choice_events(choice, position, context))
+            events.extend(choice_events(choice, position, context, count))
     events.extend(reported_errors(data, events))
     return events

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from .. import jsoncodec
 from ..call import Chunk, Context, StreamState
-from ..errors import MalformedReplyError
+from ..collect import join_small
 from ..events import (
     AudioDelta,
     ErrorReported,
@@ -28,6 +28,8 @@ from ..events import (
     UsageReported,
 )
 from ..hooks import hookimpl
+from ..limits import Limits, over_limit
+from .calls import CallCount, Calls, CallState
 from .common import common_events
 from .usage import read_usage
 
@@ -35,11 +37,14 @@ _Piece: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
 
 __all__ = [
     "ChoiceState",
+    "check_choices",
     "choice_events",
     "decode_chunk",
     "finish_reason",
     "is_error",
+    "join_small",
     "message_events",
+    "over_limit",
     "reported_errors",
 ]
 
@@ -59,9 +64,6 @@ _FINISH_REASONS = {
     "model_length": "length",
     "tool_use": "tool_calls",
 }
-
-_MOST_CALLS = 1_000
-"""Choices of a stream, and tool calls of a choice: ten times what anybody asks for. Each is looked up in a list."""
 
 _ERROR_WORDS = ("message", "detail", "error_msg", "error_message", "errors")
 """Where an error in a flat form has its text."""
@@ -94,6 +96,7 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence
         events.append(_started(data))
     choices = data.get("choices")
     if isinstance(choices, list):
+        check_choices(choices, context)
         for position, choice in enumerate(choices):
             if isinstance(choice, dict):
                 _decode_choice(choice, position, state, context, events)
@@ -161,9 +164,7 @@ def _decode_choice(
         index = position
     known = state.choices.get(index)
     if known is None:
-        if len(state.choices) >= _MOST_CALLS:
-            raise MalformedReplyError(f"The stream has more than {_MOST_CALLS} choices.")
-        known = state.choices[index] = ChoiceState(index)
+        known = _new_choice(index, state, context)
     delta = choice.get("delta")
     if isinstance(delta, dict):
         known.delta_events(delta, events)
@@ -185,6 +186,22 @@ def _decode_choice(
         events.append(ErrorReported({"error": choice["error"]}))
 
 
+def _new_choice(index: int, state: StreamState, context: Context) -> ChoiceState:
+    limits = context.limits
+    if len(state.choices) >= limits.choices:
+        raise over_limit("The stream", limits.choices, "choices", "choices")
+    if state.call_count is None:
+        state.call_count = CallCount(limits.tool_calls)
+    choice = state.choices[index] = ChoiceState(index, state.call_count, limits.parts)
+    return choice
+
+
+def check_choices(choices: Sequence[Any], context: Context) -> None:
+    """Raise MalformedReplyError if a chunk or a reply lists more choices than are accepted."""
+    if len(choices) > context.limits.choices:
+        raise over_limit("The reply", context.limits.choices, "choices", "choices")
+
+
 def finish_reason(raw: Any, context: Context) -> str:
     """Return our word for the vendor's: the provider's own table first, then the standard one, else `other`."""
     word = str(raw)
@@ -199,12 +216,13 @@ def _text_or_none(value: Any) -> str | None:
 class ChoiceState:
     """What must be remembered of one choice: its tool calls so far, and half an emoji if a chunk ended in one."""
 
-    __slots__ = ("calls", "finished", "halves", "index", "last_call")
+    __slots__ = ("calls", "finished", "halves", "index", "most_parts")
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, count: CallCount | None = None, most_parts: int = Limits().parts) -> None:
+        """`count` is that of the answer, which may have other choices."""
         self.index = index
-        self.calls: list[_CallState] = []
-        self.last_call: _CallState | None = None
+        self.calls = Calls(count)
+        self.most_parts = most_parts
         self.finished = False
         self.halves: dict[Any, str] = {}  # high surrogates that wait for their low halves, by event class or call
 
@@ -233,9 +251,10 @@ class ChoiceState:
 
     def more_arguments(self, index: int, text: str) -> ToolCallDelta | None:
         """Take a piece of the arguments of the last call; None if a fragment of this index, and no more, is not its."""
-        if self.halves or not self.calls or self.calls[-1].wire_index != index:
+        call = self.calls.newest
+        if call is None or self.halves or call.wire_index != index:
             return None
-        call = self.last_call = self.calls[-1]
+        self.calls.last_used = call
         if text and call.nesting is not None:
             call.unseen.append(text)
         return ToolCallDelta(call.index, call.id, call.name, text, self.index)
@@ -245,10 +264,14 @@ class ChoiceState:
         halves, self.halves = self.halves, {}
         return [
             ToolCallDelta(kind.index, kind.id, kind.name, "\ufffd", self.index)
-            if isinstance(kind, _CallState)
+            if isinstance(kind, CallState)
             else kind("\ufffd", self.index)
             for kind in halves
         ]
+
+    def compact(self) -> None:
+        """Hold what is kept of the calls in few pieces."""
+        self.calls.compact()
 
     def _text(self, text: str, events: list[Event]) -> None:
         self._piece(TextDelta, text, events)
@@ -274,7 +297,7 @@ class ChoiceState:
         if text and isinstance(text, str):
             self._piece(ReasoningDelta, text, events)
         elif isinstance(details, list) and not text:
-            for detail in details:
+            for detail in self._parts(details):
                 shown = isinstance(detail, dict) and (detail.get("text") or detail.get("summary"))
                 if isinstance(shown, str) and shown:
                     self._piece(ReasoningDelta, shown, events)
@@ -285,10 +308,15 @@ class ChoiceState:
         if isinstance(content, str):
             self._text(content, events)
         elif isinstance(content, list) and all(map(_is_part, content)):
-            for part in content:
+            for part in self._parts(content):
                 self._part(part, events)
         else:  # a server that hands structured output over decoded
             events.append(TextDelta(jsoncodec.encode_anything(content).decode(), self.index))
+
+    def _parts(self, parts: list[Any]) -> list[Any]:
+        if len(parts) > self.most_parts:
+            raise over_limit("A list of the answer", self.most_parts, "parts", "parts")
+        return parts
 
     def _part(self, part: Any, events: list[Event]) -> None:
         if isinstance(part, str) and part:
@@ -305,47 +333,10 @@ class ChoiceState:
                 self._text(part["text"], events)
 
     def _tool_calls(self, fragments: Any, events: list[Event]) -> None:
-        for position, fragment in enumerate(fragments if isinstance(fragments, list) else [fragments]):
-            if isinstance(fragment, dict):
-                call = self._call_of(fragment, position)
-                piece = call.take(fragment)
-                if piece and (self.halves or "\ud800" <= piece[-1] <= "\udfff" or "\ud800" <= piece[0] <= "\udfff"):
-                    piece = self._joined(call, piece)
-                events.append(ToolCallDelta(call.index, call.id, call.name, piece, self.index))
-
-    def _call_of(self, fragment: Mapping[str, Any], position: int) -> _CallState:
-        """Find the call a fragment belongs to, by id, then by index, then by order; or begin a new one."""
-        call_id, index = fragment.get("id") or "", fragment.get("index")
-        function = fragment.get("function")
-        name = (function.get("name") or "") if isinstance(function, dict) else ""
-        same_id = [call for call in self.calls if call.wire_id == call_id] if call_id else []
-        if same_id:
-            exact = [call for call in same_id if call.wire_index == index]
-            if exact or index is None or not name:  # else: a server that gives all its calls one id
-                self.last_call = (exact or same_id)[-1]
-                return self.last_call
-        same_index = [call for call in self.calls if call.wire_index == index] if index is not None else []
-        if same_index:
-            call = same_index[-1]
-            if not self._begins_anew(call, call_id, name):
-                self.last_call = call
-                return call
-        elif index is None and self.last_call is not None and not call_id and not name:
-            return self.last_call
-        if len(self.calls) >= _MOST_CALLS:
-            raise MalformedReplyError(f"The reply has more than {_MOST_CALLS} tool calls.")
-        call = self.last_call = _CallState(len(self.calls), index)
-        self.calls.append(call)
-        return call
-
-    @staticmethod
-    def _begins_anew(call: _CallState, call_id: str, name: str) -> bool:
-        """Whether a fragment with a known index is yet another call: index 0 for every call was common (OL-T2).
-
-        A new id for the same index is not enough: some stacks give every fragment a new one (GL-S10). With a name it
-        is, unless the call so far is still in the middle of its arguments.
-        """
-        return bool(call_id and name and call.wire_id) and call_id != call.wire_id and call.is_whole()
+        for call, piece in self.calls.take_all(fragments):
+            if piece and (self.halves or "\ud800" <= piece[-1] <= "\udfff" or "\ud800" <= piece[0] <= "\udfff"):
+                piece = self._joined(call, piece)
+            events.append(ToolCallDelta(call.index, call.id, call.name, piece, self.index))
 
 
 def _is_part(item: Any) -> bool:
@@ -353,66 +344,13 @@ def _is_part(item: Any) -> bool:
     return isinstance(item, str) or (isinstance(item, dict) and ("type" in item or "text" in item))
 
 
-class _CallState:
-    __slots__ = ("arguments", "id", "index", "name", "nesting", "unseen", "wire_id", "wire_index")
-
-    def __init__(self, index: int, wire_index: Any) -> None:
-        self.index = index
-        self.wire_index = wire_index
-        self.wire_id = ""
-        self.id = f"call_{index}"  # until, or unless, the vendor gives one: a call without an id cannot be answered
-        self.name = ""
-        self.arguments: list[str] = []  # emptied once they can no longer become a whole
-        self.nesting: jsoncodec.Nesting | None = jsoncodec.Nesting()
-        self.unseen: list[str] = []  # what `nesting` has not been fed: it is asked only by stacks that mix up ids
-
-    def is_whole(self) -> bool:
-        """Whether the arguments so far are JSON by themselves.
-
-        Asked for every piece where a stack gives each a new id, so the text is decoded only at the end of its
-        outermost bracket. What is no JSON there will never be.
-        """
-        if self.nesting is None:
-            return False
-        for piece in self.unseen:
-            self.nesting.feed(piece)
-            self.arguments.append(piece)
-        self.unseen.clear()
-        if self.nesting.is_open or not self.arguments:
-            return False
-        text = "".join(self.arguments)
-        try:
-            jsoncodec.decode_text(text)
-        except ValueError:
-            if text.strip():
-                self.nesting = None
-                self.arguments.clear()
-            return False
-        return True
-
-    def take(self, fragment: Mapping[str, Any]) -> str:
-        call_id = fragment.get("id")
-        if call_id and not self.wire_id:
-            self.wire_id = self.id = jsoncodec.whole(str(call_id))
-        function: Mapping[str, Any] = next(
-            (fragment[key] for key in ("function", "custom") if isinstance(fragment.get(key), dict)), {}
-        )
-        if function.get("name") and not self.name:
-            self.name = jsoncodec.whole(str(function["name"]))
-        arguments = function.get("arguments", function.get("input"))
-        if arguments is None or arguments == "":
-            return ""
-        if not isinstance(arguments, str):  # an object in place of its text
-            arguments = jsoncodec.encode_anything(arguments).decode()
-        if self.nesting is not None:
-            self.unseen.append(arguments)
-        return str(arguments)
-
-
-def choice_events(choice: Mapping[str, Any], position: int, context: Context) -> list[Event]:
-    """Return the events of one choice of a whole reply."""
+def choice_events(
+    choice: Mapping[str, Any], position: int, context: Context, count: CallCount | None = None
+) -> list[Event]:
+    """Return the events of one choice of a whole reply. `count` is that of the calls of all its choices."""
     index = choice.get("index")
-    state = ChoiceState(index if isinstance(index, int) else position)
+    count = count or CallCount(context.limits.tool_calls)
+    state = ChoiceState(index if isinstance(index, int) else position, count, context.limits.parts)
     events: list[Event] = []
     message = choice.get("message")
     if isinstance(message, dict):

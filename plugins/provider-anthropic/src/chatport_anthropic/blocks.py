@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chatport import Context, Event, FinishReported, MalformedReplyError, OpaqueReported
-from chatport.standard.stream import ChoiceState, finish_reason
+from chatport import Context, Event, FinishReported, MalformedReplyError, OpaqueReported, Usage, jsoncodec
+from chatport.standard.calls import CallCount
+from chatport.standard.stream import ChoiceState, finish_reason, join_small, over_limit
+
+from .usage import read_usage, unbilled_above
 
 __all__ = ["OPAQUE_KEY", "Turn"]
 
@@ -16,6 +19,8 @@ OPAQUE_KEY = "turn"
 
 _PLAIN = ("text", "tool_use")
 _TEXT_KEYS = {"text": "text", "thinking": "thinking"}
+_MOST_COUNTS = 100
+"""Names in the usage of an answer, all of which are copied whenever it tells new counts."""
 
 
 class Turn:
@@ -25,18 +30,38 @@ class Turn:
     index, and half an emoji waits for its other half.
     """
 
-    __slots__ = ("blocks", "choice", "details", "id", "model", "stop", "usage")
+    __slots__ = ("_above", "_limits", "blocks", "choice", "details", "id", "model", "stop", "usage")
 
-    def __init__(self, message: Mapping[str, Any]) -> None:
+    def __init__(self, message: Mapping[str, Any], context: Context) -> None:
         self.id, self.model = (_text_or_none(message.get(name)) for name in ("id", "model"))
         self.usage: dict[str, Any] = {}
+        self._above = Usage()
+        self._limits = limits = context.limits
         self.stop: Any = None
         self.details: Any = None
         self.blocks: dict[Any, _Block] = {}
-        self.choice = ChoiceState(0)
+        self.choice = ChoiceState(0, CallCount(limits.tool_calls), limits.parts)
+
+    def count(self, counts: Mapping[str, Any]) -> Usage:
+        """Take new counts, and return all so far: later ones are totals, which replace and are never added (AN-P2)."""
+        self.usage |= {name: value for name, value in counts.items() if value is not None}
+        if len(self.usage) > _MOST_COUNTS:
+            raise MalformedReplyError(f"The usage of the answer has more than {_MOST_COUNTS} names.")
+        if counts.get("iterations") is not None:
+            self._above = unbilled_above(counts["iterations"])
+        return read_usage({**self.usage}, self._above)
+
+    def compact(self) -> None:
+        """Hold what is kept of the blocks in few pieces."""
+        self.choice.compact()
+        for block in self.blocks.values():
+            join_small(block.pieces)
+            join_small(block.compaction)
 
     def begin(self, index: Any, data: Mapping[str, Any], events: list[Event]) -> None:
         """Take the start of a block. What it holds already counts as its first piece (AN-S3, AN-S4)."""
+        if len(self.blocks) >= self._limits.parts and index not in self.blocks:
+            raise over_limit("The answer", self._limits.parts, "content blocks", "parts")
         block = self.blocks[index] = _Block(data)
         text = data.get(_TEXT_KEYS.get(block.type, ""))
         if isinstance(text, str) and text:
@@ -66,9 +91,11 @@ class Turn:
             case "citations_delta":
                 given = block.data.get("citations")
                 block.data["citations"] = own = given if isinstance(given, list) else []
+                if len(own) >= self._limits.parts:
+                    raise over_limit("A content block", self._limits.parts, "citations", "parts")
                 own.append(delta["citation"])
             case "compaction_delta":
-                block.data["content"] = (block.data.get("content") or "") + (delta.get("content") or "")
+                block.compaction.append(delta.get("content") or "")
 
     def _arguments(self, index: Any, block: _Block, text: str, events: list[Event]) -> None:
         """Take a piece of a call's arguments; the first one is usually empty (AN-S6)."""
@@ -102,8 +129,10 @@ class Turn:
         if all(block.type in _PLAIN and not block.data.get("citations") for block in self.blocks.values()):
             return []
         try:
-            whole = [block.whole() for block in self.blocks.values()]
-        except ValueError:  # cut in the middle of a call
+            whole = [block.whole(self._limits.values) for block in self.blocks.values()]
+        except jsoncodec.TooManyValuesError:
+            raise over_limit("The input of a call", self._limits.values, "JSON values", "values") from None
+        except (ValueError, RecursionError):  # cut in the middle of a call
             return []
         return [block for block in whole if block["type"] != "thinking" or block.get("signature")]
 
@@ -113,16 +142,22 @@ def _text_or_none(value: Any) -> str | None:
 
 
 class _Block:
-    __slots__ = ("data", "pieces", "type")
+    __slots__ = ("compaction", "data", "pieces", "type")
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = dict(data)
+        self.compaction: list[str] = []
         self.type = str(data.get("type"))
         self.pieces: list[str] = []
 
-    def whole(self) -> dict[str, Any]:
-        """Return the block as a plain reply would have it. Raises ValueError if its input was cut."""
-        text = "".join(self.pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    def whole(self, most_values: int) -> dict[str, Any]:
+        """Return the block as a plain reply would have it. Raises ValueError if its input was cut, or is too much."""
+        text = jsoncodec.whole("".join(self.pieces))
         if self.type in _TEXT_KEYS:
             return {**self.data, _TEXT_KEYS[self.type]: text}
-        return {**self.data, "input": json.loads(text)} if text else self.data
+        if self.compaction:
+            return {**self.data, "content": (self.data.get("content") or "") + "".join(self.compaction)}
+        if not text:
+            return self.data
+        jsoncodec.check_values(text.encode(), most_values)
+        return {**self.data, "input": json.loads(text)}  # which keeps whole numbers of any size

@@ -232,7 +232,7 @@ def _input(call: ToolCall) -> dict[str, Any]:
     """Return a call's arguments as the object they are here (AN-T8)."""
     try:
         value = json.loads(call.arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise BadRequestError(f"The arguments of the call {call.id!r} of {call.name!r} are no JSON object.")

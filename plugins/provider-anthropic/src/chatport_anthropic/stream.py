@@ -22,11 +22,8 @@ from chatport import (
 )
 
 from .blocks import Turn
-from .usage import read_usage
 
 __all__ = ["decode_chunk", "decode_reply"]
-
-_MOST_BLOCKS = 10_000
 
 
 @hookimpl
@@ -107,7 +104,7 @@ def _message_start(data: Mapping[str, Any], state: StreamState, context: Context
         return []
     if known is not None and known.blocks:
         return [_broken("another answer was spliced into the stream")]
-    turn = state.choices[0] = Turn(message)
+    turn = state.choices[0] = Turn(message, context)
     state.started = True
     envelope = {name: value for name, value in message.items() if name not in ("content", "usage")}
     events: list[Event] = [ReplyStarted(turn.id, turn.model, envelope), *_usage(turn, message)]
@@ -119,28 +116,25 @@ def _message_start(data: Mapping[str, Any], state: StreamState, context: Context
 
 def _block_start(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    turn = _turn(state)
-    if len(turn.blocks) >= _MOST_BLOCKS:
-        raise MalformedReplyError(f"The answer has more than {_MOST_BLOCKS} content blocks.")
-    turn.begin(data["index"], data["content_block"], events)
+    _turn(state, context).begin(data["index"], data["content_block"], events)
     return events
 
 
 def _block_delta(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    _turn(state).extend(data["index"], data["delta"], events)
+    _turn(state, context).extend(data["index"], data["delta"], events)
     return events
 
 
 def _block_stop(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    _turn(state).close(data["index"], events)
+    _turn(state, context).close(data["index"], events)
     return events
 
 
 def _message_delta(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     """Remember the stop reason: only `message_stop` proves that the answer is whole (AN-S9, AN-S12)."""
-    turn, delta = _turn(state), data.get("delta") or {}
+    turn, delta = _turn(state, context), data.get("delta") or {}
     turn.stop = delta.get("stop_reason") or turn.stop
     turn.details = delta.get("stop_details") or turn.details
     return [ReplyStarted(envelope={k: v for k, v in delta.items() if v is not None}), *_usage(turn, data)]
@@ -148,7 +142,7 @@ def _message_delta(data: Mapping[str, Any], state: StreamState, context: Context
 
 def _message_stop(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    _turn(state).finish(context, events)
+    _turn(state, context).finish(context, events)
     state.ended = True
     return events
 
@@ -168,22 +162,21 @@ _HANDLERS: Mapping[Any, Callable[[Mapping[str, Any], StreamState, Context], list
 }
 
 
-def _turn(state: StreamState) -> Turn:
+def _turn(state: StreamState, context: Context) -> Turn:
     """Return the answer so far. A stream whose beginning is missing is decoded all the same."""
     turn = state.choices.get(0)
     if turn is None:
-        turn = state.choices[0] = Turn({})
+        turn = state.choices[0] = Turn({}, context)
         state.started = True
     return turn
 
 
 def _usage(turn: Turn, data: Mapping[str, Any]) -> list[Event]:
-    """Report the counts so far: later ones are totals, which replace and are never added (AN-S9, AN-P2)."""
+    """Report the counts so far (AN-S9, AN-P2)."""
     counts = data.get("usage")
     if not counts:
         return []
-    turn.usage |= {name: value for name, value in counts.items() if value is not None}
-    return [UsageReported(read_usage(turn.usage))]
+    return [UsageReported(turn.count(counts))]
 
 
 def _broken(message: str) -> ErrorReported:
@@ -203,7 +196,7 @@ def decode_reply(data: Any, context: Context) -> Sequence[Event] | None:
 
 
 def _message(data: Mapping[str, Any], content: Sequence[Any], context: Context) -> list[Event]:
-    turn = Turn(data)
+    turn = Turn(data, context)
     events: list[Event] = [ReplyStarted(turn.id, turn.model), *_usage(turn, data)]
     for index, block in enumerate(content):
         turn.begin(index, block, events)

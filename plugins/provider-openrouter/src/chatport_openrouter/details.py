@@ -9,6 +9,7 @@ __all__ = ["author_of", "merged", "suited"]
 
 _FAMILIES = {"anthropic": "anthropic", "gemini": "google", "openai": "openai", "xai": "x-ai", "meta": "meta-llama"}
 """A word of a format's name, and whose models give it (OR-R3)."""
+_TEXTS = ("text", "summary", "data")
 _SIGNED = ("anthropic", "google")
 
 
@@ -36,6 +37,8 @@ def merged(details: Sequence[Any]) -> list[Any]:
             items.append(held)
         elif not piece.get("data") or held.get("data") != piece["data"]:
             _join(held, piece)
+    for item in items:
+        _join_texts(item)
     return items
 
 
@@ -43,12 +46,25 @@ def _same(held: Mapping[str, Any], piece: Mapping[str, Any], name: str) -> bool:
     return held.get(name) is None or piece.get(name) is None or held[name] == piece[name]
 
 
+class _Pieces(list[str]):
+    """A text that is joined once all of it is there: to add to a text takes as long as it is, each time."""
+
+
 def _join(held: dict[str, Any], piece: Mapping[str, Any]) -> None:
     for name, value in piece.items():
-        if name in ("text", "summary", "data") and isinstance(held.get(name), str):
-            held[name] += value or ""
+        own = held.get(name)
+        if name in _TEXTS and isinstance(own, str | _Pieces):
+            if not isinstance(own, _Pieces):
+                own = held[name] = _Pieces([own])
+            own.append(value or "")
         elif value is not None:
             held[name] = value
+
+
+def _join_texts(item: Any) -> None:
+    for name in _TEXTS if isinstance(item, dict) else ():
+        if isinstance(item.get(name), _Pieces):
+            item[name] = "".join(item[name])
 
 
 def suited(details: Sequence[Any], model: str) -> tuple[list[Any], set[tuple[str, str]]]:

@@ -26,8 +26,8 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence
     if b'"tool_calls":' not in raw and b'"annotations":' not in raw:
         return None
     events = standard_stream.decode_chunk(chunk, state, context)
-    taken = state.scratch.setdefault("openrouter.call_ids", {})
-    return [*(_own_id(event, taken) for event in events), *_files(data, "delta")]
+    taken = state.scratch.setdefault("openrouter.call_ids", _CallIds())
+    return [*map(taken.own, events), *_files(data, "delta")]
 
 
 @hookimpl(wrapper=True)
@@ -38,17 +38,25 @@ def decode_reply(data: Any, context: Context) -> Generator[None, Sequence[Event]
     if not data.get("choices") and isinstance(data.get("provider"), Mapping):  # OR-X2: the whole reply, one level down
         data = data["provider"]
         events = standard_reply.decode_reply(data, context)
-    taken: dict[tuple[int, str], int] = {}
-    return [*(_own_id(event, taken) for event in events), *_files(data, "message")]
+    return [*map(_CallIds().own, events), *_files(data, "message")]
 
 
-def _own_id(event: Event, taken: dict[tuple[int, str], int]) -> Event:
-    """Give the second of two calls with one id another id, which its result will then name (OR-I8)."""
-    if type(event) is not ToolCallDelta:
-        return event
-    if taken.setdefault((event.choice, event.id), event.index) == event.index:
-        return event
-    return ToolCallDelta(event.index, f"{event.id}_{event.index}", event.name, event.arguments, event.choice)
+class _CallIds:
+    """The ids of an answer's calls. The second of two calls with one id gets another, which its result names (OR-I8)."""
+
+    def __init__(self) -> None:
+        self._taken: dict[tuple[int, str], int] = {}
+        self._own: dict[tuple[int, str, int], str] = {}  # made once: an id may be long, and its call of many pieces
+
+    def own(self, event: Event) -> Event:
+        """Return the event with the id that its call goes by."""
+        if type(event) is not ToolCallDelta:
+            return event
+        if self._taken.setdefault((event.choice, event.id), event.index) == event.index:
+            return event
+        key = (event.choice, event.id, event.index)
+        own = self._own.get(key) or self._own.setdefault(key, f"{event.id}_{event.index}")
+        return ToolCallDelta(event.index, own, event.name, event.arguments, event.choice)
 
 
 def _files(data: Mapping[str, Any], key: str) -> Iterator[OpaqueReported]:
