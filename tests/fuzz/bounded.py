@@ -6,13 +6,15 @@ Nothing large is held here either: answers are made while they are read.
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from itertools import repeat
+from itertools import chain, repeat
+from random import Random
 from typing import Any, NamedTuple
 
 import chatport
@@ -74,6 +76,42 @@ def bomb(kind: bytes, mebibytes: int = 2_000) -> Pieces:
     yield packer.flush()
 
 
+def packed(start: bytes, unit: bytes, end: bytes = b"", mebibytes: int = 63) -> Pieces:
+    """Return gzip of a text that repeats a unit, with noise in between: it shrinks by less than a bomb does."""
+    packer, chance = zlib.compressobj(9, zlib.DEFLATED, 31), Random(7)
+    block = unit * (128 * 1024 // len(unit))
+    yield packer.compress(start)
+    for _ in range(8 * mebibytes):
+        noise = {b",": b'"%s",', b"\n": b": %s\n\n"}.get(unit[-1:], b"%s") % chance.randbytes(160).hex().encode()
+        yield packer.compress(block) + packer.compress(noise)
+    yield packer.compress(end) + packer.flush()
+
+
+def in_pieces(data: bytes, size: int) -> Pieces:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+def blocks(*deltas: str) -> Pieces:
+    """Return a stream of the Messages protocol: one block, and these pieces of it."""
+    start = '{"type":"content_block_start","index":0,"content_block":{"type":"compaction","content":""}}'
+    return gathered(chain((start,), (f'{{"type":"content_block_delta","index":0,"delta":{each}}}' for each in deltas)))
+
+
+def full_of_calls() -> bytes:
+    call = '{"index":0,"id":"a"},' * 300
+    choices = ('{"index":%d,"message":{"tool_calls":[%s{}]}},' % (number, call) for number in range(900))
+    return ('{"choices":[' + "".join(choices) + "{}]}").encode()
+
+
+def twice_used(call_id: str, pieces: int) -> Iterator[str]:
+    """Give two calls of one id, and many pieces of the second."""
+    form = '"tool_calls":[{"index":%d,"id":"%s","function":{"name":"f","arguments":""}}]'
+    yield delta(form % (0, call_id))
+    yield delta(form % (1, call_id))
+    for _ in range(pieces):
+        yield delta('"tool_calls":[{"index":1,"function":{"arguments":"a"}}]')
+
+
 def deep(depth: int = 100_000) -> bytes:
     return b'{"choices":' + b"[" * depth + b"]" * depth + b"}"
 
@@ -85,6 +123,9 @@ ONE_CALL = '"tool_calls":[{"index":0,"id":"c%d","function":{"name":"f","argument
 OPEN_CALL = '"tool_calls":[{"index":0,"id":"c%d","function":{"name":"f","arguments":"[{}, "}}]'
 BLOCK = '{"type":"content_block_start","index":%d,"content_block":{"type":"text","text":"a"}}'
 
+PACKED_JSON = GZIP | JSON
+ANSWER = b'],"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
+KEPT = b'data: {"choices":[{"delta":{"%s":[' + b"[]," * 200 + b"0]}}]}\n\n"
 SMALL_PIECES = "a text of small pieces without end"
 
 
@@ -98,6 +139,9 @@ class Case(NamedTuple):
     pieces: Callable[[], Pieces]
     seconds_per_read: float
     due: str
+    mebibytes: int = 32
+    """The most extra memory. The bytes of a body of 64 MiB are held twice while they are put together."""
+    asked: str = "chat"
 
 
 CASES: dict[str, Case] = {
@@ -219,6 +263,296 @@ CASES: dict[str, Case] = {
         "compatible", True, 200, EVENTS, lambda: repeat(b": still there\n\n" * 4_000), 10, "DeadlineError"
     ),
     "blank lines without end": Case("compatible", False, 200, {}, lambda: repeat(b"\n" * PIECE), 10, "DeadlineError"),
+    "gzip of lists by the million": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"x":[', b"[],", b"0" + ANSWER),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "gzip of lists by the million, in an error": Case(
+        "compatible", False, 500, PACKED_JSON, lambda: packed(b'{"error":[', b"[],", b"0]}"), 0, "ServerError"
+    ),
+    "gzip of lists by the million, in an error inside a 200": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"error":[', b"[],", b"0]}"),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "gzip of lists by the million, in an event": Case(
+        "compatible",
+        True,
+        200,
+        GZIP | EVENTS,
+        lambda: packed(b'data: {"x":[', b"[],", b"0]}\n\n", 7),
+        0,
+        "MalformedReplyError",
+    ),
+    "gzip of objects by the million": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"x":[', b'{"a":0},', b"0" + ANSWER),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "gzip of objects by the million, in an error": Case(
+        "compatible", False, 500, PACKED_JSON, lambda: packed(b'{"error":[', b'{"a":0},', b"0]}"), 0, "ServerError"
+    ),
+    "gzip of objects by the million, in an error inside a 200": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"error":[', b'{"a":0},', b"0]}"),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "gzip of objects by the million, in an event": Case(
+        "compatible",
+        True,
+        200,
+        GZIP | EVENTS,
+        lambda: packed(b'data: {"x":[', b'{"a":0},', b"0]}\n\n", 7),
+        0,
+        "MalformedReplyError",
+    ),
+    "gzip of texts by the million": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"x":[', b'"ab",', b"0" + ANSWER),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "gzip of texts by the million, in an error": Case(
+        "compatible", False, 500, PACKED_JSON, lambda: packed(b'{"error":[', b'"ab",', b"0]}"), 0, "ServerError"
+    ),
+    "gzip of texts by the million, in an error inside a 200": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"error":[', b'"ab",', b"0]}"),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "gzip of texts by the million, in an event": Case(
+        "compatible",
+        True,
+        200,
+        GZIP | EVENTS,
+        lambda: packed(b'data: {"x":[', b'"ab",', b"0]}\n\n", 7),
+        0,
+        "StreamInterruptedError",
+        128,
+    ),
+    "gzip of numbers by the million": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"x":[', b"0,", b"0" + ANSWER),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "gzip of numbers by the million, in an error": Case(
+        "compatible", False, 500, PACKED_JSON, lambda: packed(b'{"error":[', b"0,", b"0]}"), 0, "ServerError"
+    ),
+    "gzip of numbers by the million, in an error inside a 200": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"error":[', b"0,", b"0]}"),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "gzip of numbers by the million, in an event": Case(
+        "compatible",
+        True,
+        200,
+        GZIP | EVENTS,
+        lambda: packed(b'data: {"x":[', b"0,", b"0]}\n\n", 7),
+        0,
+        "MalformedReplyError",
+    ),
+    "gzip of as many lists as are accepted": Case(
+        "compatible", False, 200, PACKED_JSON, lambda: packed(b'{"x":[', b"[],", b"0" + ANSWER, 2), 0, "NoneType", 160
+    ),
+    "gzip of as many objects as are accepted": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"x":[', b'{"a":0},', b"0" + ANSWER, 5),
+        0,
+        "NoneType",
+        180,
+    ),
+    "gzip of as many texts as are accepted": Case(
+        "compatible", False, 200, PACKED_JSON, lambda: packed(b'{"x":[', b'"ab",', b"0" + ANSWER, 9), 0, "NoneType", 200
+    ),
+    "gzip of a long text": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"x":["', b"aaaaaaa ", b'"' + ANSWER),
+        0,
+        "NoneType",
+        160,
+    ),
+    "gzip of an error with a long text": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"error":{"message":"', b"aaaaaaa ", b'"}}'),
+        0,
+        "MalformedReplyError",
+        220,
+    ),
+    "half an emoji in a long text": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"x":["\\ud83d', b"aaaaaaa ", b'"' + ANSWER),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "choices by the million": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"choices":[', b'{"message":{"content":"a"}},', b"0]}", 7),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "choices full of calls": Case(
+        "compatible", False, 200, JSON, lambda: iter([full_of_calls()]), 0, "MalformedReplyError", 96
+    ),
+    "parts by the million": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"choices":[{"message":{"content":[', b'"a",', b'"a"]},"finish_reason":"stop"}]}', 7),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "calls by the million in one event": Case(
+        "compatible",
+        True,
+        200,
+        EVENTS,
+        lambda: in_pieces(b'data: {"choices":[{"delta":{"tool_calls":[' + b"{}," * 900_000 + b"{}]}}]}\n\n", PIECE),
+        0,
+        "MalformedReplyError",
+        128,
+    ),
+    "reasoning details full of lists": Case(
+        "compatible",
+        True,
+        200,
+        GZIP | EVENTS,
+        lambda: packed(b"", KEPT % b"reasoning_details", b"", 40),
+        0,
+        "MalformedReplyError",
+        160,
+    ),
+    "embeddings that are no numbers": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"data":[{"embedding":[', b"[],", b"0]}]}"),
+        0,
+        "MalformedReplyError",
+        160,
+        "embeddings",
+    ),
+    "models by the million": Case(
+        "compatible",
+        False,
+        200,
+        PACKED_JSON,
+        lambda: packed(b'{"data":[', b'{"id":"a"},', b"0]}"),
+        0,
+        "MalformedReplyError",
+        160,
+        "models",
+    ),
+    "empty gzip members without end": Case(
+        "compatible",
+        True,
+        200,
+        GZIP | EVENTS,
+        lambda: in_pieces(gzip.compress(b"") * 100_000, PIECE),
+        0,
+        "MalformedReplyError",
+    ),
+    "blanks after a byte-order mark, byte by byte": Case(
+        "compatible", False, 200, {}, lambda: chain([b"\xef\xbb\xbf"], repeat(b"\n", 100_000)), 0, "MalformedReplyError"
+    ),
+    "a compaction in small pieces": Case(
+        "anthropic",
+        True,
+        200,
+        EVENTS,
+        lambda: blocks(*['{"type":"compaction_delta","content":"' + "a" * 256 + '"}'] * 30_000),
+        0,
+        "StreamInterruptedError",
+        48,
+    ),
+    "citations without end": Case(
+        "anthropic",
+        True,
+        200,
+        EVENTS,
+        lambda: blocks(*['{"type":"citations_delta","citation":[[],[],[],[]]}'] * 30_000),
+        0,
+        "MalformedReplyError",
+    ),
+    "usage with new names without end": Case(
+        "anthropic",
+        True,
+        200,
+        EVENTS,
+        lambda: chunks('{"type":"message_delta","delta":{},"usage":{"n%d":1}}', 30_000),
+        0,
+        "MalformedReplyError",
+    ),
+    "a long id in front of many pieces": Case(
+        "openrouter",
+        True,
+        200,
+        EVENTS,
+        lambda: gathered(twice_used("i" * 200_000, 20_000)),
+        0,
+        "StreamInterruptedError",
+        48,
+    ),
     SMALL_PIECES: Case(
         "compatible",
         True,
@@ -244,7 +578,11 @@ def run(case: Case) -> Exception | None:
     config["limits"] = {"body_bytes": 4 * 1024 * 1024} if case is CASES[SMALL_PIECES] else {}
     with chatport.Client(config, transport=transport, clock=clock) as client:
         try:
-            if case.streamed:
+            if case.asked == "embeddings":
+                client.embed("text", model=f"{provider}:m")
+            elif case.asked == "models":
+                client.models(provider)
+            elif case.streamed:
                 for _ in client.stream("hello", model=f"{provider}:m"):
                     pass
             else:

@@ -30,6 +30,7 @@ _encoder = msgspec.json.Encoder()
 _MARKS = re.compile(r'\\.?|["\[\]{}]', re.DOTALL)
 _DEEPEST = 200  # levels; what walks a value by recursion has room for these, wherever it is called
 _MOST_VALUES = 2_000_000  # where nobody has set another bound
+_MOST_MENDED_BYTES = 8 * 1024 * 1024  # several copies are made; half an emoji is a matter of chunks, which are smaller
 
 
 class TooDeepError(ValueError):
@@ -104,6 +105,8 @@ def _too_deep() -> TooDeepError:
 
 
 def _decode_tolerantly(data: bytes, first: Exception) -> Any:
+    if len(data) > _MOST_MENDED_BYTES:
+        raise ValueError(str(first)) from None
     text = data.decode("utf-8", "replace")
     if "\\u" not in text and "\ufffd" not in text:
         raise ValueError(str(first)) from None

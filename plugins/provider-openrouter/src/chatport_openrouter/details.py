@@ -30,12 +30,12 @@ def merged(details: Sequence[Any]) -> list[Any]:
         if not isinstance(piece, Mapping):
             items.append(piece)
             continue
-        key = (piece.get("type"), piece.get("index"))
+        key = (str(piece.get("type")), _index(piece))
         held = open_items.get(key)
         if held is None or key[1] is None or held.get("signature") or not _same(held, piece, "id"):
             held = open_items[key] = dict(piece)
             items.append(held)
-        elif not piece.get("data") or held.get("data") != piece["data"]:
+        elif not piece.get("data") or not _is_all(held.get("data"), piece["data"]):
             _join(held, piece)
     for item in items:
         _join_texts(item)
@@ -49,14 +49,34 @@ def _same(held: Mapping[str, Any], piece: Mapping[str, Any], name: str) -> bool:
 class _Pieces(list[str]):
     """A text that is joined once all of it is there: to add to a text takes as long as it is, each time."""
 
+    length = 0
+
+    def append(self, piece: str) -> None:
+        self.length += len(piece)
+        super().append(piece)
+
+
+def _is_all(held: Any, data: Any) -> bool:
+    """Whether a text says again all that is held."""
+    if isinstance(held, _Pieces):
+        return isinstance(data, str) and held.length == len(data) and "".join(held) == data
+    return bool(held == data)
+
+
+def _index(piece: Mapping[str, Any]) -> Any:
+    index = piece.get("index")
+    return None if isinstance(index, list | dict) else index
+
 
 def _join(held: dict[str, Any], piece: Mapping[str, Any]) -> None:
     for name, value in piece.items():
         own = held.get(name)
         if name in _TEXTS and isinstance(own, str | _Pieces):
             if not isinstance(own, _Pieces):
-                own = held[name] = _Pieces([own])
-            own.append(value or "")
+                text, own = own, _Pieces()
+                own.append(text)
+                held[name] = own
+            own.append(value if isinstance(value, str) else "")
         elif value is not None:
             held[name] = value
 
