@@ -242,6 +242,8 @@ def test_every_form_of_the_contract() -> None:
         first_seconds = 0.1
         [limits]
         event_bytes = 100
+        values = 200
+        tool_calls = 3
         """
     )
     config = load_config(environment={})
@@ -252,7 +254,7 @@ def test_every_form_of_the_contract() -> None:
         "single": Alias(chosen("acme:flash")),
     }
     assert config.retry == RetryPolicy(5, 0.1)
-    assert config.limits == Limits(event_bytes=100)
+    assert config.limits == Limits(event_bytes=100, values=200, tool_calls=3)
     assert config.timeouts["total"] == 0.0
     assert config.models == {"acme:flash": {"context_tokens": 1_000_000}}
     other = Port(config, environment={"OTHER_API_KEY": "k"}).provider("other")
@@ -349,6 +351,8 @@ WRONG: list[tuple[Any, str]] = [
     ({"retry": {"first_seconds": -1}}, "first_seconds is a number of seconds"),
     ({"limits": {"body_bytes": 0}}, "body_bytes is a number of bytes"),
     ({"limits": {"body_bytes": True}}, "body_bytes is a number of bytes"),
+    ({"limits": {"values": 0}}, "[limits] values is a whole number above 0, not 0"),
+    ({"limits": {"choices": 1.5}}, "choices is a whole number above 0"),
     ({"retired_models": "ignore"}, 'retired_models is "follow" or "raise"'),
     ({"model": ""}, "model must be a text that is not empty"),
     ({"transport": 5}, "transport must be a text"),

@@ -19,6 +19,7 @@ from chatport.call import Context, Failure, Verdict
 from chatport.client import BaseClient
 from chatport.collect import Collector
 from chatport.config import load_config
+from chatport.engine.asked import AsAsked
 from chatport.engine.commands import (
     Block,
     Clock,
@@ -1186,6 +1187,87 @@ def test_a_long_answer_is_held_in_few_pieces() -> None:
     collector.end()
     reply = collector.reply()
     assert (reply.text, reply.reasoning, reply.tool_calls[0].arguments) == tuple(said.values())
+
+
+# --- what is built
+
+
+def sse_choice(choice: dict[str, Any]) -> bytes:
+    return sse({"choices": [choice]})
+
+
+COUNTED = [
+    ("values", 50, text("[]," * 60)),
+    ("choices", 2, *(sse_choice({"index": n, "delta": {"content": "a"}}) for n in range(3))),
+    ("tool_calls", 3, *(sse_choice({"index": n % 2, "delta": {"tool_calls": [{"index": n}]}}) for n in range(4))),
+    ("tool_calls", 3, sse_choice({"index": 0, "delta": {"tool_calls": [{"index": 0}] * 4}})),
+    ("parts", 2, sse_choice({"index": 0, "delta": {"content": ["a", "b", "c"]}})),
+    ("parts", 2, sse_choice({"index": 0, "delta": {"reasoning_details": [{"text": "a"}] * 3}})),
+]
+
+
+@pytest.mark.parametrize(("setting", "most", "pieces"), [(row[0], row[1], row[2:]) for row in COUNTED])
+def test_what_a_stream_builds_is_bounded_by_a_setting(setting: str, most: int, pieces: tuple[bytes, ...]) -> None:
+    body = [text("first "), *pieces, DONE]
+    error = call(Response(body=body), limits={setting: most}).error()
+    assert isinstance(error, MalformedReplyError)
+    assert f"limits.{setting}" in str(error)
+    assert error.partial is not None
+    assert error.partial.text.startswith("first ")
+    call(Response(body=body), limits={setting: 500}).run()
+
+
+WHOLES = [
+    ("values", 50, [{"message": {"content": "[]," * 60}}]),
+    ("choices", 2, [{"index": n, "message": {"content": "a"}} for n in range(3)]),
+    ("tool_calls", 3, [{"index": n, "message": {"tool_calls": [{"id": "a"}, {"id": "b"}]}} for n in range(2)]),
+    ("parts", 2, [{"message": {"content": ["a", "b", "c"]}}]),
+]
+
+
+@pytest.mark.parametrize(("setting", "most", "choices"), WHOLES)
+def test_what_a_reply_builds_is_bounded_by_a_setting(setting: str, most: int, choices: list[Any]) -> None:
+    body = [json.dumps({"choices": choices}).encode()]
+    error = call(Response(headers=JSON, body=body), limits={setting: most}).error(deliver=False)
+    assert isinstance(error, MalformedReplyError)
+    assert f"limits.{setting}" in str(error)
+    call(Response(headers=JSON, body=body), limits={setting: 500}).run(deliver=False)
+
+
+def test_values_kept_of_a_stream_are_bounded() -> None:
+    """Many small chunks, none of them over the limit."""
+    kept = sse_choice({"index": 0, "delta": {"reasoning_details": [[[]] * 2_000]}})
+    error = call(Response(body=[kept] * 1_000), limits={"values": 1_000_000}).error()
+    assert isinstance(error, MalformedReplyError)
+    assert "limits.values" in str(error)
+    assert error.partial is None or not error.partial.text
+
+
+def test_a_long_compressed_read_lets_others_have_their_turn() -> None:
+    """A few bytes may mean the work of seconds: between its pieces the loop is given back, and timers are looked at."""
+    body = gzip.compress(text("a") + b": still there\n\n" * 100_000 + STOP)
+    c = call(Response(headers=GZIP_SSE, body=[body]))
+    assert c.run().text == "a"
+    assert len(c.world.waits) > 10
+    assert set(c.world.waits) == {0.0}
+    assert not call(Response(headers=GZIP_SSE, body=[gzip.compress(text("a") + STOP)])).world.waits
+
+
+def test_calls_are_told_once_however_often_their_choice_ends() -> None:
+    collector = Collector()
+    for event in (ev.ToolCallDelta(0, "c", "f", "{}"), ev.FinishReported("stop", "stop")):
+        collector.add(event)
+    assert [each.id for each in collector.ended_calls(0)] == ["c"]
+    collector.add(ev.FinishReported("stop", "stop"))
+    assert collector.ended_calls(0) == []
+
+
+def test_what_is_said_beside_a_forced_call_is_held_in_few_pieces() -> None:
+    asked = AsAsked({}, "answer", is_resumed=False)
+    for _ in range(5_000):
+        assert not asked.events([ev.TextDelta("ab")])
+    assert asked.compact() == 10_000
+    assert asked.left_beside() == [ev.TextDelta("ab" * 5_000, 0)]
 
 
 # --- tools

@@ -99,7 +99,7 @@ def blocks(*deltas: str) -> Pieces:
 
 def full_of_calls() -> bytes:
     call = '{"index":0,"id":"a"},' * 300
-    choices = ('{"index":%d,"message":{"tool_calls":[%s{}]}},' % (number, call) for number in range(900))
+    choices = (f'{{"index":{number},"message":{{"tool_calls":[{call}{{}}]}}}},' for number in range(900))
     return ('{"choices":[' + "".join(choices) + "{}]}").encode()
 
 

@@ -190,7 +190,8 @@ class Port:
             table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}))
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
-        return ProviderPort(provider, plan, base_url, self._key(provider, table, base_url), table, patches, self.config.limits)
+        key = self._key(provider, table, base_url)
+        return ProviderPort(provider, plan, base_url, key, table, patches, self.config.limits)
 
     def _provider_value(self, name: str, table: ProviderConfig) -> Provider:
         _check_length(name)

@@ -11,7 +11,15 @@ from typing import Any
 
 from ..errors import MalformedReplyError, TransportError
 
-__all__ = ["ACCEPT_ENCODING", "LARGEST_PIECE", "BodyDecoder", "body_decoder", "is_undecided", "less_blanks", "looks_like_events"]
+__all__ = [
+    "ACCEPT_ENCODING",
+    "LARGEST_PIECE",
+    "BodyDecoder",
+    "body_decoder",
+    "is_undecided",
+    "less_blanks",
+    "looks_like_events",
+]
 
 ACCEPT_ENCODING = "gzip"
 """What we ask for; anything else in a reply is refused, since it was not offered."""

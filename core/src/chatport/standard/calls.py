@@ -5,7 +5,7 @@ Each fragment is looked up, never searched for: a server may send a new id with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import jsoncodec
@@ -46,15 +46,15 @@ class Calls:
     def __len__(self) -> int:
         return self._number
 
-    def take_all(self, fragments: Any) -> list[tuple[CallState, str]]:
-        """Return, for each fragment, its call and its piece of the arguments.
+    def take_all(self, fragments: Any) -> Iterator[tuple[CallState, str]]:
+        """Give, for each fragment in turn, its call and its piece of the arguments.
 
         Raises MalformedReplyError if there are more than the answer may have calls: none is sent in several at once.
         """
         given = fragments if isinstance(fragments, list) else [fragments]
         if len(given) > self._count.most:
             raise over_limit("A list of tool calls", self._count.most, "entries", "tool_calls")
-        return [self._take(fragment) for fragment in given if isinstance(fragment, dict)]
+        yield from (self._take(fragment) for fragment in given if isinstance(fragment, dict))
 
     def compact(self) -> None:
         """Join small pieces of what is kept of each call."""

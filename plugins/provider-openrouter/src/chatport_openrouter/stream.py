@@ -42,7 +42,7 @@ def decode_reply(data: Any, context: Context) -> Generator[None, Sequence[Event]
 
 
 class _CallIds:
-    """The ids of an answer's calls. The second of two calls with one id gets another, which its result names (OR-I8)."""
+    """The ids of an answer's calls. The second of two with one id gets another, which its result names (OR-I8)."""
 
     def __init__(self) -> None:
         self._taken: dict[tuple[int, str], int] = {}
