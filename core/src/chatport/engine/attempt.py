@@ -207,7 +207,7 @@ class AttemptRun:
                 if received >= _COMPACTED_BYTES:
                     self._keep_small(received)
                     received = 0
-                if len(piece) >= LARGEST_PIECE and not state.ended:
+                if len(piece) >= LARGEST_PIECE and body.is_compressed and not state.ended:
                     yield from self._breathe()
             if state.ended:
                 break
