@@ -78,7 +78,7 @@ def bomb(kind: bytes, mebibytes: int = 2_000) -> Pieces:
 
 def packed(start: bytes, unit: bytes, end: bytes = b"", mebibytes: int = 63) -> Pieces:
     """Return gzip of a text that repeats a unit, with noise in between: it shrinks by less than a bomb does."""
-    packer, chance = zlib.compressobj(9, zlib.DEFLATED, 31), Random(7)
+    packer, chance = zlib.compressobj(1, zlib.DEFLATED, 31), Random(7)
     block = unit * (128 * 1024 // len(unit))
     yield packer.compress(start)
     for _ in range(8 * mebibytes):
@@ -125,7 +125,7 @@ BLOCK = '{"type":"content_block_start","index":%d,"content_block":{"type":"text"
 
 PACKED_JSON = GZIP | JSON
 ANSWER = b'],"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
-KEPT = b'data: {"choices":[{"delta":{"%s":[' + b"[]," * 200 + b"0]}}]}\n\n"
+KEPT = b'data: {"choices":[{"delta":{"%s":[' + b"0," * 200 + b"0]}}]}\n\n"
 SMALL_PIECES = "a text of small pieces without end"
 
 
@@ -337,19 +337,6 @@ CASES: dict[str, Case] = {
         "MalformedReplyError",
         160,
     ),
-    "gzip of texts by the million, in an error": Case(
-        "compatible", False, 500, PACKED_JSON, lambda: packed(b'{"error":[', b'"ab",', b"0]}"), 0, "ServerError"
-    ),
-    "gzip of texts by the million, in an error inside a 200": Case(
-        "compatible",
-        False,
-        200,
-        PACKED_JSON,
-        lambda: packed(b'{"error":[', b'"ab",', b"0]}"),
-        0,
-        "MalformedReplyError",
-        160,
-    ),
     "gzip of texts by the million, in an event": Case(
         "compatible",
         True,
@@ -366,19 +353,6 @@ CASES: dict[str, Case] = {
         200,
         PACKED_JSON,
         lambda: packed(b'{"x":[', b"0,", b"0" + ANSWER),
-        0,
-        "MalformedReplyError",
-        160,
-    ),
-    "gzip of numbers by the million, in an error": Case(
-        "compatible", False, 500, PACKED_JSON, lambda: packed(b'{"error":[', b"0,", b"0]}"), 0, "ServerError"
-    ),
-    "gzip of numbers by the million, in an error inside a 200": Case(
-        "compatible",
-        False,
-        200,
-        PACKED_JSON,
-        lambda: packed(b'{"error":[', b"0,", b"0]}"),
         0,
         "MalformedReplyError",
         160,
@@ -471,7 +445,7 @@ CASES: dict[str, Case] = {
         "MalformedReplyError",
         128,
     ),
-    "reasoning details full of lists": Case(
+    "reasoning details full of numbers": Case(
         "compatible",
         True,
         200,
@@ -510,7 +484,7 @@ CASES: dict[str, Case] = {
         GZIP | EVENTS,
         lambda: in_pieces(gzip.compress(b"") * 100_000, PIECE),
         0,
-        "MalformedReplyError",
+        "StreamInterruptedError",
     ),
     "blanks after a byte-order mark, byte by byte": Case(
         "compatible", False, 200, {}, lambda: chain([b"\xef\xbb\xbf"], repeat(b"\n", 100_000)), 0, "MalformedReplyError"

@@ -21,10 +21,11 @@ from .properties import PROVIDERS, check
 MOST_SECONDS = 2.0  # of processor time; a second on a machine of its own
 
 
+@pytest.mark.timeout(310)
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
 def test_an_answer_without_measure_costs_little() -> None:
     script = Path(__file__).with_name("bounded.py")
-    ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=100, check=False)
+    ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr[-2000:]
     rows = {row[0]: row for row in map(json.loads, ran.stdout.splitlines())}
     assert rows.keys() == CASES.keys()
