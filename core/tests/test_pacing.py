@@ -417,7 +417,7 @@ def test_a_pacer_in_use_is_never_doubled_and_the_rest_is_freed() -> None:
     assert [book.get(number, PaceLimits()) for number in range(10)] == kept
     del kept, pacer
     gc.collect()
-    assert len(book._pacers._held) == len(book) <= 2
+    assert len(book._alive) == len(book) <= 2
 
 
 def test_a_pacer_that_has_sent_lately_is_not_idle() -> None:

@@ -149,7 +149,7 @@ class Scene:
 
     def check(self, place: int) -> None:
         """Nothing is held by a call that is over."""
-        for pacer in self.client._shared.pacers._pacers._recent.values():
+        for pacer in self.client._shared.pacers._recent.values():
             assert (pacer.active, pacer.waiting) == (0, 0), f"place {place}: the pacer's slot is gone"
         budget = self.client._budget
         assert budget is not None
@@ -171,20 +171,23 @@ def places(action: Callable[[Scene], None]) -> range:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # some interrupts Python itself swallows
-@pytest.mark.parametrize("action", [Scene.chat, Scene.stream, Scene.leave])
-def test_an_interrupt_anywhere_leaves_nothing_held(action: Callable[[Scene], None]) -> None:
-    """Nothing: no place in the queue, no reservation, no probe, no exchange; and the next call works."""
+@pytest.mark.parametrize(("action", "step"), [(Scene.chat, 1), (Scene.stream, 3), (Scene.leave, 2)])
+def test_an_interrupt_anywhere_leaves_nothing_held(action: Callable[[Scene], None], step: int) -> None:
+    """Nothing: no place in the queue, no reservation, no probe, no exchange; and the next call works.
+
+    At every place of a plain call; a stream goes mostly the same way, so there it is one in two or three.
+    """
     arrived = 0
     kept = Scene()
     kept.chat()
-    for place in places(action):
+    for place in places(action)[random.Random(7).randrange(step) :: step]:
         kept.go_down()
         fresh = [Scene()] if place % 16 == 0 else []  # some where everything is made for the first time
         for scene in (kept, *fresh):
             interrupt = Interrupt(place).during(lambda scene=scene: action(scene))  # type: ignore[misc]  # bound at once
             arrived += interrupt is not None
             scene.check(place)
-    assert arrived > 500
+    assert arrived > 500 / step
 
 
 # --- with connections

@@ -90,22 +90,22 @@ class Shelf(Generic[K, V]):
         self._most = most
         self._is_idle = is_idle
         self._recent: OrderedDict[K, V] = OrderedDict()
-        self._held: WeakValueDictionary[K, V] = WeakValueDictionary()
+        self._alive: WeakValueDictionary[K, V] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._recent)
 
-    def get(self, key: K, make: Callable[[], V]) -> V:
+    def find(self, key: K, make: Callable[[], V]) -> V:
         """Return the value of a key; `make` gives a new one where nobody has it."""
         with self._lock:
             value = self._recent.get(key)
             if value is not None:
                 self._recent.move_to_end(key)
                 return value
-            value = self._held.get(key)
+            value = self._alive.get(key)
             if value is None:
-                value = self._held[key] = make()
+                value = self._alive[key] = make()
             if self._has_room():
                 self._recent[key] = value
             return value

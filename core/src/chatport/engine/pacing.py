@@ -372,19 +372,16 @@ class _Account:
         return 0.0
 
 
-class PacerBook:
+class PacerBook(Shelf[tuple[Hashable, PaceLimits], Pacer]):
     """The pacers of a client, by key: equal key and limits, same pacer. Thread-safe.
 
     Keeps `most` of them. Only what is idle is forgotten: nobody in it, no hold, nothing sent lately; see `Shelf`.
     """
 
     def __init__(self, now: Callable[[], float], *, most: int = MOST_PACERS) -> None:
+        super().__init__(most, lambda pacer: pacer.is_idle)
         self._now = now
-        self._pacers: Shelf[tuple[Hashable, PaceLimits], Pacer] = Shelf(most, lambda pacer: pacer.is_idle)
-
-    def __len__(self) -> int:
-        return len(self._pacers)
 
     def get(self, key: Hashable, limits: PaceLimits) -> Pacer:
         """Return the pacer for a key, such as (provider, key's fingerprint, model)."""
-        return self._pacers.get((key, limits), lambda: Pacer(limits, self._now))
+        return self.find((key, limits), lambda: Pacer(limits, self._now))

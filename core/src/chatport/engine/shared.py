@@ -44,7 +44,7 @@ class BreakerBook:
 
     def of(self, target: str) -> Breaker:
         """Return the breaker of a target."""
-        return self._breakers.get(target, self._new)
+        return self._breakers.find(target, self._new)
 
     def _new(self) -> Breaker:
         return Breaker(self._policy, self._now)
