@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from chatport import registry
 from chatport.call import Call
 from chatport.config import Alias, Config, load_config
+from chatport.configfile import read_config_file
 from chatport.engine.choice import Choice
 from chatport.engine.retry import RetryPolicy
 from chatport.engine.route import Limits, Route
@@ -24,6 +25,7 @@ from chatport.facts import Facts, ModelFacts, Price, RetiredModel
 from chatport.prepare import Port, split_target
 from chatport.provider import Auth, Discovery, Provider
 from chatport.secret import Secret
+from chatport.truststore import trust
 from chatport.types import Message
 
 HELLO = Call((Message.user("hello"),))
@@ -56,8 +58,17 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setenv("CHATPORT_PLUGINS", "acme=vendor_of_this_test:acme")
     monkeypatch.delenv("CHATPORT_DISABLE_PLUGINS", raising=False)
     monkeypatch.delenv("CHATPORT_CONFIG", raising=False)
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "of-the-user"))
     monkeypatch.chdir(tmp_path)
     return module
+
+
+def write_trusted(text: str) -> None:
+    """Write a `chatport.toml` into the working folder, and trust it."""
+    path = Path("chatport.toml")
+    path.write_text(text, "utf-8")
+    trust(read_config_file(path))
 
 
 def chosen(*targets: str) -> tuple[Choice, ...]:
@@ -102,7 +113,7 @@ def test_later_wins(tmp_path: Path) -> None:
     """The file is laid over the environment, the argument over the file, table by table."""
     environment = {"LLM_PROVIDER": "acme", "LLM_API_KEY": "from-env", "LLM_MODEL": "env-model"}
     assert load_config(environment=environment).model == "acme:env-model"
-    Path("chatport.toml").write_text(
+    write_trusted(
         'model = "acme:file"\n[timeouts]\ntotal = 9\nconnect = 8\n[aliases]\na = "acme:x"\nb = "acme:y"\n'
         '[providers.acme]\nregion = "eu"\n[providers.other]\nkind = "compatible"\nbase_url = "https://o.example"\n'
     )
@@ -123,7 +134,7 @@ def test_later_wins(tmp_path: Path) -> None:
 
 def test_an_empty_table_changes_nothing(tmp_path: Path) -> None:
     """Naming a provider without a word about it leaves what an earlier layer said."""
-    Path("chatport.toml").write_text('[providers.acme]\nregion = "eu"\napi_key = "k"\n')
+    write_trusted('[providers.acme]\nregion = "eu"\napi_key = "k"\n')
     config = load_config({"providers": {"acme": {}}}, environment={})
     assert config.providers["acme"].settings == {"region": "eu"}
     assert config.providers["acme"].api_key == Secret("k")
@@ -216,7 +227,7 @@ def test_vendor_variables() -> None:
 
 def test_every_form_of_the_contract() -> None:
     """The example of the contract is read, form by form."""
-    Path("chatport.toml").write_text(
+    write_trusted(
         """
         [aliases]
         chat-fast  = ["acme:flash", "other:m", "local:auto"]
@@ -492,7 +503,7 @@ def test_own_hosts(url: str, is_own: bool) -> None:
 
 def test_a_new_base_url_does_not_inherit_a_key(tmp_path: Path) -> None:
     """A layer that changes the base URL must bring the key too: the earlier layer's key was for another host."""
-    Path("chatport.toml").write_text(
+    write_trusted(
         '[providers.x]\nkind = "compatible"\nbase_url = "https://a.example"\napi_key = "k"'
     )
     moved = port_of({"providers": {"x": {"base_url": "https://b.example"}}})

@@ -1,9 +1,11 @@
-"""Configuration: environment, then `chatport.toml`, then arguments, the later winning. Unknown keys are errors."""
+"""Configuration: environment, the user's own file, `chatport.toml`, arguments, the later winning.
+
+Unknown keys are errors. The `chatport.toml` of the working folder is not trusted unless its user says so: see `trust`.
+"""
 
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .configfile import ConfigFile, read_config_file, sealed
 from .engine.breaker import BreakerPolicy
 from .engine.choice import Choice
 from .engine.pacing import PaceLimits
@@ -18,9 +21,9 @@ from .engine.retry import RetryPolicy
 from .engine.shared import HedgePolicy
 from .errors import ConfigurationError
 from .facts import HostFacts
-from .keys import read_reference
+from .keys import Reference, read_reference
 from .limits import Limits
-from .policy import Policy
+from .policy import Policy, stricter
 from .secret import Secret
 from .tables import (
     BudgetConfig,
@@ -96,7 +99,7 @@ class ProviderConfig:
     kind: str | None = None
     base_url: str | None = None
     api_key: Secret | Mapping[str, Any] | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     timeouts: Mapping[str, float] = attrs.field(factory=dict)
     patches: tuple[str, ...] = ()
     dialect: Mapping[str, Any] = attrs.field(factory=dict)
@@ -107,7 +110,9 @@ class ProviderConfig:
     """Where this endpoint processes requests, as its user states it: codes like "US" or "EU"."""
     trains: bool | None = None
     """Whether the vendor trains on what this endpoint is sent, as its user states it."""
-    settings: Mapping[str, Any] = attrs.field(factory=dict)
+    settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)  # `apikey = "…"` is one until it is refused
+    base_url_variable: str | None = None
+    """The variable of no vendor that says `base_url`; None where a file or an argument does, or nobody."""
 
     def stated_facts(self, name: str) -> HostFacts | None:
         """Return what the user states of the endpoint of the provider `name`, None if that is nothing."""
@@ -138,6 +143,8 @@ class Config:
     """The target or alias that holds when a call names none (`LLM_MODEL`)."""
     folder: Path | None = None
     """Where the file lies; relative paths in it start here."""
+    files: tuple[tuple[Path, str], ...] = attrs.field(default=(), eq=False)
+    """The files that were read, and why each of them is believed, or how far."""
 
 
 def load_config(
@@ -145,11 +152,13 @@ def load_config(
     *,
     environment: Mapping[str, str] | None = None,
 ) -> Config:
-    """Return the configuration from environment, file and argument, the later winning.
+    """Return the configuration from environment, files and argument, the later winning.
 
-    `source`: a Config is taken as it is; a path is read in place of the default file; a dict is laid over
-    environment and file. The default file is `$CHATPORT_CONFIG`, else `chatport.toml` in the working folder, if
-    it exists. Raises ConfigurationError, naming file and key, for anything that cannot be used.
+    `source`: a Config is taken as it is; a path is read in place of the default files; a dict is laid over
+    environment and files. The default file is `$CHATPORT_CONFIG`. Without it there are two, each if it exists: the
+    user's own (not with an `environment` of your own), and over it `chatport.toml` in the working folder. That one may
+    say how calls are made; what it must be trusted for is an error until it is.
+    Raises ConfigurationError, naming file and key, for anything that cannot be used.
     """
     if isinstance(source, Config):
         return source
@@ -162,28 +171,92 @@ def load_config(
 
 
 def _load(source: str | Path | Mapping[str, Any] | None, environment: Mapping[str, str] | None) -> Config:
-    path = Path(source) if isinstance(source, str | Path) else _default_file(environment)
-    layers = [_from_environment(environment)]
-    if path is not None:
-        layers.append(_addressed(_read_file(path), str(path)))
-    if isinstance(source, Mapping):
-        layers.append(_addressed(_sealed(source), "config"))
-    where = "config" if isinstance(source, Mapping) else str(path or "the environment")
-    return _config(_merged(layers), where, path.parent if path else None)
+    own: list[Mapping[str, Any]] = [_from_environment(environment)]
+    named = source if isinstance(source, str | Path) else _variables(environment).get("CHATPORT_CONFIG")
+    files: list[tuple[Path, str]] = []
+    found = None
+    if named:
+        file = _read(Path(named))
+        own.append(file.tables)
+        files.append((file.path, "named"))
+    else:
+        mine = _user_file(environment)
+        if mine is not None:
+            own.append(_anchored(mine))
+            files.append((mine.path, "your own"))
+        found = _found_file()
+    given = _addressed(sealed(source), "config") if isinstance(source, Mapping) else {}
+    where = "config" if isinstance(source, Mapping) else str(files[-1][0] if files else "the environment")
+    folder = Path(named).parent if named else found.folder if found is not None else None
+    if found is None:
+        return attrs.evolve(_config(_merged([*own, given]), where, folder), files=tuple(files))
+    config, standing = _with_found(found, own, given, where if given else str(found.path))
+    return attrs.evolve(config, files=(*files, (found.path, standing)))
 
 
-def _sealed(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tables with their keys made secrets at once: whatever fails later, a traceback may show locals."""
-    providers = data.get("providers")
-    if not isinstance(providers, Mapping):
-        return dict(data)
-    tables = {
-        name: {**table, "api_key": Secret(table["api_key"].strip())}
-        if isinstance(table, Mapping) and isinstance(table.get("api_key"), str)
-        else table
-        for name, table in providers.items()
-    }
-    return {**data, "providers": tables}
+def _with_found(
+    file: ConfigFile, own: list[Mapping[str, Any]], given: Mapping[str, Any], where: str
+) -> tuple[Config, str]:
+    """Lay the file of the working folder over what its user says, as far as it is trusted; return how far that is."""
+    from .trust import harmless, refusal, refused_keys, stricter_budget
+    from .truststore import standing_of
+
+    standing = standing_of(file)
+    if standing == "trusted":
+        return _config(_merged([*own, file.tables, given]), where, file.folder), "trusted"
+    refused = refused_keys(file.tables)
+    if refused:
+        raise refusal(file, refused, standing)
+    config = _config(_merged([*own, harmless(file.tables, _merged(own)), given]), where, file.folder)
+    theirs = _config(file.tables, str(file.path), None)
+    if "policy" in file.tables:
+        config = attrs.evolve(config, policy=stricter(config.policy, theirs.policy))
+    if "budget" in file.tables:
+        config = attrs.evolve(config, budget=stricter_budget(config.budget, theirs.budget))
+    return config, "not trusted: it holds nothing that it would have to be trusted for"
+
+
+def _variables(environment: Mapping[str, str] | None) -> Mapping[str, str]:
+    return os.environ if environment is None else environment
+
+
+def _read(path: Path, *, only_regular: bool = False) -> ConfigFile:
+    """Return a file whose tables can all be read by themselves, so that an error in one names its own file."""
+    file = read_config_file(path, only_regular=only_regular)
+    _config(_addressed(dict(file.tables), str(path)), str(path), None)
+    return file
+
+
+def _user_file(environment: Mapping[str, str] | None) -> ConfigFile | None:
+    """Return the file of the user's own folder, if there is one. Who gives an environment gives all of it."""
+    if environment is not None:
+        return None
+    from .truststore import user_file
+
+    path = user_file()
+    return _read(path, only_regular=True) if path.exists() else None
+
+
+def _found_file() -> ConfigFile | None:
+    """Return the file of the working folder, which nobody named, if there is one."""
+    path = Path("chatport.toml")
+    return _read(path, only_regular=True) if os.path.lexists(path) else None
+
+
+def _anchored(file: ConfigFile) -> dict[str, Any]:
+    """Return a file's tables with its relative paths made absolute: another file may be laid over them."""
+    providers = {name: _anchored_table(table, file.folder) for name, table in file.tables.get("providers", {}).items()}
+    return {**file.tables, "providers": providers}
+
+
+def _anchored_table(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    anchored = dict(table)
+    if "patches" in table:
+        anchored["patches"] = [str(folder / path) for path in table["patches"]]
+    key = table.get("api_key")
+    if isinstance(key, Mapping) and "file" in key:
+        anchored["api_key"] = {"file": str(folder / Path(key["file"]).expanduser())}
+    return anchored
 
 
 def _addressed(data: dict[str, Any], where: str) -> dict[str, Any]:
@@ -198,41 +271,31 @@ def _addressed(data: dict[str, Any], where: str) -> dict[str, Any]:
     return data
 
 
-def _default_file(environment: Mapping[str, str] | None) -> Path | None:
-    env = os.environ if environment is None else environment
-    named = env.get("CHATPORT_CONFIG")
-    if named:
-        return Path(named)
-    path = Path("chatport.toml")
-    return path if path.is_file() else None
+class _FromVariable(str):
+    """An address that a variable of no vendor says: whatever other source a key has, it is not meant for it."""
 
+    variable: str
 
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        return _sealed(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        problem = f"Cannot read {path}: {error.strerror}."
-    except tomllib.TOMLDecodeError as error:
-        problem = f"{path} is not valid TOML: {error}."
-    except UnicodeDecodeError:
-        problem = f"{path} is not valid TOML: it is not UTF-8."
-    raise ConfigurationError(problem)  # outside: the first error's frames hold the file's text, keys included
+    def __new__(cls, value: str, variable: str) -> _FromVariable:
+        text = super().__new__(cls, value)
+        text.variable = variable
+        return text
 
 
 def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
     """Read `LLM_PROVIDER`, `LLM_BASE_URL` (or `BASE_URL`), `LLM_API_KEY` and `LLM_MODEL`."""
-    env = os.environ if environment is None else environment
-    base_url = env.get("LLM_BASE_URL") or (
-        env.get("BASE_URL") if env.get("LLM_API_KEY") or env.get("LLM_MODEL") else None
-    )
+    env = _variables(environment)
+    variable = "LLM_BASE_URL" if env.get("LLM_BASE_URL") else "BASE_URL"
+    may_be_ours = variable == "LLM_BASE_URL" or env.get("LLM_API_KEY") or env.get("LLM_MODEL")
+    base_url = env.get(variable) if may_be_ours else None
     name, key, model = env.get("LLM_PROVIDER"), env.get("LLM_API_KEY"), env.get("LLM_MODEL")
     layer: dict[str, Any] = {}
     if base_url or (key and name):
         table: dict[str, Any] = {} if name else {"kind": "compatible"}
         if base_url:
-            table["base_url"] = base_url
+            table["base_url"] = _FromVariable(base_url, variable)
         if key:
-            table["api_key"] = {"env": "LLM_API_KEY"}
+            table["api_key"] = Reference({"env": "LLM_API_KEY"}, bound=True)
         layer["providers"] = {name or ENVIRONMENT_PROVIDER: table}
     if model:
         provider = name or (ENVIRONMENT_PROVIDER if base_url else None)
@@ -329,6 +392,7 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
         regions=read_regions(table.get("regions", ()), f"{where} regions"),
         trains=flag(table.get("trains"), f"{where} trains"),
         settings={key: value for key, value in table.items() if key not in PROVIDER_KEYS},
+        base_url_variable=getattr(table.get("base_url"), "variable", None),
     )
 
 
@@ -363,8 +427,8 @@ def read_base_url(url: str, where: str) -> str:
         or "@" in parts.netloc
         or any(c in "?#\\" or ord(c) <= 32 or ord(c) == 127 for c in url)
     ):
-        # The user name may be a key: neither it nor what hides it is shown.
-        shown = f", not {url!r}" if "@" not in url else ""
+        # The user name may be a key, or the whole text: neither that nor what hides it is shown.
+        shown = f", not {url!r}" if "@" not in url and "://" in url else ""
         raise ConfigurationError(f"{where} must be like https://host/v1 (no user name, query or blanks){shown}.")
     return url.rstrip("/")
 

@@ -10,7 +10,7 @@ from .provider import Provider
 from .redaction import hide_key
 from .secret import Secret
 
-__all__ = ["check_key", "header_problem", "hide_key", "host_of", "is_own_host", "is_placeholder", "origin"]
+__all__ = ["check_key", "header_problem", "hide_key", "host_of", "is_own_host", "is_placeholder", "is_vendor_host", "origin"]
 
 _PLACEHOLDER = re.compile(
     r"""
@@ -84,11 +84,14 @@ def origin(url: str) -> tuple[str, str, int]:
 
 def is_own_host(provider: Provider, url: str) -> bool:
     """Whether a URL is one of the vendor's own hosts, or this machine."""
+    return urlsplit(url).hostname in _LOOPBACK or is_vendor_host(provider, url)
+
+
+def is_vendor_host(provider: Provider, url: str) -> bool:
+    """Whether a URL is one of the vendor's own hosts, by the word of its package."""
     host = urlsplit(url).hostname or ""
     own = {urlsplit(provider.base_url).hostname or "", *provider.hosts}
-    return host in _LOOPBACK or any(
-        host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in own if name
-    )
+    return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in own if name)
 
 
 def host_of(url: str) -> str:

@@ -1,13 +1,15 @@
 """Where a key comes from: an environment variable, a file, a command, or the system's keyring.
 
 A configuration refers to a key, so that the key itself stands in no file of the project. What is read here goes into
-a `Secret` at once. No error of this module holds what a command wrote or a file contained.
+a `Secret` at once. No error of this module holds what a command wrote or a file contained. Nor does it, or a traceback,
+hold what a reference says where that may be the key itself, put there by mistake.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,9 +20,11 @@ from typing import Any
 from .errors import ConfigurationError
 from .secret import Secret
 
-__all__ = ["is_slow", "read_reference", "refresh_seconds", "resolve"]
+__all__ = ["Reference", "is_slow", "kind_of", "read_reference", "refresh_seconds", "resolve", "told"]
 
 _COMMAND_SECONDS = 30.0
+_SHORTEST_KEY = 12
+"""What is shorter, in the place of a path or a program, is no key that was put there by mistake."""
 _SHORTEST_REFRESH_SECONDS = 1.0
 _FIELDS = {
     "env": {"env"},
@@ -28,10 +32,39 @@ _FIELDS = {
     "command": {"command", "refresh_seconds"},
     "keyring": {"keyring", "user"},
 }
+_NOT_SHOWN = "(not shown, since it may be the key itself)"
 _SHAPES = (
     'a text, { env = "NAME" }, { file = "path" }, { command = ["program", "argument"] } or '
     '{ keyring = "service", user = "name" }'
 )
+
+
+class Reference(dict[str, Any]):
+    """A checked reference to a key. Its repr shows only its kind: a key may have been put in the place of a path.
+
+    `bound`: nobody has said that this key may go anywhere else than to its vendor, or to the address beside which it
+    stands in the environment.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], *, bound: bool = False) -> None:
+        super().__init__(fields)
+        self.bound = bound
+
+    def __repr__(self) -> str:
+        return f"Reference({kind_of(self)}=***)"
+
+    __str__ = __repr__
+
+
+def kind_of(reference: Mapping[str, Any]) -> str:
+    """Return where a reference leads: `env`, `file`, `command` or `keyring`."""
+    return next((kind for kind in _FIELDS if kind in reference), "nothing")
+
+
+def told(text: str) -> str:
+    """Return a name for a message, unless it may be a key that was put in its place."""
+    is_mixed = text not in (text.lower(), text.upper())
+    return _NOT_SHOWN if _may_be_a_key(text) or (len(text) >= 20 and is_mixed) else repr(text)
 
 
 def read_reference(value: Any, where: str) -> Secret | Mapping[str, Any] | None:
@@ -45,7 +78,8 @@ def read_reference(value: Any, where: str) -> Secret | Mapping[str, Any] | None:
     if isinstance(value, Mapping):
         kind = next((kind for kind in _FIELDS if kind in value), None)
         if kind is not None and set(value) <= _FIELDS[kind]:
-            return _CHECKS[kind](value, f"{where} api_key")
+            checked = _CHECKS[kind](value, f"{where} api_key")
+            return Reference(checked, bound=isinstance(value, Reference) and value.bound)
     raise ConfigurationError(f"{where} api_key is {_SHAPES}.")
 
 
@@ -131,9 +165,9 @@ def resolve(
     if "env" in reference:
         return _from_environment(reference["env"], provider, variable)
     if "file" in reference:
-        return _from_file(folder / Path(reference["file"]).expanduser(), provider)
+        return _from_file(reference, folder, provider)
     if "command" in reference:
-        return _from_command(reference["command"], provider)
+        return _from_command(reference, provider)
     return _from_keyring(reference["keyring"], reference["user"], provider)
 
 
@@ -141,12 +175,17 @@ def _from_environment(name: str, provider: str, variable: Callable[[str], str | 
     key = Secret((variable(name) or "").strip())
     if not key:
         raise ConfigurationError(
-            f"The API key of {provider} is to come from ${name}, which is not set.", provider=provider
+            f"The API key of {provider} is to come from {_told_variable(name)}, which is not set.", provider=provider
         )
     return key
 
 
-def _from_file(path: Path, provider: str) -> Secret:
+def _told_variable(name: str) -> str:
+    return _NOT_SHOWN if told(name) == _NOT_SHOWN else f"${name}"
+
+
+def _from_file(reference: Mapping[str, Any], folder: Path, provider: str) -> Secret:
+    path = folder / Path(reference["file"]).expanduser()
     try:
         with path.open(encoding="utf-8") as file:
             key = Secret(file.read().strip())
@@ -165,7 +204,15 @@ def _from_file(path: Path, provider: str) -> Secret:
                 stacklevel=2,
             )
         return key
-    raise ConfigurationError(f"Cannot read the API key of {provider} from {path}: {problem}.", provider=provider)
+    place = str(path) if os.path.lexists(path) or len(reference["file"]) < _SHORTEST_KEY else _told_folder(path)
+    del path  # it may be the key, and a traceback may show locals
+    raise ConfigurationError(f"Cannot read the API key of {provider} from {place}: {problem}.", provider=provider)
+
+
+def _told_folder(path: Path) -> str:
+    """Return a path that does not exist for a message: it may be a key, so only a folder that exists is shown of it."""
+    place = f" in {path.parent}" if path.parent.is_dir() else ""
+    return f"a file{place} {_NOT_SHOWN}"
 
 
 def _is_reachable(path: Path) -> bool:
@@ -173,10 +220,11 @@ def _is_reachable(path: Path) -> bool:
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
 
 
-def _from_command(words: tuple[str, ...], provider: str) -> Secret:
+def _from_command(reference: Mapping[str, Any], provider: str) -> Secret:
     """Run a command without a shell. Its arguments, its output and its complaints may hold the key: none is shown."""
     import subprocess  # only who keeps keys with a program of his own needs it
 
+    words = reference["command"]
     try:
         done = subprocess.run(
             words,
@@ -203,10 +251,19 @@ def _from_command(words: tuple[str, ...], provider: str) -> Secret:
         else:
             return key
     # Outside: the errors above hold the arguments, and what the command had written when it was stopped.
+    program = _told_program(words)
+    del words  # they may hold the key, and a traceback may show locals
     raise ConfigurationError(
-        f"The command {words[0]!r}, which gives the API key of {provider}, {problem}. Run it by hand to see why.",
+        f"The command {program}, which gives the API key of {provider}, {problem}. Run it by hand to see why.",
         provider=provider,
     )
+
+
+def _told_program(words: tuple[str, ...]) -> str:
+    """Return a command's program for a message. A lone word that is no program may be a key in the wrong place."""
+    if shutil.which(words[0]) is not None or len(words[0]) < _SHORTEST_KEY:
+        return repr(words[0])
+    return told(words[0]) if len(words) > 1 else _NOT_SHOWN
 
 
 def _from_keyring(service: str, user: str, provider: str) -> Secret:
@@ -227,6 +284,7 @@ def _from_keyring(service: str, user: str, provider: str) -> Secret:
             return key
         problem = "there is no such entry"
     raise ConfigurationError(
-        f"Cannot read the API key of {provider} from the keyring, service {service!r}, user {user!r}: {problem}.",
+        f"Cannot read the API key of {provider} from the keyring, service {told(service)}, user {told(user)}: "
+        f"{problem}.",
         provider=provider,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +16,7 @@ from .facts import HostFacts
 if TYPE_CHECKING:
     from .provider import Provider
 
-__all__ = ["Policy", "check_policy", "host_facts"]
+__all__ = ["Policy", "check_policy", "host_facts", "stricter"]
 
 _EU = frozenset(
     "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()  # noqa: SIM905
@@ -44,6 +45,28 @@ class Policy:
         """Whether it forbids nothing at all."""
         has_rule = self.forbid_training or self.deny_models
         return not has_rule and self.allow_regions is None and self.allow_providers is None
+
+
+def stricter(one: Policy, other: Policy) -> Policy:
+    """Return the policy that forbids what either forbids."""
+    policies = [policy for policy in (one, other) if not policy.is_open]
+    return Policy(
+        allow_regions=_common(one.allow_regions, other.allow_regions, _is_inside),
+        forbid_training=one.forbid_training or other.forbid_training,
+        allow_providers=_common(one.allow_providers, other.allow_providers, lambda name, names: name in names),
+        deny_models=tuple(dict.fromkeys((*one.deny_models, *other.deny_models))),
+        unknown="allow" if policies and all(policy.unknown == "allow" for policy in policies) else "deny",
+    )
+
+
+def _common(
+    one: tuple[str, ...] | None, other: tuple[str, ...] | None, is_in: Callable[[str, tuple[str, ...]], bool]
+) -> tuple[str, ...] | None:
+    """Return what is in both lists; None is a list of everything. A country is in a list that has the EU."""
+    if one is None or other is None:
+        return one if other is None else other
+    both = [name for name in one if is_in(name, other)] + [name for name in other if is_in(name, one)]
+    return tuple(dict.fromkeys(both))
 
 
 def check_policy(

@@ -31,8 +31,9 @@ from .errors import (
 from .events import ErrorReported, Event, FinishReported
 from .facts import ModelFacts
 from .frozen import freeze
-from .guard import check_key, host_of, is_own_host
+from .guard import check_key
 from .keys import is_slow, refresh_seconds, resolve
+from .pairing import Address, check_pair, source_of_key
 from .policy import check_policy
 from .provider import Auth, Discovery, Provider
 from .ready import ProviderPort
@@ -154,7 +155,7 @@ class Port:
         port = (
             self._open(name)
             if known is None
-            else attrs.evolve(known, key=self._key(known.provider, known.config, known.base_url))
+            else attrs.evolve(known, key=self._key(known.provider, known.config, known.base_url))  # as paired before
         )
         seconds = refresh_seconds(port.config.api_key)
         if seconds is not None:
@@ -180,18 +181,21 @@ class Port:
                 f"[providers.{name}]: unknown key {unknown[0]!r}.{near_miss(unknown[0], known)} "
                 f"Known: {', '.join(sorted(known))}."
             )
+        stated = table
         table = attrs.evolve(table, settings=freeze({**self._settings_from_environment(provider), **table.settings}))
         if provider.adapt is not None:
             provider = provider.adapt(provider, table.settings)
         provider = attrs.evolve(provider, auth=self._auth(provider, table))
-        provider, base_url = self._place(provider, table)
+        provider, address = self._place(provider, table, is_stated=bool(stated.settings))
         found = self._discovered.get(name)
         if found is not None:
             table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}))
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
-        key = self._key(provider, table, base_url)
-        return ProviderPort(provider, plan, base_url, key, table, patches, self.config.limits)
+        variable = self._key_variable(provider, table)
+        check_pair(provider, table, variable, address)
+        key, sources = self._key(provider, table, address.url), (address.source, source_of_key(table, variable))
+        return ProviderPort(provider, plan, address.url, key, table, patches, self.config.limits, *sources)
 
     def _provider_value(self, name: str, table: ProviderConfig) -> Provider:
         _check_length(name)
@@ -222,10 +226,13 @@ class Port:
         values = {name: self._variable(variable) for name, variable in provider.settings_env.items()}
         return {name: value for name, value in values.items() if value}
 
-    def _place(self, provider: Provider, table: ProviderConfig) -> tuple[Provider, str]:
-        """Return the base URL, and the provider that speaks there: another one where a search has found it."""
+    def _place(self, provider: Provider, table: ProviderConfig, *, is_stated: bool) -> tuple[Provider, Address]:
+        """Return the base URL, and the provider that speaks there: another one where a search has found it.
+
+        `is_stated`: the configuration, and not only variables of the vendor's own, has settings that may lead there.
+        """
         if provider.discover is None or table.base_url:
-            return provider, self._base_url(provider, table)
+            return provider, self._base_url(provider, table, is_stated=is_stated)
         servers = provider.discover(table.settings)
         if not servers:
             raise TransportError(
@@ -235,35 +242,42 @@ class Port:
                 retryable=False,
             )
         found = self._discovered[provider.name] = servers[0]
-        return attrs.evolve(self._load(found.provider), name=provider.name), found.base_url
+        address = Address(found.base_url, "a search", is_vendors_word=not is_stated)
+        return attrs.evolve(self._load(found.provider), name=provider.name), address
 
-    def _base_url(self, provider: Provider, table: ProviderConfig) -> str:
+    def _base_url(self, provider: Provider, table: ProviderConfig, *, is_stated: bool) -> Address:
         if table.base_url:
-            return table.base_url
+            general = table.base_url_variable
+            return Address(table.base_url, f"${general}" if general else "the configuration")
         located = provider.locate(table.settings) if provider.locate is not None else None
         if located:
-            return read_base_url(located, f"[providers.{provider.name}] as located")
+            url = read_base_url(located, f"[providers.{provider.name}] as located")
+            return Address(url, "its settings", is_vendors_word=not is_stated)
         for variable in provider.base_url_env:
             value = self._variable(variable)
             if value:
-                return read_base_url(value, f"${variable}")
+                return Address(read_base_url(value, f"${variable}"), f"${variable}", is_vendors_word=True)
         if not provider.base_url:
             raise ConfigurationError(
                 f"[providers.{provider.name}] needs a base_url: where is this server?", provider=provider.name
             )
-        return read_base_url(provider.base_url, f"The provider {provider.name}: base_url")
+        url = read_base_url(provider.base_url, f"The provider {provider.name}: base_url")
+        return Address(url, "its package", is_vendors_word=True)
+
+    def _key_variable(self, provider: Provider, table: ProviderConfig) -> str | None:
+        """Return the variable that holds the key, None where none does: the first of the vendor's own that is set."""
+        if table.api_key is None:
+            return next((name for name in provider.key_env if (self._variable(name) or "").strip()), None)
+        return table.api_key.get("env") if isinstance(table.api_key, Mapping) else None
 
     def _auth(self, provider: Provider, table: ProviderConfig) -> Auth:
         """Return how the key is sent: a variable may hold a token, which goes another way than a key."""
-        if table.api_key is None:
-            used = next((name for name in provider.key_env if (self._variable(name) or "").strip()), "")
-        else:
-            used = table.api_key.get("env", "") if isinstance(table.api_key, Mapping) else ""
-        return provider.auth_env.get(used, provider.auth)
+        return provider.auth_env.get(self._key_variable(provider, table) or "", provider.auth)
 
     def _key(self, provider: Provider, table: ProviderConfig, base_url: str) -> Secret | None:
         if table.api_key is None:
-            key = self._key_from_environment(provider, table, base_url)
+            variable = self._key_variable(provider, table)
+            key = None if variable is None else Secret((self._variable(variable) or "").strip())
         elif isinstance(table.api_key, Secret):
             key = table.api_key
         else:
@@ -272,20 +286,6 @@ class Port:
         if key is not None:
             check_key(key, provider, base_url)
         return key
-
-    def _key_from_environment(self, provider: Provider, table: ProviderConfig, base_url: str) -> Secret | None:
-        for variable in provider.key_env:
-            key = Secret((self._variable(variable) or "").strip())
-            if not key:
-                continue
-            if table.base_url and not is_own_host(provider, base_url):
-                raise ConfigurationError(
-                    f"${variable} is a key for {host_of(provider.base_url)}, and [providers.{provider.name}] sends to "
-                    f'{host_of(base_url)}. If that host may have it, say so: api_key = {{ env = "{variable}" }}.',
-                    provider=provider.name,
-                )
-            return key
-        return None
 
     def _patches(self, name: str, table: ProviderConfig) -> list[Any]:
         chosen = [_checked_patch(plugin.load(), name) for plugin in installed_patches(name).values()]

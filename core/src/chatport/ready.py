@@ -24,6 +24,8 @@ __all__ = ["ProviderPort"]
 class ProviderPort:
     """A provider made ready for calls: its value, its compiled chains, where it is, and its key.
 
+    `base_url_source` and `key_source` say in words where these two come from.
+
     What is the same for nearly every call is made once and kept: `usual_timeouts` by whether the answer is streamed,
     `usual_headers` also by whether there is a body, and the contexts of the models that were used last.
     """
@@ -35,6 +37,8 @@ class ProviderPort:
     config: ProviderConfig
     patches: tuple[Any, ...] = ()
     limits: Limits = attrs.field(factory=Limits)
+    base_url_source: str = ""
+    key_source: str = ""
     usual_timeouts: dict[bool, Timeouts] = attrs.field(factory=dict, init=False, eq=False, repr=False)
     usual_headers: dict[tuple[bool, bool], tuple[tuple[str, str], ...]] = attrs.field(
         factory=dict, init=False, eq=False, repr=False
