@@ -722,7 +722,7 @@ def command_line(*arguments: str, code: int = 0) -> Callable[[World], str]:
                 f'api_key = "{CANARY}"\nkind = "compatible"\n'
             )
             Path("reply.json").write_bytes(ESCAPED)
-            result = runner.invoke(group, list(arguments))
+            result = runner.invoke(group, list(arguments), env={"CHATPORT_CONFIG": "chatport.toml"})
         assert result.exit_code == code, result.output
         return result.output + result.stderr + repr(result) + repr(result.exception)
 

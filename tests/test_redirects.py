@@ -304,7 +304,7 @@ def test_the_command_line_shows_no_control_characters_of_a_name(
         (tmp_path / "chatport.toml").write_text(
             f'[providers.compatible]\nkind = "compatible"\nbase_url = "{emulator.base_url}"\napi_key = "k"\n'
         )
-        result = CliRunner().invoke(group, arguments)
+        result = CliRunner().invoke(group, arguments, env={"CHATPORT_CONFIG": "chatport.toml"})
     assert result.exit_code not in (0, None), result.output
     shown = result.output + result.stderr
     bad = [character for character in shown if character in "\x1b\x07\x00\r\x9b\u202e"]

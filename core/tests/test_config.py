@@ -503,9 +503,7 @@ def test_own_hosts(url: str, is_own: bool) -> None:
 
 def test_a_new_base_url_does_not_inherit_a_key(tmp_path: Path) -> None:
     """A layer that changes the base URL must bring the key too: the earlier layer's key was for another host."""
-    write_trusted(
-        '[providers.x]\nkind = "compatible"\nbase_url = "https://a.example"\napi_key = "k"'
-    )
+    write_trusted('[providers.x]\nkind = "compatible"\nbase_url = "https://a.example"\napi_key = "k"')
     moved = port_of({"providers": {"x": {"base_url": "https://b.example"}}})
     assert key_of(moved, "x") is None
     same = port_of({"providers": {"x": {"base_url": "https://a.example"}}})

@@ -6,6 +6,7 @@ Unknown keys are errors. The `chatport.toml` of the working folder is not truste
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +52,7 @@ __all__ = [
     "ProviderConfig",
     "load_config",
     "read_base_url",
+    "read_file",
 ]
 
 ENVIRONMENT_PROVIDER = "env"
@@ -59,6 +61,7 @@ ENVIRONMENT_PROVIDER = "env"
 PROVIDER_KEYS = (
     "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains",
 )  # fmt: skip
+_LONGEST_NAME = 200
 _STATED_KEYS = ("regions", "trains")
 """What the user states of an endpoint: it goes with its base_url."""
 _TOP_KEYS = (
@@ -143,8 +146,6 @@ class Config:
     """The target or alias that holds when a call names none (`LLM_MODEL`)."""
     folder: Path | None = None
     """Where the file lies; relative paths in it start here."""
-    files: tuple[tuple[Path, str], ...] = attrs.field(default=(), eq=False)
-    """The files that were read, and why each of them is believed, or how far."""
 
 
 def load_config(
@@ -163,20 +164,23 @@ def load_config(
     if isinstance(source, Config):
         return source
     try:
-        return _load(source, environment)
+        return load_with_files(source, environment)[0]
     except ConfigurationError as error:
         problem = error.with_traceback(None)
     del source, environment  # they and the frames below may hold keys, and a traceback may show locals
     raise problem
 
 
-def _load(source: str | Path | Mapping[str, Any] | None, environment: Mapping[str, str] | None) -> Config:
+def load_with_files(
+    source: str | Path | Mapping[str, Any] | None, environment: Mapping[str, str] | None = None
+) -> tuple[Config, list[tuple[Path, str]]]:
+    """Return what `load_config` does, and the files that were read: each with why it is believed, or how far."""
     own: list[Mapping[str, Any]] = [_from_environment(environment)]
     named = source if isinstance(source, str | Path) else _variables(environment).get("CHATPORT_CONFIG")
     files: list[tuple[Path, str]] = []
     found = None
     if named:
-        file = _read(Path(named))
+        file = read_file(Path(named))
         own.append(file.tables)
         files.append((file.path, "named"))
     else:
@@ -189,9 +193,9 @@ def _load(source: str | Path | Mapping[str, Any] | None, environment: Mapping[st
     where = "config" if isinstance(source, Mapping) else str(files[-1][0] if files else "the environment")
     folder = Path(named).parent if named else found.folder if found is not None else None
     if found is None:
-        return attrs.evolve(_config(_merged([*own, given]), where, folder), files=tuple(files))
+        return _config(_merged([*own, given]), where, folder), files
     config, standing = _with_found(found, own, given, where if given else str(found.path))
-    return attrs.evolve(config, files=(*files, (found.path, standing)))
+    return config, [*files, (found.path, standing)]
 
 
 def _with_found(
@@ -220,7 +224,7 @@ def _variables(environment: Mapping[str, str] | None) -> Mapping[str, str]:
     return os.environ if environment is None else environment
 
 
-def _read(path: Path, *, only_regular: bool = False) -> ConfigFile:
+def read_file(path: Path, *, only_regular: bool = False) -> ConfigFile:
     """Return a file whose tables can all be read by themselves, so that an error in one names its own file."""
     file = read_config_file(path, only_regular=only_regular)
     _config(_addressed(dict(file.tables), str(path)), str(path), None)
@@ -234,13 +238,13 @@ def _user_file(environment: Mapping[str, str] | None) -> ConfigFile | None:
     from .truststore import user_file
 
     path = user_file()
-    return _read(path, only_regular=True) if path.exists() else None
+    return read_file(path, only_regular=True) if path.exists() else None
 
 
 def _found_file() -> ConfigFile | None:
     """Return the file of the working folder, which nobody named, if there is one."""
     path = Path("chatport.toml")
-    return _read(path, only_regular=True) if os.path.lexists(path) else None
+    return read_file(path, only_regular=True) if os.path.lexists(path) else None
 
 
 def _anchored(file: ConfigFile) -> dict[str, Any]:
@@ -330,6 +334,7 @@ def _over(old: Any, new: Any) -> Any:
 
 def _config(data: Mapping[str, Any], where: str, folder: Path | None) -> Config:
     known(data, _TOP_KEYS, where)
+    _check_names(data, where)
     retired = one_of(data.get("retired_models", "follow"), ("follow", "raise"), f"{where}: retired_models")
     return Config(
         aliases={name: _alias(name, value, where) for name, value in table_of(data, "aliases", where).items()},
@@ -348,6 +353,17 @@ def _config(data: Mapping[str, Any], where: str, folder: Path | None) -> Config:
         model=text(data.get("model"), f"{where}: model"),
         folder=folder,
     )
+
+
+def _check_names(data: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigurationError for names that could not be shown: errors, logs and a terminal will have to."""
+    for kind in ("aliases", "providers", "models"):
+        for name in table_of(data, kind, where):
+            if len(name) > _LONGEST_NAME or not name.isprintable():
+                raise ConfigurationError(
+                    f"{where}: {kind} has a name that is longer than {_LONGEST_NAME} characters, or holds one that "
+                    f"cannot be shown: {reprlib.repr(name)}."
+                )
 
 
 _ALIAS_OPTIONS = (

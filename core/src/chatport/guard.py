@@ -10,7 +10,16 @@ from .provider import Provider
 from .redaction import hide_key
 from .secret import Secret
 
-__all__ = ["check_key", "header_problem", "hide_key", "host_of", "is_own_host", "is_placeholder", "is_vendor_host", "origin"]
+__all__ = [
+    "check_key",
+    "header_problem",
+    "hide_key",
+    "host_of",
+    "is_own_host",
+    "is_placeholder",
+    "is_vendor_host",
+    "origin",
+]
 
 _PLACEHOLDER = re.compile(
     r"""

@@ -26,7 +26,7 @@ GENERAL_KEY = "LLM_API_KEY"
 
 @attrs.frozen
 class Address:
-    """A base URL and where it comes from, in words. `is_vendors_word`: its package says it, or a variable of its own."""
+    """A base URL, and in words where it comes from. `is_vendors_word`: from its package, or a variable of its own."""
 
     url: str
     source: str

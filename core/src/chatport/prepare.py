@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
@@ -50,6 +51,9 @@ from .secret import Secret
 from .shaping import check_content, guarded, http_request, refuse_losses, shape
 from .standard.stream import is_error
 from .types import Adjustment
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 __all__ = ["Port", "ProviderPort", "split_target"]
 
@@ -475,7 +479,17 @@ def _load_file(path: Path) -> Any:
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
+        _run(spec.loader, module, path)
     except Exception as error:
         raise PluginError(f"The patch file {path} cannot be loaded: {type(error).__name__}: {error}.") from error
     return module
+
+
+def _run(loader: Loader, module: ModuleType, path: Path) -> None:
+    """Run what the file says, and nothing else: beside it might lie compiled code that says something different."""
+    from importlib.machinery import SourceFileLoader
+
+    if isinstance(loader, SourceFileLoader):
+        exec(loader.source_to_code(path.read_bytes(), str(path)), vars(module))
+    else:
+        loader.exec_module(module)

@@ -54,7 +54,7 @@ def known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
     for key in table:
         if key not in keys:
             raise ConfigurationError(
-                f"{where}: unknown key {key!r}.{near_miss(key, keys)} Known: {', '.join(sorted(keys))}."
+                f"{where}: unknown key {reprlib.repr(key)}.{near_miss(key, keys)} Known: {', '.join(sorted(keys))}."
             )
 
 
@@ -133,7 +133,7 @@ def read_choice(target: Any, where: str) -> Choice:
     known(table, ("target", "when", "weight"), where)
     name = table.get("target")
     if not isinstance(name, str) or ":" not in name:
-        raise ConfigurationError(f'{where}: {name!r} is not "provider:model".')
+        raise ConfigurationError(f'{where}: {reprlib.repr(name)} is not "provider:model".')
     weight = table.get("weight")
     return Choice(
         name,

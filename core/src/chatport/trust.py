@@ -12,12 +12,9 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import attrs
-
 from .configfile import ConfigFile
 from .errors import ConfigurationError, PluginError
 from .keys import Reference
-from .policy import stricter
 from .registry import load_provider
 from .secret import Secret
 from .tables import BudgetConfig

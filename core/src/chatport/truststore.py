@@ -59,12 +59,21 @@ def standing_of(file: ConfigFile) -> Standing:
     known = trusted_files().get(place_of(file.path))
     if known is None:
         return "unknown"
-    is_same = known.sha256 == file.digest and known.patches == _digests(known.patches, file.folder)
-    return "trusted" if is_same else "changed"
+    return "trusted" if known.sha256 == file.digest and _are_as_known(known.patches, file.folder) else "changed"
+
+
+def _are_as_known(patches: Mapping[str, str], folder: Path) -> bool:
+    try:
+        return patches == _digests(patches, folder)
+    except ConfigurationError:  # there is something that cannot be read, and was not there before
+        return False
 
 
 def trust(file: ConfigFile) -> None:
-    """Trust a file, as it was when it was read, with the patches that it names."""
+    """Trust a file, as it was when it was read, with the patches that it names.
+
+    Raises ConfigurationError for a patch that is there and cannot be read, or a store that cannot be written.
+    """
     known = TrustedFile(place_of(file.path), file.digest, _digests(_patches(file.tables), file.folder))
     _write({**trusted_files(), known.path: known})
 
@@ -91,10 +100,9 @@ def trusted_files() -> dict[str, TrustedFile]:
 def _entry(line: str) -> TrustedFile | None:
     try:
         data: Any = json.loads(line)
-        entry = TrustedFile(data["path"], data["sha256"], dict(data["patches"]))
+        return TrustedFile(str(data["path"]), str(data["sha256"]), dict(data["patches"]))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return entry if isinstance(entry.path, str) and isinstance(entry.sha256, str) else None
 
 
 def _write(entries: Mapping[str, TrustedFile]) -> None:
@@ -125,12 +133,9 @@ def _patches(tables: Mapping[str, Any]) -> list[str]:
 
 
 def _digests(patches: Mapping[str, str] | list[str], folder: Path) -> dict[str, str]:
-    """Return the digest of each file, an empty text for one that cannot be read."""
+    """Return the digest of each file, an empty text for one that does not exist."""
     return {path: _digest(folder / path) for path in patches}
 
 
 def _digest(path: Path) -> str:
-    try:
-        return digest_of(read_bytes(path, only_regular=True))
-    except ConfigurationError:
-        return ""
+    return digest_of(read_bytes(path, only_regular=True)) if os.path.lexists(path) else ""

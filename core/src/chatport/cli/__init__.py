@@ -24,6 +24,7 @@ _COMMANDS = {
     "decode": "Decode recorded bytes into events, without a network.",
     "emulate": "Serve a vendor's twin on a loopback port.",
     "doctor": "Show what is configured, and what answers.",
+    "trust": "Trust the configuration file of a working folder.",
     "new-provider": "Write a new provider package.",
 }
 

@@ -42,7 +42,7 @@ _EXIT_CODES: tuple[tuple[tuple[type[e.ChatportError], ...], int], ...] = (
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--config FILE`."""
     kind = click.Path(exists=True, dir_okay=False, path_type=Path)
-    return click.option("--config", type=kind, help="Configuration file (default: chatport.toml, if there is one).")(
+    return click.option("--config", type=kind, help="Configuration file (default: your own, and chatport.toml here).")(
         function
     )
 

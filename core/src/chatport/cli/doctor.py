@@ -18,13 +18,16 @@ __all__ = ["command"]
 @click.option("--no-search", is_flag=True, help="Do not look for local servers.")
 @config_option
 def command(config: Path | None, no_search: bool) -> None:
-    """Show the configuration in force, which keys are set (never the keys), and which local servers answer."""
-    from ..config import load_config
+    """Show the configuration in force, where calls go with which key (never the key), and the local servers."""
+    from ..config import load_with_files
 
     with reporting_errors():
-        settings = load_config(config)
+        settings, files = load_with_files(config)
     click.secho("Configuration", bold=True)
-    click.echo(f"  file      {config or _default_file()}")
+    for path, standing in files:
+        click.echo(f"  file      {printable(str(path))} ({standing})")
+    if not files:
+        click.echo("  file      none (chatport.toml is not here)")
     click.echo(f"  model     {settings.model or 'none: name one in each call, or set LLM_MODEL'}")
     for name, alias in settings.aliases.items():
         click.echo(f"  alias     {name} → {', '.join(alias.targets)}")
@@ -38,13 +41,8 @@ def command(config: Path | None, no_search: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _default_file() -> str:
-    path = Path(os.environ.get("CHATPORT_CONFIG") or "chatport.toml")
-    return str(path) if path.is_file() else "none (chatport.toml is not here)"
-
-
 def _providers(settings: Any) -> Iterator[str]:
-    """Show each provider and its key's place; give what is wrong with it."""
+    """Show for each provider where a call goes and where the key comes from that goes there; give what is wrong."""
     from ..errors import ChatportError
     from ..keys import is_slow
     from ..prepare import Port
@@ -57,25 +55,24 @@ def _providers(settings: Any) -> Iterator[str]:
             port = Port(settings)
             if port.is_ready(name):
                 ready = port.provider(name)
-                where, key = ready.base_url, _key_place(ready, table)
+                where, key = f"{ready.base_url} (by {ready.base_url_source})", _key_place(ready)
             elif table is not None and is_slow(table.api_key):
                 where, key = "not asked", f"key from a {next(iter(table.api_key))}"
             else:
                 where, key = "found by a search", "no key needed"
-            click.echo(f"  {name:<14} {key:<34} {where}")
+            click.echo(printable(f"  {name:<14} {key:<34} {where}"))
         except ChatportError as error:
-            click.echo(f"  {name:<14} {click.style('broken', fg='red')}")
+            click.echo(f"  {printable(name):<14} {click.style('broken', fg='red')}")
             yield f"{name}: {error}"
 
 
-def _key_place(port: Any, table: Any) -> str:
+def _key_place(port: Any) -> str:
     """Say where the key comes from, or what to set; never the key."""
     provider = port.provider
     if port.key is None:
         return f"no key: set ${provider.key_env[0]}" if provider.auth.required and provider.key_env else "no key needed"
-    if table is not None and table.api_key is not None:
-        return "key from the configuration"
-    return f"${next(name for name in provider.key_env if os.environ.get(name))} is set"
+    source = port.key_source
+    return f"{source} is set" if source.startswith("$") else f"key from {source}"
 
 
 def _servers() -> None:

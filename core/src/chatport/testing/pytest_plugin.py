@@ -32,9 +32,11 @@ _GENERAL = (
 
 
 def isolate(provider: Provider, monkeypatch: pytest.MonkeyPatch, folder: Any) -> None:
-    """Hide this machine's configuration from a test: the environment's variables, and a `chatport.toml`."""
+    """Hide this machine's configuration from a test: the environment's variables, the user's and a `chatport.toml`."""
     for variable in _variables(provider):
         monkeypatch.delenv(variable, raising=False)
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(folder / "of-nobody"))
     monkeypatch.chdir(folder)
 
 
