@@ -22,7 +22,7 @@ PIXEL = bytes.fromhex(
 
 
 class Command:
-    """Runs `chatport` in a folder whose chatport.toml leads to an emulated vendor."""
+    """Runs `chatport` in a folder whose chatport.toml leads to an emulated vendor, and is named."""
 
     def __init__(self, folder: Path, emulator: Emulator) -> None:
         self.folder = folder
@@ -36,7 +36,7 @@ class Command:
         return subprocess.run(
             [sys.executable, "-c", "from chatport.cli import main; main()", *arguments],
             cwd=self.folder,
-            env={**clean, **environment},
+            env={**clean, "CHATPORT_CONFIG": "chatport.toml", "XDG_CONFIG_HOME": "", **environment},
             input=stdin,
             capture_output=True,
             text=True,

@@ -2,7 +2,7 @@
 
 The blocks of a page are run in order, in one folder and one namespace. A Python block is executed; a TOML block becomes
 the `chatport.toml` of the folder; a shell block is checked, its `export` lines hold for the blocks below, its `pip
-install -e .` makes the packages of the folder known, and its `pytest` lines are run. A block that follows a line which
+install -e .` makes the packages of the folder known, its `pytest` lines are run, and `chatport trust` trusts the file. A block that follows a line which
 ends in a file name and a colon (`patch.py`:) is written to that file instead. A text block after a line that ends in
 "prints:" is what the Python block above it has printed.
 
@@ -39,6 +39,7 @@ from sybil.parsers.markdown import CodeBlockParser
 import chatport
 import chatport.hooks
 from chatport.cli import group
+from chatport.configfile import read_config_file
 from chatport.guard import is_placeholder
 from chatport.registry import installed_providers, load_provider
 from chatport.secret import Secret
@@ -46,12 +47,13 @@ from chatport.testing import Emulator
 from chatport.transport import sockets
 from chatport.transport.fast import FastAsyncTransport
 from chatport.transport.fast_sync import FastTransport
+from chatport.truststore import trust
 
 ROOT = Path(__file__).resolve().parent.parent
 MANUAL = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES = [*MANUAL, *sorted(ROOT.glob("plugins/*/README.md"))]
 LANGUAGES = ("python", "toml", "shell", "sh", "json", "text")
-RUN_COMMANDS = ("explain", "models", "providers")
+RUN_COMMANDS = ("explain", "models", "providers", "trust")
 OTHER_COMMANDS = ("cd", "curl", "git", "python", "unset")
 
 
@@ -157,10 +159,11 @@ class Reader:
     def toml(self, example: Example) -> None:
         path = self.folder / "chatport.toml"
         path.write_text(example.parsed, "utf-8")
-        chatport.load_config()
-        for name in tomllib.loads(example.parsed).get("providers", {}):
-            for file in chatport.load_config().providers[name].patches:
+        for table in chatport.load_config(path).providers.values():
+            for file in table.patches:
                 assert (self.folder / file).is_file(), f"{file} is nowhere on the page"
+        if "plugins" in example.path.split(os.sep):  # the manual says it, and these pages do not say it again
+            trust(read_config_file(path))
 
     def json(self, example: Example) -> None:
         json.loads(example.parsed)
@@ -270,8 +273,9 @@ def check_chatport(arguments: list[str], line: str) -> None:
         assert command is not None, f"there is no such command: {line}"
         with click.Context(command, info_name=arguments[0], parent=context) as inner:
             command.make_parser(inner).parse_args(list(arguments[1:]))
-    if arguments[0] in RUN_COMMANDS:
-        result = CliRunner().invoke(group, arguments)
+    if arguments[0] in RUN_COMMANDS and (arguments != ["trust"] or Path("chatport.toml").exists()):
+        yes = ["--yes"] if arguments == ["trust"] else []  # as the reader says when asked
+        result = CliRunner().invoke(group, [*arguments, *yes])
         assert result.exit_code == 0, f"{line}\n{result.output}"
 
 
@@ -287,6 +291,8 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network) ->
         if provider.auth.required:
             monkeypatch.setenv(provider.key_env[0], "a-key-for-the-emulator")
     monkeypatch.setenv("ACME_API_KEY", "a-key-for-acme")
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     loaded = set(sys.modules)
     with Emulator("ollama", models=("qwen3:8b",)) as ollama:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -107,7 +108,8 @@ def _has_address(port: Port, provider: str) -> bool:
 def _config(provider: str, table: Mapping[str, Any]) -> Config:
     from ..config import load_config
 
-    return load_config({"providers": {provider: dict(table)}}, environment={"CHATPORT_CONFIG": ""})
+    named = os.environ.get("CHATPORT_CONFIG", "")  # its patches are part of how bytes are read; keys and models are not
+    return load_config({"providers": {provider: dict(table)}}, environment={"CHATPORT_CONFIG": named})
 
 
 def _drive(machine: CallMachine, head: Head, pieces: list[bytes], end: str) -> tuple[list[Event], Reply]:
