@@ -238,7 +238,7 @@ def _user_file(environment: Mapping[str, str] | None) -> ConfigFile | None:
     from .truststore import user_file
 
     path = user_file()
-    return read_file(path, only_regular=True) if path.exists() else None
+    return read_file(path, only_regular=True) if path is not None and os.path.lexists(path) else None
 
 
 def _found_file() -> ConfigFile | None:

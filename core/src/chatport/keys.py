@@ -20,7 +20,7 @@ from typing import Any
 from .errors import ConfigurationError
 from .secret import Secret
 
-__all__ = ["Reference", "is_slow", "kind_of", "read_reference", "refresh_seconds", "resolve", "told"]
+__all__ = ["Reference", "is_slow", "kind_of", "may_be_shown", "read_reference", "refresh_seconds", "resolve", "told"]
 
 _COMMAND_SECONDS = 30.0
 _SHORTEST_KEY = 12
@@ -61,10 +61,14 @@ def kind_of(reference: Mapping[str, Any]) -> str:
     return next((kind for kind in _FIELDS if kind in reference), "nothing")
 
 
+def may_be_shown(text: str) -> bool:
+    """Whether a word is no key that was put in the wrong place: short, or small letters without digits, or no small."""
+    return len(text) < 20 or text == text.upper() or (text == text.lower() and re.search("[0-9]", text) is None)
+
+
 def told(text: str) -> str:
     """Return a name for a message, unless it may be a key that was put in its place."""
-    is_mixed = text not in (text.lower(), text.upper())
-    return _NOT_SHOWN if _may_be_a_key(text) or (len(text) >= 20 and is_mixed) else repr(text)
+    return repr(text) if may_be_shown(text) else _NOT_SHOWN
 
 
 def read_reference(value: Any, where: str) -> Secret | Mapping[str, Any] | None:
@@ -90,17 +94,12 @@ def _named(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 def _variable(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     reference = _named(value, where)
-    if not re.fullmatch(r"[A-Za-z_]\w*", reference["env"], re.ASCII) or _may_be_a_key(reference["env"]):
+    if not re.fullmatch(r"[A-Za-z_]\w*", reference["env"], re.ASCII) or not may_be_shown(reference["env"]):
         raise ConfigurationError(
             f"{where}.env is the name of an environment variable, such as ACME_API_KEY. What stands there is no such "
             "name, and is not shown, since it may be the key itself."
         )
     return reference
-
-
-def _may_be_a_key(name: str) -> bool:
-    """Whether the name of a variable looks like a key put in the wrong place: long, with small letters and digits."""
-    return len(name) >= 20 and re.search("[a-z]", name) is not None and re.search("[0-9]", name) is not None
 
 
 def _command(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
@@ -168,20 +167,16 @@ def resolve(
         return _from_file(reference, folder, provider)
     if "command" in reference:
         return _from_command(reference, provider)
-    return _from_keyring(reference["keyring"], reference["user"], provider)
+    return _from_keyring(reference, provider)
 
 
 def _from_environment(name: str, provider: str, variable: Callable[[str], str | None]) -> Secret:
     key = Secret((variable(name) or "").strip())
     if not key:
         raise ConfigurationError(
-            f"The API key of {provider} is to come from {_told_variable(name)}, which is not set.", provider=provider
+            f"The API key of {provider} is to come from ${name}, which is not set.", provider=provider
         )
     return key
-
-
-def _told_variable(name: str) -> str:
-    return _NOT_SHOWN if told(name) == _NOT_SHOWN else f"${name}"
 
 
 def _from_file(reference: Mapping[str, Any], folder: Path, provider: str) -> Secret:
@@ -266,7 +261,7 @@ def _told_program(words: tuple[str, ...]) -> str:
     return told(words[0]) if len(words) > 1 else _NOT_SHOWN
 
 
-def _from_keyring(service: str, user: str, provider: str) -> Secret:
+def _from_keyring(reference: Mapping[str, Any], provider: str) -> Secret:
     try:
         keyring = import_module("keyring")
     except ImportError:
@@ -276,7 +271,7 @@ def _from_keyring(service: str, user: str, provider: str) -> Secret:
             provider=provider,
         ) from None
     try:
-        key = Secret((keyring.get_password(service, user) or "").strip())
+        key = Secret((keyring.get_password(reference["keyring"], reference["user"]) or "").strip())
     except Exception as error:  # every backend has its own; some tell in their words what they were asked for
         problem = f"the keyring refuses ({type(error).__name__})"
     else:
@@ -284,7 +279,11 @@ def _from_keyring(service: str, user: str, provider: str) -> Secret:
             return key
         problem = "there is no such entry"
     raise ConfigurationError(
-        f"Cannot read the API key of {provider} from the keyring, service {told(service)}, user {told(user)}: "
-        f"{problem}.",
+        f"Cannot read the API key of {provider} from the keyring, service {_told_entry(reference['keyring'])}, "
+        f"user {_told_entry(reference['user'])}: {problem}.",
         provider=provider,
     )
+
+
+def _told_entry(name: str) -> str:
+    return repr(name) if len(name) < _SHORTEST_KEY else _NOT_SHOWN

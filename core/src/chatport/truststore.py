@@ -33,17 +33,22 @@ class TrustedFile:
     patches: Mapping[str, str] = attrs.field(factory=dict)
 
 
-def user_file() -> Path:
-    """Return where the user's own configuration is, if there is one."""
+def user_file() -> Path | None:
+    """Return where the user's own configuration is, if there is one; None where no place is the user's."""
     from platformdirs import user_config_path  # each system has its own place for it; loaded by who needs it
 
-    return user_config_path(_FOLDER, appauthor=False) / "config.toml"
+    return _of_user(user_config_path(_FOLDER, appauthor=False) / "config.toml")
 
 
-def _store() -> Path:
+def _store() -> Path | None:
     from platformdirs import user_state_path
 
-    return user_state_path(_FOLDER, appauthor=False) / "trusted.jsonl"
+    return _of_user(user_state_path(_FOLDER, appauthor=False) / "trusted.jsonl")
+
+
+def _of_user(path: Path) -> Path | None:
+    """Return a path, None if it would lie below the working folder: so it is for a user without a home."""
+    return path if path.is_absolute() else None
 
 
 def place_of(path: Path) -> str:
@@ -90,7 +95,7 @@ def revoke(path: Path) -> bool:
 def trusted_files() -> dict[str, TrustedFile]:
     """Return what is trusted, by path. A line that cannot be read trusts nothing."""
     store = _store()
-    if not store.exists():
+    if store is None or not os.path.lexists(store):
         return {}
     lines = read_bytes(store, only_regular=True).decode("utf-8", "replace").splitlines()
     entries = filter(None, map(_entry, lines))
@@ -108,6 +113,8 @@ def _entry(line: str) -> TrustedFile | None:
 def _write(entries: Mapping[str, TrustedFile]) -> None:
     """Put the whole store in the place of the old one at once, readable by its user alone."""
     store = _store()
+    if store is None:
+        raise ConfigurationError("Nothing can be trusted for good here: this user has no home. Name the file instead.")
     lines = "".join(json.dumps(attrs.asdict(entry)) + "\n" for entry in entries.values())
     try:
         store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

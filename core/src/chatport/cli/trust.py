@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -75,7 +76,6 @@ def _told_values(tables: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shown(key: str, value: Any) -> str:
-    from ..keys import told
     from ..secret import Secret
 
     if isinstance(value, Secret):
@@ -84,7 +84,15 @@ def _shown(key: str, value: Any) -> str:
         return ", ".join(f"{part}: {_shown(part, item) if key != 'headers' else '…'}" for part, item in value.items())
     if isinstance(value, list):
         return " ".join(_shown(key, item) for item in value)
-    return value if key in ("base_url", "patches") and isinstance(value, str) else told(str(value))
+    return str(value) if key in ("base_url", "patches") else _without_keys(str(value))
+
+
+def _without_keys(text: str) -> str:
+    """Return a word of a command, quoted, with what may be a key in it hidden. Addresses and paths are no keys."""
+    from ..keys import may_be_shown
+
+    pieces = re.split(r"([\s\"'=:,;|&()<>]+)", text)
+    return repr("".join(piece if piece[:1] in "/.~" or may_be_shown(piece) else "***" for piece in pieces))
 
 
 def _revoke(path: Path) -> None:
