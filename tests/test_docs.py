@@ -2,9 +2,9 @@
 
 The blocks of a page are run in order, in one folder and one namespace. A Python block is executed; a TOML block becomes
 the `chatport.toml` of the folder; a shell block is checked, its `export` lines hold for the blocks below, its `pip
-install -e .` makes the packages of the folder known, its `pytest` lines are run, and `chatport trust` trusts the file. A block that follows a line which
-ends in a file name and a colon (`patch.py`:) is written to that file instead. A text block after a line that ends in
-"prints:" is what the Python block above it has printed.
+install -e .` makes the packages of the folder known, its `pytest` lines are run, and `chatport trust` trusts the
+file. A block that follows a line which ends in a file name and a colon (`patch.py`:) is written to that file instead. A
+text block after a line that ends in "prints:" is what the Python block above it has printed.
 
 Requests to a vendor's own host are answered by the emulator of that vendor's package. No byte leaves the machine.
 """

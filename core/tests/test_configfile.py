@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_what_can_be_meant_is_read(name: str, path: Path) -> None:
     assert read(path, GOOD[name]) == tomllib.loads(GOOD[name])
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[int], str]] = {
     "one long key": lambda size: ".".join("a" * (size // 2)) + " = 1",
     "keys under a deep table": lambda size: (
         f"[{of_parts(16)}]\n" + "".join(f"x{number}.y = 1\n" for number in range(size // 12))

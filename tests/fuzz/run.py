@@ -1,8 +1,9 @@
 """Coverage-guided fuzzing of all decoders, error and header readers, and schemas: `python tests/fuzz/run.py --help`.
 
 It needs atheris (libFuzzer for Python) beside the packages of the checkout: `pip install atheris`. The properties are
-those of the tests (`properties.py`). Inputs that reach new code are written to OUT/found, those that break a property
-to OUT/broken, one for each place in the code: mend the code and keep the input in `corpus/`, where the tests find it.
+those of the tests (`properties.py`; with `--configurations` those of `configuration.py`). Inputs that reach new code are
+written to OUT/found, those that break a property to OUT/broken, one for each place in the code: mend the code and keep
+the input in `corpus/` (`configurations/`), where the tests find it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import contextlib
 import copy
 import json
+import os
 import random
 import sys
 import tempfile
@@ -63,25 +65,50 @@ def main() -> None:
     with atheris.instrument_imports(include=["chatport", *sorted(packages)]):
         from tests.fuzz.properties import PROVIDERS
 
+        if arguments.configurations:
+            fuzz_configurations(out, arguments.seconds)
         providers = PROVIDERS if arguments.provider == "all" else tuple(arguments.provider.split(","))
         seeds = write_seeds(out / "seeds", providers, arguments.seconds)
         fuzzer = Fuzzer(providers, out / "broken", seeds, lambda data, most: atheris.Mutate(data, most))
         for seed in seeds[:200]:  # import whatever is imported lazily while imports are instrumented
             fuzzer.run(seed)
+    begin(out, arguments.seconds, fuzzer.run, custom_mutator=fuzzer.mutate)
+
+
+def begin(out: Path, seconds: int, target: Any, **more: Any) -> None:
+    """Fuzz a target until the time is over, which ends the process."""
+    import atheris
+
     options = [
-        f"-max_total_time={arguments.seconds}", f"-max_len={LONGEST_BYTES}", "-timeout=30", "-rss_limit_mb=2000",
+        f"-max_total_time={seconds}", f"-max_len={LONGEST_BYTES}", "-timeout=30", "-rss_limit_mb=2000",
         "-print_final_stats=1", f"-artifact_prefix={out / 'broken'}/",
     ]  # fmt: skip
-    atheris.Setup(
-        [sys.argv[0], str(out / "found"), str(out / "seeds"), *options], fuzzer.run, custom_mutator=fuzzer.mutate
-    )
-    atheris.Fuzz()  # ends the process
+    atheris.Setup([sys.argv[0], str(out / "found"), str(out / "seeds"), *options], target, **more)
+    atheris.Fuzz()
+
+
+def fuzz_configurations(out: Path, seconds: int) -> None:
+    """Fuzz the configuration file of a working folder, in a new folder. What breaks a property ends the process."""
+    from tests.fuzz.configuration import check_configuration
+
+    for path in (HERE / "configurations").iterdir():
+        (out / "seeds" / path.name).write_bytes(path.read_bytes())
+    os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="chatport-fuzz-")
+    os.chdir(tempfile.mkdtemp(prefix="chatport-fuzz-"))
+
+    def target(data: bytes) -> None:
+        began = time.process_time()
+        check_configuration(data, counts=False)
+        assert time.process_time() - began < SLOW_SECONDS, "slow"
+
+    begin(out.resolve(), seconds, target)
 
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fuzz the decoders of Chatport's providers, guided by coverage.")
     parser.add_argument("--seconds", type=int, default=60, help="how long (default: %(default)s)")
     parser.add_argument("--provider", default="all", help="a provider, several with commas, or all (the default)")
+    parser.add_argument("--configurations", action="store_true", help="fuzz configuration files in place of answers")
     parser.add_argument("--out", type=Path, help="the folder to write to (default: a new temporary one)")
     return parser.parse_args()
 
