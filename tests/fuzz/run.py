@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of all decoders, error and header readers, and schemas: `python tests/fuzz/run.py --help`.
 
 It needs atheris (libFuzzer for Python) beside the packages of the checkout: `pip install atheris`. The properties are
-those of the tests (`properties.py`; with `--configurations` those of `configuration.py`). Inputs that reach new code are
+those of the tests (`properties.py`; `--configurations`: `configuration.py`). Inputs that reach new code are
 written to OUT/found, those that break a property to OUT/broken, one for each place in the code: mend the code and keep
 the input in `corpus/` (`configurations/`), where the tests find it.
 """

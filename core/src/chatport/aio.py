@@ -184,7 +184,7 @@ class AsyncReplyStream:
 class AsyncClient(BaseClient):
     """Chat with any configured vendor, on asyncio or trio.
 
-    `config` is a Config, a path or a dict (default: environment and `chatport.toml`). `plugins` are extra hook objects,
+    `config` is a Config, a path or a dict (default: environment and files). `plugins` are extra hook objects,
     each with a `provider` attribute. `providers` are `Provider` values that no package registers; they go before
     installed ones of the same name. `transport` is an `httpx.AsyncClient` (or httpx2), or anything that meets
     `chatport.transport.AsyncTransport`. Use it as `async with`, or call `aclose()`.

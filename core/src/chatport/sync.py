@@ -161,7 +161,7 @@ class ReplyStream:
 class Client(BaseClient):
     """Chat with any configured vendor, without an event loop.
 
-    `config` is a Config, a path or a dict (default: environment and `chatport.toml`). `plugins` are extra hook objects,
+    `config` is a Config, a path or a dict (default: environment and files). `plugins` are extra hook objects,
     each with a `provider` attribute. `providers` are `Provider` values that no package registers; they go before
     installed ones of the same name. `transport` is an `httpx.Client` (or httpx2), or anything that meets
     `chatport.transport.Transport`. Use it as `with`, or call `close()`.
