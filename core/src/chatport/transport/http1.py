@@ -26,13 +26,18 @@ _MOST_INTERIM = 16
 """How many 1xx responses may come before the real one; each is small, and none should come unasked."""
 _MOST_LINE_BYTES = 4096
 """How long the line with a chunk's size may be, with its extensions."""
+_SHORT_LINE_BYTES = 32
+"""Up to what length it is looked at with every byte that comes."""
 _IDLE_SECONDS = 30.0
+_CR, _LF = b"\r\n"
 
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
-_FIELD_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")
+# Possessive, each part of it: a long line that is wrong at its end must not be tried in every other way.
+_FIELD_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)\r\n")
 _FIELD_LINES = re.compile(f"(?:{_FIELD_LINE.pattern})*+")
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+_HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _KEPT_FOR = re.compile(r"(?:^|[,\s])timeout\s*=\s*([0-9]{1,9})(?:$|[,\s])", re.IGNORECASE)
 _UNWRITABLE = re.compile(r"[^\t\x20-\x7e]")
@@ -124,14 +129,18 @@ class HeadReader:
         if self._buffer:
             searched = max(len(self._buffer) - 3, 0)
             self._buffer += data
-            data = bytes(self._buffer)
+            if self._buffer.find(_HEAD_END, searched) < 0:
+                _check_begun(self._buffer, searched)
+                return None
+            data = bytes(self._buffer)  # once for a head, however small its pieces are
+            self._buffer = bytearray()
         else:
             searched = 0
         while True:
-            end = data.find(b"\r\n\r\n", searched)
+            end = data.find(_HEAD_END, searched)
             if end < 0 or end > MOST_HEAD_BYTES:
-                _check_begun(data)
-                self._buffer = bytearray(data)
+                self._buffer += data
+                _check_begun(self._buffer, 0)
                 return None
             response = _response(data[: end + 2], self._method)
             data, searched = data[end + 4 :], 0
@@ -142,13 +151,13 @@ class HeadReader:
                 raise _failure(f"The server sent more than {_MOST_INTERIM} interim responses", "head")
 
 
-def _check_begun(data: bytes) -> None:
-    """Refuse an incomplete head that can no longer become a good one."""
+def _check_begun(data: bytearray, start: int) -> None:
+    """Refuse an incomplete head that can no longer become a good one. What is before `start` was looked at already."""
     if not data.startswith(b"HTTP/1."[: len(data)]):
-        raise _failure(f"What came is no HTTP/1.1 response: it begins with {data[:16]!r}", "head")
+        raise _failure(f"What came is no HTTP/1.1 response: it begins with {bytes(data[:16])!r}", "head")
     if len(data) > MOST_HEAD_BYTES:
         raise _failure(f"The response's header is longer than {MOST_HEAD_BYTES} bytes", "head")
-    if _BARE_LINE_FEED.search(data):
+    if _BARE_LINE_FEED.search(data, start):
         raise _failure("The response's header has a line that does not end in CR LF", "head")
 
 
@@ -187,10 +196,16 @@ def _headers(text: str, start: int) -> Mapping[str, str]:
     if len(lines) - 1 > MOST_HEADERS:
         raise _failure(f"The response has more than {MOST_HEADERS} headers", "head")
     headers: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     for line in lines[:-1]:
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if name in headers:
+            repeated.setdefault(name, [headers[name]]).append(value)
+        else:
+            headers[name] = value
+    for name, values in repeated.items():
+        headers[name] = ", ".join(values)
     return headers
 
 
@@ -297,14 +312,18 @@ class Counted(Body):
 
 
 class Chunked(Body):
-    """A body in chunks (RFC 9112, 7.1). Extensions and trailers are read and dropped."""
+    """A body in chunks (RFC 9112, 7.1). Extensions and trailers are read and dropped.
 
-    __slots__ = ("_in_trailers", "_left_bytes", "_rest", "_trailer_bytes")
+    Invariant: each byte is copied, and looked at, a fixed number of times, in however small pieces it comes.
+    """
+
+    __slots__ = ("_check_at", "_in_trailers", "_left_bytes", "_rest", "_trailer_bytes")
 
     def __init__(self) -> None:
         super().__init__()
         self._left_bytes = -1  # of the data of a chunk; -1 where the line with a size is due
-        self._rest = b""  # the beginning of something that cannot be read before its end has come
+        self._rest = bytearray()  # the beginning of something that cannot be read before its end has come
+        self._check_at = 0
         self._in_trailers = False
         self._trailer_bytes = 0
 
@@ -314,7 +333,7 @@ class Chunked(Body):
             self.extra = True
             return b""
         if self._rest:
-            data, self._rest = self._rest + data, b""
+            data = self._joined(data)
         if self._in_trailers:
             self._read_trailers(data, 0)
             return b""
@@ -329,7 +348,7 @@ class Chunked(Body):
                     break
                 at = line_end + 2
                 if not left:
-                    self._in_trailers = True
+                    self._in_trailers, left = True, -1
                     self._read_trailers(data, at)
                     break
             end = at + left
@@ -347,24 +366,42 @@ class Chunked(Body):
         self._left_bytes = left
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _keep_line(self, line: bytes) -> None:
-        if b"\n" in line or len(line) > _MOST_LINE_BYTES or not _may_begin_a_size(line):
-            self._fail("The response's chunks cannot be read: a size is no hexadecimal number")
+    def _joined(self, data: bytes) -> bytes:
+        """Return these bytes behind what was kept, b"" while they do not yet end the line that it began."""
+        rest = self._rest
+        is_ended = b"\r\n" in data or (rest[-1] == _CR and data[0] == _LF)
+        if is_ended or self._left_bytes >= 0:  # the latter: the line end behind a chunk, of which there is one byte
+            data = bytes(rest) + data
+            self._rest = bytearray()
+            return data
+        if self._in_trailers:
+            self._keep_trailer(data)
         else:
-            self._rest = line
+            self._keep_line(data)
+        return b""
+
+    def _keep_line(self, more: bytes) -> None:
+        """Keep more of the line with a size. Its form is looked at whenever it is twice as long as the last time."""
+        begun = not self._rest
+        self._rest += more
+        length = len(self._rest)
+        is_good = b"\n" not in more and length <= _MOST_LINE_BYTES
+        if is_good and (begun or length < _SHORT_LINE_BYTES or length >= self._check_at):
+            self._check_at = 2 * length
+            is_good = _may_begin_a_size(self._rest)
+        if not is_good:
+            self._fail("The response's chunks cannot be read: a size is no hexadecimal number")
 
     def _keep_line_end(self, begun: bytes) -> None:
         if begun not in (b"", b"\r"):
             self._fail("A chunk of the response is longer than it says")
-        self._rest = begun
+        self._rest += begun
 
     def _read_trailers(self, data: bytes, at: int) -> None:
         while True:
             end = data.find(b"\r\n", at)
             if end < 0:
-                self._rest = data[at:]
-                if self._trailer_bytes + len(self._rest) > MOST_HEAD_BYTES or _BARE_LINE_FEED.search(self._rest):
-                    self._fail("The response's trailers cannot be read")
+                self._keep_trailer(data[at:])
                 return
             if end == at:
                 self.ended, self.extra = True, end + 2 < len(data)
@@ -374,6 +411,12 @@ class Chunked(Body):
                 self._fail("The response's trailers cannot be read")
                 return
             at = end + 2
+
+    def _keep_trailer(self, more: bytes) -> None:
+        """Keep more of a line that has not ended. No line feed in it can be a good one."""
+        self._rest += more
+        if self._trailer_bytes + len(self._rest) > MOST_HEAD_BYTES or b"\n" in more:
+            self._fail("The response's trailers cannot be read")
 
 
 def _size_of(line: bytes) -> int:
@@ -392,5 +435,5 @@ _known_size = lru_cache(maxsize=1024)(_stated_size)
 _SIZE_BEGUN = re.compile(rb"[0-9A-Fa-f]{1,16}(?:[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?\r?)?")
 
 
-def _may_begin_a_size(line: bytes) -> bool:
+def _may_begin_a_size(line: bytearray) -> bool:
     return _SIZE_BEGUN.fullmatch(line) is not None
