@@ -8,10 +8,12 @@ import sys
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from chatport import AsyncClient, Client, ConfigurationError
 from chatport.testing import Emulator
+from chatport.transport.httpx_own import no_cookies
 
 MODEL = "compatible:emulated-model"
 
@@ -43,6 +45,7 @@ PROGRAM = """
 import sys
 from chatport import Client
 from chatport.testing import Emulator
+from chatport.transport.httpx_own import no_cookies
 with Emulator("compatible") as emulator, Client(config=emulator.config(%s)) as client:
     assert client.chat("say: here", model="compatible:emulated-model").text == "here"
 print("httpx" in sys.modules)
@@ -65,3 +68,18 @@ def test_which_transport_loads_httpx(named: str, environment: dict[str, str], is
     run = [sys.executable, "-c", PROGRAM % named]
     done = subprocess.run(run, capture_output=True, text=True, check=True, env={**bare, **environment})
     assert done.stdout.split() == [str(is_loaded)]
+
+
+def test_a_client_of_our_own_keeps_no_cookie() -> None:
+    """Not even in memory, and it does not read one: the standard library's reader is costly for a hostile one."""
+    jar = no_cookies()
+    client = httpx.Client(
+        cookies=jar, transport=httpx.MockTransport(lambda request: httpx.Response(200, headers=COOKIE))
+    )
+    with client:
+        client.send(client.build_request("GET", "https://llm.example/"))
+        assert client.cookies.jar is jar
+        assert list(jar) == []
+
+
+COOKIE = {"set-cookie": "a=b; path=/"}

@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
+from .loopback import is_loopback
 from .provider import Provider
 from .redaction import hide_key
 from .secret import Secret
@@ -33,7 +34,6 @@ _PLACEHOLDER = re.compile(
 )
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def header_problem(name: str, value: str, provider: str) -> ConfigurationError | None:
@@ -57,7 +57,7 @@ def check_key(key: Secret, provider: Provider, base_url: str) -> None:
     if not key:
         raise ConfigurationError(f"The API key of {provider.name} is empty.", provider=provider.name)
     parts = urlsplit(base_url)
-    if parts.hostname not in _LOOPBACK and is_placeholder(key):  # a server on this machine may take any word
+    if is_placeholder(key) and not is_loopback(parts.hostname):  # a server on this machine may take any word
         raise ConfigurationError(
             f"The API key of {provider.name} is a placeholder from an example, not a key. (It is not shown here.) "
             "Put your own in its place, or leave it out where none is needed.",
@@ -68,7 +68,7 @@ def check_key(key: Secret, provider: Provider, base_url: str) -> None:
     problem = header_problem(provider.auth.header, provider.auth.prefix + key.reveal(), provider.name)
     if problem is not None:
         raise problem
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ConfigurationError(
             f"[providers.{provider.name}] would send its key over plain http to {parts.hostname}. "
             "Use https; plain http with a key is for this machine only.",
@@ -93,7 +93,7 @@ def origin(url: str) -> tuple[str, str, int]:
 
 def is_own_host(provider: Provider, url: str) -> bool:
     """Whether a URL is one of the vendor's own hosts, or this machine."""
-    return urlsplit(url).hostname in _LOOPBACK or is_vendor_host(provider, url)
+    return is_loopback(urlsplit(url).hostname or "") or is_vendor_host(provider, url)
 
 
 def is_vendor_host(provider: Provider, url: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ import attrs
 
 from .errors import PolicyError
 from .facts import HostFacts
+from .loopback import is_loopback
 
 if TYPE_CHECKING:
     from .provider import Provider
@@ -106,16 +106,9 @@ def host_facts(provider: Provider, base_url: str, stated: HostFacts | None = Non
 def _from_address(base_url: str) -> HostFacts | None:
     """Return the facts of a host on this machine or on the local link (RFC 6761, RFC 6762), None for any other."""
     host = urlsplit(base_url).hostname or ""
-    if host == "localhost" or host.endswith((".localhost", ".local")) or _is_loopback(host):
+    if is_loopback(host) or host.endswith(".local"):
         return HostFacts(("local",), trains=False, source="its address")
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @attrs.frozen

@@ -2,7 +2,7 @@
 
 A transport sends one request and gives an exchange: status, headers, and the body as it was sent, in pieces. It does
 not retry, follow redirects, decompress, or keep cookies. Failures are `TransportFailure`, a time that is over
-`TimerExpired`; both come from `chatport.engine.commands`.
+`TimerExpired`; both come from `chatport.engine.commands`. A proxy that cannot be used is a `ConfigurationError`.
 
 An exchange may have a method `distrust()`. It is called before the exchange is closed where the server has cut an
 answer: the connection is not to be used again then, however well its body ended.

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Literal
 
-from ..engine.commands import Head, TimerExpired, TransportFailure
+from ..engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
+from ..errors import ConfigurationError
 
-__all__ = ["failure_of", "family_of", "head_of", "raw_body"]
+__all__ = ["check_route", "failure_of", "family_of", "head_of", "raw_body"]
 
 _H11_TOO_LONG = "Receive buffer too long"
 Stage = Literal["connect", "send", "head", "body"]
@@ -23,6 +24,21 @@ def family_of(client: Any) -> ModuleType:
         if package in ("httpx", "httpx2"):
             return sys.modules[package]
     raise TypeError(f"{type(client).__name__} is neither an httpx nor an httpx2 client")
+
+
+def check_route(client: Any, family: ModuleType, request: HttpRequest) -> None:
+    """Raise ConfigurationError if a client that was passed in would show a key to a proxy, so far as can be told.
+
+    Plain http with a key is for this machine only, and httpx asks a proxy for that too, if the environment names one.
+    """
+    route = getattr(client, "_transport_for_url", None)  # httpx has no public word for it
+    if request.auth is None or route is None or not request.url.lower().startswith("http:"):
+        return
+    if type(getattr(route(family.URL(request.url)), "_pool", None)).__name__.endswith("Proxy"):
+        raise ConfigurationError(
+            "The HTTP client that was passed in would send a key in the clear to a proxy. Make it with "
+            "trust_env=False, set NO_PROXY for this host, or pass none: Chatport's own reach this machine directly."
+        )
 
 
 def head_of(response: Any) -> Head:

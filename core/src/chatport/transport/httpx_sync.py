@@ -14,11 +14,13 @@ import time
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
-from urllib.request import getproxies
 
 from ..engine.commands import HttpRequest, TimerExpired
-from .family import failure_of, family_of, head_of, raw_body
+from .family import check_route, failure_of, family_of, head_of, raw_body
+from .httpx_own import no_cookies, proxy_options, wire_request
+from .proxies import Proxy, read_proxies, through
 from .redaction import hiding_key
+from .tls import client_context
 
 __all__ = ["HttpxTransport"]
 
@@ -47,12 +49,9 @@ def _left(timeout: Any) -> float | None:
     return timeout.left() if isinstance(timeout, _Deadline) else timeout
 
 
-def _own_client() -> Any:
+def _own_client(proxy: Proxy | None) -> Any:
     import httpcore
     import httpx
-
-    if getproxies().keys() & {"http", "https", "all"}:  # a proxy is httpx's own business
-        return httpx.Client(follow_redirects=False, timeout=None)
 
     class Stream(httpcore.NetworkStream):
         def __init__(self, inner: httpcore.NetworkStream) -> None:
@@ -107,12 +106,18 @@ def _own_client() -> Any:
 
     class TimedTransport(httpx.BaseTransport):
         def __init__(self) -> None:
-            self._pool = httpcore.ConnectionPool(
-                ssl_context=httpx.create_ssl_context(),
+            kind: Any = httpcore.ConnectionPool
+            options: dict[str, Any] = {}
+            if proxy is not None:
+                kind = httpcore.SOCKSProxy if proxy.scheme == "socks5" else httpcore.HTTPProxy
+                options = proxy_options(proxy)
+            self._pool = kind(
+                ssl_context=client_context(),
                 max_connections=None,
                 max_keepalive_connections=100,
                 keepalive_expiry=30,
                 network_backend=Backend(),
+                **options,
             )
 
         def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -138,7 +143,8 @@ def _own_client() -> Any:
         def close(self) -> None:
             self._pool.close()
 
-    return httpx.Client(transport=TimedTransport(), follow_redirects=False, timeout=None)
+    transport = TimedTransport()
+    return httpx.Client(transport=transport, cookies=no_cookies(), follow_redirects=False, timeout=None)
 
 
 def _is_connect(problem: Exception) -> bool:
@@ -150,31 +156,37 @@ class HttpxTransport:
 
     def __init__(self, client: Any = None) -> None:
         self._given = client
-        self._client = client
+        self._client = client  # for all that needs no proxy
+        self._proxied: dict[Proxy, Any] = {}
+        self._proxies = read_proxies() if client is None else None
         self._opening = threading.Lock()
 
-    def _open(self) -> Any:
-        if self._client is None:
-            with self._opening:  # the first calls may come from several threads at once
-                if self._client is None:
-                    self._client = _own_client()
-        return self._client
+    def _open(self, proxy: Proxy | None = None) -> Any:
+        with self._opening:  # the first calls may come from several threads at once
+            if proxy is not None:
+                return self._proxied.get(proxy) or self._proxied.setdefault(proxy, _own_client(proxy))
+            if self._client is None:
+                self._client = _own_client(None)
+            return self._client
 
     def send(self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None) -> HttpxExchange:
-        """Send a request and return its exchange once the head is there."""
-        client = self._open()
+        """Send a request and return its exchange once the head is there. Raises ConfigurationError for a bad proxy."""
+        proxy = None if self._proxies is None else self._proxies.of(request.url)
+        client = self._client if proxy is None and self._client is not None else self._open(proxy)
         family = family_of(client)
         deadline = _Deadline(head_seconds)
         problem: Exception | None
         try:
-            wire = family.Request(request.method, request.url, headers=request.all_headers(), content=request.content)
+            if self._given is not None:
+                check_route(client, family, request)
+            wire = wire_request(family, request)
             wire.extensions["timeout"] = {
                 "connect": min(connect_seconds or _LONGEST_SECONDS, deadline.left()),
                 "read": deadline,
                 "write": deadline,
                 "pool": deadline.left(),
             }
-            with hiding_key(request):
+            with hiding_key(request, () if proxy is None else proxy.secrets):
                 response = client.send(wire, stream=True, follow_redirects=False)
             return HttpxExchange(response, family, deadline, request)
         except Exception as error:
@@ -183,12 +195,15 @@ class HttpxTransport:
                 raise
             if head_seconds is not None and head_seconds < (connect_seconds or math.inf) and _is_connect(problem):
                 problem = TimerExpired("io")  # another timer was due before the one for connecting
-        raise problem
+        raise through(proxy, problem)
 
     def close(self) -> None:
-        """Close the client, unless it was given."""
-        client, self._client = self._client, self._given
-        if client is not None and client is not self._given:
+        """Close what is our own. A client that was given stays open."""
+        clients, self._proxied = list(self._proxied.values()), {}
+        if self._client is not None and self._client is not self._given:
+            clients.append(self._client)
+        self._client = self._given
+        for client in clients:
             client.close()
 
 

@@ -1,8 +1,8 @@
 """Keeps the key out of what the HTTP libraries log at DEBUG while they send a request of ours.
 
-httpcore logs the headers of every response, in which a server may echo the key, and what is wrong with its bytes; httpx
-its reason phrase; hpack (HTTP/2, in a client that was passed in) the headers of every request. Other requests that the
-program makes with the same libraries are not touched.
+httpcore logs the headers of every response, in which a server may echo the key, what is wrong with its bytes, and the
+password for a SOCKS proxy; httpx its reason phrase; hpack (HTTP/2, in a client that was passed in) the headers of every
+request. Other requests that the program makes with the same libraries are not touched.
 """
 
 from __future__ import annotations
@@ -19,30 +19,40 @@ from ..secret import Secret
 __all__ = ["hiding_key"]
 
 _LOGGERS = (
-    *(f"{core}.{part}" for core in ("httpcore", "httpcore2") for part in ("connection", "http11", "http2", "proxy")),
+    *(
+        f"{core}.{part}"
+        for core in ("httpcore", "httpcore2")
+        for part in ("connection", "http11", "http2", "proxy", "socks")
+    ),
     *("httpx", "httpx2", "hpack.hpack", "hpack.table"),
 )
 
-_key: ContextVar[Secret | None] = ContextVar("chatport_key", default=None)
+_AUTH = " auth="  # what is behind it in a record of httpcore.socks is the last thing there
+
+_hidden: ContextVar[tuple[Secret, ...] | None] = ContextVar("chatport_hidden", default=None)
 
 
 @contextmanager
-def hiding_key(request: HttpRequest) -> Iterator[None]:
-    """Replace the key of a request by `***` in the records that are logged inside the block."""
-    token = _key.set(None if request.auth is None else request.auth[2])
+def hiding_key(request: HttpRequest, others: tuple[Secret, ...] = ()) -> Iterator[None]:
+    """Replace the key of a request, and other secrets, by `***` in the records that are logged inside the block."""
+    token = _hidden.set(others if request.auth is None else (request.auth[2], *others))
     try:
         yield
     finally:
-        _key.reset(token)
+        _hidden.reset(token)
 
 
 def _hide(record: logging.LogRecord) -> bool:
-    key = _key.get()
-    if key:
-        message = record.getMessage()
-        hidden = hide_key(message, key.reveal())
-        if hidden != message:
-            record.msg, record.args = hidden, None
+    secrets = _hidden.get()
+    if secrets is None:  # no request of ours
+        return True
+    message = told = record.getMessage()
+    if record.name.endswith(".socks"):
+        told = told.partition(_AUTH)[0]
+    for secret in filter(None, secrets):
+        told = hide_key(told, secret.reveal())
+    if told != message:
+        record.msg, record.args = told, None
     return True
 
 

@@ -1,0 +1,47 @@
+"""Which hosts are this machine: the one answer for keys, policies and proxies."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+__all__ = ["ip_of", "is_localhost", "is_loopback"]
+
+_OLD_FORM = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
+
+
+def ip_of(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the IP address that a host is written as, None for a name.
+
+    An IPv4 address inside IPv6 (`::ffff:127.0.0.1`) is the former. The old forms that sockets take too (`127.1`,
+    `0x7f000001`) are read as sockets read them.
+    """
+    try:
+        address = ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return _ip_of_old_form(host)
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
+
+
+def _ip_of_old_form(host: str) -> IPv4Address | None:
+    if len(host) > 64 or _OLD_FORM.fullmatch(host) is None:
+        return None
+    import socket  # seldom needed, and not for an import that is to cost little
+
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def is_loopback(host: str | None) -> bool:
+    """Whether a URL's host is this machine: 127.0.0.0/8, ::1, localhost, and the names under it."""
+    address = ip_of(host or "")
+    return is_localhost(host or "") if address is None else address.is_loopback
+
+
+def is_localhost(host: str) -> bool:
+    """Whether a name is one of those that must not be looked up elsewhere (RFC 6761, 6.3)."""
+    return f".{host}".lower().removesuffix(".").endswith(".localhost")

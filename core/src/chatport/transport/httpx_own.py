@@ -1,0 +1,59 @@
+"""What requests over httpx, and the clients that we make for them, have in common, whichever loop they are for."""
+
+from __future__ import annotations
+
+from http.cookiejar import CookieJar
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..engine.commands import HttpRequest
+from ..loopback import is_localhost
+from .address import address_of
+from .proxies import Proxy
+from .tls import client_context
+
+__all__ = ["no_cookies", "proxy_options", "wire_request"]
+
+
+class _NoCookies(CookieJar):
+    """Takes no cookie. It does not even read one: the standard library's reader is costly for a hostile one."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        pass
+
+
+def no_cookies() -> CookieJar:
+    """Return a jar that stays empty."""
+    return _NoCookies()
+
+
+def proxy_options(proxy: Proxy) -> dict[str, Any]:
+    """Return what `httpcore.HTTPProxy` and `httpcore.SOCKSProxy` are told of a proxy."""
+    user_and_password = proxy.auth
+    auth = None if user_and_password is None else tuple(text.encode() for text in user_and_password)
+    options: dict[str, Any] = {"proxy_url": proxy.url, "proxy_auth": auth}
+    return options | ({"proxy_ssl_context": client_context()} if proxy.scheme == "https" else {})
+
+
+def wire_request(family: ModuleType, request: HttpRequest) -> Any:
+    """Return a request of httpx, or httpx2, with the key in its place.
+
+    Names under localhost are not looked up: a key may go there in the clear, and it is this machine by definition.
+    """
+    url, host = request.url, []
+    if _is_under_localhost(url):
+        address = address_of(url)
+        url = f"http://localhost:{address.port}{address.target}"
+        if not any(name.lower() == "host" for name, _ in request.headers):
+            host = [("host", address.authority)]
+    return family.Request(request.method, url, headers=[*host, *request.all_headers()], content=request.content)
+
+
+def _is_under_localhost(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False  # httpx says what is wrong with it
+    host = parts.hostname or ""
+    return parts.scheme == "http" and host != "localhost" and is_localhost(host)
