@@ -232,3 +232,45 @@ def test_a_proxy_that_is_not_there_is_named(backend: str, way: str, environment:
         ):
             runner.chat("hello")
     assert PASSWORD not in str(caught.value)
+
+
+def socks_to(port: int) -> Callable[[Connection], None]:
+    """Return what a SOCKS 5 server with a password does (RFC 1928, 1929), leading to a port of this machine."""
+
+    def script(connection: Connection) -> None:
+        sock = connection._sock
+        methods = sock.recv(2)[1]
+        assert 2 in sock.recv(methods)
+        sock.sendall(b"\x05\x02")
+        user = sock.recv(sock.recv(2)[1])
+        password = sock.recv(sock.recv(1)[0])
+        connection._server.requests.append(user + b":" + password)
+        sock.sendall(b"\x01\x00")
+        assert sock.recv(4)[3] == 3, "the name is for the proxy to look up"
+        connection._server.requests.append(sock.recv(sock.recv(1)[0]))
+        sock.recv(2)
+        sock.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
+        with socket.create_connection(("127.0.0.1", port)) as there:
+            back = threading.Thread(target=pass_on, args=(there.recv, connection.send))
+            back.start()
+            pass_on(sock.recv, there.sendall)
+            with contextlib.suppress(OSError):
+                there.shutdown(socket.SHUT_RDWR)
+            back.join()
+
+    return script
+
+
+@pytest.mark.parametrize("scheme", ["socks", "socks5", "socks5h"])
+def test_a_socks_proxy_leads_to_the_vendor_and_its_password_is_in_no_log(
+    backend: str, environment: pytest.MonkeyPatch, trusted: Path, scheme: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("socksio")
+    caplog.set_level(logging.DEBUG)
+    with TlsServer(trusted / "elsewhere.pem", good) as server, RawServer(socks_to(server.port)) as proxy:
+        environment.setenv("ALL_PROXY", f"{scheme}://user:{PASSWORD}@127.0.0.1:{proxy.port}")
+        with opened(backend, "https://elsewhere.example/v1", WAYS["ours"]) as runner:
+            assert runner.chat("hello").text == "hello"
+        assert proxy.requests == [f"user:{PASSWORD}".encode(), b"elsewhere.example"]
+    assert "auth=***" in caplog.text
+    assert PASSWORD not in caplog.text

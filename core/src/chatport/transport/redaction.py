@@ -47,8 +47,8 @@ def _hide(record: logging.LogRecord) -> bool:
     if secrets is None:  # no request of ours
         return True
     message = told = record.getMessage()
-    if record.name.endswith(".socks"):
-        told = told.partition(_AUTH)[0]
+    if _AUTH in told and record.name.endswith(".socks"):
+        told = told.partition(_AUTH)[0] + f"{_AUTH}***"
     for secret in filter(None, secrets):
         told = hide_key(told, secret.reveal())
     if told != message:
