@@ -116,7 +116,10 @@ class AttemptRun:
     def _exchange(self) -> Steps:
         self._streams = self.route.wire.stream
         connect = self.route.timeouts.connect
-        head: Head = yield Send(self.route.request, connect, self._timers.remaining(streams=self._streams))
+        left = self._timers.remaining(streams=self._streams)
+        if left == 0.0:  # nothing was sent, so nothing can have come
+            raise self._timers.expired(streams=self._streams)
+        head: Head = yield Send(self.route.request, connect, left)
         self.head, self.heard = head, True
         self._timers.byte_arrived()
         if not 200 <= head.status < 300:
@@ -136,7 +139,7 @@ class AttemptRun:
 
     def _read(self, most: float = math.inf) -> Generator[Command, Any, bytes]:
         left = self._timers.remaining(streams=self._streams)
-        data: bytes = yield Read(left if most == math.inf else min(most, left or most))
+        data: bytes = yield Read(left if most == math.inf else most if left is None else min(most, left))
         if data:
             self._timers.byte_arrived()
         return data

@@ -12,6 +12,10 @@ from ..errors import DeadlineError
 __all__ = ["Timeouts", "Timers"]
 
 
+_LATE_SECONDS = 1.0
+"""For how long at most what has arrived is read after a timer was due, if there is always more of it."""
+
+
 def _or_never(seconds: float | None) -> float:
     return math.inf if seconds is None else seconds
 
@@ -50,6 +54,7 @@ class Timers:
         self._last_byte = self._last_event = now()
         self._leave_at = self._last_byte + _or_never(leave_after)
         self._has_event = False
+        self._late_for = self._late_since = -math.inf
 
     def byte_arrived(self) -> None:
         """Note that bytes came; heartbeats count here."""
@@ -66,15 +71,24 @@ class Timers:
         self._has_event = True
 
     def resumed(self) -> None:
-        """Leave out the time since the last byte, when the caller had the turn: that is not the vendor's silence."""
+        """Leave out the time since the last byte, when the caller had the turn: that is not the vendor's silence.
+
+        For the call as a whole it counts, and a call that came to its end meanwhile is over.
+        """
         now = self._now()
+        if self._last_byte < self._total_at <= now:
+            self._late_for, self._late_since = self._total_at, -math.inf
         pause = now - self._last_byte
         self._last_byte = now
         self._last_event += pause
         self._leave_at += pause
 
     def remaining(self, *, streams: bool) -> float | None:
-        """Return the seconds until the next timer fires, None without one; raise its DeadlineError if it is due."""
+        """Return the seconds until the next timer fires, None without one.
+
+        0.0 where it is due: what has arrived is read before a timer is judged, since the process may have been
+        suspended, and the vendor was not silent then. Raises the DeadlineError where that goes on for too long.
+        """
         due_at = min(self._total_at, self._leave_at)
         quiet_at = self._last_byte + self._silence
         if quiet_at < due_at:
@@ -85,10 +99,14 @@ class Timers:
                 due_at = event_at
         if due_at == math.inf:
             return None
-        left = due_at - self._now()
-        if left <= 0:
+        now = self._now()
+        if now < due_at:
+            return due_at - now
+        if due_at != self._late_for:
+            self._late_for, self._late_since = due_at, now
+        if now - self._late_since > _LATE_SECONDS:
             raise self.expired(streams=streams)
-        return left
+        return 0.0
 
     def expired(self, *, streams: bool) -> DeadlineError:
         """Return the error of the timer that is due first, after a driver reported that its time is over."""

@@ -9,7 +9,7 @@ from typing import Any
 from ..engine.commands import HttpRequest
 from . import AsyncExchange, AsyncTransport
 
-__all__ = ["FastAsyncTransport"]
+__all__ = ["FastAsyncTransport", "is_trio"]
 
 
 class FastAsyncTransport:
@@ -21,13 +21,13 @@ class FastAsyncTransport:
         self._trio: AsyncTransport | None = None
 
     def _running(self) -> AsyncTransport:
-        is_trio = _is_trio()
-        made = self._trio if is_trio else self._asyncio
-        return made or self._make(is_trio)
+        on_trio = is_trio()
+        made = self._trio if on_trio else self._asyncio
+        return made or self._make(on_trio)
 
-    def _make(self, is_trio: bool) -> AsyncTransport:
+    def _make(self, on_trio: bool) -> AsyncTransport:
         with self._making:
-            if is_trio:
+            if on_trio:
                 from .fast_trio import TrioTransport
 
                 self._trio = self._trio or TrioTransport()
@@ -48,6 +48,7 @@ class FastAsyncTransport:
         await self._running().aclose()
 
 
-def _is_trio() -> bool:
+def is_trio() -> bool:
+    """Whether trio runs here, and not asyncio."""
     trio: Any = sys.modules.get("trio")  # where it runs, it was imported
     return trio is not None and bool(trio.lowlevel.in_trio_run())

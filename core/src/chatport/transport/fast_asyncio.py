@@ -24,6 +24,8 @@ __all__ = ["AsyncioTransport"]
 
 _MOST_UNREAD_BYTES = 256 * 1024
 _TIMER_SLACK_SECONDS = 0.001
+_MOST_LOOKS = 16
+"""How often a timer that is due lets the loop read first; over TLS, what is read need not be for us."""
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8
 
 
@@ -98,16 +100,21 @@ class _Connection(asyncio.BufferedProtocol):
         if waiter is not None and not waiter.done():  # done: whoever read was cancelled
             waiter.set_result(None)
 
-    def _tick(self) -> None:
-        """Look whether the reader's time is over. Where it was moved in the meantime, the timer follows it now."""
+    def _tick(self, looks: int = _MOST_LOOKS) -> None:
+        """Look whether the reader's time is over. Where it was moved in the meantime, the timer follows it now.
+
+        A loop that was suspended may come here before it has looked at its sockets: what has arrived is read first.
+        """
         self._timer = None
         waiter = self._waiter
         if waiter is None or waiter.done() or self._deadline == math.inf:
             return
-        if self._deadline - self._loop.time() < _TIMER_SLACK_SECONDS:
-            waiter.set_exception(TimerExpired("io"))
-        else:
+        if self._deadline - self._loop.time() >= _TIMER_SLACK_SECONDS:
             self._timer = self._loop.call_at(self._deadline, self._tick)
+        elif looks and is_readable(self._fileno):
+            self._timer = self._loop.call_later(0.0, self._tick, looks - 1)
+        else:
+            waiter.set_exception(TimerExpired("io"))
 
     # --- called by the exchange
 

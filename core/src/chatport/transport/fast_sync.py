@@ -21,6 +21,7 @@ __all__ = ["FastTransport"]
 _LEAST_SECONDS = 0.001  # 0 would mean: do not block
 _LONGEST_SECONDS = 1e6  # a socket takes no more than 24 days, and nobody waits for so long
 
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 Stage = Literal["connect", "send", "head", "body"]
 
 
@@ -34,18 +35,36 @@ class _Connection:
         self.is_over = False
         self.is_all_written = True
 
-    def write(self, data: bytes, deadline: float | None) -> TransportFailure | None:
-        """Write all of it; return what prevented that, if the server would not have it. Raises TimerExpired."""
-        self._set_timeout(deadline)
+    def write(self, data: memoryview, deadline: float | None) -> tuple[memoryview, Exception | None]:
+        """Write until all is written, or something has come while the server would not take more.
+
+        Returns what is left, and what prevented the rest: the end of the time (TimerExpired), or of the connection.
+        """
+        self.is_all_written = False
         try:
-            self._socket.sendall(data)
-            return None
-        except TimeoutError as error:
-            problem: Exception = _timer_or(error, deadline, "send")
+            self._socket.settimeout(0.0)
+            while data:
+                try:
+                    data = data[self._socket.send(data) :]
+                except _NOT_NOW:
+                    is_ready = _until_ready(self._socket, deadline)
+                    if not is_ready or is_readable(self._socket.fileno()):
+                        return data, None if is_ready else TimerExpired("io")
         except OSError as error:
-            self.is_all_written = False
-            return broken(error, "send")
-        raise problem
+            return data, broken(error, "send")
+        self.is_all_written = True
+        return data, None
+
+    def arrived(self) -> bytes | None:
+        """Return what has come by now, b"" at the end, None if that is nothing, or not to be had."""
+        view = buffers.view
+        try:
+            self._socket.settimeout(0.0)
+            count = self._socket.recv_into(view)
+        except OSError:
+            return None
+        self.is_over = not count
+        return bytes(view[:count])
 
     def receive(self, deadline: float | None, stage: Literal["head", "body"]) -> bytes:
         """Return at least one byte, or b"" at the end. Raises TransportFailure, TimerExpired."""
@@ -59,6 +78,10 @@ class _Connection:
             problem = _timer_or(error, deadline, stage)
         except OSError as error:
             problem = broken(error, stage)
+        # A process that was suspended may be told that the time is over before anybody has looked at the socket.
+        data = self.arrived() if isinstance(problem, TimerExpired) else None
+        if data is not None:
+            return data
         self.is_over = True
         raise problem
 
@@ -143,19 +166,42 @@ def _secured(sock: socket.socket, context: ssl.SSLContext, host: str, deadline: 
         raise
 
 
-def _read_head(
-    connection: _Connection,
-    reader: HeadReader,
-    deadline: float | None,
-    is_reused: bool,
-    unsent: TransportFailure | None,
+def _until_ready(sock: socket.socket, deadline: float | None) -> bool:
+    """Wait until a socket takes more, or has something to say. Returns whether that came in time."""
+    seconds = None if deadline is None else min(max(deadline - time.monotonic(), 0.0), _LONGEST_SECONDS)
+    return is_readable(sock.fileno(), seconds, or_writable=True)
+
+
+def _write(
+    connection: _Connection, data: memoryview, reader: HeadReader, deadline: float | None
+) -> tuple[tuple[Response, bytes] | None, TransportFailure | None]:
+    """Write a request; return the response if it comes before all is written, and what prevented the writing.
+
+    Raises TransportFailure (stage head), TimerExpired.
+    """
+    while data:
+        data, problem = connection.write(data, deadline)
+        if isinstance(problem, TransportFailure):
+            return None, problem
+        came = connection.arrived() if data else None
+        found = None if came is None else reader.feed(came)
+        if found is not None:
+            return found, None
+        if problem is not None:
+            raise problem
+    return None, None
+
+
+def _talk(
+    connection: _Connection, data: memoryview, reader: HeadReader, deadline: float | None, is_reused: bool
 ) -> tuple[Response, bytes]:
-    """Read the head. A request that could not be written whole may have been answered early: then it counts."""
+    """Write a request and read the head. A server may answer before it has read all: then the answer counts."""
+    unsent: TransportFailure | None = None
     try:
-        while True:
+        found, unsent = _write(connection, data, reader, deadline)
+        while found is None:
             found = reader.feed(connection.receive(deadline, "head"))
-            if found is not None:
-                return found
+        return found
     except TransportFailure as failure:
         problem = head_failure(failure, reader, connection, is_reused=is_reused, unsent=unsent)
     raise problem
@@ -203,8 +249,8 @@ class FastTransport:
         if connection is None:
             connection = _connect(address, connect_seconds, head_seconds)
         try:
-            unsent = connection.write(request_bytes(request, address), deadline)
-            response, first = _read_head(connection, HeadReader(request.method), deadline, is_reused, unsent)
+            written = memoryview(request_bytes(request, address))
+            response, first = _talk(connection, written, HeadReader(request.method), deadline, is_reused)
         except BaseException:
             connection.close()
             raise

@@ -7,7 +7,6 @@ import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Literal, TypeVar
 
 import trio
@@ -24,6 +23,7 @@ from .trio_watch import Watch
 __all__ = ["TrioTransport"]
 
 T = TypeVar("T")
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class _Connection:
@@ -44,30 +44,42 @@ class _Connection:
         self.is_all_written = True
         self.is_over = False
 
-    async def write(self, data: bytes, deadline: float) -> TransportFailure | None:
-        """Write all of it; return what prevented that, if the server would not have it. Raises TimerExpired."""
-        rest = memoryview(data)
+    async def write(self, data: memoryview, deadline: float) -> tuple[memoryview, Exception | None]:
+        """Write until all is written, or something has come while the server would not take more.
+
+        Returns what is left, and what prevented the rest: the end of the time (TimerExpired), or of the connection.
+        """
+        self.is_all_written = False
         with trio.CancelScope(deadline=deadline):
-            try:
-                while rest:
-                    send = partial(self._socket.send, rest)
-                    sent = await _when_ready(self._socket, send, trio.lowlevel.wait_writable)
-                    rest = rest[sent:]
-                return None
-            except (OSError, trio.ClosedResourceError) as error:
-                self.is_all_written = False
-                return broken(error, "send")
-        raise TimerExpired("io")
+            await trio.lowlevel.checkpoint_if_cancelled()
+            while data:
+                try:
+                    data = data[self._socket.send(data) :]
+                except _NOT_NOW:
+                    await _until_ready(self._socket)
+                    if is_readable(self._socket.fileno()):
+                        return data, None
+                except OSError as error:
+                    return data, broken(error, "send")
+            self.is_all_written = True
+            return data, None
+        return data, TimerExpired("io")
+
+    def arrived(self) -> bytes | None:
+        """Return what has come by now, b"" at the end, None if that is nothing, or not to be had."""
+        try:
+            data = self._read()
+        except OSError:
+            return None
+        self.is_over = not data
+        return data
 
     async def receive(self, deadline: float, stage: Literal["head", "body"]) -> bytes:
         """Return at least one byte, or b"" at the end. Raises TransportFailure, TimerExpired."""
         self._is_expired = False
         self._watch.begin(self, deadline)
         try:
-            if self._is_tls:
-                data = await _when_ready(self._socket, self._read, trio.lowlevel.wait_readable)
-            else:
-                data = await self._receive_plain()
+            data = await self._receive()
             self.is_over = not data
             return data
         except (OSError, trio.ClosedResourceError) as error:
@@ -76,6 +88,18 @@ class _Connection:
             self.is_waiting = False
         self.is_over = True
         raise problem
+
+    async def _receive(self) -> bytes:
+        try:
+            if self._is_tls:
+                return await _when_ready(self._socket, self._read_in_time, trio.lowlevel.wait_readable)
+            return await self._receive_plain()
+        except trio.ClosedResourceError:
+            # trio that was suspended may say that the time is over before it has looked at its sockets.
+            data = self.arrived() if self._is_expired else None
+            if data is None:
+                raise
+            return data
 
     def expire(self) -> None:
         """End the wait for bytes. The socket stays open: trio only says that it is about to be closed."""
@@ -88,7 +112,16 @@ class _Connection:
         while True:
             await trio.lowlevel.wait_readable(self._socket)
             with contextlib.suppress(BlockingIOError):  # it was announced, and is gone
-                return self._read()
+                return self._read_in_time()
+
+    def _read_in_time(self) -> bytes:
+        """Read what is there. Raises ClosedResourceError if that is nothing, and nobody watches the time any more."""
+        try:
+            return self._read()
+        except _NOT_NOW:
+            if self._is_expired:
+                raise trio.ClosedResourceError from None
+            raise
 
     def _read(self) -> bytes:
         """Read what is there, and take it out of the common buffer before any other task runs."""
@@ -109,6 +142,19 @@ class _Connection:
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+
+
+async def _until_ready(sock: socket.socket) -> None:
+    """Wait until a socket takes more, or has something to say."""
+
+    async def wait(until: Callable[[socket.socket], Awaitable[None]]) -> None:
+        with contextlib.suppress(OSError, trio.ClosedResourceError):  # the next use of the socket will say so
+            await until(sock)
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait, trio.lowlevel.wait_readable)
+        nursery.start_soon(wait, trio.lowlevel.wait_writable)
 
 
 async def _when_ready(sock: socket.socket, do: Callable[[], T], wait: Callable[[socket.socket], Awaitable[None]]) -> T:
@@ -176,19 +222,36 @@ async def _open(address: Address) -> socket.socket:
     return sock
 
 
-async def _read_head(
-    connection: _Connection,
-    reader: HeadReader,
-    deadline: float,
-    is_reused: bool,
-    unsent: TransportFailure | None,
+async def _write(
+    connection: _Connection, data: memoryview, reader: HeadReader, deadline: float
+) -> tuple[tuple[Response, bytes] | None, TransportFailure | None]:
+    """Write a request; return the response if it comes before all is written, and what prevented the writing.
+
+    Raises TransportFailure (stage head), TimerExpired.
+    """
+    while data:
+        data, problem = await connection.write(data, deadline)
+        if isinstance(problem, TransportFailure):
+            return None, problem
+        came = connection.arrived() if data else None
+        found = None if came is None else reader.feed(came)
+        if found is not None:
+            return found, None
+        if problem is not None:
+            raise problem
+    return None, None
+
+
+async def _talk(
+    connection: _Connection, data: memoryview, reader: HeadReader, deadline: float, is_reused: bool
 ) -> tuple[Response, bytes]:
-    """Read the head. A request that could not be written whole may have been answered early: then it counts."""
+    """Write a request and read the head. A server may answer before it has read all: then the answer counts."""
+    unsent: TransportFailure | None = None
     try:
-        while True:
+        found, unsent = await _write(connection, data, reader, deadline)
+        while found is None:
             found = reader.feed(await connection.receive(deadline, "head"))
-            if found is not None:
-                return found
+        return found
     except TransportFailure as failure:
         problem = head_failure(failure, reader, connection, is_reused=is_reused, unsent=unsent)
     raise problem
@@ -239,8 +302,8 @@ class TrioTransport:
         if connection is None:
             connection = await _connect(address, connect_seconds, head_seconds, self._watch)
         try:
-            unsent = await connection.write(request_bytes(request, address), deadline)
-            response, first = await _read_head(connection, HeadReader(request.method), deadline, is_reused, unsent)
+            written = memoryview(request_bytes(request, address))
+            response, first = await _talk(connection, written, HeadReader(request.method), deadline, is_reused)
         except BaseException:
             connection.close()
             raise

@@ -13,6 +13,7 @@ import anyio.to_thread
 from ..engine.commands import HttpRequest, TimerExpired
 from .family import check_route, failure_of, family_of, head_of, raw_body
 from .httpx_own import no_cookies, wire_request
+from .limits import Limits
 from .proxies import Proxy, read_proxies, through
 from .redaction import hiding_key
 from .tls import client_context
@@ -50,6 +51,7 @@ class HttpxAsyncTransport:
         self._proxied: dict[Proxy, Any] = {}
         self._proxies = read_proxies() if client is None else None
         self._opening = anyio.Lock()
+        self._limits = Limits()
 
     async def _open(self, proxy: Proxy | None = None) -> Any:
         async with self._opening:
@@ -83,11 +85,11 @@ class HttpxAsyncTransport:
             }
             with (
                 hiding_key(request, () if proxy is None else proxy.secrets),
-                anyio.move_on_after(head_seconds) as scope,
+                self._limits.within(head_seconds) as scope,
             ):
                 response = await client.send(wire, stream=True, follow_redirects=False)
             if not scope.cancelled_caught:
-                return HttpxAsyncExchange(response, family, request)
+                return HttpxAsyncExchange(response, family, request, self._limits)
             problem = TimerExpired("io")
         except Exception as error:
             problem = failure_of(family, error, "head")
@@ -108,11 +110,12 @@ class HttpxAsyncTransport:
 class HttpxAsyncExchange:
     """One response of httpx being read."""
 
-    def __init__(self, response: Any, family: ModuleType, request: HttpRequest) -> None:
+    def __init__(self, response: Any, family: ModuleType, request: HttpRequest, limits: Limits) -> None:
         self.head = head_of(response)
         self._response = response
         self._family = family
         self._request = request
+        self._limits = limits
         given = raw_body(response)
         self._body: AsyncIterator[bytes] = response.aiter_raw() if given is None else _one_by_one(given)
 
@@ -120,9 +123,10 @@ class HttpxAsyncExchange:
         """Return the next bytes, b"" at the end."""
         problem: Exception | None
         try:
-            with hiding_key(self._request), anyio.move_on_after(seconds) as scope:
-                return await anext(self._body, b"")
-            assert scope.cancelled_caught
+            with hiding_key(self._request), self._limits.within(seconds) as scope:
+                data = await anext(self._body, b"")
+            if not scope.cancelled_caught:
+                return data
             problem = TimerExpired("io")
         except Exception as error:
             problem = failure_of(self._family, error, "body")

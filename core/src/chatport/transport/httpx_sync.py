@@ -25,6 +25,7 @@ from .tls import client_context
 __all__ = ["HttpxTransport"]
 
 
+_LEAST_SECONDS = 0.001  # 0 would mean: do not block
 _LONGEST_SECONDS = 1e6  # a socket takes no more than 24 days, and nobody waits for so long
 
 
@@ -35,10 +36,10 @@ class _Deadline:
         self.set(seconds)
 
     def set(self, seconds: float | None) -> None:
-        self.at = time.monotonic() + min(seconds or _LONGEST_SECONDS, _LONGEST_SECONDS)
+        self.at = time.monotonic() + min(_LONGEST_SECONDS if seconds is None else seconds, _LONGEST_SECONDS)
 
     def left(self) -> float:
-        return max(self.at - time.monotonic(), 0.001)
+        return max(self.at - time.monotonic(), _LEAST_SECONDS)
 
     def __index__(self) -> int:
         """What `socket.settimeout` asks for in a client that is not ours."""
@@ -58,7 +59,13 @@ def _own_client(proxy: Proxy | None) -> Any:
             self._inner = inner
 
         def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            return self._inner.read(max_bytes, _left(timeout))
+            try:
+                return self._inner.read(max_bytes, _left(timeout))
+            except httpcore.ReadTimeout:
+                # A process that was suspended is told so before anybody has looked at the socket.
+                if not self._inner.get_extra_info("is_readable"):
+                    raise
+            return self._inner.read(max_bytes, _LEAST_SECONDS)
 
         def write(self, buffer: bytes, timeout: float | None = None) -> None:
             self._inner.write(buffer, _left(timeout))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import threading
 import time
@@ -106,10 +107,11 @@ class Pool(Generic[C]):
             connection.close()
 
 
-def is_readable(fileno: int) -> bool:
-    """Whether a socket has something to say: bytes, its end, or an error."""
+def is_readable(fileno: int, seconds: float | None = 0.0, *, or_writable: bool = False) -> bool:
+    """Whether a socket has something to say: bytes, its end, or an error; waits for that so long (None: for ever)."""
     if not hasattr(select, "poll"):
-        return bool(select.select([fileno], [], [], 0)[0])
+        writers = [fileno] if or_writable else []
+        return any(select.select([fileno], writers, [], seconds))
     poll = select.poll()
-    poll.register(fileno, select.POLLIN | select.POLLPRI)
-    return bool(poll.poll(0))
+    poll.register(fileno, select.POLLIN | select.POLLPRI | (select.POLLOUT if or_writable else 0))
+    return bool(poll.poll(None if seconds is None else math.ceil(seconds * 1000)))

@@ -1,0 +1,101 @@
+"""How long something may take on asyncio and trio, where what it waits for is read by somebody else's code.
+
+anyio's own scopes cancel the moment that their time is over. A process that was suspended finds it over before its loop
+has read what has arrived meanwhile, and what is cancelled then is lost. So a timer that comes late itself lets the loop
+read first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from .fast import is_trio
+
+if TYPE_CHECKING:
+    from .trio_watch import Watch
+
+__all__ = ["Limits"]
+
+_LATE_SECONDS = 0.05
+_READ_SECONDS = 0.1
+"""How long a loop has to read what has arrived, and to hand it to whoever waits for it."""
+
+
+class Limits:
+    """Limits of time for the reads of one transport."""
+
+    def __init__(self) -> None:
+        self._watch: Watch | None = None
+
+    @contextmanager
+    def within(self, seconds: float | None) -> Iterator[anyio.CancelScope]:
+        """Cancel what runs inside after so many seconds (None: never). 0 is the time to read what has arrived."""
+        with anyio.CancelScope() as scope:
+            if seconds is None:
+                yield scope
+                return
+            begin = self._begin_on_trio if is_trio() else _begin_on_asyncio
+            stop = begin(scope, seconds or _READ_SECONDS)
+            try:
+                yield scope
+            finally:
+                stop()
+
+    def _begin_on_trio(self, scope: anyio.CancelScope, seconds: float) -> Callable[[], None]:
+        from .trio_watch import Watch
+
+        self._watch = watch = self._watch or Watch()
+        wait = _WaitOnTrio(scope, watch)
+        wait.begin(seconds)
+        return wait.end
+
+
+class _WaitOnTrio:
+    """What trio's watch looks at."""
+
+    def __init__(self, scope: anyio.CancelScope, watch: Watch) -> None:
+        import trio
+
+        self._now = trio.current_time
+        self._scope = scope
+        self._watch = watch
+        self._was_late = False
+        self.is_waiting = False
+        self.deadline = self.watched_until = math.inf
+
+    def begin(self, seconds: float) -> None:
+        self._watch.begin(self, self._now() + seconds)
+
+    def expire(self) -> None:
+        if self._was_late or self._now() - self.deadline < _LATE_SECONDS:
+            self._scope.cancel()
+        else:
+            self._was_late = True
+            self.begin(_READ_SECONDS)
+
+    def end(self) -> None:
+        self.is_waiting = False
+
+
+def _begin_on_asyncio(scope: anyio.CancelScope, seconds: float) -> Callable[[], None]:
+    loop = asyncio.get_running_loop()
+    due_at = loop.time() + seconds
+    timer: Any = None
+    was_late = False
+
+    def expire() -> None:
+        nonlocal timer, was_late
+        if was_late or loop.time() - due_at < _LATE_SECONDS:
+            scope.cancel()
+        else:
+            was_late = True
+            timer = loop.call_later(_READ_SECONDS, expire)
+
+    timer = loop.call_at(due_at, expire)
+    return lambda: timer.cancel()
