@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -705,3 +706,120 @@ def test_an_idle_connection_closed_just_as_it_is_used_is_tried_again(
     reply = runner.stream("hello").reply
     assert reply is not None
     assert [attempt.outcome for attempt in reply.attempts] == ["TransportError", "ok"]
+
+
+# --- no file descriptors left
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Leave the process without a file descriptor."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("of", ["ours", "ours over httpx", "httpx2"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_process_without_file_descriptors_is_told_so_at_once(opened: Open, serve: Serve, of: str, host: str) -> None:
+    """One attempt, no fault of the vendor's, and all is well as soon as there are some again."""
+    server = serve(once(head(content_type="application/json", content_length=len(WHOLE), connection="close"), WHOLE))
+    runner = opened(server.base_url.replace("127.0.0.1", host), of=of, attempts=3)
+    assert runner.chat("hello").text == "hello"
+    while server.open_connections:  # whose end would free a descriptor
+        time.sleep(0.001)
+    with no_descriptors(), pytest.raises(chatport.TransportError, match="too many files or sockets open") as caught:
+        runner.chat("hello")
+    assert (caught.value.code, caught.value.retryable) == ("no_descriptors", False)
+    assert len(caught.value.attempts) == 1
+    assert runner.chat("hello").text == "hello"
+    assert server.connections == 2
+
+
+# --- answers before the request is read
+
+
+TOO_LARGE = json.dumps({"error": {"message": "this is too large for us", "type": "invalid_request_error"}}).encode()
+REFUSED = head(413, content_type="application/json", content_length=len(TOO_LARGE)) + TOO_LARGE
+LARGE = "a" * (8 * 1024 * 1024)
+"""More than the sockets of both sides hold while one of them is not read."""
+
+
+def begun(connection: Connection) -> None:
+    """Read no more of a request than its head and a little."""
+    connection._sock.recv(4096)
+
+
+def early_and_gone(connection: Connection) -> None:
+    begun(connection)
+    connection.send(REFUSED)  # and the connection is closed with bytes unread, which resets it
+
+
+def early_and_deaf(connection: Connection) -> None:
+    begun(connection)
+    connection.send(REFUSED)
+    connection.hang()
+
+
+def early_in_pieces(connection: Connection) -> None:
+    begun(connection)
+    connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    for at in range(0, len(REFUSED), 40):
+        connection.send(REFUSED[at : at + 40])
+        time.sleep(0.001)
+    connection.hang()
+
+
+def early_and_lingering(connection: Connection) -> None:
+    begun(connection)
+    connection.send(REFUSED)
+    connection._sock.shutdown(socket.SHUT_WR)
+    connection.until_left()
+
+
+@pytest.mark.parametrize("script", [early_and_gone, early_and_deaf, early_in_pieces, early_and_lingering])
+def test_an_answer_before_the_request_is_read_is_the_answer(
+    opened: Open, serve: Serve, script: Callable[[Connection], None]
+) -> None:
+    server = serve(script)
+    runner = opened(server.base_url, timeouts={"total": 30})
+    with pytest.raises(chatport.BadRequestError, match="this is too large for us") as caught:
+        runner.chat(LARGE)
+    assert caught.value.status == 413
+
+
+@pytest.mark.parametrize("of", ["ours over httpx", "httpx", "httpx2"])
+@pytest.mark.parametrize("script", [early_and_gone, early_and_lingering])
+def test_an_early_answer_over_httpx_counts_where_the_server_closes(
+    opened: Open, serve: Serve, script: Callable[[Connection], None], of: str
+) -> None:
+    """httpx reads nothing while it writes: a server that neither reads on nor closes is waited for until a timer."""
+    runner = opened(serve(script).base_url, of=of, timeouts={"total": 30})
+    with pytest.raises(chatport.BadRequestError) as caught:
+        runner.chat(LARGE)
+    assert caught.value.status == 413
+
+
+def test_a_server_that_is_slow_to_read_gets_all_of_a_large_request(opened: Open, serve: Serve) -> None:
+    """An interim answer meanwhile is none."""
+
+    def slow(connection: Connection) -> None:
+        begun(connection)
+        connection.send(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")
+        time.sleep(0.2)
+        got = 4096  # at most that was read, and what surrounds the text is less than another
+        while got < len(LARGE):
+            got += len(connection._sock.recv(1024 * 1024)) or len(LARGE)
+        connection.send(head(content_type="application/json", content_length=len(WHOLE)) + WHOLE)
+        connection.until_left()
+
+    assert opened(serve(slow).base_url).chat(LARGE).text == "hello"

@@ -39,6 +39,8 @@ _COMPACTED_BYTES = 256 * 1024  # after so many bytes of a stream, small pieces a
 _WEIGHED_BYTES = 4 * 1024 * 1024  # after so many, what was collected is measured
 _WEIGHED_AGAIN = 4  # and once a quarter of it can have been added: measuring all of it more often would take its time
 _ERROR_BODY_SECONDS = 10.0  # a status has come: its explanation is worth no longer wait
+_HOPELESS = ("tls", "unsupported_protocol", "invalid_url", "invalid_request", "no_descriptors")
+"""Failures of the transport that the next attempt would meet again."""
 _PUBLIC = frozenset(
     (
         ev.TextDelta,
@@ -488,7 +490,7 @@ class AttemptRun:
         return TransportError(
             f"{failure}.",
             code=failure.kind or None,
-            retryable=failure.kind not in ("tls", "unsupported_protocol", "invalid_url", "invalid_request"),
+            retryable=failure.kind not in _HOPELESS,
         )
 
     def _located(self, error: ChatportError) -> ChatportError:

@@ -5,22 +5,68 @@ Callers raise the result outside their `except` block: the frames of the origina
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import ssl
+from collections.abc import Iterator
 from typing import Literal
 
 from ..engine.commands import TransportFailure
 
-__all__ = ["broken", "no_connection", "stale"]
+__all__ = ["NO_DESCRIPTORS", "broken", "no_connection", "no_descriptors", "stale"]
+
+NO_DESCRIPTORS = "no_descriptors"
+_MOST_CAUSES = 20
 
 
 def no_connection(error: BaseException) -> TransportFailure:
     """Return the failure of a connection that did not come to stand."""
+    nothing_left = no_descriptors(error)
+    if nothing_left is not None:
+        return nothing_left
     if isinstance(error, ssl.SSLError):  # a certificate that is not trusted is one too
         return TransportFailure(f"No secure connection: {error}", stage="connect", kind="tls")
     if isinstance(error, UnicodeError):  # a host name that cannot be one
         return TransportFailure(f"The address is not valid: {error}", stage="connect", kind="invalid_url")
     words = str(error).strip().rstrip(".") or type(error).__name__
     return TransportFailure(f"No connection: {words}", stage="connect", kind="connect")
+
+
+def no_descriptors(error: BaseException) -> TransportFailure | None:
+    """Return the failure to open a socket because the process or the machine has too many files open, else None."""
+    for cause in _causes(error):
+        is_left = not isinstance(cause, OSError) or cause.errno not in (errno.EMFILE, errno.ENFILE)
+        if is_left and isinstance(
+            cause, socket.gaierror
+        ):  # a look-up that found no descriptor says only that it failed
+            is_left = _has_descriptors()
+        if not is_left:
+            words = (
+                "No connection: this process has too many files or sockets open (EMFILE). The vendor is not at fault: "
+                "close what is no longer used, make fewer calls at once, or raise the limit (ulimit -n)"
+            )
+            return TransportFailure(words, stage="connect", kind=NO_DESCRIPTORS)
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, its causes, and those in groups, which event loops make of several addresses."""
+    waiting: list[BaseException | None] = [error]
+    for _ in range(_MOST_CAUSES):
+        cause = waiting.pop(0) if waiting else None
+        if cause is not None:
+            yield cause
+            waiting += [*(cause.exceptions if isinstance(cause, BaseExceptionGroup) else ()), cause.__cause__]
+            waiting.append(cause.__context__)
+
+
+def _has_descriptors() -> bool:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno not in (errno.EMFILE, errno.ENFILE)
+    return True
 
 
 def broken(error: BaseException | None, stage: Literal["send", "head", "body"]) -> TransportFailure:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
 from ..errors import ConfigurationError
+from .failures import no_descriptors
 
 __all__ = ["check_route", "failure_of", "family_of", "head_of", "raw_body"]
 
@@ -84,7 +85,10 @@ def failure_of(family: ModuleType, error: BaseException, stage: Stage) -> Except
 
 
 def _connect_failure(error: BaseException) -> TransportFailure:
-    """Tell the two causes apart that the user can mend: a certificate that is not trusted, and nobody listening."""
+    """Tell the causes apart that the user can mend: a certificate that is not trusted, too many files open, nobody."""
+    nothing_left = no_descriptors(error)
+    if nothing_left is not None:
+        return nothing_left
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):

@@ -14,7 +14,7 @@ import trio
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
-from .failures import broken, no_connection
+from .failures import broken, no_connection, no_descriptors
 from .http1 import HeadReader, Response, request_bytes
 from .pool import Pool, is_readable
 from .tls import client_context, context_if_made
@@ -192,7 +192,7 @@ async def _connect(
         with trio.move_on_after(math.inf if seconds is None else seconds):
             return _Connection(await _open(address), watch)
     except (OSError, UnicodeError) as error:
-        problem = no_connection(_first_of(error))
+        problem = no_descriptors(error) or no_connection(_first_of(error))
     raise problem
 
 

@@ -8,6 +8,7 @@ import threading
 
 from ..bounded import MOST_CERTIFICATES, Bounded
 from ..engine.commands import TransportFailure
+from .failures import no_descriptors
 
 __all__ = ["client_context", "context_if_made"]
 
@@ -48,6 +49,9 @@ def _make(file: str | None, folder: str | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=file, capath=folder)
     except OSError as error:  # ssl.SSLError is one
+        nothing_left = no_descriptors(error)
+        if nothing_left is not None:
+            raise nothing_left from None
         words = f"No secure connection: the certificates in {file or folder} cannot be read ({error})"
         raise TransportFailure(words, stage="connect", kind="tls") from None
     context.set_alpn_protocols(["http/1.1"])
