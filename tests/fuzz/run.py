@@ -126,6 +126,9 @@ def write_seeds(folder: Path, providers: tuple[str, ...], seed: int) -> list[byt
         head = json.loads(text.partition(b"\n")[0]) | {"provider": providers[number % len(providers)]}
         seeds.append(json.dumps(head).encode() + b"\n" + exchange.body)
         (folder / f"{zlib.crc32(seeds[-1]):08x}").write_bytes(seeds[-1])
+    for path in sorted((HERE / "corpus_http").iterdir()):
+        seeds.append(path.read_bytes())
+        (folder / path.name).write_bytes(seeds[-1])
     random.Random(seed).shuffle(seeds)
     return seeds
 
@@ -158,8 +161,15 @@ class Fuzzer:
     def run(self, data: bytes) -> int:
         """Check one input; libFuzzer's target. Returns -1 for what is no input at all, which is then not kept."""
         from tests.fuzz.exchange import read_exchange
+        from tests.fuzz.heads import check_response
         from tests.fuzz.properties import check
 
+        if data.startswith(b"HTTP/1."):  # a kind of its own: a whole response as it comes over the wire
+            try:
+                check_response(data)
+            except Exception as error:
+                self.note("http", f"{type(error).__name__} {str(error)[:60]}", data, traceback.format_exc())
+            return 0
         exchange = read_exchange(data)
         if exchange is None:
             return -1
@@ -194,6 +204,8 @@ class Fuzzer:
     def mutate(self, data: bytes, max_size: int, seed: int) -> bytes:
         """Return a variant of an input: of its JSON, its events, its headers, or just of its bytes."""
         dice = random.Random(seed)
+        if data.startswith(b"HTTP/1."):
+            return b"HTTP/1." + bytes(self.mutate_bytes(data[7:] or b"x", max(max_size - 7, 1)))
         line, _, body = data.partition(b"\n")
         try:
             head = json.loads(line)
