@@ -9,9 +9,10 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from .client import BaseClient, ChatOptions, is_httpx
+from .client import BaseClient, ChatOptions, is_httpx, read_timeout
 from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
+from .engine.timers import not_ready_in_time
 from .errors import ChatportError, ConfigurationError
 from .events import Event, Finished
 
@@ -82,8 +83,8 @@ class _Driver:
                         await sleep_async(seconds)
                     case Pause(arm=arm, seconds=seconds):
                         await pause_async(arm, seconds, self._sleep)
-                    case Block(function=function):
-                        answer = await run_blocking_async(function)
+                    case Block():
+                        answer = await run_blocking_async(command.name, command.function, command.seconds)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
 
@@ -263,7 +264,7 @@ class AsyncClient(BaseClient):
 
     async def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""
-        await self._ready(provider)
+        await self._ready(provider, {})
         target, wire = self._models_target(provider)
         reply = await self._fetch(target, wire)
         port = self._port.provider(provider)
@@ -283,16 +284,20 @@ class AsyncClient(BaseClient):
         timeout: Any = None,
     ) -> Embeddings:
         """Return an embedding vector for each text."""
-        await self._ready(split_target(self._port.targets(model)[0][0].target)[0])
+        await self._ready(split_target(self._port.targets(model)[0][0].target)[0], read_timeout(timeout))
         target, wire = self._embed_target(texts, model, extra)
         from .embeddings import read_embeddings
 
         reply = await self._fetch(target, wire, timeout)
         return run_without_key(self._port.provider(reply.provider).key, lambda: read_embeddings(reply))
 
-    async def _ready(self, provider: str) -> None:
-        if not self._port.is_ready(provider):
-            await run_blocking_async(lambda: self._port.provider(provider))
+    async def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
+        while not self._port.is_ready(provider):
+            seconds = self._port.total_seconds(provider, timers)
+            try:
+                await run_blocking_async((self._port, provider), lambda: self._port.provider(provider), seconds)
+            except TimerExpired:
+                raise not_ready_in_time(provider, seconds) from None
 
     async def _fetch(self, target: str, wire: Any, timeout: Any = None) -> Reply:
         driver = _Driver(self._request_machine(target, wire, timeout), self._transport())

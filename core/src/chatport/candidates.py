@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import attrs
@@ -11,6 +11,7 @@ from .call import Call, WireRequest
 from .engine.route import Route
 from .errors import ModelNotFoundError, PolicyError, UnsupportedFeatureError
 from .prepare import Port, split_target
+from .ready import ProviderPort
 
 __all__ = ["ChatCandidate", "RequestCandidate"]
 
@@ -34,6 +35,19 @@ class ChatCandidate:
     def is_ready(self) -> bool:
         """Whether `prepare` will not block."""
         return self._port.is_ready(self._provider)
+
+    @property
+    def work(self) -> Hashable:
+        """What is made ready: the provider, as this client knows it."""
+        return (self._port, self._provider)
+
+    def make_ready(self) -> ProviderPort:
+        """Make the provider ready. Blocks."""
+        return self._port.provider(self._provider)
+
+    def total_seconds(self) -> float | None:
+        """Return the total timer of the call there."""
+        return self._port.total_seconds(self._provider, self._timeouts)
 
     def prepare(self, prefix: str | None) -> Route:
         """Return the call as shaped for this target, to go on from `prefix` if one is given."""
@@ -75,6 +89,19 @@ class RequestCandidate:
     def is_ready(self) -> bool:
         """Whether `prepare` will not block."""
         return self._port.is_ready(self._provider)
+
+    @property
+    def work(self) -> Hashable:
+        """What is made ready: the provider, as this client knows it."""
+        return (self._port, self._provider)
+
+    def make_ready(self) -> ProviderPort:
+        """Make the provider ready. Blocks."""
+        return self._port.provider(self._provider)
+
+    def total_seconds(self) -> float | None:
+        """Return the total timer of the call there."""
+        return self._port.total_seconds(self._provider, self._timeouts)
 
     def prepare(self, prefix: str | None) -> Route:
         """Return the request for its provider."""

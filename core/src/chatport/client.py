@@ -30,7 +30,7 @@ from .tables import read_timeouts
 if TYPE_CHECKING:
     from .explain import Explanation
 
-__all__ = ["BaseClient", "ChatOptions", "is_httpx", "read_call", "real_clock"]
+__all__ = ["BaseClient", "ChatOptions", "is_httpx", "read_call", "read_timeout", "real_clock"]
 
 
 class ChatOptions(TypedDict, total=False):
@@ -154,7 +154,7 @@ class BaseClient:
 
     def _request_machine(self, target: str, wire: WireRequest, timeout: Any) -> CallMachine:
         """Return a machine for a request that is no chat."""
-        return CallMachine([RequestCandidate(self._port, target, wire, _timeouts(timeout))], self._shared, False)
+        return CallMachine([RequestCandidate(self._port, target, wire, read_timeout(timeout))], self._shared, False)
 
     def _explain(self, messages: MessagesInput, options: Mapping[str, Any]) -> Explanation:
         from .explain import explain_call
@@ -247,7 +247,7 @@ def read_call(
         fields,
         on_unsupported,
     )
-    return call, _timeouts(timeout)
+    return call, read_timeout(timeout)
 
 
 def _reasoning(value: str | int | bool | None) -> str | int | None:
@@ -289,7 +289,7 @@ def _stop(stop: Any) -> tuple[str, ...]:
     return tuple(strings)
 
 
-def _timeouts(timeout: Any) -> Mapping[str, float]:
+def read_timeout(timeout: Any) -> Mapping[str, float]:
     """Read `timeout=`: a number is the whole call, a dict the timers by name, as in the `[timeouts]` table."""
     if timeout is None:
         return {}

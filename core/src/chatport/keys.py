@@ -13,16 +13,33 @@ import shutil
 import stat
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .blocking import OverdueError, Room, StuckError
 from .errors import ConfigurationError
 from .secret import Secret
 
-__all__ = ["Reference", "is_slow", "kind_of", "may_be_shown", "read_reference", "refresh_seconds", "resolve", "told"]
+__all__ = [
+    "Reference",
+    "asks_nobody",
+    "is_slow",
+    "kind_of",
+    "may_be_shown",
+    "read_reference",
+    "refresh_seconds",
+    "resolve",
+    "told",
+]
 
 _COMMAND_SECONDS = 30.0
+_READ_SECONDS = 30.0  # for a file on a server that is gone, and a keyring whose owner is not there
+_MOST_BYTES = 64 * 1024
+_NO_FILE = "it is a folder, a pipe or a device, not a file. What has to be waited for is read by an api_key.command"
+_ROOM = Room("readings of keys", stuck_after_seconds=30)
 _SHORTEST_KEY = 12
 """What is shorter, in the place of a path or a program, is no key that was put there by mistake."""
 _SHORTEST_REFRESH_SECONDS = 1.0
@@ -144,8 +161,13 @@ def _text(value: Any, where: str) -> str:
 
 
 def is_slow(reference: Secret | Mapping[str, Any] | None) -> bool:
-    """Whether `resolve` may take its time: a command runs, or a keyring asks its owner."""
-    return isinstance(reference, Mapping) and ("command" in reference or "keyring" in reference)
+    """Whether `resolve` may take its time: a command runs, a keyring asks its owner, a file is on another machine."""
+    return isinstance(reference, Mapping) and "env" not in reference
+
+
+def asks_nobody(reference: Secret | Mapping[str, Any] | None) -> bool:
+    """Whether a slow `resolve` is only the reading of a file."""
+    return isinstance(reference, Mapping) and "file" in reference
 
 
 def refresh_seconds(reference: Secret | Mapping[str, Any] | None) -> float | None:
@@ -180,19 +202,20 @@ def _from_environment(name: str, provider: str, variable: Callable[[str], str | 
 
 
 def _from_file(reference: Mapping[str, Any], folder: Path, provider: str) -> Secret:
-    path = folder / Path(reference["file"]).expanduser()
+    path = folder / reference["file"]
     try:
-        with path.open(encoding="utf-8") as file:
-            key = Secret(file.read().strip())
-            mode = os.fstat(file.fileno()).st_mode
+        path = folder / Path(reference["file"]).expanduser()
+        key, is_open = _ROOM.run(("file", path), partial(_read_file, path), _READ_SECONDS)
+    except RuntimeError:
+        key = "nobody knows whose home folder that is"
+    except OverdueError:
+        key = f"it could not be read within {_READ_SECONDS:g} s"
     except OSError as error:
-        problem = str(error.strerror)
-    except UnicodeDecodeError:
-        problem = "it is not a text"
-    else:
-        # A warning, not an error: in a container a mounted secret is often readable by all, and nobody else is there.
-        # RuntimeWarning, as for every other thing that works and should be looked into; Python shows it by default.
-        if os.name == "posix" and mode & stat.S_IROTH and _is_reachable(path):
+        key = str(error.strerror or error)
+    if isinstance(key, Secret):
+        if is_open:
+            # A warning, not an error: in a container a mounted secret is often readable by all, and nobody else is
+            # there. RuntimeWarning, as for every other thing that works and should be looked into.
             warnings.warn(
                 f"Everybody on this machine can read the API key of {provider} in {path}. Close it: chmod 600 {path}",
                 RuntimeWarning,
@@ -201,13 +224,46 @@ def _from_file(reference: Mapping[str, Any], folder: Path, provider: str) -> Sec
         return key
     place = str(path) if os.path.lexists(path) or len(reference["file"]) < _SHORTEST_KEY else _told_folder(path)
     del path  # it may be the key, and a traceback may show locals
-    raise ConfigurationError(f"Cannot read the API key of {provider} from {place}: {problem}.", provider=provider)
+    raise ConfigurationError(f"Cannot read the API key of {provider} from {place}: {key}.", provider=provider)
 
 
 def _told_folder(path: Path) -> str:
     """Return a path that does not exist for a message: it may be a key, so only a folder that exists is shown of it."""
     place = f" in {path.parent}" if path.parent.is_dir() else ""
     return f"a file{place} {_NOT_SHOWN}"
+
+
+def _read_file(path: Path) -> tuple[Secret | str, bool]:
+    """Return the key in a file, or why there is none, and whether everybody can read it. Raises OSError.
+
+    What is no file is not read, since it could be waited for for ever; it is not even opened, since that alone does
+    something to some devices. Asked again when it is open: it may be another one by then.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        return _NO_FILE, False
+    with open(path, "rb", buffering=0, opener=_open_at_once) as file:  # Path.open takes no opener
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            return _NO_FILE, False
+        key = _text_of(file)
+    return key, os.name == "posix" and bool(mode & stat.S_IROTH) and _is_reachable(path)
+
+
+def _open_at_once(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+
+
+def _text_of(stream: Any, errors: str = "strict") -> Secret | str:
+    """Return all that comes, or why it is no key. Not raised: errors keep the frames in which the bytes are."""
+    data = bytearray()
+    while piece := stream.read(_MOST_BYTES + 1 - len(data)):
+        data += piece
+        if len(data) > _MOST_BYTES:
+            return f"there are more than {_MOST_BYTES // 1024} KiB, and a key is short"
+    try:
+        return Secret(data.decode("utf-8", errors).strip())
+    except UnicodeDecodeError:
+        return "it is not a text"
 
 
 def _is_reachable(path: Path) -> bool:
@@ -217,39 +273,13 @@ def _is_reachable(path: Path) -> bool:
 
 def _from_command(reference: Mapping[str, Any], provider: str) -> Secret:
     """Run a command without a shell. Its arguments, its output and its complaints may hold the key: none is shown."""
-    import subprocess  # only who keeps keys with a program of his own needs it
-
-    words = reference["command"]
-    try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_COMMAND_SECONDS,
-            check=False,
-        )
-        key, status = Secret(done.stdout.decode("utf-8", "replace").strip()), done.returncode
-        del done  # it has the key in the open, and a traceback may show locals
-    except subprocess.TimeoutExpired:
-        problem = f"did not end within {_COMMAND_SECONDS:g} s"
-    except OSError as error:
-        problem = f"cannot be run: {error.strerror}"
-    else:
-        lines = key.reveal().count("\n") + 1
-        if status:
-            problem = f"failed with exit status {status}"
-        elif not key:
-            problem = "wrote nothing"
-        elif lines > 1:
-            problem = f"wrote {lines} lines, and a key is one"
-        else:
-            return key
-    # Outside: the errors above hold the arguments, and what the command had written when it was stopped.
-    program = _told_program(words)
-    del words  # they may hold the key, and a traceback may show locals
+    key = _answer_of(reference["command"])
+    if isinstance(key, Secret):
+        return key
+    # Outside of what raised: such errors hold the arguments.
+    program = _told_program(reference["command"])
     raise ConfigurationError(
-        f"The command {program}, which gives the API key of {provider}, {problem}. Run it by hand to see why.",
+        f"The command {program}, which gives the API key of {provider}, {key}. Run it by hand to see why.",
         provider=provider,
     )
 
@@ -261,6 +291,43 @@ def _told_program(words: tuple[str, ...]) -> str:
     return told(words[0]) if len(words) > 1 else _NOT_SHOWN
 
 
+def _answer_of(words: tuple[str, ...]) -> Secret | str:
+    """Return what a command writes, or what is wrong with it."""
+    import subprocess  # only who keeps keys with a program of his own needs it
+
+    try:
+        process = subprocess.Popen(
+            words, bufsize=0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except (OSError, ValueError) as error:  # ValueError: a word that this system cannot write
+        return f"cannot be run: {error.strerror if isinstance(error, OSError) else 'its words are no text'}"
+    try:
+        return _ROOM.run(("command", id(process)), lambda: _written_by(process), _COMMAND_SECONDS)
+    except OverdueError:
+        return f"did not end within {_COMMAND_SECONDS:g} s"
+    except StuckError as error:
+        return f"is not waited for: {error}"
+    finally:
+        process.kill()  # also where Ctrl-C ends the wait; nothing where it has ended
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+
+
+def _written_by(process: Any) -> Secret | str:
+    """Read until the end: a child of the command may still write when the command itself has ended."""
+    with process.stdout:
+        key = _text_of(process.stdout, "replace")
+    if isinstance(key, str):
+        return f"wrote too much: {key}"
+    status: int = process.wait()
+    lines = key.reveal().count("\n") + 1
+    if status:
+        return f"failed with exit status {status}"
+    if not key:
+        return "wrote nothing"
+    return key if lines == 1 else f"wrote {lines} lines, and a key is one"
+
+
 def _from_keyring(reference: Mapping[str, Any], provider: str) -> Secret:
     try:
         keyring = import_module("keyring")
@@ -270,19 +337,29 @@ def _from_keyring(reference: Mapping[str, Any], provider: str) -> Secret:
             "pip install 'chatport-core[keyring]'.",
             provider=provider,
         ) from None
+    entry = (reference["keyring"], reference["user"])
     try:
-        key = Secret((keyring.get_password(reference["keyring"], reference["user"]) or "").strip())
+        key = _ROOM.run(("keyring", *entry), partial(_entry_of, keyring, *entry), _READ_SECONDS)
+    except OverdueError:
+        problem = f"the keyring did not answer within {_READ_SECONDS:g} s"
+    except StuckError as error:
+        problem = str(error)
     except Exception as error:  # every backend has its own; some tell in their words what they were asked for
         problem = f"the keyring refuses ({type(error).__name__})"
     else:
         if key:
             return key
         problem = "there is no such entry"
+    service, user = map(_told_entry, entry)
+    del entry  # a key may have been put there, and a traceback may show locals
     raise ConfigurationError(
-        f"Cannot read the API key of {provider} from the keyring, service {_told_entry(reference['keyring'])}, "
-        f"user {_told_entry(reference['user'])}: {problem}.",
+        f"Cannot read the API key of {provider} from the keyring, service {service}, user {user}: {problem}.",
         provider=provider,
     )
+
+
+def _entry_of(keyring: Any, service: str, user: str) -> Secret:
+    return Secret((keyring.get_password(service, user) or "").strip())
 
 
 def _told_entry(name: str) -> str:

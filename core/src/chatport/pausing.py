@@ -5,12 +5,17 @@ anyio is imported when one of these is first needed. Most programs never wait be
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Hashable
 from typing import TypeVar
+
+from .bell import new_bell
+from .blocking import Job, OverdueError, Room, StuckError
+from .engine.commands import TimerExpired
+from .errors import ConfigurationError
 
 __all__ = [
     "checkpoint_async",
@@ -24,6 +29,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+_ROOM = Room("preparations of providers", stuck_after_seconds=math.inf)
+"""Each step that makes a provider ready ends by itself, so whoever needs it may wait for the one under way."""
+
 Arm = Callable[[Callable[[], None]], None]
 
 
@@ -33,26 +41,14 @@ async def pause_async(arm: Arm, seconds: float | None, sleep: Callable[[float], 
     `sleep` takes the place of real waiting, for clocks that are told to move.
     """
     import anyio
-    import anyio.from_thread
-    import anyio.lowlevel
 
-    woken = anyio.Event()
-    token = anyio.lowlevel.current_token()
-    own_thread = threading.get_ident()
-
-    def wake() -> None:
-        if threading.get_ident() == own_thread:
-            woken.set()
-            return
-        with suppress(RuntimeError):  # that loop has ended meanwhile, and nobody waits there any more
-            anyio.from_thread.run_sync(woken.set, token=token)
-
-    arm(wake)
-    if sleep is not None and seconds is not None and not woken.is_set():
+    bell = new_bell()  # whoever wakes may be in another thread, and may run a loop of his own there
+    arm(bell.ring)
+    if sleep is not None and seconds is not None and not bell.is_rung:
         sleep(seconds)
         seconds = 0.0
     with anyio.move_on_after(seconds):
-        await woken.wait()
+        await bell.heard()
 
 
 def pause(arm: Arm, seconds: float | None, sleep: Callable[[float], None] | None = None) -> None:
@@ -77,16 +73,33 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-async def run_blocking_async(function: Callable[[], T]) -> T:
-    """Run a function that may block off the event loop."""
-    import anyio.to_thread
+async def run_blocking_async(name: Hashable, function: Callable[[], T], seconds: float | None) -> T:
+    """Run a function that may block off the event loop, once for all who ask for this name meanwhile.
 
-    return await anyio.to_thread.run_sync(function)
+    Raises what it raises, TimerExpired after so many seconds, and ConfigurationError if too many of them hang.
+    """
+    import anyio
+
+    job = _job(name, function)
+    with anyio.move_on_after(seconds):
+        return await job.finished()
+    raise TimerExpired("io")
 
 
-def run_blocking(function: Callable[[], T]) -> T:
-    """Run it here: nobody else waits."""
-    return function()
+def run_blocking(name: Hashable, function: Callable[[], T], seconds: float | None) -> T:
+    """The same in a thread without an event loop."""
+    try:
+        return _job(name, function).wait(seconds)
+    except OverdueError:
+        pass
+    raise TimerExpired("io")
+
+
+def _job(name: Hashable, function: Callable[[], T]) -> Job[T]:
+    try:
+        return _ROOM.job(name, function)
+    except StuckError as error:
+        raise ConfigurationError(f"A provider cannot be made ready: {error}.") from None
 
 
 async def checkpoint_async() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
+from .blocking import OverdueError, Room
 from .bounded import LONGEST_NAME, MOST_MODELS, Bounded
 from .call import Call, Context, WireRequest
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
@@ -24,6 +25,7 @@ from .engine.choice import Choice
 from .engine.route import Route
 from .engine.timers import Timeouts
 from .errors import (
+    ChatportError,
     ConfigurationError,
     ModelNotFoundError,
     PluginError,
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 __all__ = ["Port", "ProviderPort", "split_target"]
 
 
+SEARCH_SECONDS = 30.0
+_SEARCHES = Room("searches for servers", stuck_after_seconds=0)
 _LONGEST_SUCCESSION = 8
 """How many successors of retired models are followed: a circle in the facts must not hang a call."""
 
@@ -237,7 +241,7 @@ class Port:
         """
         if provider.discover is None or table.base_url:
             return provider, self._base_url(provider, table, is_stated=is_stated)
-        servers = provider.discover(table.settings)
+        servers = self._search(provider, table)
         if not servers:
             raise TransportError(
                 f"{provider.title}: no server answers on the usual ports. Start one, or give "
@@ -248,6 +252,23 @@ class Port:
         found = self._discovered[provider.name] = servers[0]
         address = Address(found.base_url, "a search", is_vendors_word=not is_stated)
         return attrs.evolve(self._load(found.provider), name=provider.name), address
+
+    def _search(self, provider: Provider, table: ProviderConfig) -> Sequence[Discovery]:
+        """Look for running servers. The search is a plugin's, what it meets is anybody's: it is left when it hangs."""
+        discover = provider.discover
+        assert discover is not None, "asked only where there is one"
+        try:
+            return _SEARCHES.run((id(self), provider.name), lambda: discover(table.settings), SEARCH_SECONDS)
+        except ChatportError:
+            raise
+        except OverdueError:
+            problem, error = f"did not end within {SEARCH_SECONDS:g} s", None
+        except Exception as failed:
+            problem, error = f"failed: {type(failed).__name__}: {failed}", failed
+        raise PluginError(
+            f"The search for a server of {provider.title} {problem}. Give [providers.{provider.name}] a base_url.",
+            provider=provider.name,
+        ) from error
 
     def _base_url(self, provider: Provider, table: ProviderConfig, *, is_stated: bool) -> Address:
         if table.base_url:
@@ -413,6 +434,13 @@ class Port:
             self.facts(port, retired.successor),
             note,
         )
+
+    def total_seconds(self, name: str, call: Mapping[str, float]) -> float | None:
+        """Return the total timer of a call to a provider that need not be ready yet, None: it has none."""
+        table = self.config.providers.get(name, ProviderConfig())
+        own = self._provider_value(name, table).timeouts
+        merged = {"total": Timeouts().total, **own, **self.config.timeouts, **table.timeouts, **call}
+        return merged["total"] or None
 
     def timeouts(self, port: ProviderPort, call: Mapping[str, float], *, streams: bool) -> Timeouts:
         """Return the timers of a call: defaults, then the provider's own, the user's, the user's for it, the call's.

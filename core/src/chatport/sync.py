@@ -9,9 +9,10 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from .client import BaseClient, ChatOptions, is_httpx
+from .client import BaseClient, ChatOptions, is_httpx, read_timeout
 from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
+from .engine.timers import not_ready_in_time
 from .errors import ChatportError, ConfigurationError
 from .events import Event, Finished
 from .messages import MessagesInput
@@ -74,8 +75,8 @@ class _Driver:
                         sleep(seconds)
                     case Pause(arm=arm, seconds=seconds):
                         pause(arm, seconds, self._sleep)
-                    case Block(function=function):
-                        answer = run_blocking(function)
+                    case Block():
+                        answer = run_blocking(command.name, command.function, command.seconds)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
 
@@ -226,7 +227,7 @@ class Client(BaseClient):
 
     def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""
-        self._ready(provider)
+        self._ready(provider, {})
         target, wire = self._models_target(provider)
         reply = self._fetch(target, wire)
         port = self._port.provider(provider)
@@ -246,16 +247,20 @@ class Client(BaseClient):
         timeout: Any = None,
     ) -> Embeddings:
         """Return an embedding vector for each text."""
-        self._ready(split_target(self._port.targets(model)[0][0].target)[0])
+        self._ready(split_target(self._port.targets(model)[0][0].target)[0], read_timeout(timeout))
         target, wire = self._embed_target(texts, model, extra)
         from .embeddings import read_embeddings
 
         reply = self._fetch(target, wire, timeout)
         return run_without_key(self._port.provider(reply.provider).key, lambda: read_embeddings(reply))
 
-    def _ready(self, provider: str) -> None:
-        if not self._port.is_ready(provider):
-            run_blocking(lambda: self._port.provider(provider))
+    def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
+        while not self._port.is_ready(provider):
+            seconds = self._port.total_seconds(provider, timers)
+            try:
+                run_blocking((self._port, provider), lambda: self._port.provider(provider), seconds)
+            except TimerExpired:
+                raise not_ready_in_time(provider, seconds) from None
 
     def _fetch(self, target: str, wire: Any, timeout: Any = None) -> Reply:
         driver = _Driver(self._request_machine(target, wire, timeout), self._transport())

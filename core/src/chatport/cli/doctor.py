@@ -44,7 +44,7 @@ def command(config: Path | None, no_search: bool) -> None:
 def _providers(settings: Any) -> Iterator[str]:
     """Show for each provider where a call goes and where the key comes from that goes there; give what is wrong."""
     from ..errors import ChatportError
-    from ..keys import is_slow
+    from ..keys import asks_nobody, is_slow
     from ..prepare import Port
     from ..registry import installed_providers
 
@@ -53,7 +53,7 @@ def _providers(settings: Any) -> Iterator[str]:
         table = settings.providers.get(name)
         try:
             port = Port(settings)
-            if port.is_ready(name):
+            if port.is_ready(name) or (table is not None and asks_nobody(table.api_key)):
                 ready = port.provider(name)
                 where, key = f"{ready.base_url} (by {ready.base_url_source})", _key_place(ready)
             elif table is not None and is_slow(table.api_key):

@@ -8,8 +8,8 @@ of it was handed over is an error with that part, or goes on from there where th
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Generator, Hashable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -41,13 +41,14 @@ from ..redaction import hide_key_in_reply
 from ..schema import misfits
 from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun
-from .commands import Block, Clock, Command, Deliver
+from .commands import Block, Clock, Command, Deliver, TimerExpired
 from .continuation import can_continue, conversation, reopened
 from .expense import cost_of_attempt
 from .route import Route, request_id
 from .shared import Shared
 from .story import Story, look_on
 from .target import TargetRun
+from .timers import not_ready_in_time
 
 __all__ = ["CallMachine", "Candidate", "Given"]
 
@@ -67,6 +68,21 @@ class Candidate(Protocol):
 
     def window(self) -> int | None:
         """Return the model's context window in tokens, None where it is not known."""
+
+
+@runtime_checkable
+class SlowCandidate(Candidate, Protocol):
+    """One whose provider may have to be made ready first, which may block."""
+
+    @property
+    def work(self) -> Hashable:
+        """What is made ready: calls with the same one wait for it together."""
+
+    def make_ready(self) -> Any:
+        """Make the provider ready. Blocks."""
+
+    def total_seconds(self) -> float | None:
+        """Return the call's own total timer there."""
 
 
 @attrs.frozen
@@ -206,9 +222,8 @@ class CallMachine:
         """Return the target's route; None if it cannot take this call, and another target can or an error is known."""
         prefix = None if self._resumed is None else reopened(self._resumed)
         try:
-            route: Route = (
-                candidate.prepare(prefix) if candidate.is_ready() else (yield Block(lambda: candidate.prepare(prefix)))
-            )
+            yield from self._make_ready(candidate)
+            route = candidate.prepare(prefix)
             if prefix is not None and route.wire.output_tool is not None:
                 raise UnsupportedFeatureError("Here the structure is a tool call, which cannot go on from a text.")
         except ChatportError as error:
@@ -218,6 +233,16 @@ class CallMachine:
             self.story.passed_over(candidate.target, f"{type(error).__name__}: {error.message}")
             return None
         return route
+
+    def _make_ready(self, candidate: Candidate) -> Generator[Command, Any, None]:
+        """Let a target's key be read, or its server looked for, within the time of the call."""
+        while isinstance(candidate, SlowCandidate) and not candidate.is_ready():  # its key may be old again at once
+            total = candidate.total_seconds()
+            left = None if total is None else self.story.started + total - self.clock.monotonic()
+            try:
+                yield Block(candidate.work, candidate.make_ready, left)
+            except TimerExpired:
+                raise not_ready_in_time(candidate.target, total) from None
 
     def _worth_telling(self, error: ChatportError) -> ChatportError:
         """Return the error to end with: a later one must not hide the one that has a part of the answer."""

@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import DeadlineError
 
-__all__ = ["Timeouts", "Timers"]
+__all__ = ["Timeouts", "Timers", "not_ready_in_time"]
 
 
 _LATE_SECONDS = 1.0
@@ -32,6 +32,20 @@ class Timeouts:
     first_event: float | None = 120.0
     between_events: float | None = 60.0
     total: float | None = 600.0
+
+
+def not_ready_in_time(target: str, seconds: float | None) -> DeadlineError:
+    """Return the error of a call whose time was over before there was anything to send to."""
+    provider, _, model = target.partition(":")
+    return DeadlineError(
+        f"The total timer fired: {provider} was not ready within {seconds or 0:g} s. Its key was being read, or its "
+        "server looked for. Nothing was sent. Raise timeouts.total if that needs longer.",
+        timer="total",
+        seconds=seconds,
+        provider=provider,
+        model=model,
+        retryable=False,
+    )
 
 
 class Timers:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from typing import Any
 
+from ..bell import is_trio
 from ..engine.commands import HttpRequest
 from . import AsyncExchange, AsyncTransport
 
-__all__ = ["FastAsyncTransport", "is_trio"]
+__all__ = ["FastAsyncTransport"]
 
 
 class FastAsyncTransport:
@@ -44,11 +43,7 @@ class FastAsyncTransport:
         return await self._running().send(request, connect_seconds, head_seconds)
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        await self._running().aclose()
-
-
-def is_trio() -> bool:
-    """Whether trio runs here, and not asyncio."""
-    trio: Any = sys.modules.get("trio")  # where it runs, it was imported
-    return trio is not None and bool(trio.lowlevel.in_trio_run())
+        """Close all connections, on whichever loop they are: idle ones now, the others when they are given back."""
+        for made in (self._asyncio, self._trio):
+            if made is not None:
+                await made.aclose()

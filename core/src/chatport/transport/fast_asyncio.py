@@ -7,18 +7,22 @@ a connection, which is moved only when it is due too late.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
 import ssl
-from typing import Any, Literal
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Literal, cast
 
+from ..bell import is_trio
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
-from .exchange import BaseExchange, buffers, earlier_timer, head_failure
+from .exchange import BUFFER_BYTES, BaseExchange, earlier_timer, head_failure
 from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
+from .names import NEXT_ADDRESS_SECONDS, Place, is_numeric, look_up
 from .pool import Pool, is_readable
-from .tls import client_context, context_if_made
+from .tls import context_if_made, made_context
 
 __all__ = ["AsyncioTransport"]
 
@@ -26,15 +30,28 @@ _MOST_UNREAD_BYTES = 256 * 1024
 _TIMER_SLACK_SECONDS = 0.001
 _MOST_LOOKS = 16
 """How often a timer that is due lets the loop read first; over TLS, what is read need not be for us."""
-_NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 8
 
 
 class _Loop:
-    """What belongs to one event loop."""
+    """What belongs to one event loop. It ends with it."""
 
     def __init__(self) -> None:
         self.pool: Pool[_Connection] = Pool()
         self.connections: set[_Connection] = set()
+        # One for a loop and not for a thread: a loop may be run by one thread first and by another one later.
+        self.view = memoryview(bytearray(BUFFER_BYTES))
+        self.end: AsyncGenerator[None, None] | None = None
+
+    async def until_the_end(self, forget: Callable[[], None]) -> AsyncGenerator[None, None]:
+        """Close everything when the loop ends: it finishes its generators first, and tells in no other way."""
+        try:
+            yield
+        finally:
+            forget()
+            self.pool.close()
+            for connection in list(self.connections):
+                connection.close()
+            await asyncio.sleep(0)  # sockets are closed when the loop comes round
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -48,7 +65,7 @@ class _Connection(asyncio.BufferedProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: _Loop) -> None:
         self._loop = loop
         self._owner = owner
-        self._view = buffers.view
+        self._view = owner.view
         self._arrived: list[bytes] = []
         self._unread_bytes = 0
         self._is_paused = False
@@ -200,25 +217,56 @@ async def _open(owner: _Loop, address: Address) -> _Connection:
     loop = asyncio.get_running_loop()
     context: ssl.SSLContext | None = None
     if address.is_secure:
-        context = context_if_made() or await loop.run_in_executor(None, client_context)
-    options: dict[str, Any] = {}
-    if isinstance(loop, asyncio.BaseEventLoop) and not _is_numeric(address.host):  # uvloop knows no such option
-        options["happy_eyeballs_delay"] = _NEXT_ADDRESS_SECONDS
-    _, connection = await loop.create_connection(
-        lambda: _Connection(loop, owner), address.host, address.port, ssl=context, **options
-    )
+        context = context_if_made() or await made_context().finished()
+    where: dict[str, Any] = {"host": address.host, "port": address.port}
+    if not is_numeric(address.host):
+        where = {"sock": await _first_to_answer(loop, await look_up(address).finished())}
+    if context is not None:
+        where |= {"ssl": context, "server_hostname": address.host}
+    _, connection = await loop.create_connection(lambda: _Connection(loop, owner), **where)
     return connection
 
 
-def _is_numeric(host: str) -> bool:
-    """Whether a host is an address already, so that there is nothing to choose from."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return True
-    return False
+async def _first_to_answer(loop: asyncio.AbstractEventLoop, places: list[Place]) -> socket.socket:
+    """Return a socket connected to the first place that answers. Raises the first place's OSError."""
+    left = list(places)
+    trying: set[asyncio.Task[socket.socket]] = set()
+    problem: BaseException | None = None
+    try:
+        while left or trying:
+            if left:
+                trying.add(loop.create_task(_connected(loop, left.pop(0))))
+            seconds = NEXT_ADDRESS_SECONDS if left else None
+            done, _ = await asyncio.wait(trying, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                trying.remove(task)
+                if (failed := task.exception()) is None:
+                    trying |= done - {task}  # the others that are done, if any, are closed like those under way
+                    return task.result()
+                problem = problem or failed
+    finally:
+        for task in trying:
+            task.cancel()
+            task.add_done_callback(_close_if_connected)
+    assert problem is not None, "a name has at least one address"
+    raise problem
+
+
+def _close_if_connected(task: asyncio.Task[socket.socket]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, place: Place) -> socket.socket:
+    family, kind, protocol, _, at = place
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, at)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 async def _read_head(
@@ -267,10 +315,11 @@ class AsyncioExchange(BaseExchange[_Connection]):
 
 
 class AsyncioTransport:
-    """Sends requests on asyncio. Connections belong to the event loop that made them."""
+    """Sends requests on asyncio. Connections belong to the event loop that made them; each loop has its own."""
 
     def __init__(self) -> None:
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+        self._is_closed = False
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
@@ -278,7 +327,7 @@ class AsyncioTransport:
         """Send a request and return its exchange once the head is there."""
         address = address_of(request.url)
         running = asyncio.get_running_loop()
-        loop = self._loops.get(running) or self._begin(running)
+        loop = self._loops.get(running) or await self._begin(running)
         deadline = None if head_seconds is None else running.time() + head_seconds
         connection = loop.pool.take(address.origin)
         is_reused = connection is not None
@@ -293,18 +342,27 @@ class AsyncioTransport:
             raise
         return AsyncioExchange(response, first, connection, loop.pool, address.origin)
 
-    def _begin(self, running: asyncio.AbstractEventLoop) -> _Loop:
-        for other in list(self._loops):
+    async def _begin(self, running: asyncio.AbstractEventLoop) -> _Loop:
+        for other in list(self._loops):  # a loop that was closed without ever finishing its generators
             if other.is_closed():
-                del self._loops[other]
+                self._loops.pop(other, None)
         loop = self._loops[running] = _Loop()
+        if self._is_closed:  # a call that began before goes on, and keeps nothing
+            loop.pool.close()
+        loop.end = loop.until_the_end(lambda: cast(None, self._loops.pop(running, None)))
+        await anext(loop.end)
         return loop
 
     async def aclose(self) -> None:
-        """Close all connections of this event loop."""
-        loop = self._loops.pop(asyncio.get_running_loop(), None)
-        if loop is not None:
-            loop.pool.close()
-            for connection in list(loop.connections):
-                connection.close()
-            await asyncio.sleep(0)  # sockets are closed when the loop comes round
+        """Close idle connections, on any loop, and the others when they are given back. What runs goes on."""
+        self._is_closed = True
+        running = asyncio.get_running_loop() if not is_trio() else None
+        for loop, own in list(self._loops.items()):
+            if loop is running:
+                own.pool.close()
+                await asyncio.sleep(0)  # sockets are closed when the loop comes round
+                if own.end is not None and not own.connections:
+                    await own.end.aclose()
+            else:
+                with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                    loop.call_soon_threadsafe(own.pool.close)

@@ -13,8 +13,9 @@ from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
 from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
+from .names import fixed_places, is_numeric, look_up
 from .pool import Pool, is_readable
-from .tls import client_context
+from .tls import context_if_made, made_context
 
 __all__ = ["FastTransport"]
 
@@ -98,8 +99,10 @@ class _Connection:
         return not (self.is_over or is_readable(self._socket.fileno()))
 
     def close(self) -> None:
-        """Close the socket at once. Safe to call twice."""
+        """Close the socket at once; wakes a thread that reads from it. Safe to call twice."""
         self.is_over = True
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # not TLS's own, which would go on in the clear
         with contextlib.suppress(OSError):
             self._socket.close()
 
@@ -116,7 +119,7 @@ def _connect(address: Address, connect_seconds: float | None, head_seconds: floa
     seconds, stage = earlier_timer(connect_seconds, head_seconds)
     deadline = None if seconds is None else time.monotonic() + seconds
     try:
-        context = client_context() if address.is_secure else None
+        context = _tls_context(deadline) if address.is_secure else None
         sock = _open(address, deadline)
         return _Connection(sock if context is None else _secured(sock, context, address.host, deadline))
     except TimeoutError as error:
@@ -128,10 +131,14 @@ def _connect(address: Address, connect_seconds: float | None, head_seconds: floa
     raise problem
 
 
+def _tls_context(deadline: float | None) -> ssl.SSLContext:
+    return context_if_made() or made_context().wait(_left(deadline))
+
+
 def _open(address: Address, deadline: float | None) -> socket.socket:
-    """Try the addresses of a host in their order, each for its share of the time. The look-up itself has no timer."""
+    """Try the addresses of a host in their order, each for its share of the time."""
     error: OSError = OSError("the name has no address")
-    places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    places = fixed_places(address) if is_numeric(address.host) else look_up(address).wait(_left(deadline))
     for number, (family, kind, protocol, _, place) in enumerate(places):
         sock = socket.socket(family, kind, protocol)
         try:
@@ -257,6 +264,5 @@ class FastTransport:
         return FastExchange(response, first, connection, self._pool, address.origin)
 
     def close(self) -> None:
-        """Close all connections that are idle, and the others when they are given back."""
-        pool, self._pool = self._pool, Pool()
-        pool.close()
+        """Close all connections that are idle, and the others when they are given back. What runs goes on."""
+        self._pool.close()

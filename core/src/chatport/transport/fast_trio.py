@@ -6,18 +6,20 @@ import contextlib
 import math
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Literal, TypeVar, cast
 
 import trio
 
+from ..bell import is_trio
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
 from .failures import broken, no_connection, no_descriptors
 from .http1 import HeadReader, Response, request_bytes
+from .names import NEXT_ADDRESS_SECONDS, Place, fixed_places, is_numeric, look_up
 from .pool import Pool, is_readable
-from .tls import client_context, context_if_made
+from .tls import context_if_made, made_context
 from .trio_watch import Watch
 
 __all__ = ["TrioTransport"]
@@ -192,30 +194,72 @@ async def _connect(
         with trio.move_on_after(math.inf if seconds is None else seconds):
             return _Connection(await _open(address), watch)
     except (OSError, UnicodeError) as error:
-        problem = no_descriptors(error) or no_connection(_first_of(error))
+        problem = no_descriptors(error) or no_connection(error)
     raise problem
-
-
-def _first_of(error: BaseException) -> BaseException:
-    """Return what was wrong with the first address, where trio says only that none worked."""
-    cause = error.__cause__
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    return cause if isinstance(cause, OSError) else error
 
 
 async def _open(address: Address) -> socket.socket:
     context: ssl.SSLContext | None = None
     if address.is_secure:
-        context = context_if_made() or await trio.to_thread.run_sync(client_context, abandon_on_cancel=True)
-    stream = await trio.open_tcp_stream(address.host, address.port)  # which has set TCP_NODELAY
+        context = context_if_made() or await made_context().finished()
+    places = fixed_places(address) if is_numeric(address.host) else await look_up(address).finished()
+    stream = await _first_to_answer(places)
     # The bare socket from here on: trio's own layers cost as much again as the read.
-    sock = socket.socket(stream.socket.family, stream.socket.type, stream.socket.proto, stream.socket.detach())
+    sock = socket.socket(stream.family, stream.type, stream.proto, stream.detach())
     try:
         sock.setblocking(False)
         if context is not None:
             sock = secured = context.wrap_socket(sock, server_hostname=address.host, do_handshake_on_connect=False)
             await _when_ready(secured, secured.do_handshake, trio.lowlevel.wait_readable)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _first_to_answer(places: list[Place]) -> trio.socket.SocketType:
+    """Return a socket connected to the first place that answers. Raises the first place's OSError."""
+    if len(places) == 1:
+        return await _connected(places[0])
+    answered: list[trio.socket.SocketType] = []
+    problems: list[OSError] = []
+
+    async def attempt(place: Place, failed: trio.Event) -> None:
+        try:
+            answered.append(await _connected(place))
+        except OSError as error:
+            problems.append(error)
+            failed.set()
+        else:
+            nursery.cancel_scope.cancel()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            for place in places:
+                failed = trio.Event()
+                nursery.start_soon(attempt, place, failed)
+                with trio.move_on_after(NEXT_ADDRESS_SECONDS):
+                    await failed.wait()
+    except BaseException:
+        _close(answered)
+        raise
+    if not answered:
+        raise problems[0]
+    _close(answered[1:])
+    return answered[0]
+
+
+def _close(sockets: list[trio.socket.SocketType]) -> None:
+    for sock in sockets:
+        sock.close()
+
+
+async def _connected(place: Place) -> trio.socket.SocketType:
+    family, kind, protocol, _, at = place
+    sock = trio.socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await sock.connect(at)
     except BaseException:
         sock.close()
         raise
@@ -284,12 +328,34 @@ class TrioExchange(BaseExchange[_Connection]):
         self._give_back()
 
 
-class TrioTransport:
-    """Sends requests on trio."""
+class _Run:
+    """What belongs to one `trio.run`. It ends with it."""
 
     def __init__(self) -> None:
-        self._pool: Pool[_Connection] = Pool()
-        self._watch = Watch()
+        self.pool: Pool[_Connection] = Pool()
+        self.watch = Watch()
+        self.end: AsyncGenerator[None, None] | None = None
+
+    async def until_the_end(self, forget: Callable[[], None]) -> AsyncGenerator[None, None]:
+        """Close what is idle when the run ends: trio finishes the generators that were begun in it."""
+        try:
+            yield
+        finally:
+            forget()
+            self.pool.close()
+
+    def retire(self) -> None:
+        """Close what is idle now, and the rest when it is given back. What runs keeps its timers."""
+        self.pool.close()
+        self.watch.retire()
+
+
+class TrioTransport:
+    """Sends requests on trio. Connections and timers belong to the run that made them; each run has its own."""
+
+    def __init__(self) -> None:
+        self._runs: dict[trio.lowlevel.TrioToken, _Run] = {}
+        self._is_closed = False
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
@@ -297,20 +363,37 @@ class TrioTransport:
         """Send a request and return its exchange once the head is there."""
         address = address_of(request.url)
         deadline = math.inf if head_seconds is None else trio.current_time() + head_seconds
-        connection = self._pool.take(address.origin)
+        token = trio.lowlevel.current_trio_token()
+        run = self._runs.get(token) or await self._begin(token)
+        connection = run.pool.take(address.origin)
         is_reused = connection is not None
         if connection is None:
-            connection = await _connect(address, connect_seconds, head_seconds, self._watch)
+            connection = await _connect(address, connect_seconds, head_seconds, run.watch)
         try:
             written = memoryview(request_bytes(request, address))
             response, first = await _talk(connection, written, HeadReader(request.method), deadline, is_reused)
         except BaseException:
             connection.close()
             raise
-        return TrioExchange(response, first, connection, self._pool, address.origin)
+        return TrioExchange(response, first, connection, run.pool, address.origin)
+
+    async def _begin(self, token: trio.lowlevel.TrioToken) -> _Run:
+        run = self._runs[token] = _Run()
+        if self._is_closed:  # a call that began before goes on, and keeps nothing
+            run.pool.close()
+        run.end = run.until_the_end(lambda: cast(None, self._runs.pop(token, None)))
+        await anext(run.end)
+        return run
 
     async def aclose(self) -> None:
-        """Close all connections that are idle, and the others when they are given back."""
-        pool, self._pool = self._pool, Pool()
-        pool.close()
-        self._watch.stop()
+        """Close idle connections, in any run, and the others when they are given back. What runs goes on."""
+        self._is_closed = True
+        own = trio.lowlevel.current_trio_token() if is_trio() else None
+        for token, run in list(self._runs.items()):
+            if token is own:
+                run.retire()
+                if run.end is not None:
+                    await run.end.aclose()
+            else:
+                with contextlib.suppress(trio.RunFinishedError):
+                    token.run_sync_soon(run.retire)

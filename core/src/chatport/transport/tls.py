@@ -6,12 +6,14 @@ import os
 import ssl
 import threading
 
+from ..blocking import Job, Room
 from ..bounded import MOST_CERTIFICATES, Bounded
 from ..engine.commands import TransportFailure
 from .failures import no_descriptors
 
-__all__ = ["client_context", "context_if_made"]
+__all__ = ["client_context", "context_if_made", "made_context"]
 
+_ROOM = Room("readings of certificates", stuck_after_seconds=60)
 _lock = threading.Lock()
 _made: Bounded[tuple[str | None, str | None], ssl.SSLContext] = Bounded(MOST_CERTIFICATES)
 
@@ -25,6 +27,11 @@ def _certificates() -> tuple[str | None, str | None]:
 def context_if_made() -> ssl.SSLContext | None:
     """Return the context if that takes no time, None if `client_context` has to be called, in a thread at best."""
     return _made.get(_certificates())
+
+
+def made_context() -> Job[ssl.SSLContext]:
+    """Begin `client_context` in a thread of our own, or join those who wait for it. Raises StuckError."""
+    return _ROOM.job(_certificates(), client_context)
 
 
 def client_context() -> ssl.SSLContext:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Protocol
 
@@ -78,6 +78,16 @@ class Watch:
         for _, _, watched in self._due:
             watched.watched_until = math.inf
         self._due.clear()
+
+    def retire(self) -> None:
+        """Let the task end as soon as nothing waits any more."""
+        for due in self._due:
+            if not due[2].is_waiting:
+                due[2].watched_until = math.inf
+        self._due = [due for due in self._due if due[2].is_waiting]
+        heapify(self._due)
+        if not self._due:
+            self.stop()
 
     def stop(self) -> None:
         """Let the task end."""

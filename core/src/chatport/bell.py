@@ -1,0 +1,76 @@
+"""Waking a task of any event loop from any thread, without waiting for that loop."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import trio
+
+__all__ = ["Bell", "is_trio", "new_bell"]
+
+
+class Bell(Protocol):
+    """Made in the task that will wait. It stays rung."""
+
+    is_rung: bool
+
+    def ring(self) -> None:
+        """Wake the task. From any thread, more than once too, also after its loop has ended; never waits."""
+
+    async def heard(self) -> None:
+        """Return once it has been rung."""
+
+
+def is_trio() -> bool:
+    """Whether this is a task of trio, and none of asyncio."""
+    trio: Any = sys.modules.get("trio")  # where it runs, it was imported
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def new_bell() -> Bell:
+    """Return a bell for the task that runs now."""
+    return _TrioBell() if is_trio() else _AsyncioBell()
+
+
+class _AsyncioBell:
+    def __init__(self) -> None:
+        import asyncio
+
+        self._loop = asyncio.get_running_loop()
+        self._rung: asyncio.Future[None] = self._loop.create_future()
+        self.is_rung = False
+
+    def ring(self) -> None:
+        self.is_rung = True
+        with suppress(RuntimeError):  # that loop has ended, and nobody waits there any more
+            self._loop.call_soon_threadsafe(self._set)
+
+    def _set(self) -> None:
+        if not self._rung.done():  # done: rung before, or whoever waited was cancelled
+            self._rung.set_result(None)
+
+    async def heard(self) -> None:
+        await self._rung
+
+
+class _TrioBell:
+    def __init__(self) -> None:
+        import trio
+
+        self._token = trio.lowlevel.current_trio_token()
+        self._rung: trio.Event = trio.Event()
+        self._ended = trio.RunFinishedError
+        self.is_rung = False
+
+    def ring(self) -> None:
+        self.is_rung = True
+        with suppress(self._ended):
+            self._token.run_sync_soon(self._rung.set)
+
+    async def heard(self) -> None:
+        await self._rung.wait()
