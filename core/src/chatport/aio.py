@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+# sync only: from contextlib import suppress
+# sync only: from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -13,7 +15,7 @@ from .client import BaseClient, ChatOptions, is_httpx, read_timeout
 from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
 from .engine.timers import not_ready_in_time
-from .errors import ChatportError, ConfigurationError
+from .errors import ChatportError, ConfigurationError, MisuseError
 from .events import Event, Finished
 
 # async only: begin
@@ -35,6 +37,20 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient", "AsyncReplyStream"]
 
 
+_LEFT = "This stream was left before its end: its block was left, or it was closed, while it was still read."
+_READ_BY_TWO = "This stream is being read already. One task or thread at a time reads a stream; make a call for each."
+
+
+def _over() -> Generator[Any, Any, Reply]:
+    """Return a machine that has ended without a reply."""
+    ended: Generator[Any, Any, Any] = (None for _ in ())
+    next(ended, None)
+    return ended
+
+
+_OVER = _over()
+
+
 class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
@@ -49,21 +65,34 @@ class _Driver:
         self.reply: Reply | None = None
 
     async def advance(self) -> list[Event] | None:
-        """Run the machine until it hands events over; return them, or None when the reply is complete."""
+        """Run the machine until it hands events over; return them, or None when the reply is complete.
+
+        Raises MisuseError where the call was abandoned meanwhile, by another task or thread.
+        """
         answer: Any = None
         thrown: Exception | None = None
         while True:
             try:
                 command = self._run.send(answer) if thrown is None else self._run.throw(thrown)
             except StopIteration as stop:
+                if stop.value is None:
+                    raise MisuseError(_LEFT) from None
                 self.reply = stop.value
                 return None
+            except (TransportFailure, TimerExpired):  # the machine would have taken it
+                raise MisuseError(_LEFT) from None
+            # sync only: except ValueError:
+            # sync only:     if self._run is not _OVER:
+            # sync only:         raise
+            # sync only:     raise MisuseError(_LEFT) from None  # another thread is just closing it
             answer = thrown = None
             try:
                 match command:
                     case Read(seconds=seconds):
-                        assert self._exchange is not None
-                        answer = await self._exchange.read(seconds)
+                        exchange = self._exchange
+                        if exchange is None:
+                            raise MisuseError(_LEFT)
+                        answer = await exchange.read(seconds)
                     case Deliver(events=events):
                         return events
                     case Send():
@@ -94,9 +123,14 @@ class _Driver:
             await exchange.aclose()
 
     async def abandon(self) -> None:
-        """Stop wherever the machine is."""
+        """Stop wherever the machine is. Safe to call twice, and beside `advance`, which then raises MisuseError."""
+        run, self._run = self._run, _OVER
         try:
-            self._run.close()
+            # async only: begin
+            run.close()
+            # async only: end
+            # sync only: with suppress(ValueError):  # another thread is in it: it ends when that lets go of it
+            # sync only:     run.close()
         finally:
             await self.aclose()
 
@@ -120,8 +154,14 @@ class AsyncReplyStream:
         self._open: bool | None = None  # False: the block was left
         self._done = False
         self._reply: Reply | None = None
+        # async only: begin
+        self._is_read = False
+        # async only: end
+        # sync only: self._turn = Lock()  # taken once for a read, which brings many events
 
     async def __aenter__(self) -> Self:
+        if self._open is not None:
+            raise MisuseError("This stream has been entered before. A stream is one call: make another one.")
         self._open = True
         return self
 
@@ -143,17 +183,29 @@ class AsyncReplyStream:
                 raise StopAsyncIteration
             # async only: begin
             if not self._open:
-                raise RuntimeError("A stream is read inside its block: `async with client.stream(...) as stream:`.")
+                raise MisuseError("A stream is read inside its block: `async with client.stream(...) as stream:`.")
+            if self._is_read:
+                raise MisuseError(_READ_BY_TWO)
+            self._is_read = True
             # async only: end
             # sync only: if self._open is False:
-            # sync only:     raise RuntimeError("This stream was left before its end.")
+            # sync only:     raise MisuseError(_LEFT)
+            # sync only: if not self._turn.acquire(blocking=False):
+            # sync only:     raise MisuseError(_READ_BY_TWO)
             try:
+                # sync only: if self._done:  # by another thread, just now
+                # sync only:     raise StopIteration
                 events = await self._driver.advance()
+                self._take(events)
             except BaseException:
                 self._done = True
                 await self._driver.abandon()
                 raise
-            self._take(events)
+            finally:
+                # async only: begin
+                self._is_read = False
+                # async only: end
+                # sync only: self._turn.release()
             # async only: begin
             if events is None:  # all may have come at once, and a reader can be cancelled here all the same
                 await checkpoint_async()
@@ -171,9 +223,9 @@ class AsyncReplyStream:
 
     @property
     def reply(self) -> Reply:
-        """The whole reply. Raises RuntimeError before the stream is complete."""
+        """The whole reply. Raises MisuseError before the stream is complete."""
         if self._reply is None:
-            raise RuntimeError("The reply is complete only when the stream has been read to its end.")
+            raise MisuseError("The reply is complete only when the stream has been read to its end.")
         return self._reply
 
     # sync only: def __del__(self) -> None:
@@ -194,11 +246,13 @@ class AsyncClient(BaseClient):
     _opened: AsyncTransport | None = None
 
     def _transport(self) -> AsyncTransport:
-        if self._opened is None:
+        opened = self._opened
+        if opened is None:
             with self._opening:
-                if self._opened is None:
-                    self._opened = self._open_transport()
-        return self._opened
+                opened = self._opened
+                if opened is None:
+                    opened = self._opened = self._open_transport()
+        return opened
 
     def _open_transport(self) -> AsyncTransport:
         given = self._given_transport
@@ -226,7 +280,11 @@ class AsyncClient(BaseClient):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections. A client that was passed in stays open."""
+        """Close the connections. A client that was passed in stays open.
+
+        Calls under way, here or in other threads, go on to their end, and their connections are closed then. A call
+        that is made later opens new ones.
+        """
         opened, self._opened = self._opened, None
         if opened is not None and opened is not self._given_transport:
             await opened.aclose()

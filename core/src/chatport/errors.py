@@ -2,6 +2,7 @@
 
 ChatportError
 ├── ConfigurationError          the configuration cannot be used; nothing was sent
+│   └── MisuseError             a client or stream is used in a way that cannot be, such as read by two at once
 ├── PluginError                 a plugin is broken, or breaks the hook contract
 ├── PolicyError                 the policy forbids this call; nothing was sent
 ├── BudgetExceededError         the call does not fit into a budget; nothing was sent
@@ -39,6 +40,7 @@ __all__ = [
     "ContextLengthError",
     "DeadlineError",
     "MalformedReplyError",
+    "MisuseError",
     "ModelNotFoundError",
     "OverloadedError",
     "PermissionDeniedError",
@@ -115,6 +117,13 @@ class ChatportError(Exception):
 
 class ConfigurationError(ChatportError):
     """The configuration or the arguments cannot be used. Nothing was sent."""
+
+
+class MisuseError(ConfigurationError, RuntimeError):
+    """A client or a stream is used in a way that cannot be: read by two at once, or outside of its block.
+
+    The program is to be mended. What another task or thread does with the same object goes on undisturbed.
+    """
 
 
 class PluginError(ChatportError):

@@ -57,11 +57,12 @@ from .types import Adjustment
 if TYPE_CHECKING:
     from importlib.abc import Loader
 
-__all__ = ["Port", "ProviderPort", "split_target"]
+__all__ = ["Port", "ProviderPort", "search", "split_target"]
 
 
 SEARCH_SECONDS = 30.0
-_SEARCHES = Room("searches for servers", stuck_after_seconds=0)
+"""More than any search that is made well takes."""
+_SEARCHES = Room("searches for servers", stuck_after_seconds=SEARCH_SECONDS)
 _LONGEST_SUCCESSION = 8
 """How many successors of retired models are followed: a circle in the facts must not hang a call."""
 
@@ -241,7 +242,7 @@ class Port:
         """
         if provider.discover is None or table.base_url:
             return provider, self._base_url(provider, table, is_stated=is_stated)
-        servers = self._search(provider, table)
+        servers = search(provider, table.settings)
         if not servers:
             raise TransportError(
                 f"{provider.title}: no server answers on the usual ports. Start one, or give "
@@ -252,23 +253,6 @@ class Port:
         found = self._discovered[provider.name] = servers[0]
         address = Address(found.base_url, "a search", is_vendors_word=not is_stated)
         return attrs.evolve(self._load(found.provider), name=provider.name), address
-
-    def _search(self, provider: Provider, table: ProviderConfig) -> Sequence[Discovery]:
-        """Look for running servers. The search is a plugin's, what it meets is anybody's: it is left when it hangs."""
-        discover = provider.discover
-        assert discover is not None, "asked only where there is one"
-        try:
-            return _SEARCHES.run((id(self), provider.name), lambda: discover(table.settings), SEARCH_SECONDS)
-        except ChatportError:
-            raise
-        except OverdueError:
-            problem, error = f"did not end within {SEARCH_SECONDS:g} s", None
-        except Exception as failed:
-            problem, error = f"failed: {type(failed).__name__}: {failed}", failed
-        raise PluginError(
-            f"The search for a server of {provider.title} {problem}. Give [providers.{provider.name}] a base_url.",
-            provider=provider.name,
-        ) from error
 
     def _base_url(self, provider: Provider, table: ProviderConfig, *, is_stated: bool) -> Address:
         if table.base_url:
@@ -457,6 +441,27 @@ class Port:
         if not call:
             port.usual_timeouts[streams] = timeouts
         return timeouts
+
+
+def search(provider: Provider, settings: Mapping[str, Any]) -> Sequence[Discovery]:
+    """Return the running servers that a provider finds, best first.
+
+    The search is a plugin's, and what it meets is anybody's. Raises PluginError where it fails, or hangs.
+    """
+    discover = provider.discover
+    assert discover is not None, "asked only where there is one"
+    try:
+        return _SEARCHES.run(object(), lambda: discover(settings), SEARCH_SECONDS)
+    except ChatportError:
+        raise
+    except OverdueError:
+        problem, error = f"did not end within {SEARCH_SECONDS:g} s", None
+    except Exception as failed:
+        problem, error = f"failed: {type(failed).__name__}: {failed}", failed
+    raise PluginError(
+        f"The search for a server of {provider.title} {problem}. Give [providers.{provider.name}] a base_url.",
+        provider=provider.name,
+    ) from error
 
 
 def _as_it_is(data: Any, context: Context) -> Sequence[Event]:

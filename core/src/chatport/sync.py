@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -13,7 +15,7 @@ from .client import BaseClient, ChatOptions, is_httpx, read_timeout
 from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
 from .engine.timers import not_ready_in_time
-from .errors import ChatportError, ConfigurationError
+from .errors import ChatportError, ConfigurationError, MisuseError
 from .events import Event, Finished
 from .messages import MessagesInput
 from .pausing import pause, run_blocking, sleep
@@ -30,6 +32,20 @@ if TYPE_CHECKING:
 __all__ = ["Client", "ReplyStream"]
 
 
+_LEFT = "This stream was left before its end: its block was left, or it was closed, while it was still read."
+_READ_BY_TWO = "This stream is being read already. One task or thread at a time reads a stream; make a call for each."
+
+
+def _over() -> Generator[Any, Any, Reply]:
+    """Return a machine that has ended without a reply."""
+    ended: Generator[Any, Any, Any] = (None for _ in ())
+    next(ended, None)
+    return ended
+
+
+_OVER = _over()
+
+
 class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
@@ -41,21 +57,34 @@ class _Driver:
         self.reply: Reply | None = None
 
     def advance(self) -> list[Event] | None:
-        """Run the machine until it hands events over; return them, or None when the reply is complete."""
+        """Run the machine until it hands events over; return them, or None when the reply is complete.
+
+        Raises MisuseError where the call was abandoned meanwhile, by another task or thread.
+        """
         answer: Any = None
         thrown: Exception | None = None
         while True:
             try:
                 command = self._run.send(answer) if thrown is None else self._run.throw(thrown)
             except StopIteration as stop:
+                if stop.value is None:
+                    raise MisuseError(_LEFT) from None
                 self.reply = stop.value
                 return None
+            except (TransportFailure, TimerExpired):  # the machine would have taken it
+                raise MisuseError(_LEFT) from None
+            except ValueError:
+                if self._run is not _OVER:
+                    raise
+                raise MisuseError(_LEFT) from None  # another thread is just closing it
             answer = thrown = None
             try:
                 match command:
                     case Read(seconds=seconds):
-                        assert self._exchange is not None
-                        answer = self._exchange.read(seconds)
+                        exchange = self._exchange
+                        if exchange is None:
+                            raise MisuseError(_LEFT)
+                        answer = exchange.read(seconds)
                     case Deliver(events=events):
                         return events
                     case Send():
@@ -86,9 +115,11 @@ class _Driver:
             exchange.close()
 
     def abandon(self) -> None:
-        """Stop wherever the machine is."""
+        """Stop wherever the machine is. Safe to call twice, and beside `advance`, which then raises MisuseError."""
+        run, self._run = self._run, _OVER
         try:
-            self._run.close()
+            with suppress(ValueError):  # another thread is in it: it ends when that lets go of it
+                run.close()
         finally:
             self.close()
 
@@ -105,8 +136,11 @@ class ReplyStream:
         self._open: bool | None = None  # False: the block was left
         self._done = False
         self._reply: Reply | None = None
+        self._turn = Lock()  # taken once for a read, which brings many events
 
     def __enter__(self) -> Self:
+        if self._open is not None:
+            raise MisuseError("This stream has been entered before. A stream is one call: make another one.")
         self._open = True
         return self
 
@@ -127,14 +161,20 @@ class ReplyStream:
             if self._done:
                 raise StopIteration
             if self._open is False:
-                raise RuntimeError("This stream was left before its end.")
+                raise MisuseError(_LEFT)
+            if not self._turn.acquire(blocking=False):
+                raise MisuseError(_READ_BY_TWO)
             try:
+                if self._done:  # by another thread, just now
+                    raise StopIteration
                 events = self._driver.advance()
+                self._take(events)
             except BaseException:
                 self._done = True
                 self._driver.abandon()
                 raise
-            self._take(events)
+            finally:
+                self._turn.release()
         return event
 
     def _take(self, events: list[Event] | None) -> None:
@@ -148,9 +188,9 @@ class ReplyStream:
 
     @property
     def reply(self) -> Reply:
-        """The whole reply. Raises RuntimeError before the stream is complete."""
+        """The whole reply. Raises MisuseError before the stream is complete."""
         if self._reply is None:
-            raise RuntimeError("The reply is complete only when the stream has been read to its end.")
+            raise MisuseError("The reply is complete only when the stream has been read to its end.")
         return self._reply
 
     def __del__(self) -> None:
@@ -171,11 +211,13 @@ class Client(BaseClient):
     _opened: Transport | None = None
 
     def _transport(self) -> Transport:
-        if self._opened is None:
+        opened = self._opened
+        if opened is None:
             with self._opening:
-                if self._opened is None:
-                    self._opened = self._open_transport()
-        return self._opened
+                opened = self._opened
+                if opened is None:
+                    opened = self._opened = self._open_transport()
+        return opened
 
     def _open_transport(self) -> Transport:
         given = self._given_transport
@@ -200,7 +242,11 @@ class Client(BaseClient):
         self.close()
 
     def close(self) -> None:
-        """Close the connections. A client that was passed in stays open."""
+        """Close the connections. A client that was passed in stays open.
+
+        Calls under way, here or in other threads, go on to their end, and their connections are closed then. A call
+        that is made later opens new ones.
+        """
         opened, self._opened = self._opened, None
         if opened is not None and opened is not self._given_transport:
             opened.close()

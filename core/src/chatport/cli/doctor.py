@@ -33,7 +33,7 @@ def command(config: Path | None, no_search: bool) -> None:
         click.echo(f"  alias     {name} → {', '.join(alias.targets)}")
     problems = list(_providers(settings))
     if not no_search:
-        _servers()
+        problems += _servers()
     if problems:
         click.secho("\nProblems", bold=True)
         for problem in problems:
@@ -75,14 +75,16 @@ def _key_place(port: Any) -> str:
     return f"{source} is set" if source.startswith("$") else f"key from {source}"
 
 
-def _servers() -> None:
-    from ..errors import PluginError
+def _servers() -> list[str]:
+    """Show the servers that are found; return what is wrong with a search."""
+    from ..errors import ChatportError, PluginError
+    from ..prepare import search
     from ..registry import installed_providers, load_provider
 
     click.secho("\nLocal servers", bold=True)
     found = False
     with Waiting("looking"):
-        servers = []
+        servers, problems = [], []
         for name in installed_providers():
             try:
                 provider = load_provider(name)
@@ -92,9 +94,13 @@ def _servers() -> None:
                 settings = {
                     key: os.environ[name] for key, name in provider.settings_env.items() if os.environ.get(name)
                 }
-                servers += list(provider.discover(settings))
+                try:
+                    servers += list(search(provider, settings))
+                except ChatportError as error:
+                    problems.append(str(error))
     for server in servers:
         found = True
         click.echo(f"  {server.provider:<14} {server.base_url}  {', '.join(server.models[:4])}")
     if not found:
         click.echo("  none answers on the usual ports")
+    return problems

@@ -11,14 +11,18 @@ import http.client
 import json
 import re
 import socket
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
+from chatport import ConfigurationError
 from chatport.provider import Discovery
 
 __all__ = [
@@ -31,6 +35,9 @@ PORTS = (11434, 1234, 8080, 8000, 30000)
 
 _HOSTS = ("127.0.0.1",)
 _SECONDS = 1.0
+_PATIENCE = 5
+"""How many times as long a server has in all as for one piece of an answer, and all of them as one."""
+_MOST_AT_ONCE = 32
 _MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -45,22 +52,51 @@ def best_first(servers: Iterable[Discovery]) -> list[Discovery]:
 
 
 def find_all(hosts: Sequence[str] = _HOSTS, timeout_seconds: float = _SECONDS) -> list[Discovery]:
-    """Return every server that answers, in order of hosts and ports. All are asked at the same time."""
+    """Return every server that answers, in order of hosts and ports. All are asked at the same time.
+
+    Ends after 25 times `timeout_seconds` at the latest, with those that were found by then.
+    """
     addresses = list(dict.fromkeys(address for host in hosts for address in _addresses(host)))
-    if not addresses:
-        return []
-    with ThreadPoolExecutor(max_workers=min(len(addresses), 32), thread_name_prefix="chatport-detect") as pool:
-        found = pool.map(lambda address: identify(address[0], address[1], timeout_seconds), addresses)
-        return [server for server in found if server is not None]
+    left = deque(addresses)
+    found: dict[tuple[str, int], Discovery] = {}
+
+    def ask() -> None:
+        with suppress(IndexError):  # none is left
+            while True:
+                address = left.popleft()
+                with suppress(Exception):  # whatever answers there: if it cannot be read, it is none of these servers
+                    server = identify(*address, timeout_seconds)
+                    if server is not None:
+                        found[address] = server
+
+    # Not an executor, whose threads keep the program from ending while one of them looks up a name.
+    threads = [
+        threading.Thread(target=ask, name="chatport-detect", daemon=True)
+        for _ in range(min(len(addresses), _MOST_AT_ONCE))
+    ]
+    deadline = time.monotonic() + timeout_seconds * _PATIENCE * _PATIENCE
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0.0))
+    left.clear()
+    return [found[address] for address in addresses if address in found]
 
 
 def discover_for(settings: Mapping[str, Any]) -> list[Discovery]:
     """Return the servers for the provider `local`, best first: on the hosts it is told, else on this machine."""
     hosts = settings.get("hosts")
     if hosts:
-        return best_first(find_all([hosts] if isinstance(hosts, str) else hosts))
+        return best_first(find_all(_named(hosts)))
     named = str(settings.get("ollama_host") or "").strip()  # OL-B1
     return best_first(find_all((*filter(None, [named]), *_HOSTS)))
+
+
+def _named(hosts: Any) -> Sequence[str]:
+    named = [hosts] if isinstance(hosts, str) else hosts
+    if not isinstance(named, list | tuple) or not all(isinstance(host, str) for host in named):
+        raise ConfigurationError('hosts is a text or a list of texts: "host", "host:port" or addresses.')
+    return named
 
 
 def base_url_of(host: str, port: int) -> str:
@@ -73,9 +109,12 @@ def base_url_of(host: str, port: int) -> str:
 
 def _split(host: str) -> tuple[str, int | None]:
     """Return name and port; an address to listen on is no address to call, so it becomes this machine's."""
-    parts = urlsplit(host if "//" in host else f"//{host}")
-    name = parts.hostname or "127.0.0.1"
-    return {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}.get(name, name), parts.port
+    try:
+        parts = urlsplit(host if "//" in host else f"//{host}")
+        name, port = parts.hostname or "127.0.0.1", parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"{host[:200]!r} is no host, host:port or address: {error}.") from None
+    return {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}.get(name, name), port
 
 
 def _addresses(host: str) -> Iterable[tuple[str, int]]:
@@ -101,7 +140,7 @@ class _Page:
     def data(self) -> Any:
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: nested without end
             return None
 
     @property
@@ -115,11 +154,31 @@ class _Page:
         return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
 
 
+class _Socket(socket.socket):
+    """A connected socket that gives no more than so many bytes, and none after a deadline, however slowly they come."""
+
+    def __init__(self, connected: socket.socket, seconds: float, deadline: float) -> None:
+        super().__init__(connected.family, connected.type, connected.proto, connected.detach())
+        self._seconds, self._deadline = seconds, deadline
+        self._left = _MOST_BYTES
+
+    def recv_into(self, *given: Any) -> int:
+        """Read as a socket does; it is what files made of a socket call."""
+        seconds = min(self._seconds, self._deadline - time.monotonic())
+        if seconds <= 0 or self._left <= 0:
+            raise TimeoutError
+        self.settimeout(seconds)
+        count = super().recv_into(*given)
+        self._left -= count
+        return count
+
+
 class _Server:
-    """One address; each of its pages is fetched when first asked for, and once."""
+    """One address; each of its pages is fetched when first asked for, and once. All of that has a time to end in."""
 
     def __init__(self, host: str, port: int, timeout_seconds: float) -> None:
         self._host, self._port, self._seconds = host, port, timeout_seconds
+        self._deadline = time.monotonic() + timeout_seconds * _PATIENCE
         self._pages: dict[str, _Page] = {}
 
     @property
@@ -132,7 +191,7 @@ class _Server:
         try:
             with socket.create_connection((self._host, self._port), self._seconds):
                 return True
-        except OSError:
+        except (OSError, ValueError, OverflowError):  # the latter two: a name or a port that cannot be
             return False
 
     def page(self, path: str) -> _Page:
@@ -141,13 +200,17 @@ class _Server:
         return self._pages[path]
 
     def _fetch(self, path: str) -> _Page:
+        if time.monotonic() >= self._deadline:
+            return _Page()
         connection = http.client.HTTPConnection(self._host, self._port, timeout=self._seconds)
         try:
+            connection.connect()
+            connection.sock = _Socket(connection.sock, self._seconds, self._deadline)
             connection.request("GET", path, headers={"accept": "application/json, text/plain"})
             answer = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
             return _Page(answer.status, answer.version, headers, answer.read(_MOST_BYTES))
-        except (OSError, http.client.HTTPException):
+        except (OSError, ValueError, http.client.HTTPException):
             return _Page()
         finally:
             connection.close()
@@ -203,7 +266,8 @@ def _title(page: _Page) -> str:
 def _is_transformers(page: _Page) -> bool:
     """A nameless FastAPI application with these routes; its list of models may be empty."""
     paths = page.members.get("paths")
-    return _title(page) == "FastAPI" and {"/v1/chat/completions", "/v1/models", "/health"} <= set(paths or ())
+    wanted = {"/v1/chat/completions", "/v1/models", "/health"}
+    return _title(page) == "FastAPI" and isinstance(paths, dict) and wanted <= paths.keys()
 
 
 _MODELS = "/v1/models"
@@ -247,18 +311,23 @@ def identify(host: str, port: int, timeout_seconds: float = _SECONDS) -> Discove
 _NOT_FOR_CHAT = re.compile(r"embed|rerank|minilm|(^|[/_-])(bge|e5|gte)[-_]|whisper|(^|[/_-])tts", re.IGNORECASE)
 
 
+def _ids(entries: Iterable[Mapping[str, Any]], key: str = "id") -> list[str]:
+    """Return the names of models, without what is no name."""
+    return [item[key] for item in entries if isinstance(item.get(key), str) and item[key]]
+
+
 def _chat_models(provider: str, server: _Server) -> tuple[str, ...]:
     """Return the models that can chat, those in memory first: loading one may take minutes (OL-Q1, LM-Q1)."""
-    names = [str(item["id"]) for item in server.page(_MODELS).entries() if item.get("id")]
+    names = _ids(server.page(_MODELS).entries())
     loaded: set[str] = set()
     if provider == "ollama":  # OL-M1
-        loaded = {str(item.get("name")) for item in server.page("/api/ps").entries("models")}
+        loaded = set(_ids(server.page("/api/ps").entries("models"), "name"))
     elif provider == "lmstudio":  # LM-M2
         details = server.page("/api/v0/models").entries()
-        loaded = {str(item["id"]) for item in details if item.get("state") == "loaded" and item.get("id")}
-        no_chat = {item.get("id") for item in details if item.get("type") == "embeddings"}
+        loaded = set(_ids(item for item in details if item.get("state") == "loaded"))
+        no_chat = set(_ids(item for item in details if item.get("type") == "embeddings"))
         names = [name for name in names if name not in no_chat]
     elif provider == "mistralrs":  # MR-M1
-        loaded = {str(item.get("id")) for item in server.page(_MODELS).entries() if item.get("status") == "loaded"}
+        loaded = set(_ids(item for item in server.page(_MODELS).entries() if item.get("status") == "loaded"))
     chat = [name for name in names if not _NOT_FOR_CHAT.search(name)]
     return tuple(sorted(chat, key=lambda name: name not in loaded))
