@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+
 # sync only: from contextlib import suppress
 # sync only: from threading import Lock
 from types import TracebackType

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import trio
 
-__all__ = ["Bell", "is_trio", "new_bell"]
+__all__ = ["Bell", "is_running", "is_trio", "new_bell", "running_loop"]
 
 
 class Bell(Protocol):
@@ -30,6 +30,30 @@ def is_trio() -> bool:
     """Whether this is a task of trio, and none of asyncio."""
     trio: Any = sys.modules.get("trio")  # where it runs, it was imported
     return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def running_loop() -> Any:
+    """Return what stands for this event loop: asyncio's loop, or the token of trio's run."""
+    if is_trio():
+        import trio
+
+        return trio.lowlevel.current_trio_token()
+    import asyncio
+
+    return asyncio.get_running_loop()
+
+
+def is_running(loop: Any) -> bool:
+    """Whether what `running_loop` gave still runs."""
+    if hasattr(loop, "is_running"):
+        return bool(loop.is_running())
+    import trio
+
+    try:
+        loop.run_sync_soon(lambda: None)
+    except trio.RunFinishedError:
+        return False
+    return True
 
 
 def new_bell() -> Bell:

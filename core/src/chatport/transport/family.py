@@ -12,8 +12,9 @@ from ..engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
 from ..errors import ConfigurationError
 from .failures import no_descriptors
 
-__all__ = ["check_route", "failure_of", "family_of", "head_of", "raw_body"]
+__all__ = ["CLOSED", "check_route", "failure_of", "family_of", "head_of", "raw_body"]
 
+CLOSED = "The httpx client that was given as transport is closed. Keep it open as long as calls are made with it."
 _H11_TOO_LONG = "Receive buffer too long"
 Stage = Literal["connect", "send", "head", "body"]
 

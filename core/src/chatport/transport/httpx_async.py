@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import threading
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
+from ..bell import is_running, running_loop
+from ..blocking import Room, StuckError
 from ..engine.commands import HttpRequest, TimerExpired
-from .family import check_route, failure_of, family_of, head_of, raw_body
+from ..errors import MisuseError
+from .failures import no_connection
+from .family import CLOSED, check_route, failure_of, family_of, head_of, raw_body
 from .httpx_own import no_cookies, wire_request
 from .limits import Limits
 from .proxies import Proxy, read_proxies, through
@@ -19,6 +24,9 @@ from .redaction import hiding_key
 from .tls import client_context
 
 __all__ = ["HttpxAsyncTransport"]
+
+
+_CLIENTS = Room("openings of httpx")
 
 
 def _own_client(proxy: Proxy | None) -> Any:
@@ -47,30 +55,63 @@ class HttpxAsyncTransport:
 
     def __init__(self, client: Any = None) -> None:
         self._given = client
-        self._client = client  # for all that needs no proxy
-        self._proxied: dict[Proxy, Any] = {}
+        self._given_to: weakref.ref[Any] | None = None
+        self._claiming = threading.Lock()
+        self._own: dict[tuple[Any, Proxy | None], tuple[Any, AsyncGenerator[Any, None]]] = {}
+        """By loop, since connections belong to one, and by proxy: the client, and what closes it when the loop ends."""
         self._proxies = read_proxies() if client is None else None
-        self._opening = anyio.Lock()
         self._limits = Limits()
 
-    async def _open(self, proxy: Proxy | None = None) -> Any:
-        async with self._opening:
-            known = self._client if proxy is None else self._proxied.get(proxy)
-            if known is not None:
-                return known
-            made = await anyio.to_thread.run_sync(partial(_own_client, proxy), abandon_on_cancel=True)
-            if proxy is None:
-                self._client = made
-            else:
-                self._proxied[proxy] = made
-            return made
+    async def _open(self, proxy: Proxy | None, connect_seconds: float | None) -> Any:
+        loop = running_loop()
+        if self._given is not None:
+            with self._claiming:
+                self._claim(loop)
+            return self._given
+        place = (loop, proxy)
+        if place in self._own:
+            return self._own[place][0]
+        try:
+            job = _CLIENTS.job((id(self), id(loop), proxy), partial(_own_client, proxy))
+        except StuckError as error:
+            raise no_connection(error) from None
+        with anyio.move_on_after(connect_seconds):
+            client = await job.finished()
+            if place not in self._own:  # others may have waited for the same one
+                end = self._until_the_end(place, client)
+                self._own[place] = (client, end)
+                await anext(end)
+            return self._own[place][0]
+        raise TimerExpired("connect")
+
+    async def _until_the_end(self, place: tuple[Any, Proxy | None], client: Any) -> AsyncGenerator[Any, None]:
+        """Close a client when its loop ends: asyncio and trio finish their generators then."""
+        try:
+            yield
+        finally:
+            self._own.pop(place, None)
+            with anyio.CancelScope(shield=True):
+                await client.aclose()
+
+    def _claim(self, loop: Any) -> None:
+        """Raise MisuseError if the given client is closed, or another loop uses it: its locks are not made for two."""
+        if getattr(self._given, "is_closed", False):
+            raise MisuseError(CLOSED)
+        owner = self._given_to and self._given_to()
+        if owner is not loop:
+            if owner is not None and is_running(owner):
+                raise MisuseError(
+                    "The httpx client that was given as transport is in use on another event loop, and can be used on "
+                    "one at a time. Give each loop a client of its own, or leave `transport` out."
+                )
+            self._given_to = weakref.ref(loop)
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None
     ) -> HttpxAsyncExchange:
         """Send a request and return its exchange once the head is there. Raises ConfigurationError for a bad proxy."""
         proxy = None if self._proxies is None else self._proxies.of(request.url)
-        client = self._client if proxy is None and self._client is not None else await self._open(proxy)
+        client = await self._open(proxy, connect_seconds)
         family = family_of(client)
         problem: Exception | None
         try:
@@ -98,13 +139,10 @@ class HttpxAsyncTransport:
         raise through(proxy, problem)
 
     async def aclose(self) -> None:
-        """Close what is our own. A client that was given stays open."""
-        clients, self._proxied = list(self._proxied.values()), {}
-        if self._client is not None and self._client is not self._given:
-            clients.append(self._client)
-        self._client = self._given
-        for client in clients:
-            await client.aclose()
+        """Close this loop's clients, unless one was given. Those of other loops are closed when these end."""
+        loop = running_loop()
+        for end in [end for (at, _), (_, end) in self._own.items() if at is loop]:
+            await end.aclose()
 
 
 class HttpxAsyncExchange:

@@ -16,7 +16,8 @@ from types import ModuleType
 from typing import Any
 
 from ..engine.commands import HttpRequest, TimerExpired
-from .family import check_route, failure_of, family_of, head_of, raw_body
+from ..errors import MisuseError
+from .family import CLOSED, check_route, failure_of, family_of, head_of, raw_body
 from .httpx_own import no_cookies, proxy_options, wire_request
 from .proxies import Proxy, read_proxies, through
 from .redaction import hiding_key
@@ -180,6 +181,8 @@ class HttpxTransport:
         """Send a request and return its exchange once the head is there. Raises ConfigurationError for a bad proxy."""
         proxy = None if self._proxies is None else self._proxies.of(request.url)
         client = self._client if proxy is None and self._client is not None else self._open(proxy)
+        if client is self._given and getattr(client, "is_closed", False):
+            raise MisuseError(CLOSED)
         family = family_of(client)
         deadline = _Deadline(head_seconds)
         problem: Exception | None
