@@ -123,6 +123,30 @@ def test_a_command_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch)
     assert time.monotonic() - began < 20
 
 
+def test_a_command_that_writes_without_end_is_stopped() -> None:
+    program = f"import sys\nwhile True: sys.stdout.write({WRITTEN} * 1000)"
+    assert "wrote too much: there are more than 64 KiB" in failing({"command": python(program)})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell")
+def test_a_command_that_leaves_a_child_which_holds_its_output_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child keeps a thread of ours, and not the call."""
+    monkeypatch.setattr(keys, "_COMMAND_SECONDS", 0.3)
+    began = time.monotonic()
+    assert "did not end within 0.3 s" in failing({"command": ["/bin/sh", "-c", "sleep 6 & echo sk-of-another"]})
+    assert time.monotonic() - began < 5
+
+
+def test_a_command_that_closes_its_output_and_goes_on_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_COMMAND_SECONDS", 0.5)
+    program = f"import os, time; os.write(1, ({WRITTEN}).encode()); os.close(1); time.sleep(60)"
+    assert "did not end within 0.5 s" in failing({"command": python(program)})
+
+
+def test_words_that_this_system_cannot_write_are_told() -> None:
+    assert "cannot be run: its words are no text" in failing({"command": [sys.executable, "\ud800"]})
+
+
 def test_a_command_is_not_fed_from_our_stdin_and_writes_nothing_to_our_stderr(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -269,6 +293,59 @@ def test_a_file_that_nobody_else_can_reach_gives_none(open_folder: Path) -> None
     assert key_of({"file": str(path)}) == KEY
 
 
+@needs_posix
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    """A pipe without a writer would be waited for for ever, a device without an end read for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    devices = (Path("/dev/zero"), Path("/dev/tty"), Path("/dev/null"))
+    for path in (tmp_path / "pipe", tmp_path / "link", tmp_path, *devices):
+        began = time.monotonic()
+        text = failing({"file": str(path)})
+        assert f"from {path}: it is a folder, a pipe or a device, not a file." in text or "No such" in text
+        assert time.monotonic() - began < 5
+
+
+@needs_posix
+def test_a_file_that_turns_into_a_pipe_between_looking_and_opening_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, opened = tmp_path / "key", os.open
+    path.write_text(KEY)
+
+    def swapped(name: Any, flags: int, *rest: Any) -> int:
+        if Path(name) == path:
+            path.unlink()
+            os.mkfifo(path)
+        return opened(name, flags, *rest)
+
+    monkeypatch.setattr(os, "open", swapped)
+    assert "not a file" in failing({"file": str(path)})
+
+
+def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text(" " * (64 * 1024 - len(KEY)) + KEY)
+    path.chmod(0o600)
+    assert key_of({"file": str(path)}) == KEY
+    path.write_text(KEY * 10_000)
+    assert "there are more than 64 KiB, and a key is short." in failing({"file": str(path)})
+
+
+def test_a_file_whose_reading_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file server that is gone."""
+    assert keys._READ_SECONDS == 30
+    over = threading.Event()
+    monkeypatch.setattr(keys, "_READ_SECONDS", 0.05)
+    monkeypatch.setattr(keys, "_read_file", lambda path: over.wait(30))
+    assert "it could not be read within 0.05 s." in failing({"file": str(tmp_path / "key")})
+    over.set()
+
+
+def test_a_home_folder_that_nobody_knows_is_told() -> None:
+    assert "nobody knows whose home folder that is" in failing({"file": "~no-such-user-here/key"})
+
+
 def test_a_file_that_cannot_be_read_says_which(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(KEY.encode() + b"\xff")
     assert "bytes: it is not a text." in failing({"file": str(tmp_path / "bytes")})
@@ -325,6 +402,15 @@ def test_a_keyring_that_refuses_is_not_quoted(keyring: ModuleType, monkeypatch: 
 
     monkeypatch.setattr(keyring, "get_password", refuse)
     assert "the keyring refuses (PermissionError)" in failing({"keyring": "acme", "user": "me"})
+
+
+def test_a_keyring_that_does_not_answer_is_given_up(keyring: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may wait for its owner, who is not there."""
+    over = threading.Event()
+    monkeypatch.setattr(keys, "_READ_SECONDS", 0.05)
+    monkeypatch.setattr(keyring, "get_password", lambda service, user: over.wait(30))
+    assert "the keyring did not answer within 0.05 s" in failing({"keyring": "acme", "user": "me"})
+    over.set()
 
 
 def test_a_keyring_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
