@@ -272,7 +272,7 @@ def flat(error: BaseException) -> list[BaseException]:
 @pytest.mark.parametrize("kind", ["asyncio", "trio", "sync"])
 def test_a_search_that_hangs_is_under_the_total_timer(kind: str) -> None:
     over = threading.Event()
-    provider = Provider("found", "Found", "", auth=Auth(required=False), discover=lambda settings: over.wait(30))
+    provider = Provider("found", "Found", "", auth=Auth(required=False), discover=lambda settings: waited(over))
     with pytest.raises(chatport.DeadlineError, match="found was not ready within"):
         one_chat(kind, provider, total=0.2)
     over.set()
@@ -291,11 +291,16 @@ def test_a_search_that_fails_is_a_plugin_that_is_broken(kind: str) -> None:
 def test_a_search_that_hangs_ends_also_where_no_timer_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
     monkeypatch.setattr(prepare, "SEARCH_SECONDS", 0.1)
-    provider = Provider("found", "Found", "", auth=Auth(required=False), discover=lambda settings: over.wait(30))
+    provider = Provider("found", "Found", "", auth=Auth(required=False), discover=lambda settings: waited(over))
     client = chatport.Client({}, providers=[provider])
     with pytest.raises(chatport.PluginError, match=r"did not end within 0\.1 s"):
         client.explain("hello", model="found:m")
     over.set()
+
+
+def waited(over: threading.Event) -> list[Discovery]:
+    over.wait(30)
+    return []
 
 
 def one_chat(kind: str, provider: Provider, **timeouts: float) -> chatport.Reply:

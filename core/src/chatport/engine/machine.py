@@ -236,7 +236,8 @@ class CallMachine:
 
     def _make_ready(self, candidate: Candidate) -> Generator[Command, Any, None]:
         """Let a target's key be read, or its server looked for, within the time of the call."""
-        while isinstance(candidate, SlowCandidate) and not candidate.is_ready():  # its key may be old again at once
+        # Asked in this order, since the second question costs much; again, since the key may be old again at once.
+        while not candidate.is_ready() and isinstance(candidate, SlowCandidate):
             total = candidate.total_seconds()
             left = None if total is None else self.story.started + total - self.clock.monotonic()
             try:
