@@ -18,7 +18,7 @@ from ..errors import MisuseError
 from .failures import no_connection
 from .family import CLOSED, check_route, failure_of, family_of, head_of, raw_body
 from .httpx_own import no_cookies, wire_request
-from .limits import Limits
+from .late import within
 from .proxies import Proxy, read_proxies, through
 from .redaction import hiding_key
 from .tls import client_context
@@ -60,7 +60,6 @@ class HttpxAsyncTransport:
         self._own: dict[tuple[Any, Proxy | None], tuple[Any, AsyncGenerator[Any, None]]] = {}
         """By loop, since connections belong to one, and by proxy: the client, and what closes it when the loop ends."""
         self._proxies = read_proxies() if client is None else None
-        self._limits = Limits()
 
     async def _open(self, proxy: Proxy | None, connect_seconds: float | None) -> Any:
         loop = running_loop()
@@ -126,11 +125,11 @@ class HttpxAsyncTransport:
             }
             with (
                 hiding_key(request, () if proxy is None else proxy.secrets),
-                self._limits.within(head_seconds) as scope,
+                within(head_seconds) as scope,
             ):
                 response = await client.send(wire, stream=True, follow_redirects=False)
             if not scope.cancelled_caught:
-                return HttpxAsyncExchange(response, family, request, self._limits)
+                return HttpxAsyncExchange(response, family, request)
             problem = TimerExpired("io")
         except Exception as error:
             problem = failure_of(family, error, "head")
@@ -148,12 +147,11 @@ class HttpxAsyncTransport:
 class HttpxAsyncExchange:
     """One response of httpx being read."""
 
-    def __init__(self, response: Any, family: ModuleType, request: HttpRequest, limits: Limits) -> None:
+    def __init__(self, response: Any, family: ModuleType, request: HttpRequest) -> None:
         self.head = head_of(response)
         self._response = response
         self._family = family
         self._request = request
-        self._limits = limits
         given = raw_body(response)
         self._body: AsyncIterator[bytes] = response.aiter_raw() if given is None else _one_by_one(given)
 
@@ -161,7 +159,7 @@ class HttpxAsyncExchange:
         """Return the next bytes, b"" at the end."""
         problem: Exception | None
         try:
-            with hiding_key(self._request), self._limits.within(seconds) as scope:
+            with hiding_key(self._request), within(seconds) as scope:
                 data = await anext(self._body, b"")
             if not scope.cancelled_caught:
                 return data

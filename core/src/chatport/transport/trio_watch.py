@@ -9,7 +9,7 @@ from typing import Protocol
 
 import trio
 
-__all__ = ["Watch", "Watched"]
+__all__ = ["Watch", "Watched", "watch_of_this_run"]
 
 _SLACK_SECONDS = 0.001
 
@@ -94,3 +94,16 @@ class Watch:
         self._forget_all()
         if self._sleep is not None:
             self._sleep.deadline = -math.inf
+
+
+_of_run: trio.lowlevel.RunVar[Watch] = trio.lowlevel.RunVar("chatport_watch")
+
+
+def watch_of_this_run() -> Watch:
+    """Return the watch of the trio run that this is called in. Other runs, in other threads, have their own."""
+    try:
+        return _of_run.get()
+    except LookupError:
+        watch = Watch()
+        _of_run.set(watch)
+        return watch

@@ -20,40 +20,34 @@ from ..bell import is_trio
 if TYPE_CHECKING:
     from .trio_watch import Watch
 
-__all__ = ["Limits"]
+__all__ = ["within"]
 
 _LATE_SECONDS = 0.05
 _READ_SECONDS = 0.1
 """How long a loop has to read what has arrived, and to hand it to whoever waits for it."""
 
 
-class Limits:
-    """Limits of time for the reads of one transport."""
+@contextmanager
+def within(seconds: float | None) -> Iterator[anyio.CancelScope]:
+    """Cancel what runs inside after so many seconds (None: never). 0 is the time to read what has arrived."""
+    with anyio.CancelScope() as scope:
+        if seconds is None:
+            yield scope
+            return
+        begin = _begin_on_trio if is_trio() else _begin_on_asyncio
+        stop = begin(scope, seconds or _READ_SECONDS)
+        try:
+            yield scope
+        finally:
+            stop()
 
-    def __init__(self) -> None:
-        self._watch: Watch | None = None
 
-    @contextmanager
-    def within(self, seconds: float | None) -> Iterator[anyio.CancelScope]:
-        """Cancel what runs inside after so many seconds (None: never). 0 is the time to read what has arrived."""
-        with anyio.CancelScope() as scope:
-            if seconds is None:
-                yield scope
-                return
-            begin = self._begin_on_trio if is_trio() else _begin_on_asyncio
-            stop = begin(scope, seconds or _READ_SECONDS)
-            try:
-                yield scope
-            finally:
-                stop()
+def _begin_on_trio(scope: anyio.CancelScope, seconds: float) -> Callable[[], None]:
+    from .trio_watch import watch_of_this_run
 
-    def _begin_on_trio(self, scope: anyio.CancelScope, seconds: float) -> Callable[[], None]:
-        from .trio_watch import Watch
-
-        self._watch = watch = self._watch or Watch()
-        wait = _WaitOnTrio(scope, watch)
-        wait.begin(seconds)
-        return wait.end
+    wait = _WaitOnTrio(scope, watch_of_this_run())
+    wait.begin(seconds)
+    return wait.end
 
 
 class _WaitOnTrio:
