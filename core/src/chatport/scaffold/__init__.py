@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -18,10 +20,19 @@ from ..version import __version__
 
 __all__ = ["NewProvider", "write_provider"]
 
+_NAME = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+_URL = r"[!#$%&'()*+,\-./:;=?@\[\]_~0-9A-Za-z]+"
+"""The characters that RFC 3986 has for a URL; no quote but the single one, no brace, no backslash, no blank."""
+_LONGEST_NAME, _LONGEST_TEXT = 50, 500
+
 
 @attrs.frozen
 class NewProvider:
-    """What a new package is to be called, and where its vendor is."""
+    """What a new package is to be called, and where its vendor is.
+
+    Its values become code, so each is checked here. Raises ConfigurationError for one that cannot be.
+    """
 
     name: str
     base_url: str
@@ -30,35 +41,74 @@ class NewProvider:
 
     @classmethod
     def of(cls, name: str, base_url: str, *, key_env: str | None = None, model: str | None = None) -> NewProvider:
-        """Return it with the rest guessed. Raises ConfigurationError for a name or an address that cannot be."""
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise ConfigurationError(f"A provider's name is lower-case letters, digits and _, not {name!r}.")
-        if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
-            raise ConfigurationError(f"--base-url must be like https://llm.{name}.example/v1, not {base_url!r}.")
+        """Return it with the rest guessed."""
         return cls(name, base_url.rstrip("/"), key_env or f"{name.upper()}_API_KEY", model or f"{name}-large")
+
+    def __attrs_post_init__(self) -> None:
+        if not re.fullmatch(_NAME, self.name) or len(self.name) > _LONGEST_NAME:
+            raise ConfigurationError(
+                f"A provider's name is lower-case letters, digits and single _ between them, "
+                f"at most {_LONGEST_NAME}, not {self.name!r}."
+            )
+        if not _is_address(self.base_url):
+            raise ConfigurationError(
+                f"--base-url must be like https://llm.{self.name}.example/v1, not {self.base_url!r}."
+            )
+        if not re.fullmatch(_VARIABLE, self.key_env) or len(self.key_env) > _LONGEST_TEXT:
+            raise ConfigurationError(f"--key-env is letters, digits and _, not {self.key_env!r}.")
+        if not 0 < len(self.model.strip()) == len(self.model) <= _LONGEST_TEXT or not self.model.isprintable():
+            raise ConfigurationError(f"--model must be a printable word, not {self.model!r}.")
+
+
+def _is_address(url: str) -> bool:
+    """Whether a URL can be the base of a vendor's paths: http or https, a host, nobody's password, and no query."""
+    try:
+        parts = urlsplit(url)
+        port_is_known = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    known = port_is_known and parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    return bool(known and not set("?#") & set(url) and re.fullmatch(_URL, url) and len(url) <= _LONGEST_TEXT)
 
 
 def write_provider(new: NewProvider, folder: Path) -> list[Path]:
-    """Write the package into a new folder and return its files. Raises ConfigurationError if the folder exists."""
+    """Write the package into a new folder and return its files. Raises ConfigurationError if that cannot be."""
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already; name another folder, or remove it.")
-    words = {
+    words, written = _words(new), []
+    for place, text in _templates(resources.files(__package__).joinpath("template"), Path()):
+        path = folder / str(place).replace("NAME", new.name).removesuffix(".template")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(Template(text).substitute(words), "utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"Cannot write {path}: {error.strerror or error}.") from error
+        written.append(path)
+    return written
+
+
+def _words(new: NewProvider) -> dict[str, str]:
+    """Return what stands for the words of the templates. Only a checked name stands there without quotes."""
+    target = f"{new.name}:{new.model}"
+    return {
         "name": new.name,
         "title": new.name.replace("_", " ").title(),
         "class_name": new.name.title().replace("_", ""),
-        "base_url": new.base_url,
-        "key_env": new.key_env,
-        "model": new.model,
+        "base_url": _quoted(new.base_url),
+        "key_env": _quoted(new.key_env),
+        "key_env_word": new.key_env,
+        "model": _quoted(new.model),
+        "model_pattern": _quoted(re.sub(r"([*?[])", r"[\1]", new.model) + "*"),
+        "target": _quoted(target),
+        "target_word": shlex.quote(target),
         "core": ".".join(__version__.split(".")[:2]),
         "hook_api": str(HOOK_API),
     }
-    written = []
-    for place, text in _templates(resources.files(__package__).joinpath("template"), Path()):
-        path = folder / str(place).replace("NAME", new.name).removesuffix(".template")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(Template(text).substitute(words), "utf-8")
-        written.append(path)
-    return written
+
+
+def _quoted(text: str) -> str:
+    """Return a printable text in double quotes, which mean the same to Python, JSON and TOML."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _templates(folder: Traversable, place: Path) -> Iterator[tuple[Path, str]]:
