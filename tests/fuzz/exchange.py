@@ -10,7 +10,7 @@ import attrs
 
 __all__ = ["KINDS", "Exchange", "Kind", "read_exchange"]
 
-Kind = Literal["stream", "whole", "models", "embeddings", "schema"]
+Kind = Literal["stream", "whole", "models", "embeddings", "schema", "terminal"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -18,6 +18,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class Exchange:
     """What a vendor answered. `kind` is what it was asked for: a streamed or a plain chat, its models, embeddings; a
     `schema` is no answer, but a JSON Schema to ask with, and a value that came for it.
+
+    For `terminal` the body is a text that goes to one, whoever wrote it.
 
     `provider` is whose answer it was, "" for anybody's.
     """

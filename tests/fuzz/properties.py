@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
+from unicodedata import category
 
 import chatport
 from chatport import ChatportError, PluginError, Reply
+from chatport.display import clean, clean_json, one_line
 from chatport.engine.commands import Head, HttpRequest
 from chatport.engine.route import Route
 from chatport.events import Event, Finished, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta, ToolCallEnded
@@ -20,7 +23,7 @@ from chatport.testing.recordings import play, route_of
 from .exchange import Exchange
 from .schemas import check_schema
 
-__all__ = ["ENDS", "PROVIDERS", "check", "outcome_of"]
+__all__ = ["ENDS", "PROVIDERS", "check", "check_shown", "outcome_of"]
 
 PROVIDERS: tuple[str, ...] = ("compatible", *installed_providers())
 ENDS = (b"finish_reason", b"[DONE]", b"message_stop", b"stop_reason", b"tool_use_failed")
@@ -32,6 +35,8 @@ def check(provider: str, exchange: Exchange) -> Any:
     """Hold the decoding of an exchange against every property; return what came of it. Raises AssertionError."""
     if exchange.kind == "schema":
         return check_schema(provider, exchange.body)
+    if exchange.kind == "terminal":
+        return check_shown(exchange.body.decode("utf-8", "surrogateescape"))
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)  # a hook that only looks on has failed
         result = outcome_of(provider, exchange)
@@ -46,6 +51,34 @@ def check(provider: str, exchange: Exchange) -> Any:
         if exchange.kind == "stream" and exchange.status < 300 and _is_event_stream(exchange):
             assert any(end in exchange.body for end in ENDS) or b"\\u" in exchange.body, "a reply without its end"
     return result
+
+
+def check_shown(text: str) -> str:
+    """Hold what a terminal gets of a text against every property of it; return it. Raises AssertionError."""
+    shown = clean(text)
+    directing = [c for c in shown if (category(c) in ("Cc", "Cs") and c not in "\n\t") or c in TURNING]
+    assert not directing, f"the terminal gets {directing[0]!a}"
+    for at in {*range(min(len(text), 40)), len(text) // 2}:
+        assert clean(text[:at]) + clean(text[at:]) == shown, f"cut at {at}"
+    assert clean(shown) == shown
+    assert "".join(c for c in text if clean(c) == c) == "".join(c for c in text if c == "\n" or is_ordinary(c))
+    line = one_line(text)
+    assert line.isprintable() or not any(category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in line)
+    paired = text.encode("utf-16", "surrogatepass").decode(
+        "utf-16", "surrogatepass"
+    )  # JSON cannot tell the halves apart
+    value = json.dumps(paired, ensure_ascii=False)
+    assert json.loads(clean_json(value)) == json.loads(value)
+    assert all(is_ordinary(c) for c in clean_json(value))
+    return shown
+
+
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def is_ordinary(character: str) -> bool:
+    """Whether a character is shown, or belongs to how others are, and does nothing else."""
+    return character == "\t" or (category(character) not in ("Cc", "Cs") and character not in TURNING)
 
 
 def outcome_of(provider: str, exchange: Exchange, pieces: Sequence[bytes] | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of all decoders, error and header readers, and schemas: `python tests/fuzz/run.py --help`.
+"""Coverage-guided fuzzing of decoders, error and header readers, schemas, terminal output: `tests/fuzz/run.py --help`.
 
 It needs atheris (libFuzzer for Python) beside the packages of the checkout: `pip install atheris`. The properties are
 those of the tests (`properties.py`; `--configurations`: `configuration.py`). Inputs that reach new code are
@@ -226,11 +226,13 @@ class Fuzzer:
         return bytes((json.dumps(head).encode() + b"\n" + body)[:max_size])
 
     def _mutate_head(self, head: dict[str, Any], dice: random.Random) -> None:
+        from tests.fuzz.exchange import KINDS
+
         match dice.randrange(5):
             case 0:
                 head["provider"] = dice.choice(self.providers)
             case 1:
-                head["kind"] = dice.choice(("stream", "whole", "models", "embeddings", "schema"))
+                head["kind"] = dice.choice(KINDS)
             case 2:
                 head["status"] = dice.choice((200, 200, 400, 401, 402, 403, 404, 413, 422, 429, 500, 503, 529))
             case 3 if head["headers"]:

@@ -13,7 +13,7 @@ from chatport import ChatportError, StreamInterruptedError
 from chatport.jsoncodec import Nesting
 
 from .exchange import Exchange, Kind
-from .properties import PROVIDERS, check, outcome_of
+from .properties import PROVIDERS, check, check_shown, outcome_of
 
 EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -342,3 +342,17 @@ def test_arguments_are_open_until_their_last_bracket(text: str, cuts: list[int])
     for start, end in pairwise(places):
         nesting.feed(text[start:end])
         assert nesting.is_open == (end < len(text))
+
+
+# --- texts on their way to a terminal
+
+SEQUENCES = st.sampled_from(
+    ["\x1b]52;c;aGk=\x07", "\x1b[2J", "\x9b1m", "\x9d0;t\x9c", "\r", "\r\n", "\b", "\x7f", "\u202e"]
+)
+WORDS = st.sampled_from(["👩\u200d👧", "שלום", "e\u0301", "\u200e", "\n", "\t", "a"])
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(SEQUENCES | WORDS | st.text(max_size=4) | st.characters(categories=["Cc", "Cf", "Cs"])).map("".join))
+def test_a_terminal_gets_nothing_that_directs_it(text: str) -> None:
+    check_shown(text)

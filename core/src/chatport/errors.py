@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from .display import one_line
+
 if TYPE_CHECKING:
     from .types import Attempt, Message, Reply
 
@@ -55,6 +57,10 @@ __all__ = [
 ]
 
 
+_LONGEST_MESSAGE = 4000
+_LONGEST_WORD = 200
+
+
 class ChatportError(Exception):
     """Root of every error Chatport raises.
 
@@ -62,6 +68,9 @@ class ChatportError(Exception):
     vendor's own hint, None when it gave none. `raw` is the vendor's error as decoded JSON or text, with our
     key taken out. `attempts` tells the story of the call up to here. Where an answer broke off after a part of it was
     handed over, `messages` is the conversation to go on with: yours, that part, and a request for the rest.
+
+    Its text may quote a vendor, a file or a plugin, and goes to terminals and logs: it is one line of bounded length,
+    with control characters as escapes. `message` and `raw` have them as they came.
     """
 
     retryable_by_default = False
@@ -105,7 +114,8 @@ class ChatportError(Exception):
             facts.append(f"code {self.code}")
         if self.request_id:
             facts.append(f"request {self.request_id}")
-        text = f"{self.message} [{', '.join(facts)}]" if facts else self.message
+        message = one_line(str(self.message), _LONGEST_MESSAGE)
+        text = f"{message} [{', '.join(one_line(fact, _LONGEST_WORD) for fact in facts)}]" if facts else message
         if self.retry_after_seconds is not None:
             text += f" The vendor asks to wait {self.retry_after_seconds:g} s."
         return f"{text} {self.advice}" if self.advice else text

@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 from .bounded import MOST_WARNINGS
+from .display import one_line
 
 __all__ = ["emit", "is_configured", "short", "warn"]
 
@@ -34,7 +35,7 @@ def emit(event: str, **fields: Any) -> None:
     if not is_configured():
         return
     structlog = sys.modules["structlog"]
-    known = {name: short(value) for name, value in fields.items() if value is not None}
+    known = {name: _shown(value) for name, value in fields.items() if value is not None}
     try:
         getattr(structlog.get_logger("chatport"), _LEVELS.get(event, "debug"))(event, **known)
     except Exception as error:
@@ -51,6 +52,11 @@ def warn(text: str) -> None:
     if shown is not None and len(shown) > MOST_WARNINGS:
         shown.clear()
     warnings.warn(text[:_LONGEST_WARNING], RuntimeWarning, stacklevel=1)
+
+
+def _shown(value: Any) -> Any:
+    """Return a value for a line of the log, which may be a terminal's."""
+    return one_line(value, _LONGEST_TEXT) if isinstance(value, str) else value
 
 
 def short(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 
 from . import jsoncodec
+from .display import one_line
 from .errors import MalformedReplyError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ __all__ = [
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
+
+_LONGEST_WARNING = 2000
 
 
 @attrs.frozen
@@ -232,7 +235,8 @@ class Adjustment:
     fact: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.field}: {self.reason}" + (f" ({self.fact})" if self.fact else "")
+        text = f"{self.kind} {self.field}: {self.reason}" + (f" ({self.fact})" if self.fact else "")
+        return one_line(text, _LONGEST_WARNING)  # it may quote what the model wrote
 
 
 @attrs.frozen

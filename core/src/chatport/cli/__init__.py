@@ -1,18 +1,18 @@
 """The `chatport` command. Answers go to stdout, everything about them to stderr.
 
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 key, permission or balance, 4 worth trying again later,
-5 the reply came broken or cut, 130 stopped with Ctrl-C.
+5 the reply came broken or cut, 130 stopped with Ctrl-C, 141 the reader of the output has closed it.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 
 import click
 
 from ..version import __version__
+from .terminal import READER_LEFT, give_up, write, write_problem
 
 __all__ = ["main"]
 
@@ -54,14 +54,25 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    sys.exit(_code(arguments))
+
+
+def _code(arguments: list[str] | None) -> int:
+    if sys.stdout is None:  # else an answer would be paid for that nobody gets
+        write("Error: Standard output is closed.", err=True)
+        return 1
     try:
         code = group.main(arguments, prog_name="chatport", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
-        code = 130
+        return 130
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except BrokenPipeError:  # the reader has seen enough; nothing more can be said to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        write_problem(error)
+        return error.exit_code
+    except OSError as error:  # such as a full disk under the text that click itself prints for --help
+        give_up()
+        write(f"Error: {error}.", err=True)
+        return 1
+    except SystemExit:  # click's way to say that the reader of its own text is gone
+        give_up()
+        return READER_LEFT

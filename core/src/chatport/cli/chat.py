@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from .common import Waiting, config_option, reporting_errors, short_model_option
+from .common import Waiting, config_option, piped_text, reporting_errors, short_model_option
+from .terminal import write, write_bytes_of, write_json
 
 __all__ = ["command"]
 
@@ -31,6 +32,7 @@ __all__ = ["command"]
     "--strict", is_flag=True, help="Fail where the vendor cannot do exactly what was asked, instead of warning."
 )
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
+@click.option("--raw", is_flag=True, help="The answer as it came, control characters included: for pipes.")
 @click.option("--no-stream", is_flag=True, help="Wait for the whole answer.")
 @click.option("--timeout", type=float, help="Seconds for the whole call.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the answer: no reasoning, no usage.")
@@ -46,8 +48,8 @@ def command(message: str | None, config: Path | None, **options: Any) -> None:
 
 def _text(message: str | None) -> str:
     parts = [message] if message and message != "-" else []
-    if message == "-" or not sys.stdin.isatty():
-        piped = sys.stdin.read().strip()
+    if message == "-" or (sys.stdin is not None and not sys.stdin.isatty()):
+        piped = piped_text().strip()
         parts += [piped] if piped else []
     if not parts:
         raise click.UsageError('No message. Write one: chatport chat "hello", or pipe it in.')
@@ -102,17 +104,16 @@ def _schema(path: Path | None) -> Any:
 def _stream(client: Any, messages: list[Any], call: dict[str, Any], options: dict[str, Any]) -> None:
     from .render import Printer, event_line
 
-    printer = Printer(reasoning=not options["quiet"])
+    printer = Printer(reasoning=not options["quiet"], raw=options["raw"])
     began = time.monotonic()
     try:
         with Waiting("waiting for the first words") as waiting, client.stream(messages, **call) as stream:
             for event in stream:
                 waiting.done()
                 if options["as_json"]:
-                    click.echo(event_line(event))
+                    write_json(event_line(event))
                 else:
                     printer.show(event)
-                sys.stdout.flush()
     finally:
         printer.end()
     _footer(stream.reply, time.monotonic() - began, options)
@@ -126,11 +127,12 @@ def _whole(client: Any, messages: list[Any], call: dict[str, Any], options: dict
     with Waiting("waiting for the answer"):
         reply = client.chat(messages, **call)
     if options["as_json"]:
-        click.echo(event_line(Finished(reply)))
+        write_json(event_line(Finished(reply)))
     else:
         if reply.reasoning and not options["quiet"]:
-            click.secho(reply.reasoning, dim=True, italic=True, err=True)
-        click.echo(reply.text or reply.refusal or "")
+            write(reply.reasoning, dim=True, italic=True, err=True)
+        text = reply.text or reply.refusal or ""
+        write_bytes_of(f"{text}\n") if options["raw"] else write(text)
     _footer(reply, time.monotonic() - began, options)
 
 
@@ -139,6 +141,6 @@ def _footer(reply: Any, seconds: float, options: dict[str, Any]) -> None:
 
     if options["quiet"] or options["as_json"]:
         return
-    click.secho(summary(reply, seconds), dim=True, err=True)
+    write(summary(reply, seconds), dim=True, err=True)
     for warning in reply.warnings:
-        click.secho(f"  {warning}", fg="yellow", err=True)
+        write(f"  {warning}", fg="yellow", err=True)

@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from unicodedata import category
 
 import click
 
 from .. import errors as e
+from .terminal import clear_status, show_status, write
 
-__all__ = ["Waiting", "config_option", "printable", "reporting_errors", "short_model_option"]
+__all__ = ["Waiting", "config_option", "piped_bytes", "piped_text", "reporting_errors", "short_model_option"]
 
-_DIRECTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode's categories of characters that do something in place of being shown."""
+_MOST_PIPED_BYTES = 64 * 1024 * 1024
 
 _EXIT_CODES: tuple[tuple[tuple[type[e.ChatportError], ...], int], ...] = (
     (
@@ -54,9 +53,33 @@ def short_model_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def printable(text: str) -> str:
-    """Return a text with control and format characters as escapes: a name in it must not direct the terminal."""
-    return "".join(ascii(c)[1:-1] if category(c) in _DIRECTING else c for c in text)
+def piped_bytes() -> bytes:
+    """Return what comes on stdin. Raises UsageError if it cannot be read, or has no end."""
+    if sys.stdin is None:
+        return b""
+    try:
+        data = sys.stdin.buffer.read(_MOST_PIPED_BYTES + 1)
+    except OSError as error:
+        raise click.UsageError(f"Cannot read standard input: {error.strerror or error}.") from None
+    if len(data) > _MOST_PIPED_BYTES:
+        raise click.UsageError(f"Standard input has more than {_MOST_PIPED_BYTES >> 20} MiB.")
+    return data
+
+
+def piped_text() -> str:
+    """Return the text that comes on stdin. Raises UsageError if it is none."""
+    data = piped_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+        at = data.find(0)
+    except UnicodeDecodeError as error:
+        text, at = "", error.start
+    if at >= 0:
+        raise click.UsageError(
+            f"Standard input is not UTF-8 text: its byte {at} is {data[at]:#04x}. "
+            "Convert it, for example with iconv; an image goes with --image FILE."
+        )
+    return text
 
 
 @contextmanager
@@ -66,9 +89,9 @@ def reporting_errors() -> Iterator[None]:
         yield
     except e.ChatportError as error:
         code = next((code for kinds, code in _EXIT_CODES if isinstance(error, kinds)), 1)
-        click.secho(f"{type(error).__name__}: {printable(str(error))}", fg="red", err=True)
+        write(f"{type(error).__name__}: {error}", fg="red", err=True)
         if len(error.attempts) > 1:
-            click.secho(f"  after {len(error.attempts)} attempts", dim=True, err=True)
+            write(f"  after {len(error.attempts)} attempts", dim=True, err=True)
         raise click.exceptions.Exit(code) from None
 
 
@@ -81,7 +104,7 @@ class Waiting:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
+        if sys.stderr is not None and sys.stderr.isatty():
             self._thread = threading.Thread(target=self._show, daemon=True)
             self._thread.start()
         return self
@@ -89,8 +112,8 @@ class Waiting:
     def _show(self) -> None:
         began = time.monotonic()
         while not self._done.wait(0.5):
-            click.secho(f"\r{self._what} … {time.monotonic() - began:.0f} s ", dim=True, err=True, nl=False)
-        click.echo("\r\033[K", err=True, nl=False)
+            show_status(f"{self._what} … {time.monotonic() - began:.0f} s")
+        clear_status()
 
     def done(self) -> None:
         """Clear the line. Safe to call twice."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import IO
+from pathlib import Path
 
 import click
 
-from .common import reporting_errors
+from .common import piped_bytes, reporting_errors
+from .terminal import write, write_json
 
 __all__ = ["command"]
 
 
 @click.command("decode")
-@click.argument("file", type=click.File("rb"), default="-")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), default="-")
 @click.option("-p", "--provider", default="compatible", show_default=True, help="Whose bytes these are.")
 @click.option("-m", "--model", help="The model that was asked, where its quirks matter.")
 @click.option("--status", type=int, default=200, show_default=True)
@@ -21,25 +22,34 @@ __all__ = ["command"]
 )
 @click.option("--plain", is_flag=True, help="The request did not ask for a stream.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines.")
+@click.option("--raw", is_flag=True, help="The text as it came, control characters included: for pipes.")
 def command(
-    file: IO[bytes], provider: str, model: str | None, status: int, headers: tuple[str, ...], plain: bool, as_json: bool
+    file: Path,
+    provider: str,
+    model: str | None,
+    status: int,
+    headers: tuple[str, ...],
+    plain: bool,
+    as_json: bool,
+    raw: bool,
 ) -> None:
     """Decode a recorded response body (FILE, or stdin) into events. Nothing is sent."""
     from ..testing import decode_events
     from .render import Printer, event_line, summary
 
     known = {name.strip(): value.strip() for name, _, value in (header.partition(":") for header in headers)}
-    printer = Printer()
+    printer = Printer(raw=raw)
+    body = piped_bytes() if str(file) == "-" else file.read_bytes()
     with reporting_errors():
-        events = decode_events(provider, status=status, headers=known, body=file.read(), stream=not plain, model=model)
+        events = decode_events(provider, status=status, headers=known, body=body, stream=not plain, model=model)
         for event in events:
             if as_json:
-                click.echo(event_line(event))
+                write_json(event_line(event))
             else:
                 printer.show(event)
         printer.end()
         reply = getattr(events[-1], "reply", None) if events else None
         if reply is not None and not as_json:
-            click.secho(summary(reply), dim=True, err=True)
+            write(summary(reply), dim=True, err=True)
             for warning in reply.warnings:
-                click.secho(f"  {warning}", fg="yellow", err=True)
+                write(f"  {warning}", fg="yellow", err=True)

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-from .common import Waiting, config_option, printable, reporting_errors
+from ..display import one_line
+from .common import Waiting, config_option, reporting_errors
+from .terminal import styled, write
 
 __all__ = ["command"]
 
@@ -23,21 +25,21 @@ def command(config: Path | None, no_search: bool) -> None:
 
     with reporting_errors():
         settings, files = load_with_files(config)
-    click.secho("Configuration", bold=True)
+    write("Configuration", bold=True)
     for path, standing in files:
-        click.echo(f"  file      {printable(str(path))} ({standing})")
+        write(one_line(f"  file      {path} ({standing})"))
     if not files:
-        click.echo("  file      none (chatport.toml is not here)")
-    click.echo(f"  model     {settings.model or 'none: name one in each call, or set LLM_MODEL'}")
+        write("  file      none (chatport.toml is not here)")
+    write(one_line(f"  model     {settings.model or 'none: name one in each call, or set LLM_MODEL'}"))
     for name, alias in settings.aliases.items():
-        click.echo(f"  alias     {name} → {', '.join(alias.targets)}")
+        write(one_line(f"  alias     {name} → {', '.join(alias.targets)}"))
     problems = list(_providers(settings))
     if not no_search:
         problems += _servers()
     if problems:
-        click.secho("\nProblems", bold=True)
+        write("\nProblems", bold=True)
         for problem in problems:
-            click.secho(f"  {printable(problem)}", fg="red")
+            write(f"  {one_line(problem)}", fg="red")
         raise click.exceptions.Exit(1)
 
 
@@ -48,7 +50,7 @@ def _providers(settings: Any) -> Iterator[str]:
     from ..prepare import Port
     from ..registry import installed_providers
 
-    click.secho("\nProviders", bold=True)
+    write("\nProviders", bold=True)
     for name in sorted({*installed_providers(), *settings.providers}):
         table = settings.providers.get(name)
         try:
@@ -60,9 +62,9 @@ def _providers(settings: Any) -> Iterator[str]:
                 where, key = "not asked", f"key from a {next(iter(table.api_key))}"
             else:
                 where, key = "found by a search", "no key needed"
-            click.echo(printable(f"  {name:<14} {key:<34} {where}"))
+            write(one_line(f"  {name:<14} {key:<34} {where}"))
         except ChatportError as error:
-            click.echo(f"  {printable(name):<14} {click.style('broken', fg='red')}")
+            write(one_line(f"  {name:<14} "), styled("broken", fg="red"))
             yield f"{name}: {error}"
 
 
@@ -81,7 +83,7 @@ def _servers() -> list[str]:
     from ..prepare import search
     from ..registry import installed_providers, load_provider
 
-    click.secho("\nLocal servers", bold=True)
+    write("\nLocal servers", bold=True)
     found = False
     with Waiting("looking"):
         servers, problems = [], []
@@ -100,7 +102,7 @@ def _servers() -> list[str]:
                     problems.append(str(error))
     for server in servers:
         found = True
-        click.echo(f"  {server.provider:<14} {server.base_url}  {', '.join(server.models[:4])}")
+        write(one_line(f"  {server.provider:<14} {server.base_url}  {', '.join(server.models[:4])}"))
     if not found:
-        click.echo("  none answers on the usual ports")
+        write("  none answers on the usual ports")
     return problems

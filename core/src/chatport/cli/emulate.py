@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .common import reporting_errors
+from .terminal import write
 
 __all__ = ["command"]
 
@@ -32,8 +33,8 @@ def command(provider: str, port: int, pace: float, key: str | None) -> None:
         except OSError as error:
             raise click.ClickException(f"Cannot listen on port {port}: {error.strerror}.") from error
         try:
-            click.echo(emulator.base_url)
-            click.secho(f"{provider} is emulated here; stop it with Ctrl-C", dim=True, err=True)
+            write(emulator.base_url)
+            write(f"{provider} is emulated here; stop it with Ctrl-C", dim=True, err=True)
             threading.Event().wait()
         finally:
             emulator.stop()

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .common import config_option, reporting_errors, short_model_option
+from .terminal import write
 
 __all__ = ["command"]
 
@@ -25,4 +26,4 @@ def command(message: str, config: Path | None, **options: Any) -> None:
     from ..sync import Client
 
     with reporting_errors(), Client(config) as client:
-        click.echo(str(client.explain(message, **options)))
+        write(str(client.explain(message, **options)))

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from ..display import one_line
 from .common import Waiting, config_option, reporting_errors
+from .terminal import styled, write, write_json
 
 __all__ = ["command"]
 
@@ -25,9 +27,10 @@ def command(provider: str, as_json: bool, config: Path | None) -> None:
             models = client.models(provider)
         for model in sorted(models, key=lambda model: model.id):
             if as_json:
-                click.echo(jsoncodec.encode_text(model.raw))
+                write_json(jsoncodec.encode_anything(model.raw).decode())
             else:
-                click.echo(f"{provider}:{model.id}{_known(client.facts(f'{provider}:{model.id}'))}")
+                target = f"{provider}:{model.id}"
+                write(one_line(target), styled(_known(client.facts(target)), dim=True))
 
 
 def _known(facts: object) -> str:
@@ -44,4 +47,4 @@ def _known(facts: object) -> str:
         known.append(f"{price.input:g}/{price.output:g} {price.currency} per million")
     if facts.retired:
         known.append(f"retired {facts.retired.since}, now {facts.retired.successor}")
-    return click.style("  " + ", ".join(known), dim=True) if known else ""
+    return "  " + ", ".join(known) if known else ""

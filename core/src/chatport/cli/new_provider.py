@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
 from .common import reporting_errors
+from .terminal import write
 
 __all__ = ["command"]
 
@@ -25,5 +27,5 @@ def command(name: str, base_url: str, key_env: str | None, model: str | None, fo
         new = NewProvider.of(name, base_url, key_env=key_env, model=model)
         place = folder or Path(f"chatport-provider-{name}")
         for path in write_provider(new, place):
-            click.echo(str(path))
-    click.secho(f"Now: cd {place} && pip install -e '.[test]' && pytest", dim=True, err=True)
+            write(str(path))
+    write(f"Now: cd {shlex.quote(str(place))} && pip install -e '.[test]' && pytest", dim=True, err=True)

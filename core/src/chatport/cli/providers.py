@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..display import one_line
 from .common import reporting_errors
+from .terminal import Styled, styled, write
 
 __all__ = ["command"]
 
@@ -20,18 +22,18 @@ def command(check: bool) -> None:
         plugins = installed_providers()
     broken = 0
     for plugin in plugins.values():
-        state = ""
+        state: str | Styled = ""
         if plugin.problem:
-            state, broken = click.style(f"  broken: {plugin.problem}", fg="red"), broken + 1
+            state, broken = styled(f"  broken: {one_line(plugin.problem)}", fg="red"), broken + 1
         elif check:
             try:
                 provider = load_provider(plugin.name)
                 build_plan(provider)
-                state = f"  {provider.title}"
+                state = f"  {one_line(provider.title)}"
             except PluginError as error:
-                state, broken = click.style(f"  broken: {error.message}", fg="red"), broken + 1
-        click.echo(f"{plugin.name:<14} {plugin.distribution} {plugin.version}{state}")
+                state, broken = styled(f"  broken: {one_line(error.message)}", fg="red"), broken + 1
+        write(one_line(f"{plugin.name:<14} {plugin.distribution} {plugin.version}"), state)
     if not plugins:
-        click.echo("No provider is installed. Try: pip install chatport-provider-openai", err=True)
+        write("No provider is installed. Try: pip install chatport-provider-openai", err=True)
     if broken:
         raise click.exceptions.Exit(1)

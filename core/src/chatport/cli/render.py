@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-import click
 import msgspec
 
 from .. import events as ev, jsoncodec
+from ..display import one_line
 from ..types import Reply, Usage
+from .terminal import write, write_bytes_of
 
 __all__ = ["Printer", "event_line", "summary"]
 
 
 class Printer:
-    """Writes the answer to stdout as it comes; reasoning, refusals and tool calls are set off on stderr."""
+    """Writes the answer to stdout as it comes; reasoning, refusals and tool calls are set off on stderr.
 
-    def __init__(self, *, reasoning: bool = True) -> None:
+    `raw`: the answer's text is written with the control characters in it.
+    """
+
+    def __init__(self, *, reasoning: bool = True, raw: bool = False) -> None:
         self._reasoning = reasoning
+        self._raw = raw
         self._kind: str | None = None
 
     def show(self, event: ev.Event) -> None:
@@ -26,21 +31,19 @@ class Printer:
         match event:
             case ev.TextDelta(text=text, choice=0):
                 self._turn("text")
-                click.echo(text, nl=False)
+                write_bytes_of(text) if self._raw else write(text, end="")
             case ev.ReasoningDelta(text=text, choice=0) if self._reasoning:
                 self._turn("reasoning")
-                click.secho(text, dim=True, italic=True, err=True, nl=False)
+                write(text, dim=True, italic=True, err=True, end="")
             case ev.RefusalDelta(text=text, choice=0):
                 self._turn("refusal")
-                click.secho(text, fg="yellow", err=True, nl=False)
+                write(text, fg="yellow", err=True, end="")
             case ev.ToolCallEnded(name=name, arguments=arguments, choice=0):
                 self._turn(None)
-                click.secho(f"→ {name}({arguments})", fg="cyan", err=True)
+                write(one_line(f"→ {name}({arguments})"), fg="cyan", err=True)
             case ev.AttemptFailed(target=target, error=error, wait_seconds=wait):
                 self._turn(None)
-                click.secho(
-                    f"{target} failed ({type(error).__name__}), next attempt in {wait:.1f} s", fg="yellow", err=True
-                )
+                write(f"{target} failed ({type(error).__name__}), next attempt in {wait:.1f} s", fg="yellow", err=True)
             case _:
                 pass
 
@@ -51,7 +54,7 @@ class Printer:
     def _turn(self, kind: str | None) -> None:
         """Begin a new line when another kind of output starts."""
         if self._kind is not None and kind != self._kind:
-            click.echo(err=self._kind != "text")
+            write(err=self._kind != "text")
         self._kind = kind
 
 
@@ -65,7 +68,7 @@ def summary(reply: Reply, seconds: float | None = None) -> str:
         parts.append(f"{seconds:.1f} s")
     if len(reply.attempts) > 1:
         parts.append(f"{len(reply.attempts)} attempts")
-    return " · ".join(part for part in parts if part)
+    return one_line(" · ".join(part for part in parts if part))
 
 
 def tokens(usage: Usage) -> str:

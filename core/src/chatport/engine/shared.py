@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from ..bounded import MOST_BREAKERS, Shelf
+from ..display import one_line
 from ..log import emit, is_configured, warn
 from .breaker import Breaker, BreakerPolicy
 from .commands import Clock
@@ -15,6 +16,8 @@ from .pacing import PacerBook
 from .retry import RetryBudget, RetryPolicy
 
 __all__ = ["BreakerBook", "HedgePolicy", "Observer", "Shared"]
+
+_LONGEST_WARNING = 600
 
 Observer: TypeAlias = Callable[[str, Mapping[str, Any]], None]
 
@@ -94,4 +97,5 @@ class Shared:
                 observer(event, fields)
             except Exception as error:
                 name = getattr(observer, "__qualname__", type(observer).__qualname__)
-                warn(f"The observer {name} failed at {event}: {type(error).__name__}: {error}.")
+                text = f"The observer {name} failed at {event}: {type(error).__name__}: {error}."
+                warn(one_line(text, _LONGEST_WARNING))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ..display import one_line
 from ..errors import ChatportError
 from ..frozen import FrozenDict
 from ..log import warn
@@ -144,7 +145,7 @@ class Story:
         """Give the error the story, and tell that the call has ended in it."""
         error.attempts = self.attempts
         for note in self.notes:
-            error.add_note(note.reason)
+            error.add_note(one_line(note.reason, _SHOWN))
         if self._route is not None:
             self._tell(
                 "call_failed",
