@@ -79,7 +79,8 @@ class Call:
 
     `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`), a budget in tokens,
     or None. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces. `prefix` is the
-    beginning of the answer, from which the vendor is to go on.
+    beginning of the answer, from which the vendor is to go on. `adjustments` tell what was mended in earlier answers,
+    so that they can be sent again.
     """
 
     messages: tuple[Message, ...]
@@ -96,6 +97,7 @@ class Call:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
     on_unsupported: Literal["warn", "raise"] = "warn"
     prefix: str | None = None
+    adjustments: tuple[Adjustment, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "extra")

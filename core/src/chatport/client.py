@@ -20,6 +20,7 @@ from .engine.machine import CallMachine
 from .engine.shared import BreakerBook, Observer, Shared
 from .errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
 from .facts import ModelFacts
+from .history import mended
 from .messages import MessagesInput, read_messages
 from .prepare import Port, split_target
 from .provider import Provider
@@ -232,8 +233,9 @@ def read_call(
     fields: Any = extra or {}
     if not isinstance(fields, Mapping):
         raise BadRequestError("extra must be a dict of body fields.")
+    history, notes = mended(read_messages(messages), [tool.name for tool in read])
     call = Call(
-        read_messages(messages),
+        history,
         stream,
         read,
         read_tool_choice(tool_choice, read),
@@ -246,6 +248,7 @@ def read_call(
         _whole("seed", seed, None),
         fields,
         on_unsupported,
+        adjustments=tuple(notes),
     )
     return call, read_timeout(timeout)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -21,8 +22,10 @@ __all__ = [
     "encode",
     "encode_anything",
     "encode_text",
+    "is_object",
     "pretty",
     "whole",
+    "without_halves",
 ]
 
 _decoder = msgspec.json.Decoder()
@@ -139,6 +142,17 @@ def whole(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def without_halves(value: Any) -> Any:
+    """Return a JSON value without halves of surrogate pairs in any text of it."""
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, Mapping):
+        return {without_halves(name): without_halves(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_halves(item) for item in value]
+    return value
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
@@ -148,6 +162,15 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError("a number is out of range")
     return number
+
+
+def is_object(text: str) -> bool:
+    """Whether a text is a JSON object to every reader, the strictest included."""
+    try:
+        data = text.encode()
+        return type(_decoder.decode(data)) is dict and type(decode(data)) is dict
+    except (ValueError, RecursionError):  # DecodeError of msgspec, UnicodeError and TooDeepError are ValueErrors
+        return False
 
 
 def decode_text(text: str) -> Any:

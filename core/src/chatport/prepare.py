@@ -50,7 +50,7 @@ from .registry import (
     plugin_name,
 )
 from .secret import Secret
-from .shaping import check_content, guarded, http_request, refuse_losses, shape
+from .shaping import check_content, encoded, guarded, http_request, refuse_losses, shape
 from .standard.stream import is_error
 from .types import Adjustment
 
@@ -352,7 +352,8 @@ class Port:
             wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
         if call.on_unsupported == "raise":
             refuse_losses(wire, context)
-        request = http_request(wire, port)
+        wire, content = encoded(wire, name)
+        request = http_request(wire, port, content)
         timers = self.timeouts(port, timeouts, streams=wire.stream)
         pace = port.config.pacing or self.config.pacing
         return Route(context, port.plan, wire, request, timers, tools.names, call, pace=pace)
@@ -386,7 +387,8 @@ class Port:
         port = self.provider(name)
         context = port.context(model, self.facts(port, model))
         wire = WireRequest(port.provider.dialect.chat_path, {}, stream=call.stream)
-        return Route(context, port.plan, wire, http_request(wire, port), Timeouts())
+        request = http_request(wire, port, encoded(wire, name)[1])
+        return Route(context, port.plan, wire, request, Timeouts())
 
     def raw_route(self, provider: str, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> Route:
         """Return the route of a request that is no chat, such as the model list: nothing of it is shaped."""
@@ -396,7 +398,7 @@ class Port:
         model = target.partition(":")[2]
         context = port.context(model)
         self._check_policy(port, model)
-        request = http_request(wire, port)
+        request = http_request(wire, port, encoded(wire, provider)[1])
         plan = attrs.evolve(port.plan, decode_reply=_as_it_is)
         timers = self.timeouts(port, timeouts, streams=False)
         operation = "models" if wire.method == "GET" else "embeddings"

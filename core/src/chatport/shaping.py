@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin
 
+import attrs
 import msgspec
 
 from . import jsoncodec
@@ -20,7 +21,7 @@ from .ready import ProviderPort
 from .types import AudioPart, FilePart, ImagePart
 from .version import __version__
 
-__all__ = ["check_content", "guarded", "http_request", "refuse_losses", "shape"]
+__all__ = ["check_content", "encoded", "guarded", "http_request", "refuse_losses", "shape"]
 
 
 def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
@@ -39,6 +40,8 @@ def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTo
             f"The shape_request chain of {context.provider.name} gave {type(wire).__name__}, not a WireRequest.",
             provider=context.provider.name,
         )
+    if call.adjustments:
+        wire = attrs.evolve(wire, adjustments=(*call.adjustments, *wire.adjustments))
     return wire, tools
 
 
@@ -67,7 +70,33 @@ def guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
         raise hook_error(hook, error, context) from error
 
 
-def http_request(wire: WireRequest, port: ProviderPort) -> HttpRequest:
+def encoded(wire: WireRequest, provider: str) -> tuple[WireRequest, bytes]:
+    """Return the request and its body as JSON. Raises ConfigurationError for what JSON does not have.
+
+    What a vendor once wrote may hold half an emoji, deep in what it wants back: it is replaced, with a warning.
+    """
+    if wire.method == "GET":
+        return wire, b""
+    try:
+        try:
+            return wire, jsoncodec.encode(wire.body)
+        except UnicodeEncodeError:
+            body = {**wire.body, "messages": jsoncodec.without_halves(wire.body.get("messages"))}
+            content = jsoncodec.encode(body)
+    except (
+        TypeError,
+        ValueError,
+        UnicodeEncodeError,
+        OverflowError,
+        RecursionError,
+        msgspec.MsgspecError,
+    ) as error:
+        raise ConfigurationError(f"The request cannot be written as JSON: {error}.", provider=provider) from None
+    reason = "halves of surrogate pairs cannot be written, and are replaced"
+    return attrs.evolve(wire, body=body).note("invalid", "messages", reason), content
+
+
+def http_request(wire: WireRequest, port: ProviderPort, content: bytes) -> HttpRequest:
     """Return the request with address, headers and body; the key stays apart until the transport writes it."""
     url = port.base_url + wire.path
     if wire.path.startswith("/../"):  # a place beside the last step of the base URL (RFC 3986, 5.2.4)
@@ -78,19 +107,6 @@ def http_request(wire: WireRequest, port: ProviderPort) -> HttpRequest:
             f"A hook of {port.provider.name} sends to another origin than {port.base_url}.",
             provider=port.provider.name,
         )
-    try:
-        content = b"" if wire.method == "GET" else jsoncodec.encode(wire.body)
-    except (
-        TypeError,
-        ValueError,
-        UnicodeEncodeError,
-        OverflowError,
-        RecursionError,
-        msgspec.MsgspecError,
-    ) as error:
-        raise ConfigurationError(
-            f"The request cannot be written as JSON: {error}.", provider=port.provider.name
-        ) from None
     kind = (wire.stream, bool(content))
     headers = None if wire.headers else port.usual_headers.get(kind)
     if headers is None:

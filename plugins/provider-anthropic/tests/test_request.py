@@ -9,7 +9,6 @@ import pytest
 
 from chatport import (
     AudioPart,
-    BadRequestError,
     FilePart,
     ImagePart,
     Message,
@@ -223,8 +222,11 @@ def test_ids_of_other_vendors_are_made_to_fit(explain):
     sent = explain(["q", Message.assistant(tool_calls=(call,)), Message.tool(call, "r")], tools=TOOLS)
     first, second = (sent.body["messages"][n]["content"][0] for n in (1, 2))
     assert first["id"] == second["tool_use_id"] != call.id
-    with pytest.raises(BadRequestError, match="no JSON object"):
-        explain(["q", Message.assistant(tool_calls=(ToolCall("a", "f", '{"cu'),)), Message.tool("a", "r")])
+    sent = explain(["q", Message.assistant(tool_calls=(ToolCall("a", "f", '{"cu'),)), Message.tool("a", "r")])
+    assert sent.body["messages"][1]["content"][0]["input"] == {"arguments": '{"cu'}
+    assert [note.field for note in sent.adjustments if note.kind == "invalid"] == [
+        "messages[1].tool_calls[0].arguments"
+    ]
 
 
 def test_blank_and_empty(explain):

@@ -86,8 +86,9 @@ def error_of(
 
 def hook_error(hook: str, error: Exception, context: Context) -> PluginError:
     """Return the error that says which hook, of which plugin and package, has failed. It is not the caller's fault."""
+    words = f"{type(error).__name__}: {_short(str(error))}"
     return PluginError(
-        f"A {hook} hook of {context.provider.name} failed: {type(error).__name__}: {error}.{_place_of(error)}",
+        f"A {hook} hook of {context.provider.name} failed: {words}.{_place_of(error)}",
         provider=context.provider.name,
         model=context.model,
     )

@@ -34,11 +34,12 @@ class CallCount:
 class Calls:
     """The calls of one choice. `newest` is the last that began, `last_used` the last that was given something."""
 
-    __slots__ = ("_count", "_known", "_number", "last_used", "newest")
+    __slots__ = ("_count", "_ids", "_known", "_number", "last_used", "newest")
 
     def __init__(self, count: CallCount | None = None) -> None:
         self._count = count or CallCount(Limits().tool_calls)
         self._known: dict[tuple[Any, ...], CallState] = {}  # the last one by (id,), by (id, index), by ("", index)
+        self._ids: set[str] = set()
         self._number = 0
         self.newest: CallState | None = None
         self.last_used: CallState | None = None
@@ -71,9 +72,17 @@ class Calls:
         call = self._of(call_id, index, name) or self._begin(index)
         self.last_used = call
         if call_id and not call.wire_id:
-            call.wire_id = call.id = call_id
+            call.wire_id = call_id
+            call.id = self._own_id(call_id, call.index)
             self._remember(call, (call_id,), (call_id, call.wire_index))
         return call, call.take(fragment)
+
+    def _own_id(self, call_id: str, index: int) -> str:
+        """Return an id that no other call of the choice has: two of one id could not be answered apart."""
+        while call_id in self._ids:
+            call_id = f"{call_id}_{index}"
+        self._ids.add(call_id)
+        return call_id
 
     def _of(self, call_id: str, index: Any, name: Any) -> CallState | None:
         """Find the call a fragment belongs to, by id, then by index, then by order; None: it begins a new one."""

@@ -58,19 +58,20 @@ class Turn:
             join_small(block.pieces)
             join_small(block.compaction)
 
-    def begin(self, index: Any, data: Mapping[str, Any], events: list[Event]) -> None:
+    def begin(self, index: Any, data: Any, events: list[Event]) -> None:
         """Take the start of a block. What it holds already counts as its first piece (AN-S3, AN-S4)."""
         if len(self.blocks) >= self._limits.parts and index not in self.blocks:
             raise over_limit("The answer", self._limits.parts, "content blocks", "parts")
         block = self.blocks[index] = _Block(data)
-        text = data.get(_TEXT_KEYS.get(block.type, ""))
+        text = block.data.get(_TEXT_KEYS.get(block.type, ""))
         if isinstance(text, str) and text:
             block.pieces.append(text)
             self.choice.delta_events({"content" if block.type == "text" else "reasoning": text}, events)
         elif block.type == "tool_use":
-            function = {"name": data.get("name"), "arguments": ""}
-            fragment = {"index": index, "id": data.get("id"), "function": function}
+            function = {"name": block.data.get("name"), "arguments": ""}
+            fragment = {"index": index, "id": block.data.get("id"), "function": function}
             self.choice.delta_events({"tool_calls": [fragment]}, events)
+            block.call = self.choice.calls.last_used
 
     def extend(self, index: Any, delta: Mapping[str, Any], events: list[Event]) -> None:
         """Take a piece of a block; unknown kinds are skipped (AN-S5)."""
@@ -79,15 +80,17 @@ class Turn:
             raise MalformedReplyError(f"A piece of the content block {index!r} came before its start.")
         match delta.get("type"):
             case "text_delta":
-                block.pieces.append(delta["text"])
-                self.choice.delta_events({"content": delta["text"]}, events)
+                text = _text(delta.get("text"))
+                block.pieces.append(text)
+                self.choice.delta_events({"content": text}, events)
             case "input_json_delta":
-                self._arguments(index, block, delta.get("partial_json") or "", events)
+                self._arguments(index, block, _text(delta.get("partial_json")), events)
             case "thinking_delta":
-                block.pieces.append(delta["thinking"])
-                self.choice.delta_events({"reasoning": delta["thinking"]}, events)
+                text = _text(delta.get("thinking"))
+                block.pieces.append(text)
+                self.choice.delta_events({"reasoning": text}, events)
             case "signature_delta":  # AN-S8
-                block.data["signature"] = delta["signature"]
+                block.data["signature"] = delta.get("signature")
             case "citations_delta":
                 given = block.data.get("citations")
                 block.data["citations"] = own = given if isinstance(given, list) else []
@@ -95,7 +98,7 @@ class Turn:
                     raise over_limit("A content block", self._limits.parts, "citations", "parts")
                 own.append(delta["citation"])
             case "compaction_delta":
-                block.compaction.append(delta.get("content") or "")
+                block.compaction.append(_text(delta.get("content")))
 
     def _arguments(self, index: Any, block: _Block, text: str, events: list[Event]) -> None:
         """Take a piece of a call's arguments; the first one is usually empty (AN-S6)."""
@@ -107,7 +110,7 @@ class Turn:
         """Take the end of a block: a call that came whole in its start gets its arguments now."""
         block = self.blocks.get(index)
         if block is not None and block.type == "tool_use" and block.data.get("input") and not any(block.pieces):
-            self._arguments(index, block, json.dumps(block.data["input"], ensure_ascii=False), events)
+            self._arguments(index, block, jsoncodec.whole(_text(block.data["input"])), events)
 
     def finish(self, context: Context, events: list[Event]) -> None:
         """Tell the end of the answer. Blocks that were never closed need no help: their pieces were told (AN-S7)."""
@@ -124,7 +127,8 @@ class Turn:
     def _content(self) -> list[dict[str, Any]]:
         """Return the blocks as they came, if they hold more than text and calls do (AN-T16, AN-S19).
 
-        Thinking that was cut before its signature must not go back (AN-T17).
+        Thinking that was cut before its signature must not go back (AN-T17). Where a call's input is no object, nothing
+        is kept: the call goes back as core mends it.
         """
         if all(block.type in _PLAIN and not block.data.get("citations") for block in self.blocks.values()):
             return []
@@ -134,21 +138,35 @@ class Turn:
             raise over_limit("The input of a call", self._limits.values, "JSON values", "values") from None
         except (ValueError, RecursionError):  # cut in the middle of a call
             return []
-        return [block for block in whole if block["type"] != "thinking" or block.get("signature")]
+        return [block for block in whole if block["type"] != "thinking" or _is_text(block.get("signature"))]
 
 
 def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class _Block:
-    __slots__ = ("compaction", "data", "pieces", "type")
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
+
+def _text(value: Any) -> str:
+    """Return a piece of text; another value, where a text is due, as its JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+class _Block:
+    __slots__ = ("call", "compaction", "data", "pieces", "type")
+
+    def __init__(self, data: Any) -> None:
+        if not isinstance(data, Mapping):
+            raise TypeError("a content block is no object")
         self.data = dict(data)
         self.compaction: list[str] = []
-        self.type = str(data.get("type"))
+        self.type = self.data["type"] = str(self.data.get("type"))
         self.pieces: list[str] = []
+        self.call: Any = None  # what the decoder knows of a tool_use: its id and name, whatever came
 
     def whole(self, most_values: int) -> dict[str, Any]:
         """Return the block as a plain reply would have it. Raises ValueError if its input was cut, or is too much."""
@@ -157,7 +175,18 @@ class _Block:
             return {**self.data, _TEXT_KEYS[self.type]: text}
         if self.compaction:
             return {**self.data, "content": (self.data.get("content") or "") + "".join(self.compaction)}
+        if self.call is not None:
+            own = {"id": self.call.id, "name": self.call.name, "input": _object(text.strip() or "{}", most_values)}
+            return {**self.data, **own}
         if not text:
             return self.data
         jsoncodec.check_values(text.encode(), most_values)
         return {**self.data, "input": json.loads(text)}  # which keeps whole numbers of any size
+
+
+def _object(text: str, most_values: int) -> Mapping[str, Any]:
+    jsoncodec.check_values(text.encode(), most_values)
+    value = jsoncodec.without_halves(json.loads(text))
+    if not isinstance(value, dict):
+        raise ValueError("the input of a call is no object")
+    return value

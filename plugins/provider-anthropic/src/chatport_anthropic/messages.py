@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
@@ -157,8 +156,14 @@ class _Writer:
         kept = message.opaque.get(OPAQUE_KEY) if message.origin == self.context.provider.name else None
         if not isinstance(kept, Mapping):
             return self._plain_answer(message)  # AN-T17: reasoning of others, or without a signature, stays here
-        blocks = [block for block in kept["content"] if not _is_blank(block)]
-        if not _says(kept["content"], message):  # AN-K6
+        content = kept["content"]
+        if not all(map(_can_go_back, content)):
+            self._note(
+                "invalid", "messages", "blocks of this answer are not as they must be: sent as plain text", "AN-K6"
+            )
+            return self._plain_answer(message)
+        blocks = [block for block in content if not _is_blank(block)]
+        if not _says(content, message):  # AN-K6
             self._note("dropped", "messages.thinking", "this answer was edited, which voids its signatures", "AN-K6")
             return self._plain_answer(message)
         if _family(kept.get("model")) == _family(self.context.model):
@@ -229,9 +234,9 @@ class _Writer:
 
 
 def _input(call: ToolCall) -> dict[str, Any]:
-    """Return a call's arguments as the object they are here (AN-T8)."""
+    """Return a call's arguments as the object they are here (AN-T8); core has mended those that are none."""
     try:
-        value = json.loads(call.arguments or "{}")
+        value = json.loads(call.arguments or "{}")  # which keeps whole numbers of any size
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -246,6 +251,25 @@ def _wire_id(call_id: str) -> str:
 
 def _is_blank(block: Mapping[str, Any]) -> bool:
     return block.get("type") == "text" and not str(block.get("text") or "").strip()
+
+
+def _can_go_back(block: Any) -> bool:
+    """Whether a block of an earlier answer has what the vendor wants of its kind; unknown kinds are its own matter."""
+    match block:
+        case {"type": "text"}:
+            return isinstance(block.get("text"), str)
+        case {"type": "tool_use"}:
+            words = [block.get("id"), block.get("name")]
+            return isinstance(block.get("input"), Mapping) and all(
+                isinstance(word, str) and word and word == _wire_id(word) for word in words
+            )
+        case {"type": "thinking"}:
+            return isinstance(block.get("thinking"), str) and isinstance(block.get("signature"), str)
+        case {"type": "redacted_thinking"}:
+            return isinstance(block.get("data"), str)
+        case {"type": str()}:
+            return True
+    return False
 
 
 def _says(blocks: Sequence[Mapping[str, Any]], message: Message) -> bool:

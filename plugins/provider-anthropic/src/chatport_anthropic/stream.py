@@ -116,20 +116,31 @@ def _message_start(data: Mapping[str, Any], state: StreamState, context: Context
 
 def _block_start(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    _turn(state, context).begin(data["index"], data["content_block"], events)
+    turn = _turn(state, context)
+    turn.begin(_place(data, turn, begins=True), data["content_block"], events)
     return events
 
 
 def _block_delta(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    _turn(state, context).extend(data["index"], data["delta"], events)
+    turn = _turn(state, context)
+    turn.extend(_place(data, turn), data["delta"], events)
     return events
 
 
 def _block_stop(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    _turn(state, context).close(data["index"], events)
+    turn = _turn(state, context)
+    turn.close(_place(data, turn), events)
     return events
+
+
+def _place(data: Mapping[str, Any], turn: Turn, *, begins: bool = False) -> Any:
+    """Return what the events of one block share: the index, or something like it where it is none."""
+    index = data.get("index")
+    if index is None:
+        return ("unplaced", len(turn.blocks)) if begins else next(reversed(turn.blocks), None)
+    return index if isinstance(index, int | str) else repr(index)
 
 
 def _message_delta(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
@@ -174,7 +185,7 @@ def _turn(state: StreamState, context: Context) -> Turn:
 def _usage(turn: Turn, data: Mapping[str, Any]) -> list[Event]:
     """Report the counts so far (AN-S9, AN-P2)."""
     counts = data.get("usage")
-    if not counts:
+    if not isinstance(counts, Mapping) or not counts:
         return []
     return [UsageReported(turn.count(counts))]
 

@@ -30,7 +30,7 @@ def merged(details: Sequence[Any]) -> list[Any]:
         if not isinstance(piece, Mapping):
             items.append(piece)
             continue
-        key = (str(piece.get("type")), _index(piece))
+        key = (str(piece.get("type")), _place(piece.get("index")))
         held = open_items.get(key)
         if held is None or key[1] is None or held.get("signature") or not _same(held, piece, "id"):
             held = open_items[key] = dict(piece)
@@ -40,6 +40,11 @@ def merged(details: Sequence[Any]) -> list[Any]:
     for item in items:
         _join_texts(item)
     return items
+
+
+def _place(index: Any) -> str | None:
+    """Return what pieces of one item share; an index may be anything."""
+    return None if index is None else str(index)
 
 
 def _same(held: Mapping[str, Any], piece: Mapping[str, Any], name: str) -> bool:
