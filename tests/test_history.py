@@ -71,7 +71,7 @@ class Vendor:
     def goes_on(self, reply: Reply) -> Reply:
         """Answer all calls, ask for more, and hold what was sent against what any vendor takes."""
         results = [Message.tool(call, f"result {number}") for number, call in enumerate(reply.tool_calls)]
-        messages = [Message.user("call: get_weather"), reply, *results, Message.user("say: gone on")]
+        messages: list[Any] = [Message.user("call: get_weather"), reply, *results, Message.user("say: gone on")]
         options: dict[str, Any] = {"model": self.target, "tools": [get_weather], "max_tokens": 4000}
         answer = self.client.chat(messages, **options)
         sent = self.emulator.requests[-1].content
