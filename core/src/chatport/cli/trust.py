@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
-from .common import printable, reporting_errors
+from ..display import one_line
+from .common import reporting_errors
+from .terminal import write
 
 __all__ = ["command"]
 
@@ -44,25 +46,25 @@ def _trust(path: Path, yes: bool) -> None:
     from ..truststore import place_of, trust
 
     file = read_file(path, only_regular=True)  # once: what is shown is what is trusted
-    place, refused = printable(place_of(path)), refused_keys(file.tables)
+    place, refused = one_line(place_of(path)), refused_keys(file.tables)
     if not refused:
-        click.echo(f"{place} needs no trust: it says only how calls are made.")
+        write(f"{place} needs no trust: it says only how calls are made.")
         return
-    click.echo(f"{place} wants more than to say how calls are made:")
+    write(f"{place} wants more than to say how calls are made:")
     for line in refused:
-        click.echo(f"  {printable(line)}")
+        write(f"  {one_line(line)}")
     for line in _told_values(file.tables):
-        click.echo(f"    {printable(line)}")
+        write(f"    {one_line(line)}")
     if not yes and not _is_confirmed():
         raise click.exceptions.Exit(1)
     trust(file)
-    click.echo("Trusted, until it or a patch that it names changes.")
+    write("Trusted, until it or a patch that it names changes.")
 
 
 def _is_confirmed() -> bool:
     if sys.stdin.isatty():
         return click.confirm("Trust it?")
-    click.echo("Nothing was trusted: there is nobody to ask. Confirm with --yes.", err=True)
+    write("Nothing was trusted: there is nobody to ask. Confirm with --yes.", err=True)
     return False
 
 
@@ -99,7 +101,7 @@ def _revoke(path: Path) -> None:
     from ..truststore import place_of, revoke
 
     known = revoke(path)
-    click.echo(f"{printable(place_of(path))} is {'no longer' if known else 'not'} trusted.")
+    write(f"{one_line(place_of(path))} is {'no longer' if known else 'not'} trusted.")
 
 
 def _list() -> None:
@@ -112,4 +114,4 @@ def _list() -> None:
             state: str = standing_of(read_config_file(Path(place), only_regular=True))
         except ConfigurationError:
             state = "gone"
-        click.echo(f"{state:<8} {printable(place)}")
+        write(f"{state:<8} {one_line(place)}")

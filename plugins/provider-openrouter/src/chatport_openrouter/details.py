@@ -68,11 +68,6 @@ def _is_all(held: Any, data: Any) -> bool:
     return bool(held == data)
 
 
-def _index(piece: Mapping[str, Any]) -> Any:
-    index = piece.get("index")
-    return None if isinstance(index, list | dict) else index
-
-
 def _join(held: dict[str, Any], piece: Mapping[str, Any]) -> None:
     for name, value in piece.items():
         own = held.get(name)
