@@ -330,8 +330,17 @@ def test_results_follow_the_calls_of_one_id_in_order() -> None:
     messages, answer = sent([*conversation(*calls), *conversation(*calls)])
     ids = [call["id"] for message in messages for call in message.get("tool_calls") or ()]
     results = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
-    assert ids == results == ["0", "0_2", "0_3", "0_4"]
-    assert [warning.kind for warning in answer.warnings] == ["renamed"] * 3
+    assert ids == results == ["0", "0_2", "0", "0_2"]
+    assert [warning.kind for warning in answer.warnings] == ["renamed"] * 2
+
+
+def test_no_id_is_of_two_answers_where_that_is_refused() -> None:
+    calls = (ToolCall("0", "get_weather", "{}"), ToolCall("0", "get_weather", '{"city": "Oslo"}'))
+    messages, _ = sent([*conversation(*calls), *conversation(*calls)], "anthropic")
+    blocks = [block for message in messages for block in message["content"] if isinstance(block, dict)]
+    ids = [block["id"] for block in blocks if block["type"] == "tool_use"]
+    assert len(set(ids)) == 4
+    assert [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"] == ids
 
 
 def test_a_call_that_was_cut_and_never_made_is_left_out() -> None:

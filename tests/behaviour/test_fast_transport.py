@@ -19,6 +19,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from chatport.bounded import Bounded
 from chatport.engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
 from chatport.secret import Secret
 from chatport.transport import tls
@@ -637,7 +638,7 @@ def test_certificates_are_read_once_and_not_in_the_loops_thread(
         return make(*places)
 
     monkeypatch.setattr(tls, "_make", slow)
-    monkeypatch.setattr(tls, "_made", {})
+    monkeypatch.setattr(tls, "_made", Bounded(8))
     with TlsServer(trusted / "here.pem", answering(PLAIN)) as server:
 
         async def talk(transport: Any) -> None:

@@ -800,9 +800,11 @@ def test_an_answer_before_the_request_is_read_is_the_answer(
 @pytest.mark.parametrize("of", ["ours over httpx", "httpx", "httpx2"])
 @pytest.mark.parametrize("script", [early_and_gone, early_and_lingering])
 def test_an_early_answer_over_httpx_counts_where_the_server_closes(
-    opened: Open, serve: Serve, script: Callable[[Connection], None], of: str
+    backend: str, opened: Open, serve: Serve, script: Callable[[Connection], None], of: str
 ) -> None:
     """httpx reads nothing while it writes: a server that neither reads on nor closes is waited for until a timer."""
+    if backend == "asyncio" and script is early_and_gone:
+        pytest.skip("anyio on asyncio drops what was not taken yet when a reset follows it; sockets of our own do not")
     runner = opened(serve(script).base_url, of=of, timeouts={"total": 30})
     with pytest.raises(chatport.BadRequestError) as caught:
         runner.chat(LARGE)

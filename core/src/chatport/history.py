@@ -52,7 +52,7 @@ class _Mender:
             return self._result(message)
         if not message.tool_calls:
             return message
-        self._open = {}
+        self._open, self._sent_ids, self._last_numbers = {}, set(), {}  # an id says which call of this answer
         answered, place = set(_answered(messages, number)), f"messages[{number}].tool_calls"
         kept = [(at, call) for at, call in enumerate(message.tool_calls) if call.complete or call.id in answered]
         if len(kept) < len(message.tool_calls):

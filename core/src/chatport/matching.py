@@ -9,9 +9,9 @@ Not run, since they need the ways one by one: references back to a group, atomic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
-from re import ASCII, DOTALL, IGNORECASE, MULTILINE
 from typing import Any, TypeAlias
 
 import attrs
@@ -132,13 +132,13 @@ class _Writer:
 
 def _test(name: str, argument: Any, flags: int) -> Test:
     if name == "ANY":
-        return (lambda character: True) if flags & DOTALL else (lambda character: character != "\n")
+        return (lambda character: True) if flags & re.DOTALL else (lambda character: character != "\n")
     items = argument if name == "IN" else [("LITERAL", argument)]
     is_negated = name == "NOT_LITERAL" or (name == "IN" and str(items[0][0]) == "NEGATE")
     kinds = [_kind(str(kind), value, flags) for kind, value in items if str(kind) != "NEGATE"]
 
     def fits(character: str) -> bool:
-        forms = _forms(character) if flags & IGNORECASE else (character,)
+        forms = _forms(character) if flags & re.IGNORECASE else (character,)
         return any(kind(form) for kind in kinds for form in forms) is not is_negated
 
     return fits
@@ -159,7 +159,7 @@ def _kind(name: str, value: Any, flags: int) -> Test:
 def _category(name: str, flags: int) -> Test:
     kind = name.removeprefix("NOT_")
     test: Test = {"DIGIT": str.isdecimal, "SPACE": str.isspace, "WORD": _is_word}[kind]
-    if flags & ASCII:
+    if flags & re.ASCII:
         plain = test
         test = (
             (lambda character: character in " \t\n\r\f\v")
@@ -240,14 +240,14 @@ def _looks(program: Program, back: int, is_wanted: bool, text: str, place: int, 
 def _is_place(name: str, flags: int, text: str, place: int) -> bool:
     match name:
         case "AT_BEGINNING":
-            return place == 0 or bool(flags & MULTILINE and text[place - 1] == "\n")
+            return place == 0 or bool(flags & re.MULTILINE and text[place - 1] == "\n")
         case "AT_BEGINNING_STRING":
             return place == 0
         case "AT_END":
             rest = text[place : place + 2]
-            return rest == "" or (rest[0] == "\n" and (len(rest) == 1 or bool(flags & MULTILINE)))
+            return rest == "" or (rest[0] == "\n" and (len(rest) == 1 or bool(flags & re.MULTILINE)))
         case "AT_END_STRING":
             return place == len(text)
     before, after = text[place - 1 : place], text[place : place + 1]
-    words = [bool(side) and (_is_word(side) and (side.isascii() or not flags & ASCII)) for side in (before, after)]
+    words = [bool(side) and (_is_word(side) and (side.isascii() or not flags & re.ASCII)) for side in (before, after)]
     return (words[0] != words[1]) is (name == "AT_BOUNDARY")

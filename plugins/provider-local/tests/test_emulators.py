@@ -28,7 +28,6 @@ from chatport import (
     ServerError,
     StreamInterruptedError,
     TextDelta,
-    ToolCall,
     ToolCallDelta,
     ToolCallEnded,
     UnsupportedFeatureError,
@@ -575,9 +574,10 @@ class TestLlamaCpp:
     def test_a_500_that_is_ours_is_not_repeated(self, emulated: Emulated) -> None:
         """LC-T7."""
         client, emulator = emulated("llamacpp", attempts=3)
-        turns = [Message.assistant(tool_calls=(ToolCall("c", "f", "{"),)), Message.tool("c", "x"), Message.user("?")]
+        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}
+        turns = [{"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "user", "content": "?"}]
         with pytest.raises(BadRequestError) as caught:
-            client.chat(turns, model=target("llamacpp"))
+            client.chat("hi", model=target("llamacpp"), extra={"messages": turns})
         assert (caught.value.status, len(emulator.requests)) == (500, 1)
 
     def test_a_model_that_is_loading_is_waited_for(self, emulated: Emulated) -> None:

@@ -28,7 +28,6 @@ from chatport import (
     Reply,
     StreamInterruptedError,
     TextDelta,
-    ToolCall,
     ToolCallEnded,
     UnsupportedFeatureError,
 )
@@ -252,9 +251,13 @@ def test_an_unknown_model_is_served_by_the_one_that_is_loaded(caller: Caller, ba
 
 def test_mistakes_behind_a_500(caller: Caller, base_url: str) -> None:
     """LC-T7, LC-I1."""
-    turns = [Message.assistant(tool_calls=(ToolCall("c", "get_time", '{"zo'),)), Message.tool("c", "x"), "and?"]
+    call = {"id": "c", "type": "function", "function": {"name": "get_time", "arguments": '{"zo'}}
+    turns = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "x"},
+    ]
     wrong: list[tuple[Any, dict[str, Any], type[ChatportError]]] = [
-        (turns, {"tools": [get_time]}, BadRequestError),
+        ("hi", {"tools": [get_time], "extra": {"messages": turns}}, BadRequestError),
         ("hi", {"extra": {"tools": [{"name": "f"}]}}, BadRequestError),
         ([Message.user("?", ImagePart("data:image/png;base64,iVBORw0KGgo="))], {}, UnsupportedFeatureError),
     ]

@@ -115,11 +115,12 @@ def test_a_tool_without_arguments_has_an_empty_schema(shape):
 
 
 def test_earlier_arguments_go_back_as_the_text_they_were(shape):
-    """OA-T8: even when it is not JSON; the content beside a call is null."""
-    turn = Message.assistant(tool_calls=(ToolCall("1", "look", '{"a":'),))
-    sent = shape(["hi", turn, Message.tool("1", "bad arguments")], model="gpt-4o").body["messages"][1]
-    assert sent["content"] is None
-    assert sent["tool_calls"][0]["function"] == {"name": "look", "arguments": '{"a":'}
+    """OA-T8: to the byte; what is no JSON goes back inside an object. The content beside a call is null."""
+    for text, back in (('{"a":  1}', '{"a":  1}'), ('{"a":', '{"arguments":"{\\"a\\":"}')):
+        turn = Message.assistant(tool_calls=(ToolCall("1", "look", text),))
+        sent = shape(["hi", turn, Message.tool("1", "bad arguments")], model="gpt-4o").body["messages"][1]
+        assert sent["content"] is None
+        assert sent["tool_calls"][0]["function"] == {"name": "look", "arguments": back}
 
 
 def test_pictures_and_sound_have_their_parts(shape):

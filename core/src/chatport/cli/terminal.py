@@ -23,6 +23,7 @@ __all__ = [
     "Styled",
     "clear_status",
     "give_up",
+    "is_confirmed",
     "show_status",
     "styled",
     "write",
@@ -52,6 +53,11 @@ def write(*parts: str | Styled, err: bool = False, end: str = "\n", **style: Any
     pieces = [part if isinstance(part, Styled) else Styled(part, style) for part in parts]
     shown = [click.style(clean(text), **look) if text and look else clean(text) for text, look in pieces]
     _put("".join(shown) + end, err=err)
+
+
+def is_confirmed(question: str) -> bool:
+    """Ask a yes-or-no question of whoever sits there."""
+    return click.confirm(clean(question))
 
 
 def write_json(text: str) -> None:

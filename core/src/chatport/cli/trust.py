@@ -12,7 +12,7 @@ import click
 
 from ..display import one_line
 from .common import reporting_errors
-from .terminal import write
+from .terminal import is_confirmed, write
 
 __all__ = ["command"]
 
@@ -63,7 +63,7 @@ def _trust(path: Path, yes: bool) -> None:
 
 def _is_confirmed() -> bool:
     if sys.stdin.isatty():
-        return click.confirm("Trust it?")
+        return is_confirmed("Trust it?")
     write("Nothing was trusted: there is nobody to ask. Confirm with --yes.", err=True)
     return False
 

@@ -64,7 +64,7 @@ def _ruled(wire: WireRequest, rules: Mapping[str, FieldRule]) -> WireRequest:
         if field not in wire.body:
             continue
         value = wire.body[field]
-        if any(type(value) is type(same) and value == same for same in rule.same):
+        if any(is_same(value, same) for same in rule.same):
             wire = wire.discard(field)
         elif rule.rename is not None:
             taken = rule.rename in wire.body
@@ -80,6 +80,11 @@ def _ruled(wire: WireRequest, rules: Mapping[str, FieldRule]) -> WireRequest:
             held = min(held, rule.most) if rule.most is not None else held
             wire = wire if held == value else wire.lower(field, held, rule.reason, rule.fact)
     return wire
+
+
+def is_same(value: Any, other: Any) -> bool:
+    """Whether two values of a body are the same JSON: True is not 1, and a frozen dict is a dict."""
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _prefilled(wire: WireRequest, call: Call, context: Context) -> WireRequest:

@@ -58,7 +58,7 @@ def conversation(call: Call, tools: WireTools, context: Context) -> Conversation
     writer = _Writer(context, {own: sent for sent, own in tools.names.items()})
     for message in call.messages:
         writer.take(message)
-    turns = [_results_first(turn) for turn in writer.turns]
+    turns = [_results_first(turn) for turn in _with_own_ids(writer.turns)]
     if not turns:
         raise UnsupportedFeatureError("Anthropic needs at least one turn besides the system text (AN-R1).")
     turns = _prefill(turns, context)
@@ -75,6 +75,26 @@ def _begun(turns: list[dict[str, Any]], prefix: str) -> list[dict[str, Any]]:
     if content and content[-1]["type"] == "text":  # the caller had begun it, and the vendor went on from there
         content, prefix = content[:-1], content[-1]["text"] + prefix
     return [*before, {"role": "assistant", "content": [*content, {"type": "text", "text": prefix}]}]
+
+
+def _with_own_ids(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give each call of the conversation an id of its own: one that an earlier answer has is refused (AN-T9)."""
+    given: dict[str, int] = {}
+    sent: dict[str, str] = {}
+
+    def own(block: dict[str, Any]) -> dict[str, Any]:
+        if block.get("type") == "tool_use":
+            number = given[block["id"]] = given.get(block["id"], 0) + 1
+            sent[block["id"]] = block["id"] if number == 1 else f"{block['id']}_again_{number}"
+            return block if number == 1 else {**block, "id": sent[block["id"]]}
+        if (
+            block.get("type") == "tool_result"
+            and sent.get(block["tool_use_id"], block["tool_use_id"]) != block["tool_use_id"]
+        ):
+            return {**block, "tool_use_id": sent[block["tool_use_id"]]}
+        return block
+
+    return [{**turn, "content": [own(block) for block in turn["content"]]} for turn in turns]
 
 
 def _results_first(turn: dict[str, Any]) -> dict[str, Any]:
