@@ -65,14 +65,25 @@ class _AsyncioBell:
     def __init__(self) -> None:
         import asyncio
 
-        self._loop = asyncio.get_running_loop()
+        self._running = asyncio.get_running_loop
+        self._loop = self._running()
         self._rung: asyncio.Future[None] = self._loop.create_future()
         self.is_rung = False
 
     def ring(self) -> None:
         self.is_rung = True
+        if self._is_here():
+            self._set()  # at once: whoever waits comes next, and not a turn of the loop later
+            return
         with suppress(RuntimeError):  # that loop has ended, and nobody waits there any more
             self._loop.call_soon_threadsafe(self._set)
+
+    def _is_here(self) -> bool:
+        """Whether the loop of this bell is the one that runs in this thread, in which it may be touched."""
+        try:
+            return self._running() is self._loop
+        except RuntimeError:
+            return False
 
     def _set(self) -> None:
         if not self._rung.done():  # done: rung before, or whoever waited was cancelled
