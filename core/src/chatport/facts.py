@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from .errors import PluginError
+from .errors import ConfigurationError, PluginError
 from .frozen import freeze_fields
+from .rules import AddressRule, ErrorRule, Rules, check_errors, check_rules, refuse_unknown
 from .types import Cost, Usage
 
 __all__ = [
@@ -121,8 +122,9 @@ class ModelFacts:
     `input` lists the kinds of content it takes (text, image, audio, file). `output_formats` lists the structured
     outputs it supports (`json_schema`, `json_object`). `efforts` lists the reasoning efforts it accepts,
     `default_effort` what holds when none is sent (`none`: it does not reason unless asked). `prefill`: whether
-    it goes on from the beginning of an answer, where its vendor has a way to ask for that. `quirks` are flags for the
-    vendor's own hooks.
+    it goes on from the beginning of an answer, where its vendor has a way to ask for that. `rules` say what the vendor
+    does differently with this model, and the standard dialect acts on them. `quirks` are flags for the vendor's own
+    hooks.
     """
 
     context_tokens: int | None = None
@@ -137,6 +139,7 @@ class ModelFacts:
     default_effort: str | None = None
     prefill: bool | None = None
     max_tools: int | None = None
+    rules: Rules | None = None
     quirks: Mapping[str, Any] = attrs.field(factory=dict)
     prices: tuple[Price, ...] = ()
     retired: RetiredModel | None = None
@@ -186,6 +189,8 @@ class Facts:
     prices: tuple[Price, ...] = ()
     retired: tuple[RetiredModel, ...] = ()
     hosts: Mapping[str, HostFacts] = attrs.field(factory=dict)
+    errors: tuple[ErrorRule, ...] = ()
+    addresses: tuple[AddressRule, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "hosts")
@@ -195,8 +200,7 @@ class Facts:
         merged: dict[str, Any] = {}
         entries = [entry for entry in self.models if _applies(entry.match, entry.hosts, model, base_url)]
         for entry in sorted(entries, key=lambda entry: (bool(entry.hosts), _weight(entry.match))):
-            quirks = {**merged.get("quirks", {}), **entry.facts.get("quirks", {})}
-            merged |= {**entry.facts, "quirks": quirks, "source": entry.source}
+            merged = {**_laid_over(merged, entry.facts), "source": entry.source}
         prices = [price for price in self.prices if _applies(price.match, price.hosts, model, base_url)]
         heaviest = max((_weight(price.match) for price in prices), default=0)
         facts = msgspec.convert(merged, ModelFacts)
@@ -206,11 +210,49 @@ class Facts:
             retired=next((entry for entry in self.retired if entry.id == model), None),
         )
 
+    def address(self, settings: Mapping[str, Any]) -> str | None:
+        """Return the base URL that the provider's settings mean, None where they name no place.
+
+        Raises ConfigurationError for a setting's value that no address has, with those that there are.
+        """
+        names = list(dict.fromkeys(name for rule in self.addresses for name in rule.when))
+        given = {name: str(settings[name]).lower() for name in names if settings.get(name) is not None}
+        if not given:
+            return None
+        for name, value in given.items():
+            known = list(dict.fromkeys(rule.when[name] for rule in self.addresses if name in rule.when))
+            if value not in known:
+                raise ConfigurationError(
+                    f"{self.provider}: {name} is one of {', '.join(known)}, not {settings[name]!r}."
+                )
+        for rule in self.addresses:
+            if all(rule.when.get(name) == value for name, value in given.items()):
+                return rule.base_url
+        said = ", ".join(f"{name} = {value!r}" for name, value in given.items())
+        raise ConfigurationError(f"{self.provider}: there is no address for {said} together.")
+
     def host(self, base_url: str) -> HostFacts | None:
         """Return what is known of the host of a base URL; None for a host that the file does not name."""
         name = urlsplit(base_url).hostname or ""
         named = [pattern for pattern in self.hosts if _names(pattern, name)]
         return self.hosts[max(named, key=lambda pattern: (pattern == name, len(pattern)))] if named else None
+
+
+_LEVELS = {"rules": 2, "quirks": 1}
+"""How deep these tables are laid over one another: a model may change a single word of its reasoning rule."""
+
+
+def _laid_over(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of two entries as one, the second having the last word."""
+    shared = [name for name in _LEVELS if name in old and name in new]
+    return {**old, **new} | {name: _both(old[name], new[name], _LEVELS[name]) for name in shared}
+
+
+def _both(old: Any, new: Any, levels: int) -> Any:
+    """Return two tables as one; what both hold is laid over one another in turn, as deep as `levels` says."""
+    if not levels or not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new
+    return {**old, **new} | {name: _both(old[name], new[name], levels - 1) for name in old.keys() & new.keys()}
 
 
 def _names(pattern: str, host: str) -> bool:
@@ -233,11 +275,11 @@ def load_facts(package: str, filename: str = "facts.json") -> Facts:
     try:
         data = resources.files(package).joinpath(filename).read_bytes()
         facts = msgspec.json.decode(data, type=Facts)
+        refuse_unknown(msgspec.json.decode(data), Facts, "")
         for entry in facts.models:
-            unknown = set(entry.facts) - {field.name for field in attrs.fields(ModelFacts)}
-            if unknown:
-                raise ValueError(f"unknown facts {sorted(unknown)} in the entry {entry.match!r}")
-            msgspec.convert(entry.facts, ModelFacts)
+            refuse_unknown(entry.facts, ModelFacts, entry.match)
+            check_rules(msgspec.convert(entry.facts, ModelFacts).rules, entry.match)
+        check_errors(facts.errors)
         _check_hosts(facts.hosts)
         return facts
     except (OSError, ValueError, msgspec.ValidationError) as error:

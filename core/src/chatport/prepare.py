@@ -259,6 +259,8 @@ class Port:
             general = table.base_url_variable
             return Address(table.base_url, f"${general}" if general else "the configuration")
         located = provider.locate(table.settings) if provider.locate is not None else None
+        if located is None and provider.facts is not None:
+            located = provider.facts.address(table.settings)
         if located:
             url = read_base_url(located, f"[providers.{provider.name}] as located")
             return Address(url, "its settings", is_vendors_word=not is_stated)

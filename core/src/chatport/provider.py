@@ -9,6 +9,7 @@ import attrs
 
 from .facts import Facts
 from .frozen import freeze_fields
+from .rules import FieldRule
 
 __all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"]
 
@@ -20,23 +21,6 @@ class Auth:
     header: str = "authorization"
     prefix: str = "Bearer "
     required: bool = True
-
-
-@attrs.frozen
-class FieldRule:
-    """What becomes of a body field that a vendor does not take as it is: left out, renamed, or held in a range.
-
-    `same` are the values that mean no more than leaving the field out, and so go without a warning. With `rename` the
-    field is sent under the vendor's own name, unless that is given too. With `least` or `most` a number is held in
-    that range. Otherwise it is dropped. `reason` and `fact` go into the warning.
-    """
-
-    reason: str
-    fact: str = ""
-    same: tuple[Any, ...] = ()
-    rename: str | None = None
-    least: float | None = None
-    most: float | None = None
 
 
 @attrs.frozen
@@ -68,7 +52,8 @@ class Dialect:
     `fields`: body fields that the vendor does not take as they are, by name. `prefill`: how an answer is continued
     from its beginning, None: the vendor documents no way. `idempotency_header`: the header in which the vendor takes
     a key that makes a repeated request safe. `empty_is_error`: an answer that ends in order with nothing in it is a
-    failure of the vendor's, to be tried again, and no empty reply.
+    failure of the vendor's, to be tried again, and no empty reply. `acts_on_facts`: the standard shapes a request by
+    the model's facts; a provider that does all of that in hooks of its own switches it off.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -88,6 +73,7 @@ class Dialect:
     prefill: Prefill | None = None
     idempotency_header: str | None = None
     empty_is_error: bool = False
+    acts_on_facts: bool = True
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "finish_reasons", "fields")

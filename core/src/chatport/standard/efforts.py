@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-__all__ = ["EFFORTS", "is_weaker", "nearest_effort"]
+__all__ = ["EFFORTS", "effort_of_budget", "is_weaker", "nearest_effort"]
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """From the weakest to the strongest; `none` switches reasoning off."""
+
+_BUDGETS = ((1024, "minimal"), (2048, "low"), (8192, "medium"), (24_576, "high"), (65_536, "xhigh"))
+"""The most tokens that each effort stands for; more than the last is `max`."""
 
 
 def is_weaker(one: str, other: str) -> bool:
@@ -18,10 +21,17 @@ def is_weaker(one: str, other: str) -> bool:
 def nearest_effort(asked: str, taken: Collection[str]) -> str:
     """Return the strongest effort taken that is not above the one asked for, else the weakest taken.
 
-    An effort never becomes `none` where there is another one: to think less is not to think not at all. Raises
-    ValueError for a word that is no effort, or if none is taken.
+    An effort never becomes `none` where there is another one: to think less is not to think not at all. And `none`
+    stays `none` where it is taken: off is off. Raises ValueError for a word that is no effort, or if none is taken.
     """
+    if asked == "none" and "none" in taken:
+        return "none"
     some = [effort for effort in EFFORTS if effort in taken and effort != "none"] or [e for e in taken if e == "none"]
     if not some:
         raise ValueError("no effort is taken")
     return next((effort for effort in reversed(some) if not is_weaker(asked, effort)), some[0])
+
+
+def effort_of_budget(tokens: int) -> str:
+    """Return the effort that a budget in tokens comes nearest to."""
+    return next((effort for most, effort in _BUDGETS if tokens <= most), "max")

@@ -7,12 +7,14 @@ The order matters: a code is the vendor's own decision, a message only its wordi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from .. import errors as e
 from ..call import Context, ErrorDetails, Failure, Verdict
 from ..hooks import hookimpl
+from ..rules import ErrorRule
 
 __all__ = ["class_of_status", "classify_error", "effective_status", "named_status", "read_error"]
 
@@ -93,6 +95,11 @@ _LONGEST_TEXT = 8_000
 @hookimpl
 def classify_error(failure: Failure, context: Context) -> Verdict:
     details = failure.details
+    facts = context.provider.facts
+    if facts is not None and facts.errors:
+        verdict = _by_facts(failure, facts.errors, context)
+        if verdict is not None:
+            return verdict
     for word in (details.code, details.type):
         error = _CODES.get(word.lower())
         if error is not None:
@@ -107,6 +114,24 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
                 return Verdict(error, retryable=False)
     error = class_of_status(status)
     return Verdict(error)
+
+
+def _by_facts(failure: Failure, rules: Sequence[ErrorRule], context: Context) -> Verdict | None:
+    """Return what the vendor's own rules say, None where none of them fits."""
+    details = failure.details
+    codes = {details.code.lower(), details.type.lower()}
+    text = (details.message or failure.body)[:_LONGEST_TEXT].lower()
+    status = effective_status(failure)
+    for rule in rules:
+        if (
+            (not rule.status or status in rule.status)
+            and (not rule.code or not codes.isdisjoint(rule.code))
+            and (not rule.words or any(words in text for words in rule.words))
+        ):
+            said = f"{details.message} ({rule.advice.replace('{host}', urlsplit(context.base_url).hostname or '')})"
+            error: type[e.ChatportError] = getattr(e, rule.error)
+            return Verdict(error, rule.retryable, rule.retry_after_seconds, said.strip() if rule.advice else None)
+    return None
 
 
 def effective_status(failure: Failure) -> int:

@@ -12,11 +12,70 @@ from typing import Any
 import attrs
 
 from .. import jsoncodec
-from ..call import Call, OutputSpec, WireRequest
+from ..call import Call, Context, OutputSpec, WireRequest
+from ..rules import OutputRule
+from .reasoning import reasons
 
-__all__ = ["as_forced_tool", "fit_output", "say_json", "schema_in_words", "with_instruction"]
+__all__ = ["as_forced_tool", "fit_output", "say_json", "schema_in_words", "shape_output", "with_instruction"]
 
 _WORDS = "Answer with one JSON value and nothing else, no Markdown."
+_PLAIN = OutputRule()
+
+
+def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    """Return the request with its structured output in the strictest form that this model takes now, by its facts."""
+    facts = context.facts
+    rule = _PLAIN if facts.rules is None or facts.rules.output is None else facts.rules.output
+    kind = _kind(wire)
+    if kind not in ("json_schema", "json_object"):
+        return wire
+    if call.prefix is not None:
+        wire = schema_in_words(wire, call, None, _REST, rule.fact)
+        return wire.drop("response_format", _REST, rule.fact)
+    formats = facts.output_formats
+    if rule.while_reasoning is not None and reasons(wire, context):
+        formats = rule.while_reasoning
+    if not rule.beside_tools and wire.body.get("tools"):
+        formats = ()
+    if formats is not None and kind not in formats:
+        wire = _fallen_back(wire, call, kind, formats, rule, context)
+    if _kind(wire) is not None and rule.show_schema:
+        wire = _shown(wire, call, rule)
+    return say_json(wire, rule.fact) if rule.say_json and _kind(wire) == "json_object" else wire
+
+
+_REST = "the rest of an answer is no JSON by itself"
+
+
+def _fallen_back(
+    wire: WireRequest, call: Call, kind: str, formats: Collection[str], rule: OutputRule, context: Context
+) -> WireRequest:
+    reason = f"{context.model} takes no {kind} in this request"
+    if kind == "json_object":
+        wire = with_instruction(wire, "Answer with one JSON object and nothing else.")
+        return wire.discard("response_format").note(
+            "lowered", "response_format", f"{reason}: asked for in words", rule.fact
+        )
+    can_force = rule.forced_tool and context.facts.tools is True and context.facts.forced_tool_choice is True
+    if rule.while_reasoning is not None and reasons(wire, context):
+        can_force = False
+    return fit_output(wire, call, formats, reason, rule.fact, forced_tool=can_force)
+
+
+def _shown(wire: WireRequest, call: Call, rule: OutputRule) -> WireRequest:
+    """Tell the model what it will be held to: it does not see the schema."""
+    output = _with_output(wire, call).output
+    fits = "" if output is None else f" It must fit this JSON Schema:\n{jsoncodec.encode_text(output.schema)}"
+    if not fits:
+        return say_json(wire, rule.fact)
+    wire = with_instruction(wire, f"{_WORDS}{fits}")
+    return wire.note("added", "messages", "the schema in words, since the model does not see it", rule.fact)
+
+
+def _kind(wire: WireRequest) -> str | None:
+    wanted = wire.body.get("response_format")
+    kind = wanted.get("type") if isinstance(wanted, Mapping) else None
+    return kind if isinstance(kind, str) else None
 
 
 def fit_output(

@@ -8,8 +8,13 @@ from typing import Any
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
 from ..hooks import hookimpl
-from ..provider import FieldRule
+from ..rules import FieldRule
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
+from .choice import shape_tools
+from .conversation import fill_history, shape_messages
+from .fields import apply_field_rules
+from .output import shape_output
+from .reasoning import make_way, say_reasoning
 
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
 
@@ -25,14 +30,35 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     body.update(_options(call, dialect.max_tokens_field))
     if call.output is not None:
         body["response_format"] = wire_output(call.output)
-    wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=tools.adjustments)
-    wire = _reasoning(wire, call, dialect.reasoning_budget_field)
     if call.stream:
-        wire = wire.set("stream", True)
+        body["stream"] = True
         if dialect.include_usage:
-            wire = wire.set("stream_options", {"include_usage": True})
-    wire = _ruled(wire.update(call.extra), dialect.fields)
-    return _prefilled(_capped(wire, call, context), call, context)
+            body["stream_options"] = {"include_usage": True}
+    body.update(call.extra)
+    wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=tools.adjustments)
+    if not dialect.acts_on_facts:
+        wire = _reasoning(wire, call, dialect.reasoning_budget_field).update(call.extra)
+        return _prefilled(_capped(_ruled(wire, dialect.fields), call, context), call, context)
+    return _by_facts(wire, call, context)
+
+
+def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    """Apply what the facts say, in this order, since later rules look at what earlier ones have left:
+
+    1. messages and their parts, and which earlier reasoning goes back;
+    2. the tools, and the choice among them;
+    3. how much to reason;
+    4. what reasoning excludes: it is switched off, or something else is lowered;
+    5. structured output, by its ladder;
+    6. single fields: the dialect's rules, then the model's;
+    7. caps on numbers;
+    8. blanks for earlier reasoning that is missing;
+    9. the beginning of the answer, where it is to be gone on from.
+    """
+    wire = shape_tools(shape_messages(wire, context), context)
+    wire = make_way(say_reasoning(wire, call, context), call, context)
+    wire = apply_field_rules(shape_output(wire, call, context), context)
+    return _prefilled(fill_history(_capped(wire, call, context), call, context), call, context)
 
 
 def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:

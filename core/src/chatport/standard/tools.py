@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from itertools import chain, count
 from typing import Any
 
 from ..call import Call, Context, Tool, ToolChoice, WireTools
 from ..errors import UnsupportedFeatureError
 from ..hooks import hookimpl
+from ..rules import ToolRule
 from ..types import Adjustment
 
 __all__ = ["translate_tools", "wire_choice", "wire_name", "wire_tool"]
@@ -20,6 +22,7 @@ def translate_tools(call: Call, context: Context) -> WireTools:
     if not call.tools:
         return WireTools()
     check_cap(call, context)
+    rule = None if context.facts.rules is None else context.facts.rules.tools
     names = {tool.name: wire_name(tool.name) for tool in call.tools}
     adjustments = [
         Adjustment(
@@ -30,12 +33,29 @@ def translate_tools(call: Call, context: Context) -> WireTools:
         for own, sent in names.items()
         if own != sent
     ]
+    if rule is not None and (rule.reserved or rule.letter_first):
+        names, notes = _free_names(names, rule)
+        adjustments += notes
     return WireTools(
         [wire_tool(tool, names[tool.name]) for tool in call.tools],
         None if call.tool_choice is None else wire_choice(call.tool_choice, names),
         {sent: own for own, sent in names.items() if own != sent},
         tuple(adjustments),
     )
+
+
+def _free_names(names: Mapping[str, str], rule: ToolRule) -> tuple[dict[str, str], list[Adjustment]]:
+    """Return the names with those replaced that the vendor keeps for itself, or that do not begin with a letter."""
+    free, notes = dict(names), []
+    for own, sent in names.items():
+        is_reserved = sent in rule.reserved
+        if is_reserved or (rule.letter_first and not (sent[:1].isascii() and sent[:1].isalpha())):
+            stem = wire_name(f"f_{own}")
+            taken = set(free.values())
+            free[own] = next(name for name in chain((stem,), (f"{stem}_{n}" for n in count(2))) if name not in taken)
+            reason = "the name is the vendor's own" if is_reserved else "a name begins with a letter"
+            notes.append(Adjustment("renamed", f"tools.{own}.name", f"sent as {free[own]!r}: {reason}", rule.fact))
+    return free, notes
 
 
 def check_cap(call: Call, context: Context) -> None:

@@ -23,6 +23,7 @@ provider = Provider(
     auth_env={"ANTHROPIC_AUTH_TOKEN": Auth()},  # AN-A2: an OAuth token goes as a bearer
     headers={"anthropic-version": "2023-06-01"},  # AN-A3
     dialect=Dialect(
+        acts_on_facts=False,
         chat_path="/v1/messages",  # AN-E1
         models_path="/v1/models?limit=1000",  # AN-E2: paged; this many are one page
         embeddings_path=None,  # AN-E1

@@ -29,6 +29,7 @@ provider = Provider(
     key_env=("DEEPSEEK_API_KEY",),  # DS-B4
     base_url_env=("DEEPSEEK_API_BASE",),  # DS-B4
     dialect=Dialect(
+        acts_on_facts=False,
         fields={
             "max_completion_tokens": FieldRule(
                 "sent as max_tokens: this name limits nothing", "DS-P3", rename="max_tokens"

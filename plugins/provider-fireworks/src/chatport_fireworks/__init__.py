@@ -42,6 +42,7 @@ provider = Provider(
     key_env=("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),  # FW-B3
     base_url_env=("FIREWORKS_API_BASE",),  # FW-B3
     dialect=Dialect(
+        acts_on_facts=False,
         include_usage=False,  # FW-S2: usage comes unasked, and the field that asks for it is refused
         reasoning_field="reasoning_content",  # FW-R1, FW-R2
         reasoning_budget_field="reasoning_effort",  # FW-P7: a number there is a cap in tokens

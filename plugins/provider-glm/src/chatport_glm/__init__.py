@@ -53,6 +53,7 @@ provider = Provider(
     key_env=("ZAI_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY", "GLM_API_KEY"),  # GL-B2, GL-B4
     base_url_env=("ZAI_API_BASE",),  # GL-B4
     dialect=Dialect(
+        acts_on_facts=False,
         max_tokens_field="max_tokens",  # GL-P6
         developer_role="system",  # GL-P14
         include_usage=False,  # GL-P8, GL-S4: usage comes unasked, and the field is not in the schema

@@ -38,6 +38,7 @@ provider = Provider(
     settings_env={"address": "GROQ_BASE_URL"},  # GQ-B3
     locate=_located,
     dialect=Dialect(
+        acts_on_facts=False,
         max_tokens_field="max_completion_tokens",  # GQ-P4
         reasoning_field="reasoning",  # GQ-R1, GQ-R2
         request_id_headers=("x-request-id",),  # GQ-H4

@@ -73,6 +73,7 @@ vllm = _server(
     base_url_env=("VLLM_BASE_URL",),
     # VL-R2: newer versions take either name in history, older ones only this one
     dialect=Dialect(
+        acts_on_facts=False,
         reasoning_field="reasoning_content",
         reasoning_budget_field="thinking_token_budget",  # VL-P2
         prefill=Prefill(body=_GO_ON, fact="VL-P9"),
@@ -90,6 +91,7 @@ ollama = _server(
     settings_env={"host": "OLLAMA_HOST"},
     locate=_at_host,
     dialect=Dialect(
+        acts_on_facts=False,
         reasoning_field="reasoning",  # OL-R1
         fields={"max_completion_tokens": FieldRule("the newer name is not read", "OL-P1", rename="max_tokens")},
     ),
@@ -103,6 +105,7 @@ lmstudio = _server(
     "lmstudio:LmStudioEmulator",
     key_env=("LM_API_TOKEN",),  # LM-B1
     base_url_env=("LM_STUDIO_BASE_URL",),
+    dialect=Dialect(acts_on_facts=False),
 )
 
 llamacpp = _server(
@@ -114,6 +117,7 @@ llamacpp = _server(
     key_env=("LLAMA_API_KEY",),  # LC-B2
     base_url_env=("LLAMACPP_BASE_URL",),
     dialect=Dialect(
+        acts_on_facts=False,
         reasoning_field="reasoning_content",  # LC-R1
         reasoning_budget_field="reasoning_budget_tokens",  # LC-P2
         prefill=Prefill(body=_GO_ON, fact="LC-P6"),
@@ -128,6 +132,7 @@ mistralrs = _server(
     "mistralrs:MistralRsEmulator",
     base_url_env=("MISTRALRS_BASE_URL",),
     dialect=Dialect(
+        acts_on_facts=False,
         reasoning_field="reasoning_content",  # MR-R1
         include_usage=False,  # MR-S2: it comes unasked
         fields=dict.fromkeys(
@@ -145,6 +150,7 @@ transformers = _server(
     "transformers:TransformersEmulator",
     base_url_env=("TRANSFORMERS_BASE_URL",),
     dialect=Dialect(
+        acts_on_facts=False,
         include_usage=False,  # TS-S1: it comes unasked
         fields=dict.fromkeys(("n", "logprobs", "top_logprobs"), FieldRule(_NOT_READ, "TS-P1")),
     ),
@@ -158,6 +164,7 @@ mlx = _server(
     "mlx:MlxEmulator",
     base_url_env=("MLX_BASE_URL",),
     dialect=Dialect(
+        acts_on_facts=False,
         fields={"stop": FieldRule("a stop string is cut out of the text, which then goes on", "MX-E1")},
     ),
 )

@@ -31,6 +31,7 @@ provider = Provider(
     key_env=("MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY", "KIMI_API_KEY"),  # MS-B3
     base_url_env=("MOONSHOT_API_BASE",),  # MS-B3
     dialect=Dialect(
+        acts_on_facts=False,
         max_tokens_field="max_completion_tokens",  # MS-P1: the old name still works and is deprecated
         fields=_FIELDS,
         prefill=Prefill({"partial": True}, fact="MS-P16"),

@@ -17,6 +17,7 @@ provider = Provider(
     key_env=("OPENAI_API_KEY",),  # OA-A4
     base_url_env=("OPENAI_BASE_URL",),
     dialect=Dialect(  # no prefill, and no idempotency header (OA-H7)
+        acts_on_facts=False,
         max_tokens_field="max_completion_tokens",  # OA-R4
         # OA-P5: never both
         fields={"max_tokens": FieldRule("the older name of it", "OA-R5", rename="max_completion_tokens")},

@@ -18,6 +18,7 @@ provider = Provider(
     key_env=("OPENROUTER_API_KEY",),  # OR-B2, OR-B5
     base_url_env=("OPENROUTER_BASE_URL",),  # OR-B5
     dialect=Dialect(
+        acts_on_facts=False,
         max_tokens_field="max_tokens",  # OR-P3: both names are taken, this one by every route
         include_usage=False,  # OR-P8: usage always comes
         reasoning_budget_field="reasoning",  # OR-P4: `request` makes the object of it

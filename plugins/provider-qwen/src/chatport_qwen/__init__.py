@@ -31,6 +31,7 @@ provider = Provider(
     key_env=("DASHSCOPE_API_KEY", "ALIBABA_API_KEY", "MODELSTUDIO_API_KEY"),  # QW-B5
     base_url_env=("DASHSCOPE_BASE_URL", "DASHSCOPE_API_BASE"),
     dialect=Dialect(
+        acts_on_facts=False,
         developer_role="system",  # QW-P11
         fields=_FIELDS,
         prefill=Prefill({"partial": True}, fact="alibabacloud.com/help/en/model-studio/partial-mode, 2026-10-12"),

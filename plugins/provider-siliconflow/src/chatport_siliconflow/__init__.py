@@ -44,6 +44,7 @@ provider = Provider(
     key_env=("SILICONFLOW_API_KEY", "SILICONFLOW_CN_API_KEY"),  # SF-B3
     base_url_env=("SILICONFLOW_BASE_URL",),  # SF-B3
     dialect=Dialect(
+        acts_on_facts=False,
         reasoning_field="reasoning_content",  # SF-R1; request.py keeps it where it is wanted (SF-R2)
         reasoning_budget_field="thinking_budget",  # SF-P4
         finish_reasons={"insufficient_system_resource": "error"},  # SF-S5

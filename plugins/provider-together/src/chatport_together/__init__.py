@@ -19,6 +19,7 @@ provider = Provider(
     key_env=("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY"),  # TG-B3: the later two are other SDKs'
     base_url_env=("TOGETHER_BASE_URL",),  # TG-B3
     dialect=Dialect(
+        acts_on_facts=False,
         reasoning_field="reasoning",  # TG-R1: under the key it came in
         # TG-S3, TG-I1: the list of words has grown before. `error` is a failure, `eos` an ordinary end.
         finish_reasons={"eos": "stop", "error": "error"},

@@ -1,0 +1,320 @@
+"""What a vendor does differently, said as data: the `rules` of a facts file, which the standard dialect acts on.
+
+Each rule carries the number of the fact that it comes from; `explain` and the warnings of a reply cite it. In which
+order the rules are applied is written in one place, `chatport.standard.request`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+__all__ = [
+    "AddressRule",
+    "CallIdRule",
+    "ErrorRule",
+    "FieldRule",
+    "HistoryRule",
+    "MessageRule",
+    "OutputRule",
+    "PartRule",
+    "ReasoningRule",
+    "Rules",
+    "ToolRule",
+    "check_errors",
+    "check_rules",
+    "refuse_unknown",
+]
+
+
+@attrs.frozen
+class FieldRule:
+    """What becomes of a body field that a vendor does not take as it is.
+
+    A rule holds for every call, or only where `streamed` (True: the answer is a stream, False: it is not), `reasoning`
+    (the model reasons about this call, or does not), `beside` (another field is there) or `without` (it is not) say so.
+
+    What it does is the first of these that is given. `same`: the values that mean no more than leaving the field out,
+    and so go without a warning. `fits`: a pattern for the whole text; what does not match is dropped. `values`: all
+    that are taken; another is dropped. `rename`: the vendor's own name, unless that is given too. `least`, `most`: a
+    number is held in that range. `brings`: fields that are sent with it where they are missing. With none of them the
+    field is dropped. `fits` and `values` may stand beside `rename`. `reason` and `fact` go into the warning.
+    """
+
+    reason: str = ""
+    fact: str = ""
+    same: tuple[Any, ...] = ()
+    rename: str | None = None
+    least: float | None = None
+    most: float | None = None
+    fits: str | None = None
+    values: tuple[Any, ...] = ()
+    brings: Mapping[str, Any] = attrs.field(factory=dict)
+    streamed: bool | None = None
+    reasoning: bool | None = None
+    beside: str | None = None
+    without: str | None = None
+
+
+@attrs.frozen
+class ReasoningRule:
+    """How a model is told to reason, or not to.
+
+    `on` and `off` are body fields that switch it; `off` None: it cannot be switched off (unless `none` is among the
+    model's efforts). `effort` is the field for the effort, with a dot between levels ("output_config.effort"); None:
+    the model reasons or does not. `words` are the vendor's own words for an effort, where they differ. `means` says
+    which effort another one is answered as, though the word itself is taken. `budget` is the field for a budget in
+    tokens, held between `least_budget` and `most_budget`; `budget_as_effort`: without such a field, the budget is sent
+    as an effort. `say_default`: say aloud what holds anyway, where that differs between versions of one name.
+
+    `gives_way_to` names what switches reasoning off, and `wins_over` what is lowered while it is on, each with its
+    fact: `forced_choice`, `required_choice`, `named_choice`, `tools`, `prefix`, `json_schema`, `json_object`.
+    """
+
+    on: Mapping[str, Any] = attrs.field(factory=dict)
+    off: Mapping[str, Any] | None = None
+    effort: str | None = "reasoning_effort"
+    words: Mapping[str, str] = attrs.field(factory=dict)
+    means: Mapping[str, str] = attrs.field(factory=dict)
+    budget: str | None = None
+    least_budget: int | None = None
+    most_budget: int | None = None
+    budget_as_effort: bool = False
+    say_default: bool = False
+    gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
+    wins_over: Mapping[str, str] = attrs.field(factory=dict)
+    fact: str = ""
+
+
+@attrs.frozen
+class HistoryRule:
+    """Which earlier answers take their reasoning back, in the dialect's `reasoning_field`.
+
+    `keep`: of all answers, of those that called tools, or of none. `blank` is what stands for reasoning that is
+    missing, `blank_for` says where: in answers that called tools, in all answers of a conversation that uses tools, or
+    in all. It is filled in only while the model reasons.
+    """
+
+    keep: Literal["all", "calls", "none"] = "all"
+    blank: str | None = None
+    blank_for: Literal["calls", "tool_use", "all"] = "calls"
+    fact: str = ""
+
+
+@attrs.frozen
+class MessageRule:
+    """What a message may look like.
+
+    `names`: whether messages may have names. `nulls`: whether a field may be null. `joined_text`: content that is only
+    text parts is sent as one text, without the marks on its parts. `keys`: all that a message may have, None: anything.
+    `empty`: what stands for content that is empty, which is refused; `empty_result` the same for a tool's result.
+    `text_results`: a tool's result is only text, and what is no text follows in a user message.
+    """
+
+    names: bool = True
+    nulls: bool = True
+    joined_text: bool = False
+    keys: tuple[str, ...] | None = None
+    empty: str | None = None
+    empty_result: str | None = None
+    text_results: bool = False
+    fact: str = ""
+
+
+@attrs.frozen
+class PartRule:
+    """How a kind of content (image, audio, file, video) is sent.
+
+    `addresses`: whether the vendor fetches it from an `http` address; `inline`: whether it takes the bytes themselves;
+    `uploads`: whether it takes the id of an upload. What is not taken is refused before it is sent. `formats`: all that
+    are read, by the name in the part or the media type; empty: any. `data_url`: bytes go as a data URL where the
+    standard has bare base64. `type` and `field` are the vendor's own names for the part and what is in it.
+    """
+
+    addresses: bool = True
+    inline: bool = True
+    uploads: bool = True
+    formats: tuple[str, ...] = ()
+    data_url: bool = False
+    type: str | None = None
+    field: str | None = None
+    fact: str = ""
+
+
+@attrs.frozen
+class CallIdRule:
+    """Which ids of tool calls the vendor takes: foreign ones that do not fit are replaced, and mapped back.
+
+    `longest` in characters; `fits` a pattern for the whole id.
+    """
+
+    longest: int | None = None
+    fits: str | None = None
+    fact: str = ""
+
+
+@attrs.frozen
+class ToolRule:
+    """What tools and the choice among them may look like.
+
+    `choices`: the kinds of `tool_choice` that are taken (auto, none, required, named); None: all, but only auto and
+    none where the model's `forced_tool_choice` is false. What is missing is said in another way: `none` by leaving the
+    tools out, a name by `required` with that tool alone, `required` by the name of the only tool, and what cannot be
+    forced at all is asked for in words. `strict`: whether strict tools are known. `kinds`: the types of tools that are
+    taken, empty: any. `reserved`: names that no tool may have. `letter_first`: a name begins with a letter. `parallel`:
+    the value that `parallel_tool_calls` is given where the caller gives none.
+    """
+
+    choices: tuple[Literal["auto", "none", "required", "named"], ...] | None = None
+    strict: bool = True
+    kinds: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
+    letter_first: bool = False
+    parallel: bool | None = None
+    fact: str = ""
+
+
+@attrs.frozen
+class OutputRule:
+    """How structured output is asked for; which formats there are says `output_formats` of the model.
+
+    `say_json`: JSON must be asked for in a message too. `show_schema`: the model does not see the schema, so that it is
+    told in words as well. `while_reasoning`: the formats that are left while the model reasons, None: all of them.
+    `beside_tools`: whether it goes together with tools; if not, the schema is told in words. `forced_tool`: whether a
+    schema that is not taken may be the parameters of a tool that must be called.
+    """
+
+    say_json: bool = False
+    show_schema: bool = False
+    while_reasoning: tuple[str, ...] | None = None
+    beside_tools: bool = True
+    forced_tool: bool = True
+    fact: str = ""
+
+
+@attrs.frozen
+class Rules:
+    """All rules of one model on one host. `fields` are by the name of the body field; a field may have several."""
+
+    reasoning: ReasoningRule | None = None
+    history: HistoryRule | None = None
+    messages: MessageRule | None = None
+    parts: Mapping[str, PartRule] = attrs.field(factory=dict)
+    call_ids: CallIdRule | None = None
+    tools: ToolRule | None = None
+    output: OutputRule | None = None
+    fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class ErrorRule:
+    """What an error means, where the standard's reading of code, words and status is wrong. The first that fits counts.
+
+    It fits if everything that is given does: `status` one of these (inside a 200, the one that the error names), `code`
+    the error's code or type, in small letters, and `words` one of these anywhere in its message, in small letters.
+    `error` is the name of the class. `retryable` None: as the class says. `advice` is put behind the vendor's words,
+    with `{host}` for where the call went.
+    """
+
+    error: str
+    status: tuple[int, ...] = ()
+    code: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    retryable: bool | None = None
+    retry_after_seconds: float | None = None
+    advice: str = ""
+    fact: str = ""
+
+
+@attrs.frozen
+class AddressRule:
+    """A base URL of the vendor's, and the settings under which it holds: `{"region": "china", "plan": "general"}`.
+
+    The first rule that has all that the user has set is taken, so the usual place stands first. A value that no rule
+    has is refused, with those that there are.
+    """
+
+    base_url: str
+    when: Mapping[str, str] = attrs.field(factory=dict)
+    fact: str = ""
+
+
+# --- what a facts file may say
+
+
+CONDITIONS = (
+    "forced_choice",
+    "required_choice",
+    "named_choice",
+    "tools",
+    "prefix",
+    "json_schema",
+    "json_object",
+)
+"""What `gives_way_to` and `wins_over` of a reasoning rule may name."""
+
+
+def refuse_unknown(data: Any, kind: Any, where: str) -> None:
+    """Raise ValueError for a key that has no meaning: a misspelt rule would seem to act, and do nothing."""
+    if get_origin(kind) in (Union, UnionType):
+        for option in get_args(kind):
+            if isinstance(data, Mapping) == (attrs.has(option) or get_origin(option) is Mapping):
+                refuse_unknown(data, option, where)
+    elif attrs.has(kind) and isinstance(data, Mapping):
+        hints = get_type_hints(kind)
+        unknown = sorted(data.keys() - {field.name for field in attrs.fields(kind)})
+        if unknown:
+            raise ValueError(f"unknown facts {unknown} in the entry {where!r}")
+        for name, value in data.items():
+            refuse_unknown(value, hints[name], f"{where} {name}".strip())
+    elif get_origin(kind) is tuple and isinstance(data, list | tuple):
+        for number, item in enumerate(data):
+            refuse_unknown(item, get_args(kind)[0], f"{where}[{number}]")
+    elif get_origin(kind) is Mapping and isinstance(data, Mapping):
+        for name, item in data.items():
+            refuse_unknown(item, get_args(kind)[1], f"{where} {name}".strip())
+
+
+def check_rules(rules: Rules | None, where: str) -> None:
+    """Raise ValueError for a rule that cannot act."""
+    if rules is None:
+        return
+    reasoning = rules.reasoning or ReasoningRule()
+    for name in (*reasoning.gives_way_to, *reasoning.wins_over):
+        if name not in CONDITIONS:
+            raise ValueError(f"{where}: reasoning gives way to one of {', '.join(CONDITIONS)}, not to {name!r}")
+    for field, given in rules.fields.items():
+        for rule in given if isinstance(given, tuple) else (given,):
+            _check_pattern(rule.fits, f"{where}: fields.{field}.fits")
+    if rules.call_ids is not None:
+        _check_pattern(rules.call_ids.fits, f"{where}: call_ids.fits")
+
+
+def check_errors(rules: tuple[ErrorRule, ...]) -> None:
+    """Raise ValueError for an error rule that names no error class of ours, or fits every error."""
+    from . import errors  # it needs the types, which is more than a rule does
+
+    for rule in rules:
+        known = getattr(errors, rule.error, None)
+        if not (isinstance(known, type) and issubclass(known, errors.ChatportError)):
+            raise ValueError(f"errors: {rule.error!r} is no error class of chatport.errors")
+        if not (rule.status or rule.code or rule.words):
+            raise ValueError(f"errors: a rule for {rule.error} fits everything; give status, code or words")
+        if any(text != text.lower() for text in (*rule.code, *rule.words)):
+            raise ValueError(f"errors: code and words of the rule for {rule.error} are compared in small letters")
+
+
+def _check_pattern(pattern: str | None, where: str) -> None:
+    """Raise ValueError for a pattern that is none, or that may take more than linear time: a repeat within a repeat."""
+    if pattern is None:
+        return
+    try:
+        re.compile(pattern)
+    except re.error as problem:
+        raise ValueError(f"{where} is no pattern: {problem}") from None
+    if re.search(r"[*+}]\??\)[*+{]", pattern):
+        raise ValueError(f"{where} repeats what repeats, which may take for ever")

@@ -1,0 +1,251 @@
+"""How much to reason, said in a model's own way, and what makes way for what: the `reasoning` rule of the facts.
+
+Off stays off: nothing here turns "no reasoning" into some where the model can be told not to. Where it cannot, the
+least effort is sent, and a warning says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..call import Call, Context, WireRequest
+from ..facts import ModelFacts
+from ..rules import ReasoningRule
+from .efforts import EFFORTS, effort_of_budget, is_weaker, nearest_effort
+
+__all__ = ["make_way", "reasons", "say_reasoning"]
+
+STANDARD_FIELD = "reasoning_effort"
+_PLAIN = ReasoningRule()
+
+
+def say_reasoning(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    """Return the request with what the caller wants of reasoning; without a wish the vendor's default holds.
+
+    The vendor's own fields in `extra` are the caller's, and stay as they are.
+    """
+    if call.reasoning is None and not call.extra and context.facts.rules is None:
+        return wire
+    facts, rule = context.facts, _rule(context)
+    asked = _asked(call)
+    own = sorted(_own_fields(rule) & call.extra.keys() - ({STANDARD_FIELD} if asked is not None else set()))
+    if own and not (call.reasoning is None and asked is not None):
+        if call.reasoning is None:
+            return wire
+        return wire.note("dropped", "reasoning", f"{own[0]} is given in extra", rule.fact)
+    if asked is None:
+        return _say_default(wire, facts, rule) if rule.say_default else wire
+    wire = wire.discard(STANDARD_FIELD)
+    if facts.reasoning is False:
+        return wire if asked == "none" else wire.note("dropped", "reasoning", "this model does not reason", rule.fact)
+    if asked == "none":
+        return _switched_off(wire, facts, rule)
+    if isinstance(asked, int):
+        return _with_budget(wire, asked, facts, rule)
+    return _with_effort(wire, asked, facts, rule)
+
+
+def reasons(wire: WireRequest, context: Context) -> bool:
+    """Whether the model will reason about this request, as far as is known: by its switches, else by its default."""
+    facts, rule = context.facts, _rule(context)
+    if facts.reasoning is False:
+        return False
+    if rule.off and _holds(wire.body, rule.off):
+        return False
+    if rule.effort is not None and _at(wire.body, rule.effort) == "none":
+        return False
+    if (rule.on and _holds(wire.body, rule.on)) or any(
+        field is not None and _at(wire.body, field) is not None for field in (rule.effort, rule.budget)
+    ):
+        return True
+    return facts.default_effort not in (None, "none")
+
+
+def make_way(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+    """Settle what reasoning excludes: it is switched off for what it gives way to, and wins over the rest."""
+    rule = _rule(context)
+    if not (rule.gives_way_to or rule.wins_over) or not reasons(wire, context):
+        return wire
+    for condition, fact in rule.gives_way_to.items():
+        if _CONDITIONS[condition](wire, call) and _has_off(context.facts, rule):
+            return _gave_way(wire, call, context.facts, rule, condition, fact)
+    for condition, fact in rule.wins_over.items():
+        if _CONDITIONS[condition](wire, call) and condition.endswith("_choice"):
+            wire = wire.lower("tool_choice", "auto", "cannot be forced while the model reasons", fact)
+    return wire
+
+
+def _rule(context: Context) -> ReasoningRule:
+    known, budget = context.facts.rules, context.provider.dialect.reasoning_budget_field
+    if known is not None and known.reasoning is not None:
+        return known.reasoning
+    return _PLAIN if budget is None else ReasoningRule(budget=budget)
+
+
+def _asked(call: Call) -> str | int | None:
+    """Return what the caller asked for, by `reasoning` or in the standard's own field of `extra`."""
+    given = call.extra.get(STANDARD_FIELD)
+    return given if given in EFFORTS else call.reasoning if STANDARD_FIELD not in call.extra else None
+
+
+def _own_fields(rule: ReasoningRule) -> set[str]:
+    named = [*rule.on, *(rule.off or ()), *filter(None, (rule.effort, rule.budget))]
+    return {name.partition(".")[0] for name in named}
+
+
+def _has_off(facts: ModelFacts, rule: ReasoningRule) -> bool:
+    return rule.off is not None or (rule.effort is not None and "none" in facts.efforts)
+
+
+def _switched_off(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
+    if rule.off is not None:
+        return wire.update(rule.off)
+    if rule.effort is not None and ("none" in facts.efforts or not facts.efforts):
+        return _put(wire, rule.effort, rule.words.get("none", "none"))
+    if rule.effort is None:
+        return wire.note("lowered", "reasoning", "this model always reasons, and has no switch", rule.fact)
+    least = nearest_effort("none", facts.efforts)
+    wire = _put(wire, rule.effort, rule.words.get(least, least))
+    return wire.note("lowered", "reasoning", f"this model always reasons: sent as {least}", rule.fact)
+
+
+def _with_effort(wire: WireRequest, asked: str, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
+    wire = wire.update(rule.on)
+    if rule.effort is None:
+        meant = rule.means.get(asked, "medium")
+        return _told(wire, asked, meant, f"this model reasons or does not: {asked} is no more than on", rule)
+    if asked in rule.words:
+        wire = _put(wire, rule.effort, rule.words[asked])
+        return _told(wire, asked, rule.means.get(asked, asked), f"{asked} is sent as {rule.words[asked]}", rule)
+    if not facts.efforts or asked in facts.efforts:
+        wire = _put(wire, rule.effort, asked)
+        meant = rule.means.get(asked, asked)
+        return _told(wire, asked, meant, f"{asked} is answered as {meant}", rule)
+    nearest = nearest_effort(asked, facts.efforts)
+    wire = _put(wire, rule.effort, rule.words.get(nearest, nearest))
+    return _told(wire, asked, nearest, f"it takes {', '.join(facts.efforts)}: {asked} is sent as {nearest}", rule)
+
+
+def _told(wire: WireRequest, asked: str, meant: str, reason: str, rule: ReasoningRule) -> WireRequest:
+    """Tell of an effort that is not the one asked for: a weaker one is a loss, a stronger one is not."""
+    if meant == asked:
+        return wire
+    return wire.note("lowered" if is_weaker(meant, asked) else "note", "reasoning", reason, rule.fact)
+
+
+def _with_budget(wire: WireRequest, tokens: int, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
+    """Send a budget in tokens; where there is none, as an effort that a later hook still sees and may change."""
+    if rule.budget is None:
+        if rule.budget_as_effort:
+            effort = effort_of_budget(tokens)
+            wire = wire.note(
+                "lowered", "reasoning", f"no budgets here: {tokens} tokens are sent as {effort}", rule.fact
+            )
+            return _with_effort(wire, effort, facts, rule)
+        reason = "there is no field for a reasoning budget in tokens; use an effort word"
+        return wire.update(rule.on).note("dropped", "reasoning", reason, rule.fact)
+    least, most = rule.least_budget or tokens, rule.most_budget or tokens
+    fit = max(min(tokens, most), least)
+    wire = _put(wire.update(rule.on), rule.budget, fit)
+    if fit == tokens:
+        return wire
+    kind = "lowered" if fit < tokens else "note"
+    return wire.note(kind, rule.budget, f"a budget here is from {least} to {most} tokens: {fit} is sent", rule.fact)
+
+
+def _say_default(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
+    if facts.default_effort is None:
+        return wire
+    return wire.update(rule.on) if facts.default_effort != "none" else wire.update(rule.off or {})
+
+
+def _gave_way(
+    wire: WireRequest, call: Call, facts: ModelFacts, rule: ReasoningRule, condition: str, fact: str
+) -> WireRequest:
+    """Switch reasoning off. Where the model would have reasoned unasked, the note is on the vendor's own field."""
+    asked = call.reasoning is not None or bool(_own_fields(rule) & call.extra.keys())
+    for field in filter(None, (rule.effort, rule.budget)):
+        wire = _without(wire, field)
+    wire = _switched_off(wire, facts, rule)
+    field = "reasoning" if asked or not rule.off else next(iter(rule.off))
+    kind = "note" if condition == "prefix" else "lowered"
+    although = " although asked for" if asked else ""
+    return wire.note(kind, field, f"switched off{although}: it excludes {_WORDS[condition]}", fact)
+
+
+# --- what a request asks for
+
+
+def _choice(wire: WireRequest) -> Any:
+    return wire.body.get("tool_choice")
+
+
+def _format(wire: WireRequest) -> Any:
+    wanted = wire.body.get("response_format")
+    return wanted.get("type") if isinstance(wanted, Mapping) else None
+
+
+_CONDITIONS: Mapping[str, Callable[[WireRequest, Call], bool]] = {
+    "forced_choice": lambda wire, call: _choice(wire) == "required" or isinstance(_choice(wire), Mapping),
+    "required_choice": lambda wire, call: _choice(wire) == "required",
+    "named_choice": lambda wire, call: isinstance(_choice(wire), Mapping),
+    "tools": lambda wire, call: bool(wire.body.get("tools")),
+    "prefix": lambda wire, call: call.prefix is not None,
+    "json_schema": lambda wire, call: _format(wire) == "json_schema",
+    "json_object": lambda wire, call: _format(wire) == "json_object",
+}
+_WORDS = {
+    "forced_choice": "a forced tool call",
+    "required_choice": "a required tool call",
+    "named_choice": "a tool chosen by name",
+    "tools": "function tools",
+    "prefix": "an answer that is gone on from its beginning",
+    "json_schema": "output by a schema",
+    "json_object": "JSON output",
+}
+
+
+# --- fields with dots
+
+
+def _at(body: Mapping[str, Any], field: str) -> Any:
+    value: Any = body
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _put(wire: WireRequest, field: str, value: Any) -> WireRequest:
+    root, _, rest = field.partition(".")
+    return wire.set(root, _with(wire.body.get(root), rest, value) if rest else value)
+
+
+def _with(old: Any, field: str, value: Any) -> Mapping[str, Any]:
+    name, _, rest = field.partition(".")
+    known = old if isinstance(old, Mapping) else {}
+    return {**known, name: _with(known.get(name), rest, value) if rest else value}
+
+
+def _without(wire: WireRequest, field: str) -> WireRequest:
+    """Return the request without a field, and without what held nothing else."""
+    root, _, name = field.partition(".")
+    inner = wire.body.get(root)
+    if not name:
+        return wire.discard(root)
+    if not isinstance(inner, Mapping) or name not in inner:
+        return wire
+    rest = {key: value for key, value in inner.items() if key != name}
+    return wire.set(root, rest) if rest else wire.discard(root)
+
+
+def _holds(body: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    """Whether the body says all of this; of an object only what is named counts."""
+    for name, value in fields.items():
+        said = body.get(name)
+        if isinstance(value, Mapping):
+            if not isinstance(said, Mapping) or not _holds(said, value):
+                return False
+        elif said != value or type(said) is not type(value):
+            return False
+    return True

@@ -1,0 +1,471 @@
+"""Facts act: what a facts file says of a vendor happens on the wire, without a line of Python from the vendor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import msgspec
+import pytest
+
+import chatport
+from chatport import Client, Dialect, Message, Provider, ToolCall, UnsupportedFeatureError
+from chatport.call import Failure, Tool
+from chatport.errors import ChatportError, ConfigurationError, PluginError
+from chatport.facts import Facts, load_facts
+from chatport.standard.errors import classify_error, read_error
+from chatport.types import AudioPart, FilePart, ImagePart
+
+WEATHER = Tool("get_weather", "Tell the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
+CALL = ToolCall("call_1", "get_weather", '{"city": "Oslo"}')
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
+
+
+def provider(facts: Mapping[str, Any], **more: Any) -> Provider:
+    """Return a vendor that is nothing but its facts."""
+    known = msgspec.convert(
+        {"provider": "acme", "date": "2026-11-01", "models": [{"match": "*", "facts": facts}], **more}, Facts
+    )
+    dialect = Dialect(reasoning_field="reasoning_content")
+    return Provider("acme", "Acme", "https://llm.acme.example/v1", key_env=(), facts=known, dialect=dialect)
+
+
+def shaped(
+    facts: Mapping[str, Any], messages: Any = "hi", **options: Any
+) -> tuple[dict[str, Any], set[tuple[str, str]]]:
+    """Return the body that would be sent, and (kind, field) of each note."""
+    config = {"providers": {"acme": {"api_key": "k-123456"}}}
+    with Client(config=config, providers=[provider(facts)]) as client:
+        explanation = client.explain(messages, model="acme:m", **options)
+    return dict(explanation.body), {(note.kind, note.field) for note in explanation.adjustments}
+
+
+# --- abilities that are plain facts
+
+
+@pytest.mark.parametrize(
+    ("efforts", "asked", "sent", "kind"),
+    [
+        (["low", "high"], "max", "high", "lowered"),
+        (["low", "high"], "medium", "low", "lowered"),
+        (["low", "high"], "minimal", "low", "note"),
+        (["none", "high"], "none", "none", None),
+        (["none", "high"], "low", "high", "note"),
+        (["low", "high"], "none", "low", "lowered"),
+        ([], "xhigh", "xhigh", None),
+    ],
+)
+def test_an_effort_that_is_not_taken_becomes_the_nearest(efforts, asked, sent, kind):
+    body, notes = shaped({"efforts": efforts}, reasoning=asked)
+    assert body["reasoning_effort"] == sent
+    assert notes == ({(kind, "reasoning")} if kind else set())
+
+
+@pytest.mark.parametrize(("asked", "notes"), [("high", {("dropped", "reasoning")}), ("none", set()), (None, set())])
+def test_a_model_that_does_not_reason_is_not_told_to(asked, notes):
+    body, told = shaped({"reasoning": False}, reasoning=asked)
+    assert "reasoning_effort" not in body
+    assert told == notes
+
+
+def test_a_schema_goes_down_the_ladder_of_formats():
+    body, notes = shaped({"output_formats": ["json_object"]}, output=SCHEMA)
+    assert body["response_format"] == {"type": "json_object"}
+    assert '"integer"' in body["messages"][0]["content"]
+    assert notes == {("lowered", "response_format")}
+    body, notes = shaped({"output_formats": []}, output=SCHEMA)
+    assert "response_format" not in body
+    assert notes == {("lowered", "response_format")}
+    body, notes = shaped({"output_formats": [], "tools": True, "forced_tool_choice": True}, output=SCHEMA)
+    assert body["tool_choice"]["function"]["name"] == body["tools"][0]["function"]["name"]
+    body, notes = shaped({"output_formats": ["json_schema"]}, output=SCHEMA)
+    assert body["response_format"]["type"] == "json_schema"
+    assert notes == set()
+
+
+def test_a_call_that_cannot_be_forced_is_asked_for_in_words():
+    body, notes = shaped({"forced_tool_choice": False}, tools=[WEATHER], tool_choice="required")
+    assert body["tool_choice"] == "auto"
+    assert body["messages"][0]["role"] == "system"
+    assert notes == {("lowered", "tool_choice")}
+    with pytest.raises(UnsupportedFeatureError):
+        shaped({"forced_tool_choice": False}, tools=[WEATHER], tool_choice="required", on_unsupported="raise")
+
+
+# --- reasoning
+
+
+SWITCH = {
+    "reasoning": True,
+    "default_effort": "medium",
+    "rules": {
+        "reasoning": {
+            "on": {"thinking": {"type": "enabled"}},
+            "off": {"thinking": {"type": "disabled"}},
+            "effort": None,
+            "budget": "thinking.budget_tokens",
+            "least_budget": 1024,
+            "most_budget": 8000,
+            "gives_way_to": {"forced_choice": "AC-T1", "prefix": "AC-P1"},
+            "fact": "AC-R1",
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "thinking", "notes"),
+    [
+        (None, None, set()),
+        ("none", {"type": "disabled"}, set()),
+        ("medium", {"type": "enabled"}, set()),
+        ("high", {"type": "enabled"}, {("lowered", "reasoning")}),
+        ("low", {"type": "enabled"}, {("note", "reasoning")}),
+        (4000, {"type": "enabled", "budget_tokens": 4000}, set()),
+        (100, {"type": "enabled", "budget_tokens": 1024}, {("note", "thinking.budget_tokens")}),
+        (9999, {"type": "enabled", "budget_tokens": 8000}, {("lowered", "thinking.budget_tokens")}),
+    ],
+)
+def test_reasoning_is_said_by_the_models_own_switch(asked, thinking, notes):
+    body, told = shaped(SWITCH, reasoning=asked)
+    assert body.get("thinking") == thinking
+    assert "reasoning_effort" not in body
+    assert told == notes
+
+
+def test_the_vendors_own_switch_in_extra_is_the_callers():
+    body, notes = shaped(SWITCH, extra={"thinking": {"type": "adaptive"}})
+    assert body["thinking"] == {"type": "adaptive"}
+    assert notes == set()
+    body, notes = shaped(SWITCH, extra={"reasoning_effort": "none"})
+    assert body["thinking"] == {"type": "disabled"}
+    assert "reasoning_effort" not in body
+
+
+@pytest.mark.parametrize(("asked", "field"), [(None, "thinking"), ("high", "reasoning"), (2000, "reasoning")])
+def test_reasoning_gives_way_to_what_it_excludes(asked, field):
+    body, notes = shaped(SWITCH, reasoning=asked, tools=[WEATHER], tool_choice="required")
+    assert body["thinking"] == {"type": "disabled"}
+    assert body["tool_choice"] == "required"
+    assert ("lowered", field) in notes
+
+
+def test_reasoning_that_wins_lowers_the_choice():
+    facts = {"efforts": ["low", "high"], "rules": {"reasoning": {"wins_over": {"forced_choice": "AC-T2"}}}}
+    body, notes = shaped(facts, reasoning="high", tools=[WEATHER], tool_choice="required")
+    assert (body["reasoning_effort"], body["tool_choice"]) == ("high", "auto")
+    assert ("lowered", "tool_choice") in notes
+
+
+def test_words_and_meanings_of_efforts():
+    rule = {"words": {"xhigh": "ultra"}, "means": {"minimal": "low"}, "effort": "thinking.effort"}
+    facts = {"efforts": ["minimal", "low", "high", "xhigh"], "rules": {"reasoning": rule}}
+    assert shaped(facts, reasoning="xhigh") == (
+        shaped(facts)[0] | {"thinking": {"effort": "ultra"}},
+        set(),
+    )
+    body, notes = shaped(facts, reasoning="minimal")
+    assert body["thinking"] == {"effort": "minimal"}
+    assert notes == {("note", "reasoning")}
+
+
+def test_a_budget_sent_as_an_effort_is_there_for_a_hook():
+    facts = {"efforts": ["low", "medium", "high"], "rules": {"reasoning": {"budget_as_effort": True}}}
+    body, notes = shaped(facts, reasoning=2000)
+    assert body["reasoning_effort"] == "low"
+    assert notes == {("lowered", "reasoning")}
+
+
+def test_a_default_that_differs_between_versions_is_said_aloud():
+    rule = {"on": {"enable_thinking": True}, "off": {"enable_thinking": False}, "effort": None, "say_default": True}
+    assert shaped({"default_effort": "none", "rules": {"reasoning": rule}})[0]["enable_thinking"] is False
+    assert shaped({"default_effort": "high", "rules": {"reasoning": rule}})[0]["enable_thinking"] is True
+
+
+# --- history and messages
+
+
+def loop(reasoning: str | None, origin: str = "acme") -> list[Message]:
+    said = attrs.evolve(Message.assistant("", tool_calls=(CALL,)), reasoning=reasoning, origin=origin)
+    return [
+        Message.user("Weather?"),
+        said,
+        Message.tool(CALL, "Sunny"),
+        Message.assistant("Sunny."),
+        Message.user("And?"),
+    ]
+
+
+def test_a_blank_stands_for_reasoning_that_is_missing():
+    facts = {"default_effort": "high", "rules": {"history": {"blank": " ", "fact": "AC-H1"}}}
+    body, notes = shaped(facts, loop("because"))
+    assert body["messages"][1]["reasoning_content"] == "because"
+    assert notes == set()
+    body, notes = shaped(facts, loop("because", origin="other"))
+    assert body["messages"][1]["reasoning_content"] == " "
+    assert "reasoning_content" not in body["messages"][3]
+    assert notes == {("added", "messages.reasoning_content")}
+    body, notes = shaped(facts, loop(None), reasoning="none")
+    assert notes == set()
+    facts["rules"]["history"]["blank_for"] = "all"
+    assert shaped(facts, loop(None))[0]["messages"][3]["reasoning_content"] == " "
+
+
+@pytest.mark.parametrize(("keep", "has"), [("all", True), ("calls", True), ("none", False)])
+def test_earlier_reasoning_goes_back_where_it_is_wanted(keep, has):
+    body, notes = shaped({"rules": {"history": {"keep": keep}}}, loop("because"))
+    assert ("reasoning_content" in body["messages"][1]) is has
+    assert notes == set()
+
+
+def test_messages_are_made_what_the_vendor_takes():
+    rule = {"names": False, "nulls": False, "joined_text": True, "empty": "(empty)", "empty_result": "(no output)"}
+    parts = [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "b"}]
+    messages = [
+        {"role": "user", "name": "Ann", "content": parts},
+        Message.assistant("", tool_calls=(CALL,)),
+        Message.tool(CALL, ""),
+        Message.assistant(""),
+        Message.user("go on"),
+    ]
+    body, notes = shaped({"rules": {"messages": rule}}, messages)
+    assert body["messages"][0] == {"role": "user", "content": "ab"}
+    assert "content" not in body["messages"][1]
+    assert [message["content"] for message in body["messages"][2:4]] == ["(no output)", "(empty)"]
+    assert notes == {("dropped", "messages.name"), ("added", "messages.content")}
+
+
+def test_a_tool_result_that_is_only_text_sends_the_rest_after_it():
+    image = ImagePart("data:image/png;base64,AAAA")
+    result = attrs.evolve(Message.tool(CALL, "seen"), content=(*Message.tool(CALL, "seen").content, image))
+    messages = [Message.user("Look"), Message.assistant("", tool_calls=(CALL,)), result]
+    body, notes = shaped({"rules": {"messages": {"text_results": True}}}, messages)
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "tool", "user"]
+    assert body["messages"][3]["content"][0]["type"] == "image_url"
+    assert notes == {("renamed", "messages")}
+
+
+def test_foreign_ids_of_calls_are_mapped_in_calls_and_results_alike():
+    long = attrs.evolve(CALL, id="call_" + "x" * 60)
+    messages = [Message.user("?"), Message.assistant("", tool_calls=(long,)), Message.tool(long, "Sunny")]
+    body, notes = shaped({"rules": {"call_ids": {"longest": 40}}}, messages)
+    sent = body["messages"][1]["tool_calls"][0]["id"]
+    assert len(sent) <= 40
+    assert body["messages"][2]["tool_call_id"] == sent
+    assert notes == {("renamed", "messages.tool_call_id")}
+    assert shaped({"rules": {"call_ids": {"longest": 80}}}, messages)[1] == set()
+
+
+# --- kinds of content
+
+
+@pytest.mark.parametrize(
+    ("rules", "part", "words"),
+    [
+        ({"image": {"addresses": False}}, ImagePart("https://x.example/a.png"), "by its address"),
+        ({"file": {"inline": False}}, FilePart(data="data:application/pdf;base64,AAAA"), "in the request itself"),
+        ({"file": {"uploads": False}}, FilePart(file_id="f-1"), "upload"),
+        ({"audio": {"formats": ["wav"]}}, AudioPart("AAAA", "mp3"), "as wav, not as mp3"),
+        ({"image": {"formats": ["png"]}}, ImagePart("data:image/webp;base64,AAAA"), "as png, not as webp"),
+    ],
+)
+def test_content_that_would_not_be_read_is_refused_before_it_is_sent(rules, part, words):
+    with pytest.raises(UnsupportedFeatureError, match=words):
+        shaped({"rules": {"parts": rules}}, [Message("user", (part,))])
+
+
+def test_content_goes_in_the_vendors_own_shape():
+    rules = {"audio": {"data_url": True, "type": "audio_url"}}
+    body, _ = shaped({"rules": {"parts": rules}}, [Message("user", (AudioPart("AAAA", "wav"),))])
+    assert body["messages"][0]["content"] == [{"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AAAA"}}]
+
+
+# --- tools
+
+
+def test_a_choice_is_said_in_the_words_that_are_taken():
+    other = attrs.evolve(WEATHER, name="other")
+    named = {"tools": [WEATHER, other], "tool_choice": "get_weather"}
+    body, notes = shaped({"rules": {"tools": {"choices": ["auto", "required"]}}}, **named)
+    assert body["tool_choice"] == "required"
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["get_weather"]
+    assert notes == {("note", "tool_choice")}
+    body, notes = shaped({"rules": {"tools": {"choices": ["auto", "named"]}}}, tools=[WEATHER], tool_choice="required")
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "get_weather"}}
+    body, notes = shaped({"rules": {"tools": {"choices": ["auto"]}}}, tools=[WEATHER], tool_choice="none")
+    assert "tools" not in body
+    assert notes == {("note", "tool_choice")}
+
+
+def test_tools_lose_what_the_vendor_does_not_know():
+    strict = attrs.evolve(WEATHER, strict=True)
+    body, notes = shaped({"rules": {"tools": {"strict": False}}}, tools=[strict])
+    assert "strict" not in body["tools"][0]["function"]
+    assert notes == {("dropped", "tools.get_weather.strict")}
+    mixed = [{"type": "web_search"}, {"type": "function", "function": {"name": "f"}}]
+    body, notes = shaped({"rules": {"tools": {"kinds": ["function"]}}}, extra={"tools": mixed})
+    assert len(body["tools"]) == 1
+    assert notes == {("dropped", "tools")}
+
+
+def test_names_that_are_the_vendors_own_are_sent_under_another():
+    tools = [attrs.evolve(WEATHER, name="search"), attrs.evolve(WEATHER, name="_private")]
+    body, notes = shaped({"rules": {"tools": {"reserved": ["search"], "letter_first": True}}}, tools=tools)
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["f_search", "f__private"]
+    assert notes == {("renamed", "tools.search.name"), ("renamed", "tools._private.name")}
+
+
+# --- output
+
+
+def test_what_structured_output_needs_beside_it():
+    facts = {"output_formats": ["json_object", "json_schema"], "rules": {"output": {"say_json": True}}}
+    wanted = {"response_format": {"type": "json_object"}}
+    assert shaped(facts, extra=wanted)[1] == {("added", "messages")}
+    assert shaped(facts, "as JSON", extra=wanted)[1] == set()
+    facts = {"output_formats": ["json_schema"], "rules": {"output": {"show_schema": True}}}
+    body, notes = shaped(facts, output=SCHEMA)
+    assert '"integer"' in body["messages"][0]["content"]
+    assert notes == {("added", "messages")}
+    facts = {"output_formats": ["json_schema"], "rules": {"output": {"beside_tools": False}}}
+    body, notes = shaped(facts, output=SCHEMA, tools=[WEATHER])
+    assert "response_format" not in body
+    assert notes == {("lowered", "response_format")}
+    facts = {
+        "output_formats": ["json_schema"],
+        "default_effort": "high",
+        "rules": {"output": {"while_reasoning": ["json_object"]}},
+    }
+    assert shaped(facts, output=SCHEMA)[0]["response_format"] == {"type": "json_object"}
+    assert shaped(facts, output=SCHEMA, reasoning="none")[0]["response_format"]["type"] == "json_schema"
+
+
+# --- fields
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "sent", "notes"),
+    [
+        ({}, {"seed": 1}, {}, {("dropped", "seed")}),
+        ({"same": [1]}, {"seed": 1}, {}, set()),
+        ({"most": 0}, {"seed": 1}, {"seed": 0}, {("lowered", "seed")}),
+        ({"rename": "random_seed"}, {"seed": 1}, {"random_seed": 1}, {("renamed", "seed")}),
+        ({"values": [2, 3]}, {"seed": 1}, {}, {("dropped", "seed")}),
+        ({"values": [1, 2]}, {"seed": 1}, {"seed": 1}, set()),
+        ({"brings": {"fixed": True}}, {"seed": 1}, {"seed": 1, "fixed": True}, {("added", "fixed")}),
+        ({"streamed": True}, {"seed": 1}, {"seed": 1}, set()),
+        ({"streamed": True}, {"seed": 1, "stream": True}, {}, {("dropped", "seed")}),
+        ({"reasoning": True}, {"seed": 1, "reasoning": "high"}, {}, {("dropped", "seed")}),
+        ({"reasoning": True}, {"seed": 1, "reasoning": "none"}, {"seed": 1}, set()),
+        ({"beside": "top_p"}, {"seed": 1, "top_p": 0.5}, {}, {("dropped", "seed")}),
+        ({"without": "top_p"}, {"seed": 1}, {}, {("dropped", "seed")}),
+        ({"without": "top_p"}, {"seed": 1, "top_p": 0.5}, {"seed": 1}, set()),
+    ],
+)
+def test_a_rule_for_a_field(rule, options, sent, notes):
+    body, told = shaped({"rules": {"fields": {"seed": rule}}}, **options)
+    assert {name: body[name] for name in ("seed", "random_seed", "fixed") if name in body} == sent
+    assert told == notes
+
+
+def test_a_text_that_does_not_fit_its_pattern_is_dropped():
+    facts = {"rules": {"fields": {"user": {"fits": "[a-z]{3,9}", "rename": "user_id"}}}}
+    assert shaped(facts, extra={"user": "anna"})[0]["user_id"] == "anna"
+    body, notes = shaped(facts, extra={"user": "Anna!"})
+    assert not {"user", "user_id"} & body.keys()
+    assert notes == {("dropped", "user")}
+
+
+def test_a_field_may_have_several_rules():
+    rules = [{"reasoning": True, "reason": "no effect"}, {"least": 0.1}]
+    facts = {"default_effort": "none", "rules": {"fields": {"top_p": rules}}}
+    assert shaped(facts, top_p=0.0)[0]["top_p"] == 0.1
+    assert "top_p" not in shaped(facts, top_p=0.0, reasoning="high")[0]
+
+
+def test_a_model_changes_one_word_of_a_rule():
+    entries = [
+        {"match": "*", "facts": {"rules": SWITCH["rules"]}},
+        {"match": "m*", "facts": {"rules": {"reasoning": {"off": None}}}},
+    ]
+    known = msgspec.convert({"provider": "acme", "date": "d", "models": entries}, Facts).describe("m-1")
+    assert known.rules is not None
+    assert known.rules.reasoning is not None
+    assert known.rules.reasoning.off is None
+    assert known.rules.reasoning.budget == "thinking.budget_tokens"
+
+
+# --- errors and addresses
+
+
+def verdict(rules: list[dict[str, Any]], status: int, body: Any) -> Any:
+    context = chatport.Context(provider({}, errors=rules), "m", "https://cn.acme.example/v1")
+    text = json.dumps(body)
+    return classify_error(Failure(status, {}, "response", body, text, read_error(body, text)), context)
+
+
+def test_an_error_means_what_the_vendors_rules_say():
+    rules = [
+        {"code": ["1113"], "error": "QuotaExceededError", "advice": "This went to {host}."},
+        {"status": [400], "words": ["too many tokens"], "error": "ContextLengthError"},
+        {"status": [429], "words": ["per day"], "error": "RateLimitError", "retryable": False},
+    ]
+    said = verdict(rules, 429, {"error": {"code": "1113", "message": "no money"}})
+    assert said.error is chatport.QuotaExceededError
+    assert said.message == "no money (This went to cn.acme.example.)"
+    assert verdict(rules, 400, {"error": {"message": "Too many TOKENS here"}}).error is chatport.ContextLengthError
+    assert verdict(rules, 429, {"error": {"message": "limit per day"}}).retryable is False
+    assert verdict(rules, 500, {"error": {"message": "Too many tokens here"}}).error is chatport.ServerError
+
+
+def test_an_address_follows_from_the_settings():
+    addresses = [
+        {"base_url": "https://api.acme.example/v1", "when": {"region": "international", "plan": "general"}},
+        {"base_url": "https://api.acme.example/coding", "when": {"region": "international", "plan": "coding"}},
+        {"base_url": "https://cn.acme.example/v1", "when": {"region": "china", "plan": "general"}},
+    ]
+    facts = provider({}, addresses=addresses).facts
+    assert facts is not None
+    assert facts.address({}) is None
+    assert facts.address({"plan": "coding"}) == "https://api.acme.example/coding"
+    assert facts.address({"region": "China"}) == "https://cn.acme.example/v1"
+    with pytest.raises(ConfigurationError, match="region is one of international, china, not 'mars'"):
+        facts.address({"region": "mars"})
+    with pytest.raises(ConfigurationError, match="together"):
+        facts.address({"region": "china", "plan": "coding"})
+
+
+# --- what cannot act is refused at load
+
+
+def rules(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"models": [{"match": "m", "facts": {"rules": given}}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (rules({"reasonning": {}}), "reasonning"),
+        (rules({"reasoning": {"onn": {}}}), "onn"),
+        (rules({"reasoning": {"gives_way_to": {"x": "f"}}}), "forced_choice"),
+        (rules({"fields": {"seed": {"mosst": 1}}}), "mosst"),
+        (rules({"fields": {"u": {"fits": "["}}}), "no pattern"),
+        (rules({"fields": {"u": {"fits": "(a+)+"}}}), "repeats what repeats"),
+        ({"errors": [{"error": "NoSuchError", "status": [400]}]}, "NoSuchError"),
+        ({"errors": [{"error": "ServerError"}]}, "fits everything"),
+        ({"errors": [{"error": "ServerError", "words": ["Upper"]}]}, "small letters"),
+        ({"modells": []}, "modells"),
+    ],
+)
+def test_a_rule_that_means_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more, words):
+    package = tmp_path / f"facts_{abs(hash(words))}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "facts.json").write_text(json.dumps({"provider": "acme", "date": "2026-11-01", **more}))
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError, match=words):
+        load_facts(package.name)
+    assert issubclass(PluginError, ChatportError)
