@@ -32,11 +32,26 @@ __all__ = [
 
 
 @attrs.frozen
+class _Cited:
+    """A rule of several parts, all from one fact, or each from its own."""
+
+    fact: str = attrs.field(default="", kw_only=True)
+    facts: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
+    """The numbers of the facts behind single parts of the rule, by the part's name."""
+
+    def cite(self, part: str) -> str:
+        """Return the number of the fact that says this part of the rule."""
+        return self.facts.get(part, self.fact)
+
+
+@attrs.frozen
 class FieldRule:
     """What becomes of a body field that a vendor does not take as it is.
 
     A rule holds for every call, or only where `streamed` (True: the answer is a stream, False: it is not), `reasoning`
     (the model reasons about this call, or does not), `beside` (another field is there) or `without` (it is not) say so.
+
+    A name with dots reaches into objects ("thinking.budget_tokens").
 
     What it does is the first of these that is given. `same`: the values that mean no more than leaving the field out,
     and so go without a warning. `fits`: a pattern for the whole text; what does not match is dropped. `values`: all
@@ -61,7 +76,7 @@ class FieldRule:
 
 
 @attrs.frozen
-class ReasoningRule:
+class ReasoningRule(_Cited):
     """How a model is told to reason, or not to.
 
     `on` and `off` are body fields that switch it; `off` None: it cannot be switched off (unless `none` is among the
@@ -87,7 +102,6 @@ class ReasoningRule:
     say_default: bool = False
     gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
     wins_over: Mapping[str, str] = attrs.field(factory=dict)
-    fact: str = ""
 
 
 @attrs.frozen
@@ -106,7 +120,7 @@ class HistoryRule:
 
 
 @attrs.frozen
-class MessageRule:
+class MessageRule(_Cited):
     """What a message may look like.
 
     `names`: whether messages may have names. `nulls`: whether a field may be null. `joined_text`: content that is only
@@ -122,7 +136,6 @@ class MessageRule:
     empty: str | None = None
     empty_result: str | None = None
     text_results: bool = False
-    fact: str = ""
 
 
 @attrs.frozen
@@ -158,7 +171,7 @@ class CallIdRule:
 
 
 @attrs.frozen
-class ToolRule:
+class ToolRule(_Cited):
     """What tools and the choice among them may look like.
 
     `choices`: the kinds of `tool_choice` that are taken (auto, none, required, named); None: all, but only auto and
@@ -175,11 +188,10 @@ class ToolRule:
     reserved: tuple[str, ...] = ()
     letter_first: bool = False
     parallel: bool | None = None
-    fact: str = ""
 
 
 @attrs.frozen
-class OutputRule:
+class OutputRule(_Cited):
     """How structured output is asked for; which formats there are says `output_formats` of the model.
 
     `say_json`: JSON must be asked for in a message too. `show_schema`: the model does not see the schema, so that it is
@@ -193,7 +205,6 @@ class OutputRule:
     while_reasoning: tuple[str, ...] | None = None
     beside_tools: bool = True
     forced_tool: bool = True
-    fact: str = ""
 
 
 @attrs.frozen

@@ -182,4 +182,4 @@ def test_r1_is_the_other_way_round(explain, notes):
     explanation = explain(tool_loop("old"), model="deepseek:DeepSeek-R1", settings=host, reasoning="high")
     assert not any("reasoning_content" in message for message in explanation.body["messages"])
     assert "thinking" not in explanation.body
-    assert notes(explanation) == {("dropped", "reasoning_effort", "DS-R7")}
+    assert notes(explanation) == {("dropped", "reasoning", "DS-R7")}

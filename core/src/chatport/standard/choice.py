@@ -31,9 +31,11 @@ def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
     if not wire.body.get("tools"):
         return wire.discard("tools").discard("tool_choice")
     if rule.parallel is not None and facts.parallel_tools and "parallel_tool_calls" not in wire.body:
-        wire = wire.add("parallel_tool_calls", rule.parallel, "the vendor's own default is the other", rule.fact)
+        wire = wire.add(
+            "parallel_tool_calls", rule.parallel, "the vendor's own default is the other", rule.cite("parallel")
+        )
     if wire.body.get("parallel_tool_calls") is True and facts.parallel_tools is False:
-        wire = wire.drop("parallel_tool_calls", "this model makes one call at a time", rule.fact)
+        wire = wire.drop("parallel_tool_calls", "this model makes one call at a time", rule.cite("parallel"))
     return _chosen(wire, _taken(rule, context), rule)
 
 
@@ -50,7 +52,9 @@ def _known_kinds(wire: WireRequest, rule: ToolRule) -> WireRequest:
         return wire
     others = ", ".join(sorted({str(tool.get("type")) for tool in tools if tool not in kept}))
     wire = wire.set("tools", kept)
-    return wire.note("dropped", "tools", f"only {', '.join(rule.kinds)} tools are taken, not {others}", rule.fact)
+    return wire.note(
+        "dropped", "tools", f"only {', '.join(rule.kinds)} tools are taken, not {others}", rule.cite("kinds")
+    )
 
 
 def _loose(wire: WireRequest, rule: ToolRule) -> WireRequest:
@@ -61,7 +65,9 @@ def _loose(wire: WireRequest, rule: ToolRule) -> WireRequest:
         if isinstance(function, Mapping) and "strict" in function:
             if function["strict"]:
                 name = function.get("name")
-                wire = wire.note("dropped", f"tools.{name}.strict", "there are no strict tools here", rule.fact)
+                wire = wire.note(
+                    "dropped", f"tools.{name}.strict", "there are no strict tools here", rule.cite("strict")
+                )
             tool = {**tool, "function": {key: value for key, value in function.items() if key != "strict"}}
         tools.append(tool)
     return wire.set("tools", tools)
@@ -74,23 +80,25 @@ def _chosen(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRe
         return wire
     if kind == "none":
         wire = wire.discard("tools").discard("tool_choice")
-        return wire.note("note", "tool_choice", "none is said by leaving the tools out", rule.fact)
+        return wire.note("note", "tool_choice", "none is said by leaving the tools out", rule.cite("choices"))
     tools = wire.body["tools"]
     if kind == "required":
         if "named" in taken and len(tools) == 1 and _name(tools[0]) is not None:
             sole = {"type": "function", "function": {"name": _name(tools[0])}}
-            return wire.set("tool_choice", sole).note("note", "tool_choice", "sent as the only tool's name", rule.fact)
+            return wire.set("tool_choice", sole).note(
+                "note", "tool_choice", "sent as the only tool's name", rule.cite("choices")
+            )
         return _in_words(wire, "one of the tools", rule)
     name = _name(choice)
     wire = wire.set("tools", [tool for tool in tools if _name(tool) == name])
     if "required" in taken:
         wire = wire.set("tool_choice", "required")
-        return wire.note("note", "tool_choice", f"sent as required, with {name} as the only tool", rule.fact)
+        return wire.note("note", "tool_choice", f"sent as required, with {name} as the only tool", rule.cite("choices"))
     return _in_words(wire, f"the tool {name}", rule)
 
 
 def _in_words(wire: WireRequest, which: str, rule: ToolRule) -> WireRequest:
-    wire = wire.lower("tool_choice", "auto", "no call can be forced here: asked for in words", rule.fact)
+    wire = wire.lower("tool_choice", "auto", "no call can be forced here: asked for in words", rule.cite("choices"))
     return with_instruction(wire, f"Answer by calling {which}, not with text.")
 
 

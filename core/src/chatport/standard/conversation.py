@@ -43,12 +43,15 @@ def _with_messages(wire: WireRequest, rule: MessageRule) -> WireRequest:
         wire = _text_results(wire, rule)
     if not rule.names and any("name" in message for message in wire.body["messages"]):
         wire = _each(wire, lambda message: _but(message, "name"))
-        wire = wire.note("dropped", "messages.name", "messages have no names here", rule.fact)
+        wire = wire.note("dropped", "messages.name", "messages have no names here", rule.cite("names"))
     if rule.keys is not None:
         wire = _known_keys(wire, rule.keys, rule)
-    for stands, is_empty in ((rule.empty_result, _is_empty_result), (rule.empty, _is_empty)):
+    for part, stands, is_empty in (
+        ("empty_result", rule.empty_result, _is_empty_result),
+        ("empty", rule.empty, _is_empty),
+    ):
         if stands is not None:
-            wire = _filled(wire, "content", stands, is_empty, rule.fact, f"{stands!r} where it was empty")
+            wire = _filled(wire, "content", stands, is_empty, rule.cite(part), f"{stands!r} where it was empty")
     return wire if rule.nulls else _each(wire, lambda m: {key: v for key, v in m.items() if v is not None})
 
 
@@ -64,7 +67,7 @@ def _known_keys(wire: WireRequest, keys: Sequence[str], rule: MessageRule) -> Wi
     if not unknown:
         return wire
     wire = _each(wire, lambda message: {key: value for key, value in message.items() if key in keys})
-    return wire.note("dropped", "messages", f"unknown here: {', '.join(unknown)}", rule.fact)
+    return wire.note("dropped", "messages", f"unknown here: {', '.join(unknown)}", rule.cite("keys"))
 
 
 def _is_empty_result(message: _Message) -> bool:
@@ -93,7 +96,7 @@ def _text_results(wire: WireRequest, rule: MessageRule) -> WireRequest:
     sent += [{"role": "user", "content": held}] if held else []
     wire = wire.set("messages", sent)
     reason = "a tool result holds only text: the rest follows in a user turn"
-    return wire.note("renamed", "messages", reason, rule.fact) if moved else wire
+    return wire.note("renamed", "messages", reason, rule.cite("text_results")) if moved else wire
 
 
 # --- ids of tool calls

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from ..call import Context, WireRequest
 from ..rules import FieldRule
+from .paths import at, has, put, without
 from .reasoning import reasons
 
 __all__ = ["apply_field_rules"]
@@ -22,7 +22,7 @@ def apply_field_rules(wire: WireRequest, context: Context) -> WireRequest:
     for rules in (context.provider.dialect.fields, {} if known is None else known.fields):
         for field, given in rules.items():
             for rule in given if isinstance(given, tuple) else (given,):
-                if field in wire.body and _holds(rule, wire, context):
+                if has(wire.body, field) and _holds(rule, wire, context):
                     wire = _applied(wire, field, rule)
     return wire
 
@@ -31,27 +31,32 @@ def _holds(rule: FieldRule, wire: WireRequest, context: Context) -> bool:
     """Whether the rule is meant for this request."""
     return (
         (rule.streamed is None or rule.streamed == wire.stream)
-        and (rule.beside is None or rule.beside in wire.body)
-        and (rule.without is None or rule.without not in wire.body)
+        and (rule.beside is None or has(wire.body, rule.beside))
+        and (rule.without is None or not has(wire.body, rule.without))
         and (rule.reasoning is None or rule.reasoning == reasons(wire, context))
     )
 
 
 def _applied(wire: WireRequest, field: str, rule: FieldRule) -> WireRequest:
-    value = wire.body[field]
+    value = at(wire.body, field)
     if any(type(value) is type(same) and value == same for same in rule.same):
-        return wire.discard(field)
+        return without(wire, field)
     if (rule.fits is not None and not _fits(value, rule.fits)) or (rule.values and value not in rule.values):
-        return wire.drop(field, rule.reason, rule.fact)
+        return _dropped(wire, field, rule.reason, rule.fact)
     if rule.rename is not None:
-        if rule.rename in wire.body:
-            return wire.drop(field, f"{rule.rename} is given too", rule.fact)
-        return wire.rename(field, rule.rename, rule.reason, rule.fact)
+        if has(wire.body, rule.rename):
+            return _dropped(wire, field, f"{rule.rename} is given too", rule.fact)
+        wire = put(without(wire, field), rule.rename, value)
+        return wire.note("renamed", field, rule.reason or f"sent as {rule.rename}", rule.fact)
     if rule.least is not None or rule.most is not None:
         return _held(wire, field, value, rule)
     if rule.brings:
         return _brought(wire, rule)
-    return wire if rule.fits is not None or rule.values else wire.drop(field, rule.reason, rule.fact)
+    return wire if rule.fits is not None or rule.values else _dropped(wire, field, rule.reason, rule.fact)
+
+
+def _dropped(wire: WireRequest, field: str, reason: str, fact: str) -> WireRequest:
+    return without(wire, field).note("dropped", field, reason, fact)
 
 
 def _fits(value: Any, pattern: str) -> bool:
@@ -63,11 +68,11 @@ def _held(wire: WireRequest, field: str, value: Any, rule: FieldRule) -> WireReq
         return wire
     held = max(value, rule.least) if rule.least is not None else value
     held = min(held, rule.most) if rule.most is not None else held
-    return wire if held == value else wire.lower(field, held, rule.reason, rule.fact)
+    return wire if held == value else put(wire, field, held).note("lowered", field, rule.reason, rule.fact)
 
 
 def _brought(wire: WireRequest, rule: FieldRule) -> WireRequest:
-    missing: Mapping[str, Any] = {name: value for name, value in rule.brings.items() if wire.body.get(name) is None}
-    for name, value in missing.items():
-        wire = wire.add(name, value, rule.reason, rule.fact)
+    for name, value in rule.brings.items():
+        if at(wire.body, name) in (None, False):
+            wire = put(wire, name, value).note("added", name, rule.reason, rule.fact)
     return wire

@@ -14,7 +14,7 @@ import attrs
 from .. import jsoncodec
 from ..call import Call, Context, OutputSpec, WireRequest
 from ..rules import OutputRule
-from .reasoning import reasons
+from .reasoning import excludes_forced_call, reasons
 
 __all__ = ["as_forced_tool", "fit_output", "say_json", "schema_in_words", "shape_output", "with_instruction"]
 
@@ -29,37 +29,34 @@ def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest
     kind = _kind(wire)
     if kind not in ("json_schema", "json_object"):
         return wire
-    if call.prefix is not None:
-        wire = schema_in_words(wire, call, None, _REST, rule.fact)
-        return wire.drop("response_format", _REST, rule.fact)
-    formats = facts.output_formats
+    formats, fact = facts.output_formats, rule.fact
     if rule.while_reasoning is not None and reasons(wire, context):
-        formats = rule.while_reasoning
+        formats, fact = rule.while_reasoning, rule.cite("while_reasoning")
     if not rule.beside_tools and wire.body.get("tools"):
-        formats = ()
+        formats, fact = (), rule.cite("beside_tools")
     if formats is not None and kind not in formats:
-        wire = _fallen_back(wire, call, kind, formats, rule, context)
+        wire = _fallen_back(wire, call, formats, fact, context)
+    if call.prefix is not None:
+        wire = schema_in_words(wire, call, None, _REST, rule.cite("prefix")) if _kind(wire) == "json_schema" else wire
+        return wire.drop("response_format", _REST, rule.cite("prefix"))
     if _kind(wire) is not None and rule.show_schema:
         wire = _shown(wire, call, rule)
-    return say_json(wire, rule.fact) if rule.say_json and _kind(wire) == "json_object" else wire
+    return say_json(wire, rule.cite("say_json")) if rule.say_json and _kind(wire) == "json_object" else wire
 
 
 _REST = "the rest of an answer is no JSON by itself"
 
 
-def _fallen_back(
-    wire: WireRequest, call: Call, kind: str, formats: Collection[str], rule: OutputRule, context: Context
-) -> WireRequest:
+def _fallen_back(wire: WireRequest, call: Call, formats: Collection[str], fact: str, context: Context) -> WireRequest:
+    kind, facts = _kind(wire), context.facts
     reason = f"{context.model} takes no {kind} in this request"
     if kind == "json_object":
-        wire = with_instruction(wire, "Answer with one JSON object and nothing else.")
-        return wire.discard("response_format").note(
-            "lowered", "response_format", f"{reason}: asked for in words", rule.fact
-        )
-    can_force = rule.forced_tool and context.facts.tools is True and context.facts.forced_tool_choice is True
-    if rule.while_reasoning is not None and reasons(wire, context):
-        can_force = False
-    return fit_output(wire, call, formats, reason, rule.fact, forced_tool=can_force)
+        wire = with_instruction(wire.discard("response_format"), "Answer with one JSON object and nothing else.")
+        return wire.note("lowered", "response_format", f"{reason}: asked for in words", fact)
+    rule = None if facts.rules is None else facts.rules.output
+    is_wanted = (rule is None or rule.forced_tool) and call.prefix is None and not excludes_forced_call(wire, context)
+    can_force = bool(is_wanted and facts.tools and facts.forced_tool_choice)
+    return fit_output(wire, call, formats, reason, fact, forced_tool=can_force)
 
 
 def _shown(wire: WireRequest, call: Call, rule: OutputRule) -> WireRequest:
@@ -67,9 +64,11 @@ def _shown(wire: WireRequest, call: Call, rule: OutputRule) -> WireRequest:
     output = _with_output(wire, call).output
     fits = "" if output is None else f" It must fit this JSON Schema:\n{jsoncodec.encode_text(output.schema)}"
     if not fits:
-        return say_json(wire, rule.fact)
+        return say_json(wire, rule.cite("say_json"))
     wire = with_instruction(wire, f"{_WORDS}{fits}")
-    return wire.note("added", "messages", "the schema in words, since the model does not see it", rule.fact)
+    return wire.note(
+        "added", "messages", "the schema in words, since the model does not see it", rule.cite("show_schema")
+    )
 
 
 def _kind(wire: WireRequest) -> str | None:

@@ -13,8 +13,9 @@ from ..call import Call, Context, WireRequest
 from ..facts import ModelFacts
 from ..rules import ReasoningRule
 from .efforts import EFFORTS, effort_of_budget, is_weaker, nearest_effort
+from .paths import at, holds, put, without
 
-__all__ = ["make_way", "reasons", "say_reasoning"]
+__all__ = ["excludes_forced_call", "make_way", "reasons", "say_reasoning"]
 
 STANDARD_FIELD = "reasoning_effort"
 _PLAIN = ReasoningRule()
@@ -33,12 +34,16 @@ def say_reasoning(wire: WireRequest, call: Call, context: Context) -> WireReques
     if own and not (call.reasoning is None and asked is not None):
         if call.reasoning is None:
             return wire
-        return wire.note("dropped", "reasoning", f"{own[0]} is given in extra", rule.fact)
+        return wire.note("dropped", "reasoning", f"{own[0]} is given in extra", rule.cite("extra"))
     if asked is None:
         return _say_default(wire, facts, rule) if rule.say_default else wire
     wire = wire.discard(STANDARD_FIELD)
     if facts.reasoning is False:
-        return wire if asked == "none" else wire.note("dropped", "reasoning", "this model does not reason", rule.fact)
+        return (
+            wire
+            if asked == "none"
+            else wire.note("dropped", "reasoning", "this model does not reason", rule.cite("off"))
+        )
     if asked == "none":
         return _switched_off(wire, facts, rule)
     if isinstance(asked, int):
@@ -51,15 +56,22 @@ def reasons(wire: WireRequest, context: Context) -> bool:
     facts, rule = context.facts, _rule(context)
     if facts.reasoning is False:
         return False
-    if rule.off and _holds(wire.body, rule.off):
+    if rule.off and holds(wire.body, rule.off):
         return False
-    if rule.effort is not None and _at(wire.body, rule.effort) == "none":
+    if rule.effort is not None and at(wire.body, rule.effort) == "none":
         return False
-    if (rule.on and _holds(wire.body, rule.on)) or any(
-        field is not None and _at(wire.body, field) is not None for field in (rule.effort, rule.budget)
+    if (rule.on and holds(wire.body, rule.on)) or any(
+        field is not None and at(wire.body, field) is not None for field in (rule.effort, rule.budget)
     ):
         return True
     return facts.default_effort not in (None, "none")
+
+
+def excludes_forced_call(wire: WireRequest, context: Context) -> bool:
+    """Whether the model reasons about this request, and calls no tool by force while it does."""
+    rule = _rule(context)
+    barred = {*rule.gives_way_to, *rule.wins_over} & {"forced_choice", "named_choice"}
+    return bool(barred) and reasons(wire, context)
 
 
 def make_way(wire: WireRequest, call: Call, context: Context) -> WireRequest:
@@ -102,28 +114,31 @@ def _switched_off(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> 
     if rule.off is not None:
         return wire.update(rule.off)
     if rule.effort is not None and ("none" in facts.efforts or not facts.efforts):
-        return _put(wire, rule.effort, rule.words.get("none", "none"))
+        return put(wire, rule.effort, rule.words.get("none", "none"))
     if rule.effort is None:
-        return wire.note("lowered", "reasoning", "this model always reasons, and has no switch", rule.fact)
+        return wire.note("lowered", "reasoning", "this model always reasons, and has no switch", rule.cite("off"))
     least = nearest_effort("none", facts.efforts)
-    wire = _put(wire, rule.effort, rule.words.get(least, least))
-    return wire.note("lowered", "reasoning", f"this model always reasons: sent as {least}", rule.fact)
+    wire = put(wire, rule.effort, rule.words.get(least, least))
+    return wire.note("lowered", "reasoning", f"this model always reasons: sent as {least}", rule.cite("off"))
 
 
 def _with_effort(wire: WireRequest, asked: str, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
+    if rule.effort is None and not rule.on:
+        reason = "this model always reasons, and has neither a switch nor efforts"
+        return wire.note("dropped", "reasoning", reason, rule.cite("off"))
     wire = wire.update(rule.on)
     if rule.effort is None:
         meant = rule.means.get(asked, "medium")
         return _told(wire, asked, meant, f"this model reasons or does not: {asked} is no more than on", rule)
     if asked in rule.words:
-        wire = _put(wire, rule.effort, rule.words[asked])
+        wire = put(wire, rule.effort, rule.words[asked])
         return _told(wire, asked, rule.means.get(asked, asked), f"{asked} is sent as {rule.words[asked]}", rule)
     if not facts.efforts or asked in facts.efforts:
-        wire = _put(wire, rule.effort, asked)
+        wire = put(wire, rule.effort, asked)
         meant = rule.means.get(asked, asked)
         return _told(wire, asked, meant, f"{asked} is answered as {meant}", rule)
     nearest = nearest_effort(asked, facts.efforts)
-    wire = _put(wire, rule.effort, rule.words.get(nearest, nearest))
+    wire = put(wire, rule.effort, rule.words.get(nearest, nearest))
     return _told(wire, asked, nearest, f"it takes {', '.join(facts.efforts)}: {asked} is sent as {nearest}", rule)
 
 
@@ -131,7 +146,7 @@ def _told(wire: WireRequest, asked: str, meant: str, reason: str, rule: Reasonin
     """Tell of an effort that is not the one asked for: a weaker one is a loss, a stronger one is not."""
     if meant == asked:
         return wire
-    return wire.note("lowered" if is_weaker(meant, asked) else "note", "reasoning", reason, rule.fact)
+    return wire.note("lowered" if is_weaker(meant, asked) else "note", "reasoning", reason, rule.cite("effort"))
 
 
 def _with_budget(wire: WireRequest, tokens: int, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
@@ -140,18 +155,20 @@ def _with_budget(wire: WireRequest, tokens: int, facts: ModelFacts, rule: Reason
         if rule.budget_as_effort:
             effort = effort_of_budget(tokens)
             wire = wire.note(
-                "lowered", "reasoning", f"no budgets here: {tokens} tokens are sent as {effort}", rule.fact
+                "lowered", "reasoning", f"no budgets here: {tokens} tokens are sent as {effort}", rule.cite("budget")
             )
             return _with_effort(wire, effort, facts, rule)
         reason = "there is no field for a reasoning budget in tokens; use an effort word"
-        return wire.update(rule.on).note("dropped", "reasoning", reason, rule.fact)
+        return wire.update(rule.on).note("dropped", "reasoning", reason, rule.cite("budget"))
     least, most = rule.least_budget or tokens, rule.most_budget or tokens
     fit = max(min(tokens, most), least)
-    wire = _put(wire.update(rule.on), rule.budget, fit)
+    wire = put(wire.update(rule.on), rule.budget, fit)
     if fit == tokens:
         return wire
     kind = "lowered" if fit < tokens else "note"
-    return wire.note(kind, rule.budget, f"a budget here is from {least} to {most} tokens: {fit} is sent", rule.fact)
+    return wire.note(
+        kind, rule.budget, f"a budget here is from {least} to {most} tokens: {fit} is sent", rule.cite("budget")
+    )
 
 
 def _say_default(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
@@ -166,7 +183,7 @@ def _gave_way(
     """Switch reasoning off. Where the model would have reasoned unasked, the note is on the vendor's own field."""
     asked = call.reasoning is not None or bool(_own_fields(rule) & call.extra.keys())
     for field in filter(None, (rule.effort, rule.budget)):
-        wire = _without(wire, field)
+        wire = without(wire, field)
     wire = _switched_off(wire, facts, rule)
     field = "reasoning" if asked or not rule.off else next(iter(rule.off))
     kind = "note" if condition == "prefix" else "lowered"
@@ -204,48 +221,3 @@ _WORDS = {
     "json_schema": "output by a schema",
     "json_object": "JSON output",
 }
-
-
-# --- fields with dots
-
-
-def _at(body: Mapping[str, Any], field: str) -> Any:
-    value: Any = body
-    for name in field.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def _put(wire: WireRequest, field: str, value: Any) -> WireRequest:
-    root, _, rest = field.partition(".")
-    return wire.set(root, _with(wire.body.get(root), rest, value) if rest else value)
-
-
-def _with(old: Any, field: str, value: Any) -> Mapping[str, Any]:
-    name, _, rest = field.partition(".")
-    known = old if isinstance(old, Mapping) else {}
-    return {**known, name: _with(known.get(name), rest, value) if rest else value}
-
-
-def _without(wire: WireRequest, field: str) -> WireRequest:
-    """Return the request without a field, and without what held nothing else."""
-    root, _, name = field.partition(".")
-    inner = wire.body.get(root)
-    if not name:
-        return wire.discard(root)
-    if not isinstance(inner, Mapping) or name not in inner:
-        return wire
-    rest = {key: value for key, value in inner.items() if key != name}
-    return wire.set(root, rest) if rest else wire.discard(root)
-
-
-def _holds(body: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
-    """Whether the body says all of this; of an object only what is named counts."""
-    for name, value in fields.items():
-        said = body.get(name)
-        if isinstance(value, Mapping):
-            if not isinstance(said, Mapping) or not _holds(said, value):
-                return False
-        elif said != value or type(said) is not type(value):
-            return False
-    return True

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from chatport import Dialect, Provider
-from chatport.facts import load_facts
-from chatport.provider import FieldRule, Prefill
+from chatport import Dialect, Prefill, Provider, load_facts
 
 from . import errors, request, tools
 
 __all__ = ["provider"]
-
-_IGNORED = {  # DS-P1: a closed set of fields. What is accepted and does nothing goes, so that nobody relies on it.
-    "seed": FieldRule("DeepSeek has no seed and ignores it", "DS-P2"),
-    "n": FieldRule("DeepSeek writes one answer for each request", "DS-P2", same=(1,)),
-    "top_k": FieldRule("DeepSeek has no top_k and ignores it", "DS-P2"),
-    "logit_bias": FieldRule("DeepSeek has no logit_bias and ignores it", "DS-P2"),
-    "metadata": FieldRule("DeepSeek keeps no metadata", "DS-P2"),
-    "store": FieldRule("DeepSeek keeps no conversation", "DS-N3"),
-    "frequency_penalty": FieldRule("deprecated: accepted, without effect", "DS-P7"),
-    "presence_penalty": FieldRule("deprecated: accepted, without effect", "DS-P7"),
-    "parallel_tool_calls": FieldRule("parallel calls cannot be switched off", "DS-T8", same=(True,)),
-}
 
 provider = Provider(
     name="deepseek",
@@ -29,13 +15,6 @@ provider = Provider(
     key_env=("DEEPSEEK_API_KEY",),  # DS-B4
     base_url_env=("DEEPSEEK_API_BASE",),  # DS-B4
     dialect=Dialect(
-        acts_on_facts=False,
-        fields={
-            "max_completion_tokens": FieldRule(
-                "sent as max_tokens: this name limits nothing", "DS-P3", rename="max_tokens"
-            ),
-            **_IGNORED,
-        },
         prefill=Prefill({"prefix": True}, fact="DS-P18"),
         developer_role="system",  # DS-P15
         reasoning_field="reasoning_content",  # DS-R1, DS-R4
