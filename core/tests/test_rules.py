@@ -356,6 +356,7 @@ def test_what_structured_output_needs_beside_it():
         ({"values": [2, 3]}, {"seed": 1}, {}, {("dropped", "seed")}),
         ({"values": [1, 2]}, {"seed": 1}, {"seed": 1}, set()),
         ({"brings": {"fixed": True}}, {"seed": 1}, {"seed": 1, "fixed": True}, {("added", "fixed")}),
+        ({"noted": True}, {"seed": 1}, {"seed": 1}, {("note", "seed")}),
         ({"streamed": True}, {"seed": 1}, {"seed": 1}, set()),
         ({"streamed": True}, {"seed": 1, "stream": True}, {}, {("dropped", "seed")}),
         ({"reasoning": True}, {"seed": 1, "reasoning": "high"}, {}, {("dropped", "seed")}),

@@ -56,8 +56,9 @@ class FieldRule:
     What it does is the first of these that is given. `same`: the values that mean no more than leaving the field out,
     and so go without a warning. `fits`: a pattern for the whole text; what does not match is dropped. `values`: all
     that are taken; another is dropped. `rename`: the vendor's own name, unless that is given too. `least`, `most`: a
-    number is held in that range. `brings`: fields that are sent with it where they are missing. With none of them the
-    field is dropped. `fits` and `values` may stand beside `rename`. `reason` and `fact` go into the warning.
+    number is held in that range. `brings`: fields that are sent with it where they are missing. `noted`: it is sent as
+    it is, and a note says what is to be known of it. With none of them the field is dropped. `fits` and `values` may
+    stand beside `rename`. `reason` and `fact` go into the warning.
     """
 
     reason: str = ""
@@ -69,6 +70,7 @@ class FieldRule:
     fits: str | None = None
     values: tuple[Any, ...] = ()
     brings: Mapping[str, Any] = attrs.field(factory=dict)
+    noted: bool = False
     streamed: bool | None = None
     reasoning: bool | None = None
     beside: str | None = None

@@ -52,6 +52,8 @@ def _applied(wire: WireRequest, field: str, rule: FieldRule) -> WireRequest:
         return _held(wire, field, value, rule)
     if rule.brings:
         return _brought(wire, rule)
+    if rule.noted:
+        return wire.note("note", field, rule.reason, rule.fact)
     return wire if rule.fits is not None or rule.values else _dropped(wire, field, rule.reason, rule.fact)
 
 
