@@ -13,6 +13,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
+from .frozen import freeze_fields
+
 __all__ = [
     "AddressRule",
     "CallIdRule",
@@ -76,6 +78,9 @@ class FieldRule:
     beside: str | None = None
     without: str | None = None
 
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "same", "values", "brings")
+
 
 @attrs.frozen
 class ReasoningRule(_Cited):
@@ -104,6 +109,9 @@ class ReasoningRule(_Cited):
     say_default: bool = False
     gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
     wins_over: Mapping[str, str] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "on", "off", "words", "means", "gives_way_to", "wins_over", "facts")
 
 
 @attrs.frozen
@@ -222,6 +230,9 @@ class Rules:
     output: OutputRule | None = None
     fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = attrs.field(factory=dict)
 
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "parts", "fields")
+
 
 @attrs.frozen
 class ErrorRule:
@@ -254,6 +265,9 @@ class AddressRule:
     base_url: str
     when: Mapping[str, str] = attrs.field(factory=dict)
     fact: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "when")
 
 
 # --- what a facts file may say
