@@ -9,7 +9,8 @@ from pathlib import Path
 
 from chatport import ModelFacts, Provider
 from chatport.errors import PluginError
-from chatport.registry import installed_providers, load_provider
+from chatport.installed import installed_providers
+from chatport.registry import load_provider
 
 PAGE = Path(__file__).with_name("vendors.md")
 HEADER = """# Vendors

@@ -41,7 +41,8 @@ import chatport.hooks
 from chatport.cli import group
 from chatport.configfile import read_config_file
 from chatport.guard import is_placeholder
-from chatport.registry import installed_providers, load_provider
+from chatport.installed import installed_providers
+from chatport.registry import load_provider
 from chatport.secret import Secret
 from chatport.testing import Emulator
 from chatport.transport import sockets

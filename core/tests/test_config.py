@@ -12,7 +12,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from chatport import registry
+from chatport import installed as plugins
 from chatport.call import Call
 from chatport.config import Alias, Config, load_config
 from chatport.configfile import read_config_file
@@ -54,7 +54,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     module: Any = ModuleType("vendor_of_this_test")
     module.acme = ACME
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(registry, "_scan", lambda group: ())
+    monkeypatch.setattr(plugins, "_scan", lambda group: ())
     monkeypatch.setenv("CHATPORT_PLUGINS", "acme=vendor_of_this_test:acme")
     monkeypatch.delenv("CHATPORT_DISABLE_PLUGINS", raising=False)
     monkeypatch.delenv("CHATPORT_CONFIG", raising=False)

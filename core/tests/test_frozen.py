@@ -14,13 +14,13 @@ import msgspec
 import pytest
 
 import chatport
-from chatport import hookimpl, registry
+from chatport import hookimpl, installed
 from chatport.call import Tool
 from chatport.engine.commands import Head, HttpRequest
 from chatport.facts import Facts, ModelEntry, ModelFacts
 from chatport.frozen import FrozenDict, FrozenList, FrozenValueError, freeze
+from chatport.installed import InstalledPlugin
 from chatport.provider import Dialect, FieldRule, Prefill, Provider
-from chatport.registry import InstalledPlugin
 from chatport.testing import sse
 
 FACTS = Facts("acme", "2026-01-01", models=(ModelEntry("*", {"quirks": {"plain": {"deep": [1]}}}),))
@@ -146,7 +146,7 @@ def decode_chunk(chunk, state, context):
     exec(compile(source, "acme_patches.py", "exec"), vars(module))
     monkeypatch.setitem(__import__("sys").modules, "acme_patches", module)
     plugin = InstalledPlugin("acme.fix", "acme_patches", "acme-patches", "2.1")
-    monkeypatch.setattr(registry, "_scan", lambda group: (plugin,) if group == registry.PATCHES_GROUP else ())
+    monkeypatch.setattr(installed, "_scan", lambda group: (plugin,) if group == installed.PATCHES_GROUP else ())
     with pytest.raises(chatport.PluginError) as caught:
         client()[0].chat("hello", model="acme:m")
     assert "A decode_chunk hook of acme failed" in str(caught.value)

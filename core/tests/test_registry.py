@@ -13,14 +13,15 @@ from typing import Any
 import attrs
 import pytest
 
-from chatport import Client, hookimpl, registry
+from chatport import Client, hookimpl, installed
 from chatport.call import Call, WireRequest
 from chatport.config import load_config
 from chatport.errors import ConfigurationError, PluginError
 from chatport.hooks import HOOK_API
+from chatport.installed import InstalledPlugin, installed_patches, installed_providers
 from chatport.prepare import Port
 from chatport.provider import Provider
-from chatport.registry import InstalledPlugin, build_plan, installed_patches, installed_providers, load_provider
+from chatport.registry import build_plan, load_provider
 from chatport.testing import Emulator
 from chatport.types import Message
 
@@ -32,7 +33,7 @@ HELLO = Call((Message.user("hello"),))
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No plugin, configuration or file of this machine plays a part."""
-    monkeypatch.setattr(registry, "_scan", lambda group: ())
+    monkeypatch.setattr(installed, "_scan", lambda group: ())
     monkeypatch.chdir(tmp_path)
     for name in ("CHATPORT_PLUGINS", "CHATPORT_DISABLE_PLUGINS", "CHATPORT_CONFIG", "LLM_PROVIDER", "LLM_MODEL"):
         monkeypatch.delenv(name, raising=False)
@@ -50,7 +51,7 @@ def vendors(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def scanned(monkeypatch: pytest.MonkeyPatch, *plugins: InstalledPlugin, group: str = "chatport.providers") -> None:
     """Let these be the installed distributions' entry points."""
-    monkeypatch.setattr(registry, "_scan", lambda asked: plugins if asked == group else ())
+    monkeypatch.setattr(installed, "_scan", lambda asked: plugins if asked == group else ())
 
 
 def marking(mark: str, provider: str = "acme") -> Any:
@@ -73,7 +74,7 @@ def marks(port: Port, target: str = "acme:m") -> Any:
 
 LISTING = """
 import sys
-from chatport.registry import installed_providers, installed_patches
+from chatport.installed import installed_providers, installed_patches
 installed_providers(), installed_patches()
 names = [plugin.target.partition(":")[0] for plugin in installed_providers().values()]
 assert names, "this checkout has providers"
@@ -96,8 +97,9 @@ def test_an_entry_point_tells_its_distribution() -> None:
     """A listed plugin says which distribution brings it, in which version."""
     owner = SimpleNamespace(name="chatport-provider-acme", version="1.2")
     entry: Any = SimpleNamespace(name="acme", value="chatport_acme:provider", dist=owner)
-    assert registry._plugin(entry) == InstalledPlugin("acme", "chatport_acme:provider", "chatport-provider-acme", "1.2")
-    assert registry._plugin(SimpleNamespace(name="a", value="b", dist=None)).distribution == "?"  # type: ignore[arg-type]  # stands for an EntryPoint
+    whole = InstalledPlugin("acme", "chatport_acme:provider", "chatport-provider-acme", "1.2")
+    assert installed._plugin(entry) == whole
+    assert installed._plugin(SimpleNamespace(name="a", value="b", dist=None)).distribution == "?"  # type: ignore[arg-type]  # stands for an EntryPoint
 
 
 def test_a_provider_is_loaded_by_name(vendors: Any) -> None:
@@ -161,7 +163,7 @@ def test_one_of_two_of_one_name_can_be_switched_off(disabled: str, monkeypatch: 
 def test_two_patches_of_one_name_stop_the_provider_they_are_for(vendors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A patch that nobody can tell from another is not left out without a word; another provider does not notice."""
     patches = [InstalledPlugin("bolt.fix", f"{name}:p", f"dist-{name}", "1") for name in ("a", "b")]
-    monkeypatch.setattr(registry, "_scan", lambda group: tuple(patches) if group == registry.PATCHES_GROUP else ())
+    monkeypatch.setattr(installed, "_scan", lambda group: tuple(patches) if group == installed.PATCHES_GROUP else ())
     client = Client(config={"providers": {name: {"api_key": "k"} for name in ("acme", "bolt")}})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -389,11 +391,11 @@ def test_patches_of_distributions_come_in_the_order_of_their_names(
     entries = [EntryPoint(name, f"m:{name}", "chatport.patches") for name in ("z", "a", "m")]
     monkeypatch.undo()
     monkeypatch.setattr("importlib_metadata.entry_points", lambda group: entries)
-    registry._scan.cache_clear()
+    installed._scan.cache_clear()
     try:
         assert list(installed_patches()) == ["a", "m", "z"]
     finally:
-        registry._scan.cache_clear()
+        installed._scan.cache_clear()
 
 
 def test_a_patch_runs_for_its_provider_only(vendors: Any, monkeypatch: pytest.MonkeyPatch) -> None:

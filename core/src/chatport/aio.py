@@ -17,6 +17,7 @@ from .engine.machine import CallMachine
 from .engine.timers import not_ready_in_time
 from .errors import ChatportError, ConfigurationError, MisuseError
 from .events import Event, Finished
+from .guarding import guarded
 
 # async only: begin
 from .hedging import AsyncDriver, HedgedDriver
@@ -26,7 +27,6 @@ from .messages import MessagesInput
 from .pausing import checkpoint_async, pause_async, run_blocking_async, sleep_async
 from .prepare import split_target
 from .redaction import run_without_key
-from .shaping import guarded
 from .transport import AsyncExchange, AsyncTransport
 from .types import ModelInfo, Reply
 

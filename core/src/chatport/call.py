@@ -10,11 +10,11 @@ import attrs
 import msgspec
 
 from . import jsoncodec
-from .errors import MalformedReplyError
+from .errors import BadRequestError, MalformedReplyError
 from .facts import ModelFacts
 from .frozen import freeze_fields
 from .limits import Limits
-from .types import Adjustment
+from .types import Adjustment, OutputSpec
 
 if TYPE_CHECKING:
     from .errors import ChatportError
@@ -49,7 +49,7 @@ class Tool:
     function: Callable[..., Any] | None = attrs.field(default=None, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "schema")
+        freeze_fields(self, "schema", error=BadRequestError)
 
 
 @attrs.frozen
@@ -58,19 +58,6 @@ class ToolChoice:
 
     mode: Literal["auto", "none", "required", "named"]
     name: str | None = None
-
-
-@attrs.frozen
-class OutputSpec:
-    """The structure the reply's text must have. `type` is the caller's type, None for a plain schema."""
-
-    name: str
-    schema: Mapping[str, Any]
-    strict: bool = True
-    type: Any = None
-
-    def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "schema")
 
 
 @attrs.frozen
@@ -100,7 +87,7 @@ class Call:
     adjustments: tuple[Adjustment, ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "extra")
+        freeze_fields(self, "extra", error=BadRequestError)
 
 
 @attrs.frozen
@@ -119,7 +106,7 @@ class Context:
     limits: Limits = attrs.field(factory=Limits)
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "settings")
+        freeze_fields(self, "settings", error=BadRequestError)
 
     @property
     def target(self) -> str:

@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import events as ev, jsoncodec
-from .errors import MalformedReplyError
-from .limits import Limits, over_limit
+from .errors import MalformedReplyError, over_limit
+from .limits import Limits
+from .pieces import join_small
 from .types import Adjustment, Alternative, FinishReason, Reply, ToolCall, Usage
 
-__all__ = ["Collector", "join_small"]
-
-_BLOCK_CHARACTERS = 4096
-"""Pieces of an answer are joined up to this length, and a longer one is not copied again."""
+__all__ = ["Collector"]
 
 
 class _Choice:
@@ -260,18 +258,6 @@ class Collector:
         if self.first.raw_finish is None and self.first.ended:
             return (Adjustment("missing", "finish_reason", "the stream ended in order, without a finish reason"),)
         return ()
-
-
-def join_small(pieces: list[str]) -> None:
-    """Join the small pieces of a text to blocks, in place: thousands of them take many times the memory of their text.
-
-    Only those since the last block are touched, so that a long text is not copied again and again.
-    """
-    start = len(pieces)
-    while start and len(pieces[start - 1]) < _BLOCK_CHARACTERS:
-        start -= 1
-    if start < len(pieces) - 1:
-        pieces[start:] = ["".join(pieces[start:])]
 
 
 def _whole(text: str | None) -> str | None:

@@ -54,6 +54,7 @@ __all__ = [
     "StreamInterruptedError",
     "TransportError",
     "UnsupportedFeatureError",
+    "over_limit",
 ]
 
 
@@ -259,3 +260,8 @@ class StreamInterruptedError(ChatportError):
 
     retryable_by_default = True
     advice = "What was received is in `.partial`."
+
+
+def over_limit(what: str, most: int, things: str, setting: str) -> MalformedReplyError:
+    """Return the error for an answer with more of something than its setting allows."""
+    return MalformedReplyError(f"{what} has more than {most} {things}; raise limits.{setting} if it really has.")

@@ -13,7 +13,8 @@ import attrs
 
 from . import jsoncodec
 from .errors import ChatportError
-from .registry import build_plan, package_of, plugin_name
+from .installed import package_of
+from .registry import build_plan, plugin_name
 from .shaping import shape
 from .types import Adjustment
 from .version import __version__

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from .errors import ConfigurationError, PluginError
+from .errors import BadRequestError, ConfigurationError, PluginError
 from .frozen import freeze_fields
 from .rules import AddressRule, ErrorRule, Rules, check_errors, check_rules, refuse_unknown
 from .types import Cost, Usage
@@ -112,7 +112,7 @@ class RetiredModel:
     source: str = ""
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "options")
+        freeze_fields(self, "options", error=BadRequestError)
 
 
 @attrs.frozen
@@ -146,7 +146,7 @@ class ModelFacts:
     source: str = ""
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "quirks")
+        freeze_fields(self, "quirks", error=BadRequestError)
 
 
 @attrs.frozen
@@ -159,7 +159,7 @@ class ModelEntry:
     source: str = ""
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "facts")
+        freeze_fields(self, "facts", error=BadRequestError)
 
 
 @attrs.frozen
@@ -193,7 +193,7 @@ class Facts:
     addresses: tuple[AddressRule, ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "hosts")
+        freeze_fields(self, "hosts", error=BadRequestError)
 
     def describe(self, model: str, base_url: str = "") -> ModelFacts:
         """Return the facts of a model on a host. Patterns are globs; the longest match has the last word."""

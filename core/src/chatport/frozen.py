@@ -15,8 +15,6 @@ import copy
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from .errors import BadRequestError
-
 __all__ = ["FrozenDict", "FrozenList", "FrozenValueError", "freeze", "freeze_fields"]
 
 _DEEPEST = 200  # levels, as of JSON that is read
@@ -68,27 +66,30 @@ class FrozenList(list[Any]):
         return FrozenList, (list(self),)
 
 
-def freeze_fields(value: object, *names: str) -> None:
-    """Freeze fields of a frozen attrs value, for its `__attrs_post_init__` (which msgspec calls as well)."""
+def freeze_fields(value: object, *names: str, error: type[Exception] = ValueError) -> None:
+    """Freeze fields of a frozen attrs value, for its `__attrs_post_init__` (which msgspec calls as well).
+
+    Raises `error` as `freeze` does.
+    """
     for name in names:
-        object.__setattr__(value, name, freeze(getattr(value, name)))
+        object.__setattr__(value, name, freeze(getattr(value, name), error))
 
 
-def freeze(value: Any, _level: int = 0) -> Any:
+def freeze(value: Any, error: type[Exception] = ValueError, _level: int = 0) -> Any:
     """Return a value in which nothing can be written to: a copy, unless it is frozen already.
 
-    Mappings, lists, tuples and sets are followed; any other value stays as it is. Raises BadRequestError for one that
-    is nested in more than 200 levels, or that contains itself.
+    Mappings, lists, tuples and sets are followed; any other value stays as it is. Raises `error` for one that is
+    nested in more than 200 levels, or contains itself.
     """
     kind = type(value)
     if kind is FrozenDict or kind is FrozenList or kind is str:
         return value
     if _level > _DEEPEST:
-        raise BadRequestError(f"A value is nested in more than {_DEEPEST} levels, or contains itself.")
+        raise error(f"A value is nested in more than {_DEEPEST} levels, or contains itself.")
     if isinstance(value, Mapping):
-        return FrozenDict({name: freeze(inner, _level + 1) for name, inner in value.items()})
+        return FrozenDict({name: freeze(inner, error, _level + 1) for name, inner in value.items()})
     if isinstance(value, list):
-        return FrozenList([freeze(inner, _level + 1) for inner in value])
+        return FrozenList([freeze(inner, error, _level + 1) for inner in value])
     if kind is tuple:
-        return tuple([freeze(inner, _level + 1) for inner in value])
+        return tuple([freeze(inner, error, _level + 1) for inner in value])
     return frozenset(value) if isinstance(value, set) else value

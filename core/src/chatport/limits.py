@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from .errors import MalformedReplyError
-
-__all__ = ["Limits", "over_limit"]
+__all__ = ["Limits"]
 
 
 @attrs.frozen
@@ -25,8 +23,3 @@ class Limits:
     choices: int = 1_000
     tool_calls: int = 1_000
     parts: int = 10_000
-
-
-def over_limit(what: str, most: int, things: str, setting: str) -> MalformedReplyError:
-    """Return the error for an answer with more of something than its setting allows."""
-    return MalformedReplyError(f"{what} has more than {most} {things}; raise limits.{setting} if it really has.")

@@ -75,8 +75,12 @@ def _message(item: Any, where: str) -> Message:
 
 def _frozen(message: Message) -> Message:
     """Return a message whose dicts no hook can write to: they are the caller's, or a reply's that others hold."""
-    content = tuple([attrs.evolve(part, extra=freeze(part.extra)) if part.extra else part for part in message.content])
-    return attrs.evolve(message, content=content, extra=freeze(message.extra), opaque=freeze(message.opaque))
+    content = tuple([attrs.evolve(part, extra=_held(part.extra)) if part.extra else part for part in message.content])
+    return attrs.evolve(message, content=content, extra=_held(message.extra), opaque=_held(message.opaque))
+
+
+def _held(value: Any) -> Any:
+    return freeze(value, BadRequestError)
 
 
 def _checked(message: Message, where: str) -> Message:

@@ -35,24 +35,19 @@ from .events import ErrorReported, Event, FinishReported
 from .facts import ModelFacts
 from .frozen import freeze
 from .guard import check_key
+from .guarding import guarded
+from .installed import installed_patches, installed_providers
 from .keys import is_slow, refresh_seconds, resolve
 from .pairing import Address, check_pair, source_of_key
 from .policy import check_policy
 from .provider import Auth, Discovery, Provider
 from .ready import ProviderPort
-from .registry import (
-    build_plan,
-    given_by_name,
-    installed_patches,
-    installed_providers,
-    load_provider,
-    near_miss,
-    plugin_name,
-)
+from .registry import build_plan, given_by_name, load_provider, plugin_name
 from .secret import Secret
-from .shaping import check_content, encoded, guarded, http_request, refuse_losses, shape
+from .shaping import check_content, encoded, http_request, refuse_losses, shape
 from .standard.stream import is_error
 from .types import Adjustment
+from .words import near_miss
 
 if TYPE_CHECKING:
     from importlib.abc import Loader
@@ -191,14 +186,15 @@ class Port:
                 f"Known: {', '.join(sorted(known))}."
             )
         stated = table
-        table = attrs.evolve(table, settings=freeze({**self._settings_from_environment(provider), **table.settings}))
+        settings = {**self._settings_from_environment(provider), **table.settings}
+        table = attrs.evolve(table, settings=freeze(settings, ConfigurationError))
         if provider.adapt is not None:
             provider = provider.adapt(provider, table.settings)
         provider = attrs.evolve(provider, auth=self._auth(provider, table))
         provider, address = self._place(provider, table, is_stated=bool(stated.settings))
         found = self._discovered.get(name)
         if found is not None:
-            table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}))
+            table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}, ConfigurationError))
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
         variable = self._key_variable(provider, table)

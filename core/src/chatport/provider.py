@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from .errors import BadRequestError
 from .facts import Facts
 from .frozen import freeze_fields
 from .rules import FieldRule
@@ -35,7 +36,7 @@ class Prefill:
     fact: str = ""
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "message", "body")
+        freeze_fields(self, "message", "body", error=BadRequestError)
 
 
 @attrs.frozen
@@ -76,7 +77,7 @@ class Dialect:
     acts_on_facts: bool = True
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "finish_reasons", "fields")
+        freeze_fields(self, "finish_reasons", "fields", error=BadRequestError)
 
 
 @attrs.frozen
@@ -92,7 +93,7 @@ class Discovery:
     settings: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "settings")
+        freeze_fields(self, "settings", error=BadRequestError)
 
 
 @attrs.frozen
@@ -137,4 +138,5 @@ class Provider:
     auth_env: Mapping[str, Auth] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "headers", "settings", "settings_env", "settings_headers", "timeouts", "auth_env")
+        fields = ("headers", "settings", "settings_env", "settings_headers", "timeouts", "auth_env")
+        freeze_fields(self, *fields, error=BadRequestError)

@@ -6,150 +6,22 @@ imported is reported where it is used or listed, and takes nothing else down.
 
 from __future__ import annotations
 
-import difflib
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import pluggy
 
 from .errors import ConfigurationError, PluginError
 from .hooks import HOOK_API, ProviderHooks
-from .log import warn
+from .installed import installed_providers
 from .plan import Plan, compile_plan
 from .provider import Provider
-from .version import __version__
+from .words import near_miss
 
 if TYPE_CHECKING:
-    from importlib_metadata import EntryPoint
+    pass
 
-__all__ = [
-    "InstalledPlugin",
-    "build_plan",
-    "given_by_name",
-    "installed_patches",
-    "installed_providers",
-    "load_provider",
-    "near_miss",
-    "package_of",
-    "plugin_name",
-]
-
-PROVIDERS_GROUP = "chatport.providers"
-PATCHES_GROUP = "chatport.patches"
-
-
-@attrs.frozen
-class InstalledPlugin:
-    """An entry point, unopened: its name, the object it points to, and the distribution that brings it.
-
-    `rival` is another one of the same name for another object. Nobody can tell which of the two is meant, so neither
-    is used; plugins of other names are not affected.
-    """
-
-    name: str
-    target: str
-    distribution: str
-    version: str
-    rival: InstalledPlugin | None = None
-
-    @property
-    def problem(self) -> str:
-        """Why it cannot be used, as far as that is known without importing it; empty if nothing is."""
-        if self.rival is None:
-            return ""
-        return (
-            f"Two plugins are called {self.name!r}, and neither is used: {self.target} of {self.distribution} and "
-            f"{self.rival.target} of {self.rival.distribution}. Uninstall one, or name its package in "
-            "CHATPORT_DISABLE_PLUGINS. Other plugins are not affected."
-        )
-
-    def load(self) -> Any:
-        """Import the object. Raises PluginError, with the cause, if that fails for whatever reason."""
-        if self.rival is not None:
-            raise PluginError(self.problem, provider=self.name.partition(".")[0])
-        module, _, attribute = self.target.partition(":")
-        try:
-            value: Any = import_module(module)
-            for part in filter(None, attribute.split(".")):
-                value = getattr(value, part)
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"The plugin {self.name!r} ({self.distribution} {self.version}, {self.target}) cannot be loaded: "
-                f"{type(error).__name__}: {error}. Other plugins are not affected.",
-                provider=self.name,
-            ) from error
-        return value
-
-
-def installed_providers() -> dict[str, InstalledPlugin]:
-    """Return the installed providers by name, without importing any. One whose name is taken twice has a `rival`."""
-    return _installed(PROVIDERS_GROUP)
-
-
-def installed_patches(provider: str | None = None) -> dict[str, InstalledPlugin]:
-    """Return the installed patches by name, or those of one provider, without importing any.
-
-    A patch's name begins with its provider's, up to the first dot: `deepseek.my-fix`. So only the patches of a provider
-    that is used are imported, and a broken one breaks no other.
-    """
-    patches = _installed(PATCHES_GROUP)
-    if provider is None:
-        return patches
-    return {name: patch for name, patch in patches.items() if name.partition(".")[0] == provider}
-
-
-def _installed(group: str) -> dict[str, InstalledPlugin]:
-    disabled = _names(os.environ.get("CHATPORT_DISABLE_PLUGINS", ""))
-    found: dict[str, InstalledPlugin] = {}
-    for plugin in (*_scan(group), *_named_in_environment(group)):
-        if disabled.keys() & {plugin.name, plugin.distribution}:
-            continue
-        if "*" in disabled and plugin.distribution != "CHATPORT_PLUGINS":
-            continue
-        earlier = found.setdefault(plugin.name, plugin)
-        if earlier.target != plugin.target and earlier.rival is None:  # the same object twice is no question
-            found[plugin.name] = attrs.evolve(earlier, rival=plugin)
-            warn(found[plugin.name].problem)
-    return found
-
-
-@lru_cache(maxsize=8)
-def _scan(group: str) -> tuple[InstalledPlugin, ...]:
-    """Read the entry points once per process: it means looking into every installed distribution."""
-    from importlib_metadata import entry_points
-
-    return tuple(sorted((_plugin(entry) for entry in entry_points(group=group)), key=lambda plugin: plugin.name))
-
-
-def _plugin(entry: EntryPoint) -> InstalledPlugin:
-    owner = entry.dist
-    return InstalledPlugin(entry.name, entry.value, owner.name if owner else "?", owner.version if owner else "?")
-
-
-def _named_in_environment(group: str) -> Iterable[InstalledPlugin]:
-    """Read `CHATPORT_PLUGINS`: `name=module:attribute` items, patches marked by a leading `patch:`."""
-    for item in _names(os.environ.get("CHATPORT_PLUGINS", "")):
-        is_patch = item.startswith("patch:")
-        name, equals, target = item.removeprefix("patch:").partition("=")
-        if not equals or not target:
-            raise PluginError(f"CHATPORT_PLUGINS: {item!r} is not `name=module:attribute`.")
-        if is_patch == (group == PATCHES_GROUP):
-            yield InstalledPlugin(name, target, "CHATPORT_PLUGINS", "")
-
-
-def _names(text: str) -> dict[str, None]:
-    """Return the items of a list in their order, which is the order of patches in a chain."""
-    return {name.strip(): None for name in text.split(",") if name.strip()}
-
-
-def near_miss(word: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" or, without a near miss, an empty string."""
-    close = difflib.get_close_matches(word, list(known), 1, 0.6)
-    return f" Did you mean {close[0]!r}?" if close else ""
+__all__ = ["build_plan", "given_by_name", "load_provider", "plugin_name"]
 
 
 def load_provider(name: str) -> Provider:
@@ -204,16 +76,6 @@ def build_plan(provider: Provider, patches: Sequence[Any] = ()) -> Plan:
     for plugin in (*hook_modules(), *provider.hooks, *patches):
         _register(manager, plugin, provider)
     return compile_plan(manager)
-
-
-def package_of(module: str) -> str:
-    """Return the distribution that brings a module, with its version; an empty text where no plugin is known there."""
-    top = module.partition(".")[0]
-    if top == "chatport":
-        return f"chatport-core {__version__}"
-    plugins = (*installed_providers().values(), *installed_patches().values())
-    owner = next((plugin for plugin in plugins if plugin.target.partition(":")[0].partition(".")[0] == top), None)
-    return f"{owner.distribution} {owner.version}".strip() if owner is not None else ""
 
 
 def plugin_name(plugin: Any) -> str:

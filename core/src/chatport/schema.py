@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 import msgspec
 
 from . import jsoncodec
-from .call import OutputSpec, Tool, ToolChoice
+from .answers import UncheckedError, examined, hold
+from .call import Tool, ToolChoice
 from .errors import BadRequestError, MalformedReplyError
-from .types import Adjustment, Reply, ToolCall
+from .types import Adjustment, OutputSpec, ToolCall
 
 if TYPE_CHECKING:
-    from .validation import Budget, Findings
+    from .validation import Budget
 
 __all__ = [
     "ToolInput",
     "check_arguments",
     "misfits",
-    "parse_output",
     "read_output",
     "read_tool_choice",
     "read_tools",
@@ -196,7 +196,7 @@ def misfits(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> Iterator[Adjust
             yield Adjustment("invalid", field, "is not valid JSON")
             continue
         budget = budget or _budget(_STEPS_UNASKED)
-        found = _examined(arguments, tool.schema, budget)
+        found = examined(arguments, tool.schema, budget)
         for violation in found.violations:
             yield Adjustment("invalid", f"{field}.{violation.path}".rstrip("."), violation.problem)
         for reason in found.unchecked:
@@ -213,28 +213,6 @@ def _budget(steps: int) -> Budget:
     return Budget(steps)
 
 
-def _examined(value: Any, schema: Any, budget: Budget | None = None) -> Findings:
-    from .validation import examine
-
-    return examine(value, schema, budget=budget)
-
-
-class _UncheckedError(ValueError):
-    """Nobody knows whether a value fits: such a value is not passed on as one that does."""
-
-
-def _hold(value: Any, schema: Any) -> None:
-    """Raise ValueError, with the first places, where a value does not fit a schema, or the steps do not suffice.
-
-    What the schema has that is never checked is no reason: no answer can bring that about.
-    """
-    found = _examined(value, schema)
-    if found.violations:
-        raise ValueError("; ".join(map(str, found.violations)))
-    if not found.is_complete:
-        raise _UncheckedError(found.unchecked[-1])
-
-
 def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:
     tool = next((tool for tool in tools if tool.name == call.name), None)
     if tool is None:
@@ -245,9 +223,9 @@ def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:
 def _checked(call: ToolCall, tool: Tool) -> Any:
     arguments = call.parsed()
     try:
-        _hold(arguments, tool.schema)
+        hold(arguments, tool.schema)
     except ValueError as error:
-        what = "could not be held against" if isinstance(error, _UncheckedError) else "do not fit"
+        what = "could not be held against" if isinstance(error, UncheckedError) else "do not fit"
         raise BadRequestError(
             f"The arguments for {call.name!r} {what} its schema: {error}.", raw=call.arguments
         ) from None
@@ -297,47 +275,3 @@ def read_output(output: Any) -> OutputSpec | None:
 
 def _schema_name(title: Any) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", str(title))[:64] or "output"
-
-
-def parse_output(reply: Reply) -> Any:
-    """Return a reply's text as the type that was asked for. See `Reply.parsed`."""
-    if reply.refusal:
-        raise MalformedReplyError(
-            f"The model refused: {reply.refusal}", provider=reply.provider, model=reply.model, partial=reply
-        )
-    if reply.finish_reason == "length":
-        raise MalformedReplyError(
-            "The reply was cut at its token limit; raise max_tokens.",
-            provider=reply.provider,
-            model=reply.model,
-            partial=reply,
-        )
-    try:
-        value = jsoncodec.decode_text(_unfenced(reply.text))
-        return value if reply.output is None else _as_asked(value, reply.output)
-    except Exception as error:  # a type of the caller's own may raise anything in its making, and the reply is here
-        known = not isinstance(error, _UncheckedError)
-        what = "is not the structure that was asked for" if known else "could not be held against its schema"
-        raise MalformedReplyError(
-            f"The reply {what}: {error}.",
-            provider=reply.provider,
-            model=reply.model,
-            partial=reply,
-            raw=reply.text,
-            retryable=not reply.text.strip(),  # nothing but blanks is a known mishap of constrained decoding (DS-J3)
-        ) from error
-
-
-def _as_asked(value: Any, output: OutputSpec) -> Any:
-    """Return the value as the caller's type; without one, as it is, held against the schema. Raises ValueError."""
-    if output.type is not None:
-        return msgspec.convert(value, output.type)
-    _hold(value, output.schema)
-    return value
-
-
-def _unfenced(text: str) -> str:
-    """Take JSON out of a Markdown fence, which models without constrained output like to put around it."""
-    first, _, rest = text.strip().partition("\n")
-    is_fenced = first.rstrip() in ("```", "```json") and rest.endswith("```")
-    return rest.removesuffix("```").removesuffix("\n") if is_fenced else text

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import urljoin
 
 import attrs
@@ -13,15 +11,15 @@ from . import jsoncodec
 from .call import Call, Context, WireRequest, WireTools
 from .engine.body import ACCEPT_ENCODING
 from .engine.commands import HttpRequest
-from .engine.failures import hook_error
-from .errors import BadRequestError, ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
+from .errors import BadRequestError, ConfigurationError, PluginError, UnsupportedFeatureError
 from .guard import header_problem, origin
+from .guarding import guarded
 from .plan import Plan
 from .ready import ProviderPort
 from .types import AudioPart, FilePart, ImagePart
 from .version import __version__
 
-__all__ = ["check_content", "encoded", "guarded", "http_request", "refuse_losses", "shape"]
+__all__ = ["check_content", "encoded", "http_request", "refuse_losses", "shape"]
 
 
 def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
@@ -56,18 +54,6 @@ def _blame_schema(call: Call, context: Context, error: PluginError) -> None:
             provider=context.provider.name,
             model=context.model,
         ) from error.__cause__
-
-
-def guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
-    """Run a hook chain; an exception that is not ours becomes a PluginError that names the hook."""
-    try:
-        return run()
-    except ChatportError as error:
-        error.provider = error.provider or context.provider.name
-        error.model = error.model or context.model
-        raise
-    except Exception as error:
-        raise hook_error(hook, error, context) from error
 
 
 def encoded(wire: WireRequest, provider: str) -> tuple[WireRequest, bytes]:

@@ -18,7 +18,7 @@ from .errors import ConfigurationError
 from .facts import is_region
 from .limits import Limits
 from .policy import Policy
-from .registry import near_miss
+from .words import near_miss
 
 __all__ = [
     "BudgetConfig",

@@ -10,10 +10,10 @@ import attrs
 
 from . import jsoncodec
 from .display import one_line
-from .errors import MalformedReplyError
+from .errors import BadRequestError, MalformedReplyError
+from .frozen import freeze_fields
 
 if TYPE_CHECKING:
-    from .call import OutputSpec
     from .errors import ChatportError
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ImagePart",
     "Message",
     "ModelInfo",
+    "OutputSpec",
     "Part",
     "RateLimits",
     "Reply",
@@ -265,6 +266,19 @@ class Alternative:
 
 
 @attrs.frozen
+class OutputSpec:
+    """The structure the reply's text must have. `type` is the caller's type, None for a plain schema."""
+
+    name: str
+    schema: Mapping[str, Any]
+    strict: bool = True
+    type: Any = None
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "schema", error=BadRequestError)
+
+
+@attrs.frozen
 class Reply:
     """A whole answer.
 
@@ -314,9 +328,26 @@ class Reply:
         MalformedReplyError, with the reply as its `partial`, when the reply is refused, cut, not JSON, or does not
         fit, and when 500,000 steps do not suffice to find that out.
         """
-        from .schema import parse_output
+        from .answers import UncheckedError, fit_text  # most replies are never asked
 
-        return parse_output(self)
+        if self.refusal:
+            raise self._unfit(f"The model refused: {self.refusal}")
+        if self.finish_reason == "length":
+            raise self._unfit("The reply was cut at its token limit; raise max_tokens.")
+        kind, schema = (None, None) if self.output is None else (self.output.type, self.output.schema)
+        try:
+            return fit_text(self.text, kind, schema)
+        except Exception as error:  # a type of the caller's own may raise anything in its making, and the reply is here
+            known = not isinstance(error, UncheckedError)
+            what = "is not the structure that was asked for" if known else "could not be held against its schema"
+            raise self._unfit(
+                f"The reply {what}: {error}.",
+                raw=self.text,
+                retryable=not self.text.strip(),  # nothing but blanks is a known mishap of constrained decoding
+            ) from error
+
+    def _unfit(self, problem: str, **more: Any) -> MalformedReplyError:
+        return MalformedReplyError(problem, provider=self.provider, model=self.model, partial=self, **more)
 
 
 @attrs.frozen

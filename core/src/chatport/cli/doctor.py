@@ -46,9 +46,9 @@ def command(config: Path | None, no_search: bool) -> None:
 def _providers(settings: Any) -> Iterator[str]:
     """Show for each provider where a call goes and where the key comes from that goes there; give what is wrong."""
     from ..errors import ChatportError
+    from ..installed import installed_providers
     from ..keys import asks_nobody, is_slow
     from ..prepare import Port
-    from ..registry import installed_providers
 
     write("\nProviders", bold=True)
     for name in sorted({*installed_providers(), *settings.providers}):
@@ -80,8 +80,9 @@ def _key_place(port: Any) -> str:
 def _servers() -> list[str]:
     """Show the servers that are found; return what is wrong with a search."""
     from ..errors import ChatportError, PluginError
+    from ..installed import installed_providers
     from ..prepare import search
-    from ..registry import installed_providers, load_provider
+    from ..registry import load_provider
 
     write("\nLocal servers", bold=True)
     found = False

@@ -18,15 +18,16 @@ from ..errors import (
     ServerError,
     StreamInterruptedError,
     TransportError,
+    over_limit,
 )
-from ..limits import over_limit
+from ..guarding import hook_error
 from ..redaction import hide_key, hide_key_in_error, hide_key_in_reply
 from ..sse import EventStreamParser, ServerSentEvent
 from ..types import Reply
 from .asked import AsAsked
 from .body import LARGEST_PIECE, BodyDecoder, body_decoder, is_undecided, less_blanks, looks_like_events
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
-from .failures import LARGEST_ERROR_BYTES, error_of, failure_of, hook_error, without_answer
+from .failures import LARGEST_ERROR_BYTES, error_of, failure_of, without_answer
 from .route import Route, request_id
 from .timers import Timers
 

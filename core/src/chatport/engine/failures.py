@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 from .. import jsoncodec
 from ..call import Context, Failure, Verdict
-from ..errors import ChatportError, OverloadedError, PluginError, QuotaExceededError, RateLimitError
+from ..errors import ChatportError, OverloadedError, QuotaExceededError, RateLimitError
 from ..redaction import hide_key, hide_key_in
 from ..standard.errors import class_of_status, read_error
 from ..types import RateLimits
 from .hints import limit_reset_seconds, reset_seconds, retry_delay_seconds, said_delay_seconds, should_retry_header
 
-__all__ = ["LARGEST_ERROR_BYTES", "error_of", "failure_of", "hook_error", "without_answer"]
+__all__ = ["LARGEST_ERROR_BYTES", "error_of", "failure_of", "without_answer"]
 
 LARGEST_ERROR_BYTES = 1024 * 1024
 """A failure that takes more is not decoded, and only its beginning is looked at: nobody explains one at that length."""
 _SHOWN = 600
-_NO_PLUGINS = sys.stdlib_module_names | {"chatport", "pluggy", "attr", "attrs", "msgspec"}
-"""Top-level modules in which no plugin is, though a plugin's mistake may show itself there."""
 
 
 def failure_of(
@@ -82,33 +79,6 @@ def error_of(
         retryable=retryable,
         raw=failure.data if failure.data is not None else _short(failure.body, 2000),
     )
-
-
-def hook_error(hook: str, error: Exception, context: Context) -> PluginError:
-    """Return the error that says which hook, of which plugin and package, has failed. It is not the caller's fault."""
-    words = f"{type(error).__name__}: {_short(str(error))}"
-    return PluginError(
-        f"A {hook} hook of {context.provider.name} failed: {words}.{_place_of(error)}",
-        provider=context.provider.name,
-        model=context.model,
-    )
-
-
-def _place_of(error: Exception) -> str:
-    """Return a sentence on the plugin in which an error was raised: the last step neither ours nor Python's own."""
-    from ..registry import package_of  # only what has failed needs it
-
-    found, trace = "", error.__traceback__
-    while trace is not None:
-        module = str(trace.tb_frame.f_globals.get("__name__", ""))
-        is_plugin = module.partition(".")[0] not in _NO_PLUGINS
-        if is_plugin or (not found and module.startswith("chatport.standard.")):
-            found = f"{module}.{trace.tb_frame.f_code.co_qualname}"
-        trace = trace.tb_next
-    if not found:
-        return ""
-    package = package_of(found)
-    return f" That was in {found}, of {package}." if package else f" That was in {found}."
 
 
 def _code(failure: Failure) -> str:

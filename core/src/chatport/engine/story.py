@@ -12,12 +12,12 @@ import attrs
 from ..display import one_line
 from ..errors import ChatportError
 from ..frozen import FrozenDict
+from ..guarding import hook_error
 from ..log import warn
 from ..plan import nothing
 from ..redaction import hide_key
 from ..types import Adjustment, Attempt, Reply
 from .attempt import AttemptRun
-from .failures import hook_error
 from .route import Route
 from .shared import Shared
 

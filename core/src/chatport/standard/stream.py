@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from .. import jsoncodec
 from ..call import Chunk, Context, StreamState
-from ..collect import join_small
+from ..errors import over_limit
 from ..events import (
     AudioDelta,
     ErrorReported,
@@ -28,7 +28,8 @@ from ..events import (
     UsageReported,
 )
 from ..hooks import hookimpl
-from ..limits import Limits, over_limit
+from ..limits import Limits
+from ..pieces import join_small
 from .calls import CallCount, Calls, CallState
 from .common import common_events
 from .usage import read_usage

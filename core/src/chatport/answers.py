@@ -1,0 +1,57 @@
+"""Hold a model's text, or the arguments that it wrote, against what was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from . import jsoncodec
+
+if TYPE_CHECKING:
+    from .validation import Budget, Findings
+
+__all__ = ["UncheckedError", "examined", "fit_text", "hold"]
+
+
+def fit_text(text: str, kind: Any, schema: Any) -> Any:
+    """Return a text as the caller's type; without one, as plain values that fit the schema, if there is one.
+
+    Raises ValueError, or whatever a type of the caller's own raises in its making.
+    """
+    value = jsoncodec.decode_text(_unfenced(text))
+    if kind is not None:
+        return msgspec.convert(value, kind)
+    if schema is not None:
+        hold(value, schema)
+    return value
+
+
+def _unfenced(text: str) -> str:
+    """Take JSON out of a Markdown fence, which models without constrained output like to put around it."""
+    first, _, rest = text.strip().partition("\n")
+    is_fenced = first.rstrip() in ("```", "```json") and rest.endswith("```")
+    return rest.removesuffix("```").removesuffix("\n") if is_fenced else text
+
+
+class UncheckedError(ValueError):
+    """Nobody knows whether a value fits: such a value is not passed on as one that does."""
+
+
+def hold(value: Any, schema: Any) -> None:
+    """Raise ValueError, with the first places, where a value does not fit a schema, or the steps do not suffice.
+
+    What the schema has that is never checked is no reason: no answer can bring that about.
+    """
+    found = examined(value, schema)
+    if found.violations:
+        raise ValueError("; ".join(map(str, found.violations)))
+    if not found.is_complete:
+        raise UncheckedError(found.unchecked[-1])
+
+
+def examined(value: Any, schema: Any, budget: Budget | None = None) -> Findings:
+    """Return what there is to say about a value and a schema."""
+    from .validation import examine  # loaded when there is something to check
+
+    return examine(value, schema, budget=budget)

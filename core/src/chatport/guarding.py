@@ -1,0 +1,60 @@
+"""What becomes of an exception in a hook: an error that names the hook, the plugin and its package."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from . import jsoncodec
+from .call import Context
+from .errors import ChatportError, PluginError
+from .installed import package_of
+
+__all__ = ["guarded", "hook_error"]
+
+_SHOWN = 600
+_NO_PLUGINS = sys.stdlib_module_names | {"chatport", "pluggy", "attr", "attrs", "msgspec"}
+"""Top-level modules in which no plugin is, though a plugin's mistake may show itself there."""
+
+
+def guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
+    """Run a hook chain; an exception that is not ours becomes a PluginError that names the hook."""
+    try:
+        return run()
+    except ChatportError as error:
+        error.provider = error.provider or context.provider.name
+        error.model = error.model or context.model
+        raise
+    except Exception as error:
+        raise hook_error(hook, error, context) from error
+
+
+def hook_error(hook: str, error: Exception, context: Context) -> PluginError:
+    """Return the error that says which hook, of which plugin and package, has failed. It is not the caller's fault."""
+    words = f"{type(error).__name__}: {_short(str(error))}"
+    return PluginError(
+        f"A {hook} hook of {context.provider.name} failed: {words}.{_place_of(error)}",
+        provider=context.provider.name,
+        model=context.model,
+    )
+
+
+def _place_of(error: Exception) -> str:
+    """Return a sentence on the plugin in which an error was raised: the last step neither ours nor Python's own."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        is_plugin = module.partition(".")[0] not in _NO_PLUGINS
+        if is_plugin or (not found and module.startswith("chatport.standard.")):
+            found = f"{module}.{trace.tb_frame.f_code.co_qualname}"
+        trace = trace.tb_next
+    if not found:
+        return ""
+    package = package_of(found)
+    return f" That was in {found}, of {package}." if package else f" That was in {found}."
+
+
+def _short(text: str) -> str:
+    text = jsoncodec.whole(text.strip())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
