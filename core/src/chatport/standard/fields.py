@@ -7,7 +7,7 @@ from typing import Any
 
 from ..call import Context, WireRequest
 from ..rules import FieldRule
-from .paths import at, has, put, without
+from .paths import at, has, is_same, put, without
 from .reasoning import reasons
 
 __all__ = ["apply_field_rules"]
@@ -39,7 +39,7 @@ def _holds(rule: FieldRule, wire: WireRequest, context: Context) -> bool:
 
 def _applied(wire: WireRequest, field: str, rule: FieldRule) -> WireRequest:
     value = at(wire.body, field)
-    if any(type(value) is type(same) and value == same for same in rule.same):
+    if any(is_same(value, same) for same in rule.same):
         return without(wire, field)
     if (rule.fits is not None and not _fits(value, rule.fits)) or (rule.values and value not in rule.values):
         return _dropped(wire, field, rule.reason, rule.fact)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..call import WireRequest
 
-__all__ = ["at", "has", "holds", "put", "without"]
+__all__ = ["at", "has", "holds", "is_same", "put", "without"]
 
 _MISSING = object()
 
@@ -65,6 +65,11 @@ def holds(body: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
         if isinstance(value, Mapping):
             if not isinstance(said, Mapping) or not holds(said, value):
                 return False
-        elif said != value or type(said) is not type(value):
+        elif not is_same(said, value):
             return False
     return True
+
+
+def is_same(value: Any, other: Any) -> bool:
+    """Whether two values of a body are the same JSON: True is not 1, and a frozen dict is a dict."""
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)

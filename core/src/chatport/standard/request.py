@@ -14,6 +14,7 @@ from .choice import shape_tools
 from .conversation import fill_history, shape_messages
 from .fields import apply_field_rules
 from .output import shape_output
+from .paths import is_same
 from .reasoning import make_way, say_reasoning
 
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
@@ -106,11 +107,6 @@ def _ruled(wire: WireRequest, rules: Mapping[str, FieldRule]) -> WireRequest:
             held = min(held, rule.most) if rule.most is not None else held
             wire = wire if held == value else wire.lower(field, held, rule.reason, rule.fact)
     return wire
-
-
-def is_same(value: Any, other: Any) -> bool:
-    """Whether two values of a body are the same JSON: True is not 1, and a frozen dict is a dict."""
-    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _prefilled(wire: WireRequest, call: Call, context: Context) -> WireRequest:
