@@ -38,12 +38,12 @@ from sybil.parsers.markdown import CodeBlockParser
 
 import chatport
 import chatport.hooks
+from chatport.basics.secret import Secret
 from chatport.cli import group
 from chatport.configfile import read_config_file
 from chatport.guard import is_placeholder
 from chatport.installed import installed_providers
 from chatport.registry import load_provider
-from chatport.secret import Secret
 from chatport.testing import Emulator
 from chatport.transport import sockets
 from chatport.transport.fast import FastAsyncTransport

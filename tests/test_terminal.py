@@ -15,8 +15,8 @@ from unicodedata import category
 import pytest
 
 import chatport.cli
+from chatport.basics.display import clean_json
 from chatport.cli.terminal import clear_status, show_status
-from chatport.display import clean_json
 from chatport.testing import Emulator, Script, VendorEmulator
 
 HOSTILE = "ok\x1b[2J\x1b]52;c;cm0gfg==\x07\x9b31m\x7f\b\b\r\u202e\u2066 👩‍👧 שלום\nforged"

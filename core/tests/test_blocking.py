@@ -15,8 +15,8 @@ import anyio
 import pytest
 import trio
 
-from chatport.bell import is_running, new_bell, running_loop
-from chatport.blocking import OverdueError, Room, StuckError
+from chatport.basics.bell import is_running, new_bell, running_loop
+from chatport.basics.blocking import OverdueError, Room, StuckError
 
 BACKENDS = ("asyncio", "trio")
 
@@ -132,14 +132,14 @@ def test_without_a_thread_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_hangs_does_not_keep_the_program_from_ending() -> None:
-    program = "from chatport.blocking import Room; import time; Room('tests').job('a', lambda: time.sleep(60))"
+    program = "from chatport.basics.blocking import Room; import time; Room('tests').job('a', lambda: time.sleep(60))"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system with fork")
 def test_a_forked_child_does_not_wait_for_threads_that_it_does_not_have() -> None:
     program = (
-        "from chatport.blocking import Room; import os, time\n"
+        "from chatport.basics.blocking import Room; import os, time\n"
         "room = Room('tests'); room.job('a', lambda: time.sleep(60))\n"
         "child = os.fork()\n"
         "if not child: os._exit(room.run('a', lambda: 7, 10))\n"

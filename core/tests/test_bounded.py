@@ -12,8 +12,8 @@ import pytest
 from tests.steps import count_steps
 
 import chatport
-from chatport import log
-from chatport.bounded import (
+from chatport.basics import log
+from chatport.basics.bounded import (
     LONGEST_NAME,
     LONGEST_URL,
     MOST_BREAKERS,

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from chatport import installed as plugins
+from chatport.basics.secret import Secret
 from chatport.call import Call
 from chatport.config import Alias, Config, load_config
 from chatport.configfile import read_config_file
@@ -24,7 +25,6 @@ from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundErro
 from chatport.facts import Facts, ModelFacts, Price, RetiredModel
 from chatport.prepare import Port, split_target
 from chatport.provider import Auth, Discovery, Provider
-from chatport.secret import Secret
 from chatport.truststore import trust
 from chatport.types import Message
 

@@ -10,7 +10,7 @@ from unicodedata import category
 import pytest
 
 import chatport
-from chatport.display import clean, clean_json, one_line
+from chatport.basics.display import clean, clean_json, one_line
 from chatport.types import Adjustment
 
 ORDINARY = [

@@ -15,10 +15,10 @@ import pytest
 
 import chatport
 from chatport import hookimpl, installed
+from chatport.basics.frozen import FrozenDict, FrozenList, FrozenValueError, freeze
 from chatport.call import Tool
 from chatport.engine.commands import Head, HttpRequest
 from chatport.facts import Facts, ModelEntry, ModelFacts
-from chatport.frozen import FrozenDict, FrozenList, FrozenValueError, freeze
 from chatport.installed import InstalledPlugin
 from chatport.provider import Dialect, FieldRule, Prefill, Provider
 from chatport.testing import sse

@@ -11,8 +11,8 @@ import h11
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from chatport.basics.secret import Secret
 from chatport.engine.commands import Head, HttpRequest, TransportFailure
-from chatport.secret import Secret
 from chatport.transport.address import address_of
 from chatport.transport.http1 import MOST_HEAD_BYTES, MOST_HEADERS, HeadReader, Response, request_bytes
 from chatport.transport.pool import MOST_IDLE, Pool

@@ -19,11 +19,11 @@ import pytest
 
 import chatport
 from chatport import Provider, keys
+from chatport.basics.secret import Secret
 from chatport.config import load_config
 from chatport.errors import ConfigurationError
 from chatport.guard import check_key, is_placeholder
 from chatport.prepare import Port
-from chatport.secret import Secret
 from chatport.testing import Emulator
 
 BASE = "https://llm.acme.example/v1"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from chatport import MalformedReplyError, ToolCall, jsoncodec
-from chatport.limits import Limits
+from chatport.basics.sizes import Limits
 from chatport.standard.calls import CallCount, Calls
 
 json_values = st.recursive(

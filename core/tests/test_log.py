@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 import chatport
-from chatport.log import emit
+from chatport.basics.log import emit
 
 KEY = "sk-canary-1f0c2e"
 PROMPT = "a prompt that nobody else reads"
@@ -75,7 +75,7 @@ def test_a_log_that_fails_is_a_warning() -> None:
 def test_nothing_is_logged_where_structlog_is_not_configured(capfd: pytest.CaptureFixture[str]) -> None:
     structlog.reset_defaults()
     emit("call_failed", target="x:m")
-    code = "import sys; from chatport.log import emit; emit('call_failed'); sys.exit('structlog' in sys.modules)"
+    code = "import sys; from chatport.basics.log import emit; emit('call_failed'); sys.exit('structlog' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert capfd.readouterr() == ("", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatport.loopback import is_loopback
+from chatport.basics.loopback import is_loopback
 from chatport.transport.address import address_of
 
 HERE = (

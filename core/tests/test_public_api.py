@@ -108,7 +108,7 @@ def run(code: str) -> Any:
 def test_an_import_is_inert() -> None:
     """`import chatport` loads itself and its version, no other library, opens no file but its own, and no socket."""
     seen = run(LOADED)
-    assert seen["ours"] == ["chatport", "chatport.version"]
+    assert seen["ours"] == ["chatport", "chatport.basics.version"]
     others = {name.partition(".")[0] for name in seen["new"]} - {"chatport"}
     assert others <= sys.stdlib_module_names
     assert "json" not in seen["new"]

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 import chatport
 from chatport import truststore
+from chatport.basics.secret import Secret
 from chatport.budget import Budget
 from chatport.cli import group
 from chatport.config import Config, load_config, load_with_files
@@ -27,7 +28,6 @@ from chatport.facts import ModelFacts
 from chatport.policy import Policy, stricter
 from chatport.prepare import Port
 from chatport.provider import Provider
-from chatport.secret import Secret
 from chatport.tables import BudgetConfig
 from chatport.trust import stricter_budget
 

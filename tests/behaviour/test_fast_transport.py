@@ -19,9 +19,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from chatport.bounded import Bounded
+from chatport.basics.bounded import Bounded
+from chatport.basics.secret import Secret
 from chatport.engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
-from chatport.secret import Secret
 from chatport.transport import tls
 from chatport.transport.fast import FastAsyncTransport
 from chatport.transport.fast_sync import FastExchange, FastTransport

@@ -13,7 +13,7 @@ from unicodedata import category
 
 import chatport
 from chatport import ChatportError, PluginError, Reply
-from chatport.display import clean, clean_json, one_line
+from chatport.basics.display import clean, clean_json, one_line
 from chatport.engine.commands import Head, HttpRequest
 from chatport.engine.route import Route
 from chatport.events import Event, Finished, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta, ToolCallEnded

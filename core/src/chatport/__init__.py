@@ -13,16 +13,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .version import __version__
+from .basics.version import __version__
 
 if TYPE_CHECKING:
-    from .aio import (
-        AsyncClient as AsyncClient,
-        AsyncReplyStream as AsyncReplyStream,
-    )
-    from .budget import (
-        Budget as Budget,
-    )
+    from .aio import AsyncClient as AsyncClient, AsyncReplyStream as AsyncReplyStream
+    from .basics.secret import Secret as Secret
+    from .budget import Budget as Budget
     from .call import (
         Call as Call,
         Chunk as Chunk,
@@ -37,13 +33,8 @@ if TYPE_CHECKING:
         WireRequest as WireRequest,
         WireTools as WireTools,
     )
-    from .config import (
-        Config as Config,
-        load_config as load_config,
-    )
-    from .embeddings import (
-        Embeddings as Embeddings,
-    )
+    from .config import Config as Config, load_config as load_config
+    from .embeddings import Embeddings as Embeddings
     from .errors import (
         AuthenticationError as AuthenticationError,
         BadRequestError as BadRequestError,
@@ -83,24 +74,10 @@ if TYPE_CHECKING:
         ToolCallEnded as ToolCallEnded,
         UsageReported as UsageReported,
     )
-    from .explain import (
-        Change as Change,
-        Explanation as Explanation,
-    )
-    from .facts import (
-        Facts as Facts,
-        HostFacts as HostFacts,
-        ModelFacts as ModelFacts,
-        load_facts as load_facts,
-    )
-    from .hooks import (
-        HOOK_API as HOOK_API,
-        ProviderHooks as ProviderHooks,
-        hookimpl as hookimpl,
-    )
-    from .policy import (
-        Policy as Policy,
-    )
+    from .explain import Change as Change, Explanation as Explanation
+    from .facts import Facts as Facts, HostFacts as HostFacts, ModelFacts as ModelFacts, load_facts as load_facts
+    from .hooks import HOOK_API as HOOK_API, ProviderHooks as ProviderHooks, hookimpl as hookimpl
+    from .policy import Policy as Policy
     from .provider import (
         Auth as Auth,
         Dialect as Dialect,
@@ -109,18 +86,8 @@ if TYPE_CHECKING:
         Prefill as Prefill,
         Provider as Provider,
     )
-    from .schema import (
-        check_arguments as check_arguments,
-        run_tool as run_tool,
-        schema_of as schema_of,
-    )
-    from .secret import (
-        Secret as Secret,
-    )
-    from .sync import (
-        Client as Client,
-        ReplyStream as ReplyStream,
-    )
+    from .schema import check_arguments as check_arguments, run_tool as run_tool, schema_of as schema_of
+    from .sync import Client as Client, ReplyStream as ReplyStream
     from .types import (
         Adjustment as Adjustment,
         Alternative as Alternative,
@@ -204,7 +171,7 @@ _HOMES = {
     "policy": ("Policy",),
     "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"),
     "schema": ("check_arguments", "run_tool", "schema_of"),
-    "secret": ("Secret",),
+    "basics.secret": ("Secret",),
     "sync": ("Client", "ReplyStream"),
     "types": (
         "Adjustment",

@@ -10,10 +10,10 @@ import attrs
 import msgspec
 
 from . import jsoncodec
+from .basics.frozen import freeze_fields
+from .basics.sizes import Limits
 from .errors import BadRequestError, MalformedReplyError
 from .facts import ModelFacts
-from .frozen import freeze_fields
-from .limits import Limits
 from .types import Adjustment, OutputSpec
 
 if TYPE_CHECKING:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .basics.secret import Secret
+from .basics.sizes import Limits
 from .configfile import ConfigFile, read_config_file, sealed
 from .engine.breaker import BreakerPolicy
 from .engine.choice import Choice
@@ -23,9 +25,7 @@ from .engine.shared import HedgePolicy
 from .errors import ConfigurationError
 from .facts import HostFacts
 from .keys import Reference, read_reference
-from .limits import Limits
 from .policy import Policy, stricter
-from .secret import Secret
 from .tables import (
     BudgetConfig,
     flag,

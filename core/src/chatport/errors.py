@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from .display import one_line
+from .basics.display import one_line
 
 if TYPE_CHECKING:
     from .types import Attempt, Message, Reply

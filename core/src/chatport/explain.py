@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from . import jsoncodec
+from .basics.version import __version__
 from .errors import ChatportError
 from .installed import package_of
 from .registry import build_plan, plugin_name
 from .shaping import shape
 from .types import Adjustment
-from .version import __version__
 
 if TYPE_CHECKING:
     from .call import Call, Context, WireRequest

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from .basics.loopback import is_loopback
+from .basics.secret import Secret
 from .errors import ConfigurationError
-from .loopback import is_loopback
 from .provider import Provider
 from .redaction import hide_key
-from .secret import Secret
 
 __all__ = [
     "check_key",

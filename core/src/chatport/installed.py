@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .basics.log import warn
+from .basics.version import __version__
 from .errors import PluginError
-from .log import warn
-from .version import __version__
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from . import jsoncodec
+from .basics.frozen import freeze
 from .errors import BadRequestError
-from .frozen import freeze
 from .types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall
 
 __all__ = ["MessagesInput", "read_messages"]

@@ -16,9 +16,9 @@ from typing import Any
 
 import attrs
 
-from .bounded import MOST_METRIC_MODELS
-from .log import short
-from .version import __version__
+from .basics.bounded import MOST_METRIC_MODELS
+from .basics.log import short
+from .basics.version import __version__
 
 try:
     from opentelemetry import metrics, trace

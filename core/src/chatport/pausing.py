@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from .bell import new_bell
-from .blocking import Job, OverdueError, Room, StuckError
+from .basics.bell import new_bell
+from .basics.blocking import Job, OverdueError, Room, StuckError
 from .engine.commands import TimerExpired
 from .errors import ConfigurationError
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .basics.loopback import is_loopback
 from .errors import PolicyError
 from .facts import HostFacts
-from .loopback import is_loopback
 
 if TYPE_CHECKING:
     from .provider import Provider

@@ -17,23 +17,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from .blocking import OverdueError, Room
-from .bounded import LONGEST_NAME, MOST_MODELS, Bounded
+from .basics.blocking import OverdueError, Room
+from .basics.bounded import LONGEST_NAME, MOST_MODELS, Bounded
+from .basics.frozen import freeze
+from .basics.secret import Secret
+from .basics.words import near_miss
 from .call import Call, Context, WireRequest
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
 from .engine.choice import Choice
 from .engine.route import Route
 from .engine.timers import Timeouts
-from .errors import (
-    ChatportError,
-    ConfigurationError,
-    ModelNotFoundError,
-    PluginError,
-    TransportError,
-)
+from .errors import ChatportError, ConfigurationError, ModelNotFoundError, PluginError, TransportError
 from .events import ErrorReported, Event, FinishReported
 from .facts import ModelFacts
-from .frozen import freeze
 from .guard import check_key
 from .guarding import guarded
 from .installed import installed_patches, installed_providers
@@ -43,11 +39,9 @@ from .policy import check_policy
 from .provider import Auth, Discovery, Provider
 from .ready import ProviderPort
 from .registry import build_plan, given_by_name, load_provider, plugin_name
-from .secret import Secret
 from .shaping import check_content, encoded, http_request, refuse_losses, shape
 from .standard.stream import is_error
 from .types import Adjustment
-from .words import near_miss
 
 if TYPE_CHECKING:
     from importlib.abc import Loader

@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 
+from .basics.frozen import freeze_fields
 from .errors import BadRequestError
 from .facts import Facts
-from .frozen import freeze_fields
 from .rules import FieldRule
 
 __all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"]

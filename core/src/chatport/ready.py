@@ -7,15 +7,15 @@ from typing import Any
 
 import attrs
 
-from .bounded import MOST_MODELS, Bounded
+from .basics.bounded import MOST_MODELS, Bounded
+from .basics.secret import Secret
+from .basics.sizes import Limits
 from .call import Context
 from .config import ProviderConfig
 from .engine.timers import Timeouts
 from .facts import ModelFacts
-from .limits import Limits
 from .plan import Plan
 from .provider import Provider
-from .secret import Secret
 
 __all__ = ["ProviderPort"]
 

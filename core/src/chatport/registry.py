@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from .basics.words import near_miss
 from .errors import ConfigurationError, PluginError
 from .hooks import HOOK_API, ProviderHooks
 from .installed import installed_providers
 from .plan import Plan, compile_plan
 from .provider import Provider
-from .words import near_miss
 
 if TYPE_CHECKING:
     pass

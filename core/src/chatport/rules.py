@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from .frozen import freeze_fields
+from .basics.frozen import freeze_fields
 
 __all__ = [
     "AddressRule",

@@ -8,6 +8,7 @@ import attrs
 import msgspec
 
 from . import jsoncodec
+from .basics.version import __version__
 from .call import Call, Context, WireRequest, WireTools
 from .engine.body import ACCEPT_ENCODING
 from .engine.commands import HttpRequest
@@ -17,7 +18,6 @@ from .guarding import guarded
 from .plan import Plan
 from .ready import ProviderPort
 from .types import AudioPart, FilePart, ImagePart
-from .version import __version__
 
 __all__ = ["check_content", "encoded", "http_request", "refuse_losses", "shape"]
 

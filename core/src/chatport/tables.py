@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import attrs
 
+from .basics.sizes import Limits
+from .basics.words import near_miss
 from .engine.breaker import BreakerPolicy
 from .engine.choice import Choice, Condition
 from .engine.pacing import PaceLimits
@@ -16,9 +18,7 @@ from .engine.shared import HedgePolicy
 from .engine.timers import Timeouts
 from .errors import ConfigurationError
 from .facts import is_region
-from .limits import Limits
 from .policy import Policy
-from .words import near_miss
 
 __all__ = [
     "BudgetConfig",

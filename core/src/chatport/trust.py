@@ -12,11 +12,11 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .basics.secret import Secret
 from .configfile import ConfigFile
 from .errors import ConfigurationError, PluginError
 from .keys import Reference
 from .registry import load_provider
-from .secret import Secret
 from .tables import BudgetConfig
 from .truststore import Standing, place_of
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 
 from . import jsoncodec
-from .display import one_line
+from .basics.display import one_line
+from .basics.frozen import freeze_fields
 from .errors import BadRequestError, MalformedReplyError
-from .frozen import freeze_fields
 
 if TYPE_CHECKING:
     from .errors import ChatportError

@@ -11,7 +11,7 @@ from importlib import import_module
 
 import click
 
-from ..version import __version__
+from ..basics.version import __version__
 from .terminal import READER_LEFT, give_up, write, write_problem
 
 __all__ = ["main"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..display import one_line
+from ..basics.display import one_line
 from .common import Waiting, config_option, reporting_errors
 from .terminal import styled, write
 

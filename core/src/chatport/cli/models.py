@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..display import one_line
+from ..basics.display import one_line
 from .common import Waiting, config_option, reporting_errors
 from .terminal import styled, write, write_json
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..display import one_line
+from ..basics.display import one_line
 from .common import reporting_errors
 from .terminal import Styled, styled, write
 

@@ -8,7 +8,7 @@ import attrs
 import msgspec
 
 from .. import events as ev, jsoncodec
-from ..display import one_line
+from ..basics.display import one_line
 from ..types import Reply, Usage
 from .terminal import write, write_bytes_of
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TextIO
 
 import click
 
-from ..display import clean, clean_json, one_line
+from ..basics.display import clean, clean_json, one_line
 
 __all__ = [
     "READER_LEFT",

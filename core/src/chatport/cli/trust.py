@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..display import one_line
+from ..basics.display import one_line
 from .common import reporting_errors
 from .terminal import is_confirmed, write
 
@@ -78,7 +78,7 @@ def _told_values(tables: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shown(key: str, value: Any) -> str:
-    from ..secret import Secret
+    from ..basics.secret import Secret
 
     if isinstance(value, Secret):
         return "a key"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from .. import events as ev
-from ..pieces import join_small
+from ..basics.pieces import join_small
 
 __all__ = ["AsAsked"]
 

@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeAlias
 import attrs
 import msgspec
 
+from ..basics.secret import Secret
 from ..events import Event
-from ..secret import Secret
 
 __all__ = [
     "Block",

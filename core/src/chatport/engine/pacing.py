@@ -26,7 +26,7 @@ from typing import Literal
 import attrs
 from attrs import validators
 
-from ..bounded import MOST_PACERS, Shelf
+from ..basics.bounded import MOST_PACERS, Shelf
 from ..types import RateLimits
 
 __all__ = ["PaceLimits", "Pacer", "PacerBook", "Ticket"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..basics.sizes import Limits
 from ..call import Call, Context, WireRequest
-from ..limits import Limits
 from ..plan import Plan
 from .commands import Head, HttpRequest
 from .timers import Timeouts

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from ..bounded import MOST_BREAKERS, Shelf
-from ..display import one_line
-from ..log import emit, is_configured, warn
+from ..basics.bounded import MOST_BREAKERS, Shelf
+from ..basics.display import one_line
+from ..basics.log import emit, is_configured, warn
 from .breaker import Breaker, BreakerPolicy
 from .commands import Clock
 from .pacing import PacerBook

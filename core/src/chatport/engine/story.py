@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..display import one_line
+from ..basics.display import one_line
+from ..basics.frozen import FrozenDict
+from ..basics.log import warn
 from ..errors import ChatportError
-from ..frozen import FrozenDict
 from ..guarding import hook_error
-from ..log import warn
 from ..plan import nothing
 from ..redaction import hide_key
 from ..types import Adjustment, Attempt, Reply

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import jsoncodec
+from ..basics.pieces import join_small
+from ..basics.sizes import Limits
 from ..errors import over_limit
-from ..limits import Limits
-from ..pieces import join_small
 
 __all__ = ["CallCount", "CallState", "Calls"]
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from .. import jsoncodec
+from ..basics.pieces import join_small
+from ..basics.sizes import Limits
 from ..call import Chunk, Context, StreamState
 from ..errors import over_limit
 from ..events import (
@@ -28,8 +30,6 @@ from ..events import (
     UsageReported,
 )
 from ..hooks import hookimpl
-from ..limits import Limits
-from ..pieces import join_small
 from .calls import CallCount, Calls, CallState
 from .common import common_events
 from .usage import read_usage

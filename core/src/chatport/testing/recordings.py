@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from ..basics.secret import Secret
 from ..call import Call
 from ..config import Config
 from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, TransportFailure, Wait
@@ -18,7 +19,6 @@ from ..errors import ConfigurationError
 from ..events import Event
 from ..prepare import Port
 from ..provider import Provider
-from ..secret import Secret
 from ..types import Message, Reply
 
 __all__ = ["decode_events", "replay"]

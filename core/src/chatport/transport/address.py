@@ -8,9 +8,9 @@ from urllib.parse import quote, urlsplit
 
 import attrs
 
-from ..bounded import LONGEST_URL
+from ..basics.bounded import LONGEST_URL
+from ..basics.loopback import is_localhost
 from ..engine.commands import TransportFailure
-from ..loopback import is_localhost
 
 __all__ = ["Address", "Origin", "address_of"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from ..bell import is_trio
+from ..basics.bell import is_trio
 from ..engine.commands import HttpRequest
 from . import AsyncExchange, AsyncTransport
 

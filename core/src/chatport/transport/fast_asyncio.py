@@ -14,7 +14,7 @@ import ssl
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal, cast
 
-from ..bell import is_trio
+from ..basics.bell import is_trio
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BUFFER_BYTES, BaseExchange, earlier_timer, head_failure

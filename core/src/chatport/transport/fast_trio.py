@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 
 import trio
 
-from ..bell import is_trio
+from ..basics.bell import is_trio
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure

@@ -11,8 +11,8 @@ from typing import Any
 
 import anyio
 
-from ..bell import is_running, running_loop
-from ..blocking import Room, StuckError
+from ..basics.bell import is_running, running_loop
+from ..basics.blocking import Room, StuckError
 from ..engine.commands import HttpRequest, TimerExpired
 from ..errors import MisuseError
 from .failures import no_connection

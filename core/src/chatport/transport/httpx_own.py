@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..basics.loopback import is_localhost
 from ..engine.commands import HttpRequest
-from ..loopback import is_localhost
 from .address import address_of
 from .proxies import Proxy
 from .tls import client_context

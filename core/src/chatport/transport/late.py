@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..bell import is_trio
+from ..basics.bell import is_trio
 
 if TYPE_CHECKING:
     from .trio_watch import Watch

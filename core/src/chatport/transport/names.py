@@ -6,7 +6,7 @@ import socket
 from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
-from ..blocking import Job, Room
+from ..basics.blocking import Job, Room
 from .address import Address
 
 __all__ = ["NEXT_ADDRESS_SECONDS", "Place", "fixed_places", "is_numeric", "look_up"]

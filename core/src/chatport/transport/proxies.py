@@ -21,10 +21,10 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
+from ..basics.loopback import ip_of, is_loopback
+from ..basics.secret import Secret
 from ..engine.commands import TransportFailure
 from ..errors import ConfigurationError
-from ..loopback import ip_of, is_loopback
-from ..secret import Secret
 from .address import address_of
 
 __all__ = ["Proxies", "Proxy", "read_proxies", "through"]

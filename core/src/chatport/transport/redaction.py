@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from ..basics.secret import Secret
 from ..engine.commands import HttpRequest
 from ..redaction import hide_key
-from ..secret import Secret
 
 __all__ = ["hiding_key"]
 

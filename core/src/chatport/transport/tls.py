@@ -6,8 +6,8 @@ import os
 import ssl
 import threading
 
-from ..blocking import Job, Room
-from ..bounded import MOST_CERTIFICATES, Bounded
+from ..basics.blocking import Job, Room
+from ..basics.bounded import MOST_CERTIFICATES, Bounded
 from ..engine.commands import TransportFailure
 from .failures import no_descriptors
 

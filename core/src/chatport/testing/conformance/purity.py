@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
+from ...basics.frozen import FrozenValueError
 from ...call import Call, Chunk, Context, OutputSpec, StreamState, ToolChoice
 from ...engine.failures import failure_of
 from ...errors import ChatportError, PluginError, UnsupportedFeatureError
-from ...frozen import FrozenValueError
 from ...ready import ProviderPort
 from ...registry import build_plan
 from ...schema import read_tools
