@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         UsageReported as UsageReported,
     )
     from .explain import Change as Change, Explanation as Explanation
-    from .facts import Facts as Facts, HostFacts as HostFacts, ModelFacts as ModelFacts, load_facts as load_facts
+    from .facts.models import Facts as Facts, HostFacts as HostFacts, ModelFacts as ModelFacts, load_facts as load_facts
     from .hooks import HOOK_API as HOOK_API, ProviderHooks as ProviderHooks, hookimpl as hookimpl
     from .policy import Policy as Policy
     from .provider import (
@@ -166,7 +166,7 @@ _HOMES = {
         "UsageReported",
     ),
     "explain": ("Change", "Explanation"),
-    "facts": ("Facts", "HostFacts", "ModelFacts", "load_facts"),
+    "facts.models": ("Facts", "HostFacts", "ModelFacts", "load_facts"),
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
     "policy": ("Policy",),
     "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"),

@@ -13,7 +13,7 @@ from . import jsoncodec
 from .basics.frozen import freeze_fields
 from .basics.sizes import Limits
 from .errors import BadRequestError, MalformedReplyError
-from .facts import ModelFacts
+from .facts.models import ModelFacts
 from .types import Adjustment, OutputSpec
 
 if TYPE_CHECKING:

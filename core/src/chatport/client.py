@@ -19,7 +19,7 @@ from .engine.commands import Clock
 from .engine.machine import CallMachine
 from .engine.shared import BreakerBook, Observer, Shared
 from .errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
-from .facts import ModelFacts
+from .facts.models import ModelFacts
 from .history import mended
 from .messages import MessagesInput, read_messages
 from .prepare import Port, split_target

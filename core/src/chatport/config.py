@@ -23,7 +23,7 @@ from .engine.pacing import PaceLimits
 from .engine.retry import RetryPolicy
 from .engine.shared import HedgePolicy
 from .errors import ConfigurationError
-from .facts import HostFacts
+from .facts.models import HostFacts
 from .keys import Reference, read_reference
 from .policy import Policy, stricter
 from .tables import (
@@ -450,7 +450,7 @@ def read_base_url(url: str, where: str) -> str:
 
 
 def _model(name: str, table: Any, where: str) -> Mapping[str, Any]:
-    from .facts import ModelFacts
+    from .facts.models import ModelFacts
 
     where = f'{where}: [models."{name}"]'
     if ":" not in name:

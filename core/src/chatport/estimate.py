@@ -12,7 +12,7 @@ import re
 
 from . import jsoncodec
 from .call import Call, OutputSpec, Tool
-from .facts import ModelFacts
+from .facts.models import ModelFacts
 from .types import AudioPart, FilePart, ImagePart, Message, Part, TextPart
 
 __all__ = ["DEFAULT_OUTPUT_TOKENS", "estimate_input_tokens", "estimate_output_tokens", "estimate_text_tokens"]

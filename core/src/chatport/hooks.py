@@ -27,7 +27,7 @@ import pluggy
 
 from .call import Call, Chunk, Context, Failure, StreamState, Verdict, WireRequest, WireTools
 from .events import Event
-from .facts import ModelFacts
+from .facts.models import ModelFacts
 from .types import ModelInfo, RateLimits
 
 __all__ = ["HOOK_API", "ProviderHooks", "hookimpl", "hookspec"]

@@ -11,7 +11,7 @@ import attrs
 
 from .basics.loopback import is_loopback
 from .errors import PolicyError
-from .facts import HostFacts
+from .facts.models import HostFacts
 
 if TYPE_CHECKING:
     from .provider import Provider

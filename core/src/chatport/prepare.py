@@ -29,7 +29,7 @@ from .engine.route import Route
 from .engine.timers import Timeouts
 from .errors import ChatportError, ConfigurationError, ModelNotFoundError, PluginError, TransportError
 from .events import ErrorReported, Event, FinishReported
-from .facts import ModelFacts
+from .facts.models import ModelFacts
 from .guard import check_key
 from .guarding import guarded
 from .installed import installed_patches, installed_providers

@@ -9,8 +9,8 @@ import attrs
 
 from .basics.frozen import freeze_fields
 from .errors import BadRequestError
-from .facts import Facts
-from .rules import FieldRule
+from .facts.models import Facts
+from .facts.rules import FieldRule
 
 __all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"]
 

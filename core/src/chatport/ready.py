@@ -13,7 +13,7 @@ from .basics.sizes import Limits
 from .call import Context
 from .config import ProviderConfig
 from .engine.timers import Timeouts
-from .facts import ModelFacts
+from .facts.models import ModelFacts
 from .plan import Plan
 from .provider import Provider
 

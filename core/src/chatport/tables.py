@@ -17,7 +17,7 @@ from .engine.retry import RetryPolicy
 from .engine.shared import HedgePolicy
 from .engine.timers import Timeouts
 from .errors import ConfigurationError
-from .facts import is_region
+from .facts.models import is_region
 from .policy import Policy
 
 __all__ = [

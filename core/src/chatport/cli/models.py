@@ -34,7 +34,7 @@ def command(provider: str, as_json: bool, config: Path | None) -> None:
 
 
 def _known(facts: object) -> str:
-    from ..facts import ModelFacts
+    from ..facts.models import ModelFacts
 
     assert isinstance(facts, ModelFacts)
     known = []

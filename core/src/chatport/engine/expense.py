@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..budget import Budget, Reservation, in_usd
 from ..errors import ChatportError
-from ..facts import charged, cost_of, estimate_cost
+from ..facts.models import charged, cost_of, estimate_cost
 from ..types import Cost
 from .attempt import AttemptRun
 from .route import Route

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..call import Context, WireRequest
-from ..rules import ToolRule
+from ..facts.rules import ToolRule
 from .output import with_instruction
 
 __all__ = ["shape_tools"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..call import Call, Context, WireRequest
 from ..errors import UnsupportedFeatureError
-from ..rules import CallIdRule, HistoryRule, MessageRule, PartRule
+from ..facts.rules import CallIdRule, HistoryRule, MessageRule, PartRule
 from .reasoning import reasons
 
 __all__ = ["fill_history", "shape_messages"]

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from .. import errors as e
 from ..call import Context, ErrorDetails, Failure, Verdict
+from ..facts.rules import ErrorRule
 from ..hooks import hookimpl
-from ..rules import ErrorRule
 
 __all__ = ["class_of_status", "classify_error", "effective_status", "named_status", "read_error"]
 

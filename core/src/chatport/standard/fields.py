@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..call import Context, WireRequest
-from ..rules import FieldRule
+from ..facts.rules import FieldRule
 from .paths import at, has, is_same, put, without
 from .reasoning import reasons
 

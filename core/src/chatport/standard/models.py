@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..call import Context
-from ..facts import ModelFacts
+from ..facts.models import ModelFacts
 from ..hooks import hookimpl
 from ..types import ModelInfo, RateLimits
 

@@ -13,7 +13,7 @@ import attrs
 
 from .. import jsoncodec
 from ..call import Call, Context, OutputSpec, WireRequest
-from ..rules import OutputRule
+from ..facts.rules import OutputRule
 from .reasoning import excludes_forced_call, reasons
 
 __all__ = ["as_forced_tool", "fit_output", "say_json", "schema_in_words", "shape_output", "with_instruction"]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..call import Call, Context, WireRequest
-from ..facts import ModelFacts
-from ..rules import ReasoningRule
+from ..facts.models import ModelFacts
+from ..facts.rules import ReasoningRule
 from .efforts import EFFORTS, effort_of_budget, is_weaker, nearest_effort
 from .paths import at, holds, put, without
 

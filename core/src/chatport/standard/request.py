@@ -7,8 +7,8 @@ from typing import Any
 
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
+from ..facts.rules import FieldRule
 from ..hooks import hookimpl
-from ..rules import FieldRule
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
 from .choice import shape_tools
 from .conversation import fill_history, shape_messages

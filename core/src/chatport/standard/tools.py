@@ -10,8 +10,8 @@ from typing import Any
 
 from ..call import Call, Context, Tool, ToolChoice, WireTools
 from ..errors import UnsupportedFeatureError
+from ..facts.rules import ToolRule
 from ..hooks import hookimpl
-from ..rules import ToolRule
 from ..types import Adjustment
 
 __all__ = ["translate_tools", "wire_choice", "wire_name", "wire_tool"]

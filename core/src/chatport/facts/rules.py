@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from .basics.frozen import freeze_fields
+from ..basics.frozen import freeze_fields
 
 __all__ = [
     "AddressRule",
@@ -323,7 +323,7 @@ def check_rules(rules: Rules | None, where: str) -> None:
 
 def check_errors(rules: tuple[ErrorRule, ...]) -> None:
     """Raise ValueError for an error rule that names no error class of ours, or fits every error."""
-    from . import errors  # it needs the types, which is more than a rule does
+    from .. import errors  # it needs the types, which is more than a rule does
 
     for rule in rules:
         known = getattr(errors, rule.error, None)

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from .basics.frozen import freeze_fields
-from .errors import BadRequestError, ConfigurationError, PluginError
+from ..basics.frozen import freeze_fields
+from ..errors import BadRequestError, ConfigurationError, PluginError
+from ..types import Cost, Usage
 from .rules import AddressRule, ErrorRule, Rules, check_errors, check_rules, refuse_unknown
-from .types import Cost, Usage
 
 __all__ = [
     "Facts",
