@@ -63,7 +63,7 @@ def citations() -> list[str]:
 MADE_WHILE_RUNNING: dict[tuple[str, str], Callable[[], list[str]]] = {
     ("chatport/standard/errors.py", "pattern"): words_of_the_standard,
     # The caller's own, in the schema that an answer is held against. A caller may hurt himself.
-    ("chatport/validation.py", "pattern"): list,
+    ("chatport/schemas/check.py", "pattern"): list,
     ("chatport_openrouter/errors.py", "pattern"): lambda: phrases_of("chatport_openrouter.errors", "_PHRASES"),
     ("chatport_siliconflow/errors.py", "words"): lambda: phrases_of("chatport_siliconflow.errors", "_WORDS"),
     **{

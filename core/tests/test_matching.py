@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.steps import count_steps
 
-from chatport.matching import NotRun, Spend, compiled, is_found
+from chatport.schemas.matching import NotRun, Spend, compiled, is_found
 
 ATOMS = st.sampled_from([r"a", r"b", r"[ab]", r"[^a]", r".", r"\d", r"\W", r"\s", r"[a-c\d_]", r"é", r"[^\w]"])
 PLACES = st.sampled_from([r"\b", r"^", r"$", r"\Z", r"(?=a)", r"(?!b)", r"(?<=ab)", r"(?<!a)", r"(?m:^a$)"])

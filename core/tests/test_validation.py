@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from tests.steps import count_steps
 
-from chatport.validation import Budget, Findings, examine, violations
+from chatport.schemas.check import Budget, Findings, examine, violations
 
 NAMES = st.sampled_from(["a", "b", "name", "x-y"])
 SCALARS: st.SearchStrategy[Any] = (

@@ -18,9 +18,9 @@ import chatport
 from chatport import BadRequestError, ConfigurationError, OutputSpec, Reply, Tool, ToolCall
 from chatport.errors import MalformedReplyError
 from chatport.jsoncodec import decode
-from chatport.references import resolved
 from chatport.schema import misfits
-from chatport.validation import MOST_STEPS, Budget, examine
+from chatport.schemas.check import MOST_STEPS, Budget, examine
+from chatport.schemas.references import resolved
 
 __all__ = ["agrees", "check_schema"]
 

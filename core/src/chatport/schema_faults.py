@@ -7,7 +7,7 @@ from typing import Any
 
 from . import jsoncodec
 from .call import Call
-from .keywords import KINDS, MAPPINGS
+from .schemas.keywords import KINDS, MAPPINGS
 
 __all__ = ["MOST_LEVELS", "fault_of", "first_fault"]
 

@@ -328,7 +328,7 @@ class Reply:
         MalformedReplyError, with the reply as its `partial`, when the reply is refused, cut, not JSON, or does not
         fit, and when 500,000 steps do not suffice to find that out.
         """
-        from .answers import UncheckedError, fit_text  # most replies are never asked
+        from .schemas.answers import UncheckedError, fit_text  # most replies are never asked
 
         if self.refusal:
             raise self._unfit(f"The model refused: {self.refusal}")

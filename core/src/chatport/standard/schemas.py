@@ -3,7 +3,7 @@
 A vendor's module walks the caller's schema once and builds the one to send. The functions here do what several of
 them need: walking with paths, following `$ref`, saying a rule in words, joining two schemas into one, and checking a
 strict subset. A lost place is a `Loss`; `loss_warnings` makes the caller's warnings of them. The reply is held
-against the schema as the caller gave it in any case (`chatport.validation`).
+against the schema as the caller gave it in any case (`chatport.schemas.check`).
 
 A path names a place in the caller's schema as Python would: `properties.days.anyOf[0]`. What a reference leads to has
 its own place (`$defs.Day`). Keywords are those of JSON Schema 2020-12. https://json-schema.org/draft/2020-12
@@ -20,8 +20,8 @@ import attrs
 from .. import jsoncodec
 from ..call import Context, WireRequest
 from ..errors import UnsupportedFeatureError
-from ..references import resolved
 from ..schema_faults import MOST_LEVELS
+from ..schemas.references import resolved
 from ..types import Adjustment
 
 __all__ = [

@@ -26,7 +26,7 @@ from typing import Any
 
 import attrs
 
-from ..references import resolved
+from ..schemas.references import resolved
 
 __all__ = ["EmulatedRequest", "EmulatedResponse", "Refusal", "Script", "VendorEmulator", "example_of", "sse"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from chatport.schemas.check import Budget, examine
 from chatport.standard.schemas import (
     ANNOTATIONS,
     Allowance,
@@ -16,7 +17,6 @@ from chatport.standard.schemas import (
     joined,
     types_of,
 )
-from chatport.validation import Budget, examine
 
 __all__ = ["Misfit", "fit_schema"]
 

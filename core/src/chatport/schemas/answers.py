@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import jsoncodec
+from .. import jsoncodec
 
 if TYPE_CHECKING:
-    from .validation import Budget, Findings
+    from .check import Budget, Findings
 
 __all__ = ["UncheckedError", "examined", "fit_text", "hold"]
 
@@ -52,6 +52,6 @@ def hold(value: Any, schema: Any) -> None:
 
 def examined(value: Any, schema: Any, budget: Budget | None = None) -> Findings:
     """Return what there is to say about a value and a schema."""
-    from .validation import examine  # loaded when there is something to check
+    from .check import examine  # loaded when there is something to check
 
     return examine(value, schema, budget=budget)

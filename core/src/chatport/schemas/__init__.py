@@ -1,0 +1,1 @@
+"""JSON Schema as a thing by itself: what its words mean, where a reference leads, whether a value fits."""
