@@ -25,10 +25,10 @@ from chatport.basics.bounded import (
     Shelf,
 )
 from chatport.config import load_config
-from chatport.engine.breaker import BreakerPolicy
 from chatport.engine.commands import Head, HttpRequest
-from chatport.engine.pacing import PaceLimits, PacerBook
 from chatport.engine.shared import BreakerBook
+from chatport.limits.breaker import BreakerPolicy
+from chatport.limits.pacing import PaceLimits, PacerBook
 from chatport.prepare import Port
 from chatport.testing import sse
 from chatport.transport.address import address_of

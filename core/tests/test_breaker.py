@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chatport.engine.breaker import Breaker, BreakerPolicy
+from chatport.limits.breaker import Breaker, BreakerPolicy
 
 POLICY = BreakerPolicy(failures=3, least_calls=4, window_seconds=60.0, open_seconds=30.0, longest_open_seconds=100.0)
 

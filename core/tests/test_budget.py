@@ -14,9 +14,9 @@ import pytest
 import trio
 from hypothesis import given, strategies as st
 
-from chatport.budget import Budget, active_budgets, in_usd
 from chatport.errors import BudgetExceededError, ConfigurationError
 from chatport.facts import PeakHours, Price, PriceTier, estimate_cost
+from chatport.limits.budget import Budget, active_budgets, in_usd
 from chatport.types import Cost
 
 # --- reserve, settle, cancel

@@ -18,11 +18,11 @@ from chatport.call import Call
 from chatport.config import Alias, Config, load_config
 from chatport.configfile import read_config_file
 from chatport.engine.choice import Choice
-from chatport.engine.retry import RetryPolicy
 from chatport.engine.route import Limits, Route
 from chatport.engine.timers import Timeouts
 from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, TransportError
 from chatport.facts import Facts, ModelFacts, Price, RetiredModel
+from chatport.limits.retry import RetryPolicy
 from chatport.prepare import Port, split_target
 from chatport.provider import Auth, Discovery, Provider
 from chatport.truststore import trust

@@ -35,7 +35,6 @@ from chatport.engine.commands import (
 )
 from chatport.engine.hints import retry_delay_seconds
 from chatport.engine.machine import CallMachine
-from chatport.engine.retry import RetryBudget, RetryPolicy, backoff_seconds
 from chatport.errors import (
     AuthenticationError,
     BadRequestError,
@@ -51,6 +50,7 @@ from chatport.errors import (
     TransportError,
 )
 from chatport.hooks import hookimpl
+from chatport.limits.retry import RetryBudget, RetryPolicy, backoff_seconds
 from chatport.types import Reply
 
 # --- a vendor in a script

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chatport.engine.pacing import PaceLimits, Pacer, PacerBook, Ticket
+from chatport.limits.pacing import PaceLimits, Pacer, PacerBook, Ticket
 from chatport.types import RateLimits
 
 

@@ -13,7 +13,7 @@ import pytest
 from chatport.config import Config, load_config
 from chatport.errors import ConfigurationError, PluginError, PolicyError
 from chatport.facts import Facts, HostFacts, load_facts
-from chatport.policy import Policy, check_policy, host_facts
+from chatport.limits.policy import Policy, check_policy, host_facts
 from chatport.provider import Provider
 from chatport.tables import BudgetConfig
 

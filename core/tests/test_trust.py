@@ -19,13 +19,13 @@ from click.testing import CliRunner
 import chatport
 from chatport import truststore
 from chatport.basics.secret import Secret
-from chatport.budget import Budget
 from chatport.cli import group
 from chatport.config import Config, load_config, load_with_files
 from chatport.configfile import read_config_file
 from chatport.errors import ConfigurationError
 from chatport.facts import ModelFacts
-from chatport.policy import Policy, stricter
+from chatport.limits.budget import Budget
+from chatport.limits.policy import Policy, stricter
 from chatport.prepare import Port
 from chatport.provider import Provider
 from chatport.tables import BudgetConfig
@@ -253,7 +253,7 @@ POLICIES = [
 @pytest.mark.parametrize("other", POLICIES)
 def test_stricter_forbids_what_either_forbids(one: Policy, other: Policy) -> None:
     from chatport.facts import HostFacts
-    from chatport.policy import check_policy
+    from chatport.limits.policy import check_policy
 
     def allows(policy: Policy, provider: str, facts: HostFacts, model: str) -> bool:
         try:

@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 import chatport
-from chatport.engine.pacing import Pacer
+from chatport.limits.pacing import Pacer
 from chatport.testing import EmulatedResponse, Refusal, Script, VendorEmulator, VirtualClock, faults
 
 from .world import PROMPT, TEXT, Outcome, World, on_backends

@@ -18,7 +18,6 @@ from .basics.version import __version__
 if TYPE_CHECKING:
     from .aio import AsyncClient as AsyncClient, AsyncReplyStream as AsyncReplyStream
     from .basics.secret import Secret as Secret
-    from .budget import Budget as Budget
     from .call import (
         Call as Call,
         Chunk as Chunk,
@@ -77,7 +76,8 @@ if TYPE_CHECKING:
     from .explain import Change as Change, Explanation as Explanation
     from .facts.models import Facts as Facts, HostFacts as HostFacts, ModelFacts as ModelFacts, load_facts as load_facts
     from .hooks import HOOK_API as HOOK_API, ProviderHooks as ProviderHooks, hookimpl as hookimpl
-    from .policy import Policy as Policy
+    from .limits.budget import Budget as Budget
+    from .limits.policy import Policy as Policy
     from .provider import (
         Auth as Auth,
         Dialect as Dialect,
@@ -109,7 +109,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "aio": ("AsyncClient", "AsyncReplyStream"),
-    "budget": ("Budget",),
+    "limits.budget": ("Budget",),
     "call": (
         "Call",
         "Chunk",
@@ -168,7 +168,7 @@ _HOMES = {
     "explain": ("Change", "Explanation"),
     "facts.models": ("Facts", "HostFacts", "ModelFacts", "load_facts"),
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
-    "policy": ("Policy",),
+    "limits.policy": ("Policy",),
     "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"),
     "schema": ("check_arguments", "run_tool", "schema_of"),
     "basics.secret": ("Secret",),

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from .budget import Budget, active_budgets
 from .call import Call, WireRequest
 from .candidates import ChatCandidate, RequestCandidate
 from .config import Config, load_config
@@ -21,6 +20,7 @@ from .engine.shared import BreakerBook, Observer, Shared
 from .errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
 from .facts.models import ModelFacts
 from .history import mended
+from .limits.budget import Budget, active_budgets
 from .messages import MessagesInput, read_messages
 from .prepare import Port, split_target
 from .provider import Provider

@@ -17,15 +17,15 @@ import attrs
 from .basics.secret import Secret
 from .basics.sizes import Limits
 from .configfile import ConfigFile, read_config_file, sealed
-from .engine.breaker import BreakerPolicy
 from .engine.choice import Choice
-from .engine.pacing import PaceLimits
-from .engine.retry import RetryPolicy
 from .engine.shared import HedgePolicy
 from .errors import ConfigurationError
 from .facts.models import HostFacts
 from .keys import Reference, read_reference
-from .policy import Policy, stricter
+from .limits.breaker import BreakerPolicy
+from .limits.pacing import PaceLimits
+from .limits.policy import Policy, stricter
+from .limits.retry import RetryPolicy
 from .tables import (
     BudgetConfig,
     flag,

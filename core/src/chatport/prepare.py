@@ -34,8 +34,8 @@ from .guard import check_key
 from .guarding import guarded
 from .installed import installed_patches, installed_providers
 from .keys import is_slow, refresh_seconds, resolve
+from .limits.policy import check_policy
 from .pairing import Address, check_pair, source_of_key
-from .policy import check_policy
 from .provider import Auth, Discovery, Provider
 from .ready import ProviderPort
 from .registry import build_plan, given_by_name, load_provider, plugin_name

@@ -10,15 +10,15 @@ import attrs
 
 from .basics.sizes import Limits
 from .basics.words import near_miss
-from .engine.breaker import BreakerPolicy
 from .engine.choice import Choice, Condition
-from .engine.pacing import PaceLimits
-from .engine.retry import RetryPolicy
 from .engine.shared import HedgePolicy
 from .engine.timers import Timeouts
 from .errors import ConfigurationError
 from .facts.models import is_region
-from .policy import Policy
+from .limits.breaker import BreakerPolicy
+from .limits.pacing import PaceLimits
+from .limits.policy import Policy
+from .limits.retry import RetryPolicy
 
 __all__ = [
     "BudgetConfig",

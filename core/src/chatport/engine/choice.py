@@ -38,7 +38,7 @@ class Condition:
                 return False
         if self.above_input_tokens is None and self.below_input_tokens is None:
             return True
-        from ..estimate import estimate_input_tokens  # loaded where somebody asks for it
+        from ..limits.estimate import estimate_input_tokens  # loaded where somebody asks for it
 
         tokens = estimate_input_tokens(call)
         return (self.above_input_tokens or 0) < tokens < (self.below_input_tokens or math.inf)

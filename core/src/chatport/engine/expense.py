@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..budget import Budget, Reservation, in_usd
 from ..errors import ChatportError
 from ..facts.models import charged, cost_of, estimate_cost
+from ..limits.budget import Budget, Reservation, in_usd
 from ..types import Cost
 from .attempt import AttemptRun
 from .route import Route
@@ -28,7 +28,7 @@ class Expense:
         call, context = self._route.call, self._route.context
         if call is None:
             return
-        from ..estimate import estimate_input_tokens, estimate_output_tokens  # only calls with a budget need it
+        from ..limits.estimate import estimate_input_tokens, estimate_output_tokens  # only calls with a budget need it
 
         asked, answered = estimate_input_tokens(call), estimate_output_tokens(call, context.facts)
         cost = estimate_cost(context.facts.prices, asked, answered, at=self._shared.clock.utcnow())

@@ -13,7 +13,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
-from ..budget import Budget
 from ..collect import Collector
 from ..errors import (
     AuthenticationError,
@@ -37,6 +36,7 @@ from ..errors import (
     UnsupportedFeatureError,
 )
 from ..events import Finished
+from ..limits.budget import Budget
 from ..redaction import hide_key_in_reply
 from ..schema import misfits
 from ..types import Adjustment, Reply, Usage

@@ -14,7 +14,7 @@ from .commands import Head, HttpRequest
 from .timers import Timeouts
 
 if TYPE_CHECKING:
-    from .pacing import PaceLimits
+    from ..limits.pacing import PaceLimits
 
 __all__ = ["Limits", "Route", "request_id"]
 

@@ -10,10 +10,10 @@ import attrs
 from ..basics.bounded import MOST_BREAKERS, Shelf
 from ..basics.display import one_line
 from ..basics.log import emit, is_configured, warn
-from .breaker import Breaker, BreakerPolicy
+from ..limits.breaker import Breaker, BreakerPolicy
+from ..limits.pacing import PacerBook
+from ..limits.retry import RetryBudget, RetryPolicy
 from .commands import Clock
-from .pacing import PacerBook
-from .retry import RetryBudget, RetryPolicy
 
 __all__ = ["BreakerBook", "HedgePolicy", "Observer", "Shared"]
 

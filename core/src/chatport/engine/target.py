@@ -9,7 +9,6 @@ from typing import Any
 
 import attrs
 
-from ..budget import Budget
 from ..collect import Collector
 from ..errors import (
     AuthenticationError,
@@ -24,12 +23,13 @@ from ..errors import (
     TransportError,
 )
 from ..events import AttemptFailed
+from ..limits.breaker import Breaker, Outcome
+from ..limits.budget import Budget
+from ..limits.pacing import Ticket
+from ..limits.retry import backoff_seconds
 from .attempt import AttemptRun
-from .breaker import Breaker, Outcome
 from .commands import Close, Command, Deliver, Pause, Wait
 from .expense import Expense
-from .pacing import Ticket
-from .retry import backoff_seconds
 from .route import Route
 from .shared import Shared
 from .story import Story, look_on
@@ -178,7 +178,7 @@ class TargetRun:
         call = self.route.call
         if self._pacer is None or call is None:
             return None
-        from ..estimate import estimate_input_tokens, estimate_output_tokens  # only calls that are paced need it
+        from ..limits.estimate import estimate_input_tokens, estimate_output_tokens  # only calls that are paced need it
 
         return Ticket(estimate_input_tokens(call) + estimate_output_tokens(call, self.route.context.facts))
 

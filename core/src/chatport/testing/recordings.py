@@ -12,11 +12,11 @@ from ..call import Call
 from ..config import Config
 from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, TransportFailure, Wait
 from ..engine.machine import CallMachine, Given
-from ..engine.retry import RetryPolicy
 from ..engine.route import Route
 from ..engine.shared import Shared
 from ..errors import ConfigurationError
 from ..events import Event
+from ..limits.retry import RetryPolicy
 from ..prepare import Port
 from ..provider import Provider
 from ..types import Message, Reply

@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 
 import attrs
 
-from .errors import BudgetExceededError, ConfigurationError
-from .types import Cost
+from ..errors import BudgetExceededError, ConfigurationError
+from ..types import Cost
 
 __all__ = ["Budget", "Reservation", "active_budgets", "in_usd"]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import re
 
-from . import jsoncodec
-from .call import Call, OutputSpec, Tool
-from .facts.models import ModelFacts
-from .types import AudioPart, FilePart, ImagePart, Message, Part, TextPart
+from .. import jsoncodec
+from ..call import Call, OutputSpec, Tool
+from ..facts.models import ModelFacts
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart
 
 __all__ = ["DEFAULT_OUTPUT_TOKENS", "estimate_input_tokens", "estimate_output_tokens", "estimate_text_tokens"]
 

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .basics.loopback import is_loopback
-from .errors import PolicyError
-from .facts.models import HostFacts
+from ..basics.loopback import is_loopback
+from ..errors import PolicyError
+from ..facts.models import HostFacts
 
 if TYPE_CHECKING:
-    from .provider import Provider
+    from ..provider import Provider
 
 __all__ = ["Policy", "check_policy", "host_facts", "stricter"]
 
