@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import chatport
 from chatport import Message, Reply, ToolCall
-from chatport.history import mended
+from chatport.inputs.history import mended
 from chatport.installed import installed_providers
 from chatport.registry import load_provider
 from chatport.testing import Emulator, replay

@@ -14,14 +14,14 @@ from hypothesis import given, settings, strategies as st
 from chatport.call import Call, OutputSpec, Tool
 from chatport.errors import BadRequestError
 from chatport.facts import ModelFacts
+from chatport.inputs.messages import read_messages
+from chatport.inputs.schemas import read_tools
 from chatport.limits.estimate import (
     DEFAULT_OUTPUT_TOKENS,
     estimate_input_tokens,
     estimate_output_tokens,
     estimate_text_tokens,
 )
-from chatport.messages import read_messages
-from chatport.schema import read_tools
 from chatport.types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
 
 TRACES = Path(__file__).resolve().parents[2].parent / "shared" / "traces"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from chatport.errors import BadRequestError, MalformedReplyError
-from chatport.messages import read_messages
+from chatport.inputs.messages import read_messages
 from chatport.types import AudioPart, FilePart, ImagePart, Message, Reply, TextPart, ToolCall, Usage
 
 CALL = ToolCall("c1", "f", "{}")

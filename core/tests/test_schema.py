@@ -14,7 +14,15 @@ import pytest
 
 from chatport.call import OutputSpec, Tool, ToolChoice
 from chatport.errors import BadRequestError, MalformedReplyError
-from chatport.schema import check_arguments, misfits, read_output, read_tool_choice, read_tools, run_tool, schema_of
+from chatport.inputs.schemas import (
+    check_arguments,
+    misfits,
+    read_output,
+    read_tool_choice,
+    read_tools,
+    run_tool,
+    schema_of,
+)
 from chatport.types import Reply, ToolCall
 
 

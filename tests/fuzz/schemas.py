@@ -17,8 +17,8 @@ import jsonschema
 import chatport
 from chatport import BadRequestError, ConfigurationError, OutputSpec, Reply, Tool, ToolCall
 from chatport.errors import MalformedReplyError
+from chatport.inputs.schemas import misfits
 from chatport.jsoncodec import decode
-from chatport.schema import misfits
 from chatport.schemas.check import MOST_STEPS, Budget, examine
 from chatport.schemas.references import resolved
 

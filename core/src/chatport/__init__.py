@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from .explain import Change as Change, Explanation as Explanation
     from .facts.models import Facts as Facts, HostFacts as HostFacts, ModelFacts as ModelFacts, load_facts as load_facts
     from .hooks import HOOK_API as HOOK_API, ProviderHooks as ProviderHooks, hookimpl as hookimpl
+    from .inputs.schemas import check_arguments as check_arguments, run_tool as run_tool, schema_of as schema_of
     from .limits.budget import Budget as Budget
     from .limits.policy import Policy as Policy
     from .provider import (
@@ -86,7 +87,6 @@ if TYPE_CHECKING:
         Prefill as Prefill,
         Provider as Provider,
     )
-    from .schema import check_arguments as check_arguments, run_tool as run_tool, schema_of as schema_of
     from .sync import Client as Client, ReplyStream as ReplyStream
     from .types import (
         Adjustment as Adjustment,
@@ -170,7 +170,7 @@ _HOMES = {
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
     "limits.policy": ("Policy",),
     "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"),
-    "schema": ("check_arguments", "run_tool", "schema_of"),
+    "inputs.schemas": ("check_arguments", "run_tool", "schema_of"),
     "basics.secret": ("Secret",),
     "sync": ("Client", "ReplyStream"),
     "types": (

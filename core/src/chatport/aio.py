@@ -23,7 +23,7 @@ from .guarding import guarded
 from .hedging import AsyncDriver, HedgedDriver
 
 # async only: end
-from .messages import MessagesInput
+from .inputs.messages import MessagesInput
 from .pausing import checkpoint_async, pause_async, run_blocking_async, sleep_async
 from .prepare import split_target
 from .redaction import run_without_key

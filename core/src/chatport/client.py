@@ -19,12 +19,12 @@ from .engine.machine import CallMachine
 from .engine.shared import BreakerBook, Observer, Shared
 from .errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
 from .facts.models import ModelFacts
-from .history import mended
+from .inputs.history import mended
+from .inputs.messages import MessagesInput, read_messages
+from .inputs.schemas import ToolInput, read_output, read_tool_choice, read_tools
 from .limits.budget import Budget, active_budgets
-from .messages import MessagesInput, read_messages
 from .prepare import Port, split_target
 from .provider import Provider
-from .schema import ToolInput, read_output, read_tool_choice, read_tools
 from .standard.efforts import EFFORTS
 from .tables import read_timeouts
 

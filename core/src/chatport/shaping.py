@@ -45,7 +45,7 @@ def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTo
 
 def _blame_schema(call: Call, context: Context, error: PluginError) -> None:
     """Raise BadRequestError if a hook failed on a schema that is itself at fault."""
-    from .schema_faults import fault_of  # only a failure needs it
+    from .inputs.faults import fault_of  # only a failure needs it
 
     fault = fault_of(call) if error.__cause__ is not None else None
     if fault is not None:

@@ -17,7 +17,7 @@ from .engine.timers import not_ready_in_time
 from .errors import ChatportError, ConfigurationError, MisuseError
 from .events import Event, Finished
 from .guarding import guarded
-from .messages import MessagesInput
+from .inputs.messages import MessagesInput
 from .pausing import pause, run_blocking, sleep
 from .prepare import split_target
 from .redaction import run_without_key

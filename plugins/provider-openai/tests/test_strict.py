@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 import chatport
 from chatport.call import Tool
-from chatport.schema import schema_of
+from chatport.inputs.schemas import schema_of
 from chatport.standard.schemas import Loss
 from chatport_openai.strict import NotStrict, root_object, strict_schema
 

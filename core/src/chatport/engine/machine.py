@@ -36,9 +36,9 @@ from ..errors import (
     UnsupportedFeatureError,
 )
 from ..events import Finished
+from ..inputs.schemas import misfits
 from ..limits.budget import Budget
 from ..redaction import hide_key_in_reply
-from ..schema import misfits
 from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun
 from .commands import Block, Clock, Command, Deliver, TimerExpired

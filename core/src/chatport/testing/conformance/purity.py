@@ -12,9 +12,9 @@ from ...basics.frozen import FrozenValueError
 from ...call import Call, Chunk, Context, OutputSpec, StreamState, ToolChoice
 from ...engine.failures import failure_of
 from ...errors import ChatportError, PluginError, UnsupportedFeatureError
+from ...inputs.schemas import read_tools
 from ...ready import ProviderPort
 from ...registry import build_plan
-from ...schema import read_tools
 from ...shaping import shape
 from ...sse import EventStreamParser
 from ...types import Message, ToolCall

@@ -13,9 +13,9 @@ from typing import Any
 
 import attrs
 
-from . import jsoncodec
-from .standard.tools import wire_name
-from .types import Adjustment, Message, ToolCall
+from .. import jsoncodec
+from ..standard.tools import wire_name
+from ..types import Adjustment, Message, ToolCall
 
 __all__ = ["mended"]
 

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from . import jsoncodec
-from .basics.frozen import freeze
-from .errors import BadRequestError
-from .types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall
+from .. import jsoncodec
+from ..basics.frozen import freeze
+from ..errors import BadRequestError
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall
 
 __all__ = ["MessagesInput", "read_messages"]
 

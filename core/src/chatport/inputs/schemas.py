@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 import msgspec
 
-from . import jsoncodec
-from .call import Tool, ToolChoice
-from .errors import BadRequestError, MalformedReplyError
-from .schemas.answers import UncheckedError, examined, hold
-from .types import Adjustment, OutputSpec, ToolCall
+from .. import jsoncodec
+from ..call import Tool, ToolChoice
+from ..errors import BadRequestError, MalformedReplyError
+from ..schemas.answers import UncheckedError, examined, hold
+from ..types import Adjustment, OutputSpec, ToolCall
 
 if TYPE_CHECKING:
-    from .schemas.check import Budget
+    from ..schemas.check import Budget
 
 __all__ = [
     "ToolInput",
@@ -208,7 +208,7 @@ _STEPS_UNASKED = 50_000
 
 
 def _budget(steps: int) -> Budget:
-    from .schemas.check import Budget  # loaded when there is something to check
+    from ..schemas.check import Budget  # loaded when there is something to check
 
     return Budget(steps)
 

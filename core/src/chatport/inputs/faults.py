@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import jsoncodec
-from .call import Call
-from .schemas.keywords import KINDS, MAPPINGS
+from .. import jsoncodec
+from ..call import Call
+from ..schemas.keywords import KINDS, MAPPINGS
 
 __all__ = ["MOST_LEVELS", "fault_of", "first_fault"]
 

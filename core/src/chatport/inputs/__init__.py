@@ -1,0 +1,1 @@
+"""What a caller gives, read into values: messages, tools, output types, earlier answers."""
