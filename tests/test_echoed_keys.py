@@ -21,7 +21,7 @@ import pytest
 import structlog
 
 import chatport
-from chatport.redaction import hide_key
+from chatport.decoding.redaction import hide_key
 
 from .behaviour.raw_server import Connection, RawServer, chunked, head
 from .steps import count_steps

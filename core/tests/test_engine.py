@@ -17,9 +17,10 @@ import chatport
 from chatport import events as ev
 from chatport.call import Context, Failure, Verdict
 from chatport.client import BaseClient
-from chatport.collect import Collector
 from chatport.config import load_config
-from chatport.engine.asked import AsAsked
+from chatport.decoding.caller_names import AsAsked
+from chatport.decoding.collector import Collector
+from chatport.decoding.hints import retry_delay_seconds
 from chatport.engine.commands import (
     Block,
     Clock,
@@ -33,7 +34,6 @@ from chatport.engine.commands import (
     TransportFailure,
     Wait,
 )
-from chatport.engine.hints import retry_delay_seconds
 from chatport.engine.machine import CallMachine
 from chatport.errors import (
     AuthenticationError,

@@ -15,8 +15,8 @@ from hypothesis import given, settings, strategies as st
 
 from chatport import errors as e
 from chatport.call import Context, ErrorDetails, Failure, Verdict
-from chatport.engine.failures import error_of, failure_of
-from chatport.engine.hints import retry_delay_seconds, should_retry_header
+from chatport.decoding.failures import error_of, failure_of
+from chatport.decoding.hints import retry_delay_seconds, should_retry_header
 from chatport.errors import ChatportError
 from chatport.provider import Provider
 from chatport.standard.errors import classify_error, read_error

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from chatport.decoding.sse import EventStreamParser, ServerSentEvent
 from chatport.errors import MalformedReplyError
-from chatport.sse import EventStreamParser, ServerSentEvent
 
 VECTORS = Path(__file__).resolve().parents[2].parent / "shared/vectors/sse.json"
 Shown = tuple[str, str, str]

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from .client import BaseClient, ChatOptions, is_httpx, read_timeout
+from .decoding.redaction import run_without_key
 from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
 from .engine.timers import not_ready_in_time
@@ -26,7 +27,6 @@ from .hedging import AsyncDriver, HedgedDriver
 from .inputs.messages import MessagesInput
 from .pausing import checkpoint_async, pause_async, run_blocking_async, sleep_async
 from .prepare import split_target
-from .redaction import run_without_key
 from .transport import AsyncExchange, AsyncTransport
 from .types import ModelInfo, Reply
 

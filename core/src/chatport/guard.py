@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from .basics.loopback import is_loopback
 from .basics.secret import Secret
+from .decoding.redaction import hide_key
 from .errors import ConfigurationError
 from .provider import Provider
-from .redaction import hide_key
 
 __all__ = [
     "check_key",

@@ -10,7 +10,7 @@ import msgspec
 from . import jsoncodec
 from .basics.version import __version__
 from .call import Call, Context, WireRequest, WireTools
-from .engine.body import ACCEPT_ENCODING
+from .decoding.body import ACCEPT_ENCODING
 from .engine.commands import HttpRequest
 from .errors import BadRequestError, ConfigurationError, PluginError, UnsupportedFeatureError
 from .guard import header_problem, origin

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from .client import BaseClient, ChatOptions, is_httpx, read_timeout
+from .decoding.redaction import run_without_key
 from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
 from .engine.machine import CallMachine
 from .engine.timers import not_ready_in_time
@@ -20,7 +21,6 @@ from .guarding import guarded
 from .inputs.messages import MessagesInput
 from .pausing import pause, run_blocking, sleep
 from .prepare import split_target
-from .redaction import run_without_key
 from .transport import Exchange, Transport
 from .types import ModelInfo, Reply
 

@@ -10,7 +10,12 @@ from typing import Any, Literal
 
 from .. import events as ev, jsoncodec
 from ..call import Chunk, Failure, StreamState, Verdict
-from ..collect import Collector
+from ..decoding.body import LARGEST_PIECE, BodyDecoder, body_decoder, is_undecided, less_blanks, looks_like_events
+from ..decoding.caller_names import AsAsked
+from ..decoding.collector import Collector
+from ..decoding.failures import LARGEST_ERROR_BYTES, error_of, failure_of, without_answer
+from ..decoding.redaction import hide_key, hide_key_in_error, hide_key_in_reply
+from ..decoding.sse import EventStreamParser, ServerSentEvent
 from ..errors import (
     ChatportError,
     DeadlineError,
@@ -21,13 +26,8 @@ from ..errors import (
     over_limit,
 )
 from ..guarding import hook_error
-from ..redaction import hide_key, hide_key_in_error, hide_key_in_reply
-from ..sse import EventStreamParser, ServerSentEvent
 from ..types import Reply
-from .asked import AsAsked
-from .body import LARGEST_PIECE, BodyDecoder, body_decoder, is_undecided, less_blanks, looks_like_events
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
-from .failures import LARGEST_ERROR_BYTES, error_of, failure_of, without_answer
 from .route import Route, request_id
 from .timers import Timers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..call import Call, WireRequest
-from ..collect import Collector
+from ..decoding.collector import Collector
 from ..types import Message, Reply
 
 __all__ = ["can_continue", "conversation", "reopened"]

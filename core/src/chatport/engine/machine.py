@@ -13,7 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
-from ..collect import Collector
+from ..decoding.collector import Collector
+from ..decoding.redaction import hide_key_in_reply
 from ..errors import (
     AuthenticationError,
     BadRequestError,
@@ -38,7 +39,6 @@ from ..errors import (
 from ..events import Finished
 from ..inputs.schemas import misfits
 from ..limits.budget import Budget
-from ..redaction import hide_key_in_reply
 from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun
 from .commands import Block, Clock, Command, Deliver, TimerExpired

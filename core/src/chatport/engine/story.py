@@ -12,10 +12,10 @@ import attrs
 from ..basics.display import one_line
 from ..basics.frozen import FrozenDict
 from ..basics.log import warn
+from ..decoding.redaction import hide_key
 from ..errors import ChatportError
 from ..guarding import hook_error
 from ..plan import nothing
-from ..redaction import hide_key
 from ..types import Adjustment, Attempt, Reply
 from .attempt import AttemptRun
 from .route import Route

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from ..collect import Collector
+from ..decoding.collector import Collector
 from ..errors import (
     AuthenticationError,
     BadRequestError,

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from ..basics.secret import Secret
+from ..decoding.redaction import hide_key
 from ..engine.commands import HttpRequest
-from ..redaction import hide_key
 
 __all__ = ["hiding_key"]
 

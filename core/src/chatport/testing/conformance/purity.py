@@ -10,13 +10,13 @@ import attrs
 
 from ...basics.frozen import FrozenValueError
 from ...call import Call, Chunk, Context, OutputSpec, StreamState, ToolChoice
-from ...engine.failures import failure_of
+from ...decoding.failures import failure_of
+from ...decoding.sse import EventStreamParser
 from ...errors import ChatportError, PluginError, UnsupportedFeatureError
 from ...inputs.schemas import read_tools
 from ...ready import ProviderPort
 from ...registry import build_plan
 from ...shaping import shape
-from ...sse import EventStreamParser
 from ...types import Message, ToolCall
 from ..emulator import EmulatedRequest
 from .subject import ConformanceTests, get_weather

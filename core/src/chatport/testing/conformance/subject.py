@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import pytest
 
 from ...call import Context
-from ...collect import Collector
 from ...config import load_config
+from ...decoding.collector import Collector
 from ...engine.commands import Head
 from ...engine.route import Route
 from ...errors import ChatportError

@@ -13,7 +13,7 @@ from io import BytesIO
 
 import msgspec
 
-from .errors import MalformedReplyError
+from ..errors import MalformedReplyError
 
 __all__ = ["EventStreamParser", "ServerSentEvent"]
 

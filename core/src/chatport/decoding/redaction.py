@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import attrs
 
-from .basics.secret import Secret
-from .errors import ChatportError
-from .types import Adjustment, Alternative, Reply
+from ..basics.secret import Secret
+from ..errors import ChatportError
+from ..types import Adjustment, Alternative, Reply
 
 __all__ = ["hide_key", "hide_key_in", "hide_key_in_cause", "hide_key_in_error", "hide_key_in_reply", "run_without_key"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import events as ev, jsoncodec
-from .basics.pieces import join_small
-from .basics.sizes import Limits
-from .errors import MalformedReplyError, over_limit
-from .types import Adjustment, Alternative, FinishReason, Reply, ToolCall, Usage
+from .. import events as ev, jsoncodec
+from ..basics.pieces import join_small
+from ..basics.sizes import Limits
+from ..errors import MalformedReplyError, over_limit
+from ..types import Adjustment, Alternative, FinishReason, Reply, ToolCall, Usage
 
 __all__ = ["Collector"]
 

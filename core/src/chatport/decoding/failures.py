@@ -9,10 +9,10 @@ from typing import Any, Literal
 from .. import jsoncodec
 from ..call import Context, Failure, Verdict
 from ..errors import ChatportError, OverloadedError, QuotaExceededError, RateLimitError
-from ..redaction import hide_key, hide_key_in
 from ..standard.errors import class_of_status, read_error
 from ..types import RateLimits
 from .hints import limit_reset_seconds, reset_seconds, retry_delay_seconds, said_delay_seconds, should_retry_header
+from .redaction import hide_key, hide_key_in
 
 __all__ = ["LARGEST_ERROR_BYTES", "error_of", "failure_of", "without_answer"]
 

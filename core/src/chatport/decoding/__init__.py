@@ -1,0 +1,1 @@
+"""From bytes to events, replies and errors: event streams, bodies, failures, hints, keys taken out."""
