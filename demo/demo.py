@@ -21,7 +21,7 @@ import msgspec
 import tiny_model
 
 import chatport
-from chatport.registry import load_provider
+from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator
 
 TARGETS = {

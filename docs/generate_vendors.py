@@ -9,8 +9,8 @@ from pathlib import Path
 
 from chatport import ModelFacts, Provider
 from chatport.errors import PluginError
-from chatport.installed import installed_providers
-from chatport.registry import load_provider
+from chatport.plugins.installed import installed_providers
+from chatport.plugins.registry import load_provider
 
 PAGE = Path(__file__).with_name("vendors.md")
 HEADER = """# Vendors

@@ -42,8 +42,8 @@ from chatport.basics.secret import Secret
 from chatport.cli import group
 from chatport.configfile import read_config_file
 from chatport.guard import is_placeholder
-from chatport.installed import installed_providers
-from chatport.registry import load_provider
+from chatport.plugins.installed import installed_providers
+from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator
 from chatport.transport import sockets
 from chatport.transport.fast import FastAsyncTransport

@@ -15,7 +15,7 @@ import pytest
 from chatport import ChatportError, Reply, StreamInterruptedError
 from chatport.engine.commands import Head
 from chatport.engine.route import Route
-from chatport.installed import installed_providers
+from chatport.plugins.installed import installed_providers
 from chatport.testing.recordings import play, route_of
 
 TRACES = Path(__file__).resolve().parents[1].parent / "shared" / "traces"

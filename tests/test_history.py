@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import chatport
 from chatport import Message, Reply, ToolCall
 from chatport.inputs.history import mended
-from chatport.installed import installed_providers
-from chatport.registry import load_provider
+from chatport.plugins.installed import installed_providers
+from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator, replay
 
 from .steps import count_steps

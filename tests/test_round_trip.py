@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import chatport
-from chatport.installed import installed_providers
-from chatport.registry import load_provider
+from chatport.plugins.installed import installed_providers
+from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator
 
 THOUGHT = "Quokkas ponder zephyrs."  # words that nothing else in a request has

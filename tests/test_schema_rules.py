@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 import chatport
 from chatport import BadRequestError, OutputSpec, Tool
-from chatport.installed import installed_providers
+from chatport.plugins.installed import installed_providers
 from chatport.testing import Emulator
 
 from .schema_rules import (

@@ -10,7 +10,7 @@ import pytest
 
 import chatport
 from chatport import BadRequestError, OutputSpec, Tool, UnsupportedFeatureError
-from chatport.installed import installed_providers
+from chatport.plugins.installed import installed_providers
 
 from .steps import count_steps
 

@@ -12,7 +12,6 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from chatport import installed as plugins
 from chatport.basics.secret import Secret
 from chatport.call import Call
 from chatport.config import Alias, Config, load_config
@@ -23,6 +22,7 @@ from chatport.engine.timers import Timeouts
 from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, TransportError
 from chatport.facts import Facts, ModelFacts, Price, RetiredModel
 from chatport.limits.retry import RetryPolicy
+from chatport.plugins import installed as plugins
 from chatport.prepare import Port, split_target
 from chatport.provider import Auth, Discovery, Provider
 from chatport.truststore import trust

@@ -14,12 +14,13 @@ import msgspec
 import pytest
 
 import chatport
-from chatport import hookimpl, installed
+from chatport import hookimpl
 from chatport.basics.frozen import FrozenDict, FrozenList, FrozenValueError, freeze
 from chatport.call import Tool
 from chatport.engine.commands import Head, HttpRequest
 from chatport.facts import Facts, ModelEntry, ModelFacts
-from chatport.installed import InstalledPlugin
+from chatport.plugins import installed
+from chatport.plugins.installed import InstalledPlugin
 from chatport.provider import Dialect, FieldRule, Prefill, Provider
 from chatport.testing import sse
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from chatport.hooks import ProviderHooks
-from chatport.plan import Plan, compile_chain, compile_plan
+from chatport.plugins.plan import Plan, compile_chain, compile_plan
+from chatport.plugins.registry import build_plan
 from chatport.provider import Provider
-from chatport.registry import build_plan
 
 spec = pluggy.HookspecMarker("t")
 impl = pluggy.HookimplMarker("t")

@@ -13,15 +13,16 @@ from typing import Any
 import attrs
 import pytest
 
-from chatport import Client, hookimpl, installed
+from chatport import Client, hookimpl
 from chatport.call import Call, WireRequest
 from chatport.config import load_config
 from chatport.errors import ConfigurationError, PluginError
 from chatport.hooks import HOOK_API
-from chatport.installed import InstalledPlugin, installed_patches, installed_providers
+from chatport.plugins import installed
+from chatport.plugins.installed import InstalledPlugin, installed_patches, installed_providers
+from chatport.plugins.registry import build_plan, load_provider
 from chatport.prepare import Port
 from chatport.provider import Provider
-from chatport.registry import build_plan, load_provider
 from chatport.testing import Emulator
 from chatport.types import Message
 
@@ -74,7 +75,7 @@ def marks(port: Port, target: str = "acme:m") -> Any:
 
 LISTING = """
 import sys
-from chatport.installed import installed_providers, installed_patches
+from chatport.plugins.installed import installed_providers, installed_patches
 installed_providers(), installed_patches()
 names = [plugin.target.partition(":")[0] for plugin in installed_providers().values()]
 assert names, "this checkout has providers"

@@ -22,8 +22,8 @@ from chatport.errors import (
 )
 from chatport.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallEnded
 from chatport.facts import ModelFacts
+from chatport.plugins.registry import build_plan
 from chatport.provider import Dialect, Provider
-from chatport.registry import build_plan
 from chatport.shaping import check_content, shape
 from chatport.standard.models import go_duration_seconds
 from chatport.standard.tools import wire_name

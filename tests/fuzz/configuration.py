@@ -16,9 +16,9 @@ from tests.steps import count_steps
 from chatport import ConfigurationError, PluginError
 from chatport.config import Config, load_config
 from chatport.guard import is_own_host
-from chatport.installed import installed_providers
+from chatport.plugins.installed import installed_providers
+from chatport.plugins.registry import load_provider
 from chatport.prepare import Port
-from chatport.registry import load_provider
 
 __all__ = ["CANARY", "check_configuration"]
 

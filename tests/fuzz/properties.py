@@ -17,7 +17,7 @@ from chatport.basics.display import clean, clean_json, one_line
 from chatport.engine.commands import Head, HttpRequest
 from chatport.engine.route import Route
 from chatport.events import Event, Finished, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta, ToolCallEnded
-from chatport.installed import installed_providers
+from chatport.plugins.installed import installed_providers
 from chatport.testing.recordings import play, route_of
 
 from .exchange import Exchange

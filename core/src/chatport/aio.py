@@ -18,7 +18,6 @@ from .engine.machine import CallMachine
 from .engine.timers import not_ready_in_time
 from .errors import ChatportError, ConfigurationError, MisuseError
 from .events import Event, Finished
-from .guarding import guarded
 
 # async only: begin
 from .hedging import AsyncDriver, HedgedDriver
@@ -26,6 +25,7 @@ from .hedging import AsyncDriver, HedgedDriver
 # async only: end
 from .inputs.messages import MessagesInput
 from .pausing import checkpoint_async, pause_async, run_blocking_async, sleep_async
+from .plugins.guarding import guarded
 from .prepare import split_target
 from .transport import AsyncExchange, AsyncTransport
 from .types import ModelInfo, Reply

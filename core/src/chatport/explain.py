@@ -14,8 +14,8 @@ import attrs
 from . import jsoncodec
 from .basics.version import __version__
 from .errors import ChatportError
-from .installed import package_of
-from .registry import build_plan, plugin_name
+from .plugins.installed import package_of
+from .plugins.registry import build_plan, plugin_name
 from .shaping import shape
 from .types import Adjustment
 

@@ -31,14 +31,14 @@ from .errors import ChatportError, ConfigurationError, ModelNotFoundError, Plugi
 from .events import ErrorReported, Event, FinishReported
 from .facts.models import ModelFacts
 from .guard import check_key
-from .guarding import guarded
-from .installed import installed_patches, installed_providers
 from .keys import is_slow, refresh_seconds, resolve
 from .limits.policy import check_policy
 from .pairing import Address, check_pair, source_of_key
+from .plugins.guarding import guarded
+from .plugins.installed import installed_patches, installed_providers
+from .plugins.registry import build_plan, given_by_name, load_provider, plugin_name
 from .provider import Auth, Discovery, Provider
 from .ready import ProviderPort
-from .registry import build_plan, given_by_name, load_provider, plugin_name
 from .shaping import check_content, encoded, http_request, refuse_losses, shape
 from .standard.stream import is_error
 from .types import Adjustment

@@ -14,7 +14,7 @@ from .call import Context
 from .config import ProviderConfig
 from .engine.timers import Timeouts
 from .facts.models import ModelFacts
-from .plan import Plan
+from .plugins.plan import Plan
 from .provider import Provider
 
 __all__ = ["ProviderPort"]

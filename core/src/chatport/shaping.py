@@ -14,8 +14,8 @@ from .decoding.body import ACCEPT_ENCODING
 from .engine.commands import HttpRequest
 from .errors import BadRequestError, ConfigurationError, PluginError, UnsupportedFeatureError
 from .guard import header_problem, origin
-from .guarding import guarded
-from .plan import Plan
+from .plugins.guarding import guarded
+from .plugins.plan import Plan
 from .ready import ProviderPort
 from .types import AudioPart, FilePart, ImagePart
 

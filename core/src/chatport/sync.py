@@ -17,9 +17,9 @@ from .engine.machine import CallMachine
 from .engine.timers import not_ready_in_time
 from .errors import ChatportError, ConfigurationError, MisuseError
 from .events import Event, Finished
-from .guarding import guarded
 from .inputs.messages import MessagesInput
 from .pausing import pause, run_blocking, sleep
+from .plugins.guarding import guarded
 from .prepare import split_target
 from .transport import Exchange, Transport
 from .types import ModelInfo, Reply

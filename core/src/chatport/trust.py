@@ -16,7 +16,7 @@ from .basics.secret import Secret
 from .configfile import ConfigFile
 from .errors import ConfigurationError, PluginError
 from .keys import Reference
-from .registry import load_provider
+from .plugins.registry import load_provider
 from .tables import BudgetConfig
 from .truststore import Standing, place_of
 

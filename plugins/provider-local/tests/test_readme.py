@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatport.registry import load_provider
+from chatport.plugins.registry import load_provider
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chatport import AsyncClient, Client, ImagePart, Message, ToolCall, UnsupportedFeatureError
-from chatport.registry import load_provider
+from chatport.plugins.registry import load_provider
 
 Explain = Callable[..., Any]
 Notes = Callable[[Any], set[tuple[str, str, str]]]

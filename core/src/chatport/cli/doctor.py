@@ -46,8 +46,8 @@ def command(config: Path | None, no_search: bool) -> None:
 def _providers(settings: Any) -> Iterator[str]:
     """Show for each provider where a call goes and where the key comes from that goes there; give what is wrong."""
     from ..errors import ChatportError
-    from ..installed import installed_providers
     from ..keys import asks_nobody, is_slow
+    from ..plugins.installed import installed_providers
     from ..prepare import Port
 
     write("\nProviders", bold=True)
@@ -80,9 +80,9 @@ def _key_place(port: Any) -> str:
 def _servers() -> list[str]:
     """Show the servers that are found; return what is wrong with a search."""
     from ..errors import ChatportError, PluginError
-    from ..installed import installed_providers
+    from ..plugins.installed import installed_providers
+    from ..plugins.registry import load_provider
     from ..prepare import search
-    from ..registry import load_provider
 
     write("\nLocal servers", bold=True)
     found = False

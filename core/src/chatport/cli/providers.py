@@ -16,8 +16,8 @@ __all__ = ["command"]
 def command(check: bool) -> None:
     """List the installed providers. None is imported, unless --check is given."""
     from ..errors import PluginError
-    from ..installed import installed_providers
-    from ..registry import build_plan, load_provider
+    from ..plugins.installed import installed_providers
+    from ..plugins.registry import build_plan, load_provider
 
     with reporting_errors():
         plugins = installed_providers()

@@ -25,7 +25,7 @@ from ..errors import (
     TransportError,
     over_limit,
 )
-from ..guarding import hook_error
+from ..plugins.guarding import hook_error
 from ..types import Reply
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
 from .route import Route, request_id

@@ -9,7 +9,7 @@ import attrs
 
 from ..basics.sizes import Limits
 from ..call import Call, Context, WireRequest
-from ..plan import Plan
+from ..plugins.plan import Plan
 from .commands import Head, HttpRequest
 from .timers import Timeouts
 

@@ -14,8 +14,8 @@ from ..basics.frozen import FrozenDict
 from ..basics.log import warn
 from ..decoding.redaction import hide_key
 from ..errors import ChatportError
-from ..guarding import hook_error
-from ..plan import nothing
+from ..plugins.guarding import hook_error
+from ..plugins.plan import nothing
 from ..types import Adjustment, Attempt, Reply
 from .attempt import AttemptRun
 from .route import Route

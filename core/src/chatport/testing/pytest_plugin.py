@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from ..explain import Explanation
+from ..plugins.registry import load_provider
 from ..provider import Provider
-from ..registry import load_provider
 from ..sync import Client
 from .server import Emulator
 

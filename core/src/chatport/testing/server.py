@@ -19,8 +19,8 @@ import anyio.lowlevel
 
 from ..engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
 from ..errors import ConfigurationError
+from ..plugins.registry import load_provider
 from ..provider import Provider
-from ..registry import load_provider
 from .clock import VirtualClock
 from .emulator import EmulatedRequest, VendorEmulator
 from .faults import FaultList, Faults

@@ -14,8 +14,8 @@ from ...decoding.failures import failure_of
 from ...decoding.sse import EventStreamParser
 from ...errors import ChatportError, PluginError, UnsupportedFeatureError
 from ...inputs.schemas import read_tools
+from ...plugins.registry import build_plan
 from ...ready import ProviderPort
-from ...registry import build_plan
 from ...shaping import shape
 from ...types import Message, ToolCall
 from ..emulator import EmulatedRequest

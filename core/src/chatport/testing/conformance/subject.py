@@ -16,10 +16,10 @@ from ...engine.commands import Head
 from ...engine.route import Route
 from ...errors import ChatportError
 from ...events import Finished
+from ...plugins.registry import load_provider
 from ...prepare import Port
 from ...provider import Provider
 from ...ready import ProviderPort
-from ...registry import load_provider
 from ...sync import Client
 from ...types import Reply
 from ..pytest_plugin import isolate

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import jsoncodec
-from .call import Context
-from .errors import ChatportError, PluginError
+from .. import jsoncodec
+from ..call import Context
+from ..errors import ChatportError, PluginError
 from .installed import package_of
 
 __all__ = ["guarded", "hook_error"]

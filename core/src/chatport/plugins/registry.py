@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from .basics.words import near_miss
-from .errors import ConfigurationError, PluginError
-from .hooks import HOOK_API, ProviderHooks
+from ..basics.words import near_miss
+from ..errors import ConfigurationError, PluginError
+from ..hooks import HOOK_API, ProviderHooks
+from ..provider import Provider
 from .installed import installed_providers
 from .plan import Plan, compile_plan
-from .provider import Provider
 
 if TYPE_CHECKING:
     pass
@@ -63,7 +63,7 @@ def build_plan(provider: Provider, patches: Sequence[Any] = ()) -> Plan:
     Raises PluginError for an unknown hook (with the nearest name), a wrong argument, the same plugin twice, an
     old-style wrapper, or a hook API newer than this core's.
     """
-    from .standard import hook_modules
+    from ..standard import hook_modules
 
     if provider.hook_api > HOOK_API:
         raise PluginError(

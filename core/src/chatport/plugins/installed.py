@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .basics.log import warn
-from .basics.version import __version__
-from .errors import PluginError
+from ..basics.log import warn
+from ..basics.version import __version__
+from ..errors import PluginError
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
