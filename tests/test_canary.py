@@ -51,8 +51,8 @@ from chatport.aio import _Driver as AsyncDriver
 from chatport.basics.secret import Secret
 from chatport.cli import group
 from chatport.client import read_call
-from chatport.config import load_config
 from chatport.engine.commands import Send
+from chatport.setup.config import load_config
 from chatport.sync import _Driver as Driver
 from chatport.testing import Emulator
 

@@ -40,15 +40,15 @@ import chatport
 import chatport.hooks
 from chatport.basics.secret import Secret
 from chatport.cli import group
-from chatport.configfile import read_config_file
-from chatport.guard import is_placeholder
 from chatport.plugins.installed import installed_providers
 from chatport.plugins.registry import load_provider
+from chatport.setup.configfile import read_config_file
+from chatport.setup.origins import is_placeholder
+from chatport.setup.truststore import trust
 from chatport.testing import Emulator
 from chatport.transport import sockets
 from chatport.transport.fast import FastAsyncTransport
 from chatport.transport.fast_sync import FastTransport
-from chatport.truststore import trust
 
 ROOT = Path(__file__).resolve().parent.parent
 MANUAL = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]

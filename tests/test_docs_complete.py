@@ -15,8 +15,8 @@ import click
 import pytest
 
 import chatport
-import chatport.config
 import chatport.hooks
+import chatport.setup.config
 import chatport.testing
 from chatport.cli import group
 from chatport.client import ChatOptions
@@ -118,7 +118,7 @@ def test_the_example_of_chatport_toml_has_every_key() -> None:
     wanted = {field.name for field in attrs.fields(chatport.Config)} - {"folder"}
     assert wanted == set(tables)
     used = {key for table in tables["providers"].values() for key in table}
-    assert set(chatport.config.PROVIDER_KEYS) <= used
+    assert set(chatport.setup.config.PROVIDER_KEYS) <= used
     for name in ("timeouts", "retry", "limits", "breaker"):
         settings = getattr(chatport.load_config(tables, environment={}), name)
         kind = Timeouts if name == "timeouts" else type(settings)

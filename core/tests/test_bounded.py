@@ -24,12 +24,12 @@ from chatport.basics.bounded import (
     Bounded,
     Shelf,
 )
-from chatport.config import load_config
 from chatport.engine.commands import Head, HttpRequest
 from chatport.engine.shared import BreakerBook
 from chatport.limits.breaker import BreakerPolicy
 from chatport.limits.pacing import PaceLimits, PacerBook
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport.testing import sse
 from chatport.transport.address import address_of
 

@@ -14,18 +14,18 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from chatport.basics.secret import Secret
 from chatport.call import Call
-from chatport.config import Alias, Config, load_config
-from chatport.configfile import read_config_file
-from chatport.engine.choice import Choice
 from chatport.engine.route import Limits, Route
 from chatport.engine.timers import Timeouts
 from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, TransportError
 from chatport.facts import Facts, ModelFacts, Price, RetiredModel
 from chatport.limits.retry import RetryPolicy
 from chatport.plugins import installed as plugins
-from chatport.prepare import Port, split_target
 from chatport.provider import Auth, Discovery, Provider
-from chatport.truststore import trust
+from chatport.setup.config import Alias, Config, load_config
+from chatport.setup.configfile import read_config_file
+from chatport.setup.prepare import Port, split_target
+from chatport.setup.targets import Choice
+from chatport.setup.truststore import trust
 from chatport.types import Message
 
 HELLO = Call((Message.user("hello"),))

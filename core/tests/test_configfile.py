@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.steps import count_steps
 
-from chatport.configfile import _PIECE, _unbounded, read_config_file
 from chatport.errors import ConfigurationError
+from chatport.setup.configfile import _PIECE, _unbounded, read_config_file
 
 LARGEST = 256 * 1024
 

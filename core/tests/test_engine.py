@@ -17,7 +17,6 @@ import chatport
 from chatport import events as ev
 from chatport.call import Context, Failure, Verdict
 from chatport.client import BaseClient
-from chatport.config import load_config
 from chatport.decoding.caller_names import AsAsked
 from chatport.decoding.collector import Collector
 from chatport.decoding.hints import retry_delay_seconds
@@ -51,6 +50,7 @@ from chatport.errors import (
 )
 from chatport.hooks import hookimpl
 from chatport.limits.retry import RetryBudget, RetryPolicy, backoff_seconds
+from chatport.setup.config import load_config
 from chatport.types import Reply
 
 # --- a vendor in a script

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 import chatport
 from chatport.cli import group
-from chatport.config import load_config
-from chatport.keys import told
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.keys import told
+from chatport.setup.prepare import Port
 
 KEYS = (
     "sk-" + "kept" + "-by-mistake",  # put together, so that no line of source in a traceback holds it

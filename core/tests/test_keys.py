@@ -18,12 +18,13 @@ import anyio.to_thread
 import pytest
 
 import chatport
-from chatport import Provider, keys
+from chatport import Provider
 from chatport.basics.secret import Secret
-from chatport.config import load_config
 from chatport.errors import ConfigurationError
-from chatport.guard import check_key, is_placeholder
-from chatport.prepare import Port
+from chatport.setup import keys
+from chatport.setup.config import load_config
+from chatport.setup.origins import check_key, is_placeholder
+from chatport.setup.prepare import Port
 from chatport.testing import Emulator
 
 BASE = "https://llm.acme.example/v1"

@@ -142,8 +142,8 @@ def test_a_schema_that_cannot_be_checked_costs_no_reply(parameters: Any) -> None
 def body_of(
     rules: Mapping[str, FieldRule], extra: Mapping[str, Any], **options: Any
 ) -> tuple[dict[str, Any], list[Any]]:
-    from chatport.config import load_config
-    from chatport.prepare import Port
+    from chatport.setup.config import load_config
+    from chatport.setup.prepare import Port
 
     config = load_config({"providers": {"x": {"kind": "compatible", "base_url": "http://127.0.0.1:9/v1"}}})
     port = Port(config)
@@ -208,8 +208,8 @@ class _Ready:
 
 
 def _context(dialect: Dialect) -> _Ready:
-    from chatport.config import load_config
-    from chatport.prepare import Port
+    from chatport.setup.config import load_config
+    from chatport.setup.prepare import Port
 
     config = load_config({"providers": {"x": {"kind": "compatible", "base_url": "http://127.0.0.1:9/v1"}}})
     ready = Port(config).provider("x")
@@ -221,8 +221,8 @@ def _context(dialect: Dialect) -> _Ready:
 
 def test_a_setting_can_choose_another_form_of_the_provider() -> None:
     from chatport import Provider
-    from chatport.config import load_config
-    from chatport.prepare import Port
+    from chatport.setup.config import load_config
+    from chatport.setup.prepare import Port
 
     def adapt(provider: Provider, settings: Mapping[str, Any]) -> Provider:
         path = "/v2/chat" if settings.get("protocol") == "new" else provider.dialect.chat_path

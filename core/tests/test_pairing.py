@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from chatport.cli import group
-from chatport.config import load_config
 from chatport.errors import ConfigurationError
-from chatport.prepare import Port
 from chatport.provider import Discovery, Provider
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 
 OWN = "https://api.acme.example/v1"
 OTHER = "https://other.example/v1"

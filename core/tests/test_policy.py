@@ -10,12 +10,12 @@ from typing import Any, Literal
 import attrs
 import pytest
 
-from chatport.config import Config, load_config
 from chatport.errors import ConfigurationError, PluginError, PolicyError
 from chatport.facts import Facts, HostFacts, load_facts
 from chatport.limits.policy import Policy, check_policy, host_facts
 from chatport.provider import Provider
-from chatport.tables import BudgetConfig
+from chatport.setup.config import Config, load_config
+from chatport.setup.tables import BudgetConfig
 
 URL = "https://api.acme.example/v1"
 FACTS = HostFacts(("US", "DE"), False, 30, "https://acme.example/privacy", "2026-05-01")

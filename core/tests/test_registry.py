@@ -15,14 +15,14 @@ import pytest
 
 from chatport import Client, hookimpl
 from chatport.call import Call, WireRequest
-from chatport.config import load_config
 from chatport.errors import ConfigurationError, PluginError
 from chatport.hooks import HOOK_API
 from chatport.plugins import installed
 from chatport.plugins.installed import InstalledPlugin, installed_patches, installed_providers
 from chatport.plugins.registry import build_plan, load_provider
-from chatport.prepare import Port
 from chatport.provider import Provider
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport.testing import Emulator
 from chatport.types import Message
 

@@ -19,11 +19,11 @@ import chatport
 from chatport import Client
 from chatport.basics.secret import Secret
 from chatport.call import Chunk
-from chatport.config import load_config
 from chatport.engine.commands import Head, HttpRequest
 from chatport.errors import ChatportError, ConfigurationError
-from chatport.guard import hide_key
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.origins import hide_key
+from chatport.setup.prepare import Port
 from chatport.testing import Emulator
 from chatport.types import Message
 

@@ -24,7 +24,7 @@ from chatport.events import Finished, ReasoningDelta, TextDelta, ToolCallDelta, 
 from chatport.facts import ModelFacts
 from chatport.plugins.registry import build_plan
 from chatport.provider import Dialect, Provider
-from chatport.shaping import check_content, shape
+from chatport.setup.shaping import check_content, shape
 from chatport.standard.models import go_duration_seconds
 from chatport.standard.tools import wire_name
 from chatport.testing import decode_events, replay

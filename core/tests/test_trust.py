@@ -17,19 +17,19 @@ import pytest
 from click.testing import CliRunner
 
 import chatport
-from chatport import truststore
 from chatport.basics.secret import Secret
 from chatport.cli import group
-from chatport.config import Config, load_config, load_with_files
-from chatport.configfile import read_config_file
 from chatport.errors import ConfigurationError
 from chatport.facts import ModelFacts
 from chatport.limits.budget import Budget
 from chatport.limits.policy import Policy, stricter
-from chatport.prepare import Port
 from chatport.provider import Provider
-from chatport.tables import BudgetConfig
-from chatport.trust import stricter_budget
+from chatport.setup import truststore
+from chatport.setup.config import Config, load_config, load_with_files
+from chatport.setup.configfile import read_config_file
+from chatport.setup.prepare import Port
+from chatport.setup.tables import BudgetConfig
+from chatport.setup.trust import stricter_budget
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes and permissions of POSIX")
 CANARY = "sk-of-somebody-else-1234"
@@ -185,7 +185,7 @@ def test_a_file_that_is_named_may_say_it(name: str, monkeypatch: pytest.MonkeyPa
 
 def test_every_table_is_either_allowed_or_refused_and_none_is_forgotten() -> None:
     """A new key of a configuration is refused until somebody has thought about it."""
-    from chatport import config, trust
+    from chatport.setup import config, trust
 
     assert set(trust._HARMLESS) | {"transport", "limits"} == set(config._TOP_KEYS)
     assert set(trust._HARMLESS_OF["aliases"]) == {"targets", *config._ALIAS_OPTIONS} - {"extra"}
@@ -526,7 +526,7 @@ def test_what_is_trusted_is_what_was_read(monkeypatch: pytest.MonkeyPatch) -> No
         path.write_text(DANGEROUS["patches"][0], "utf-8")
         return file
 
-    monkeypatch.setattr("chatport.config.read_config_file", reading)
+    monkeypatch.setattr("chatport.setup.config.read_config_file", reading)
     assert load_config().model == "fast"
     assert reads == [path]
 

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 import chatport
-from chatport.prepare import Port
+from chatport.setup.prepare import Port
 from chatport.testing import EmulatedRequest, EmulatedResponse, Emulator, VendorEmulator
 
 from .adapter import BACKENDS, AsyncRunner, Runner, SyncRunner, open_runner

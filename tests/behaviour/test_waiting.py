@@ -19,8 +19,8 @@ import anyio.to_thread
 import pytest
 
 import chatport
-from chatport import prepare
 from chatport.provider import Auth, Discovery, Provider
+from chatport.setup import prepare
 from chatport.transport import names
 
 from .adapter import BACKENDS, Runner, open_runner

@@ -14,11 +14,11 @@ from typing import Any
 from tests.steps import count_steps
 
 from chatport import ConfigurationError, PluginError
-from chatport.config import Config, load_config
-from chatport.guard import is_own_host
 from chatport.plugins.installed import installed_providers
 from chatport.plugins.registry import load_provider
-from chatport.prepare import Port
+from chatport.setup.config import Config, load_config
+from chatport.setup.origins import is_own_host
+from chatport.setup.prepare import Port
 
 __all__ = ["CANARY", "check_configuration"]
 

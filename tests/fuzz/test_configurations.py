@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from chatport.config import _ALIAS_OPTIONS, _TOP_KEYS, PROVIDER_KEYS, Config
 from chatport.errors import ConfigurationError
+from chatport.setup.config import _ALIAS_OPTIONS, _TOP_KEYS, PROVIDER_KEYS, Config
 
 from .configuration import CANARY, check_configuration
 
@@ -120,8 +120,8 @@ def test_a_file_that_had_its_way_would_be_noticed(text: str, words: str, monkeyp
     for name in ("p.py", "a.key"):
         Path(name).write_text("provider = 'deepseek'\n")
         Path(name).chmod(0o600)
-    monkeypatch.setattr("chatport.trust.refused_keys", lambda tables: [])
-    monkeypatch.setattr("chatport.trust.harmless", lambda tables, own: tables)
+    monkeypatch.setattr("chatport.setup.trust.refused_keys", lambda tables: [])
+    monkeypatch.setattr("chatport.setup.trust.harmless", lambda tables, own: tables)
     with pytest.raises(AssertionError, match=words):
         check_configuration(text.encode())
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         WireRequest as WireRequest,
         WireTools as WireTools,
     )
-    from .config import Config as Config, load_config as load_config
     from .embeddings import Embeddings as Embeddings
     from .errors import (
         AuthenticationError as AuthenticationError,
@@ -87,6 +86,7 @@ if TYPE_CHECKING:
         Prefill as Prefill,
         Provider as Provider,
     )
+    from .setup.config import Config as Config, load_config as load_config
     from .sync import Client as Client, ReplyStream as ReplyStream
     from .types import (
         Adjustment as Adjustment,
@@ -124,7 +124,7 @@ _HOMES = {
         "WireRequest",
         "WireTools",
     ),
-    "config": ("Config", "load_config"),
+    "setup.config": ("Config", "load_config"),
     "embeddings": ("Embeddings",),
     "errors": (
         "AuthenticationError",

@@ -26,7 +26,7 @@ from .hedging import AsyncDriver, HedgedDriver
 from .inputs.messages import MessagesInput
 from .pausing import checkpoint_async, pause_async, run_blocking_async, sleep_async
 from .plugins.guarding import guarded
-from .prepare import split_target
+from .setup.prepare import split_target
 from .transport import AsyncExchange, AsyncTransport
 from .types import ModelInfo, Reply
 

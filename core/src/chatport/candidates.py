@@ -10,8 +10,8 @@ import attrs
 from .call import Call, WireRequest
 from .engine.route import Route
 from .errors import ModelNotFoundError, PolicyError, UnsupportedFeatureError
-from .prepare import Port, split_target
-from .ready import ProviderPort
+from .setup.prepare import Port, split_target
+from .setup.vendor import ProviderPort
 
 __all__ = ["ChatCandidate", "RequestCandidate"]
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .call import Call, WireRequest
 from .candidates import ChatCandidate, RequestCandidate
-from .config import Config, load_config
-from .engine.choice import Choice, in_order
 from .engine.commands import Clock
 from .engine.machine import CallMachine
 from .engine.shared import BreakerBook, Observer, Shared
@@ -23,10 +21,12 @@ from .inputs.history import mended
 from .inputs.messages import MessagesInput, read_messages
 from .inputs.schemas import ToolInput, read_output, read_tool_choice, read_tools
 from .limits.budget import Budget, active_budgets
-from .prepare import Port, split_target
 from .provider import Provider
+from .setup.config import Config, load_config
+from .setup.prepare import Port, split_target
+from .setup.tables import read_timeouts
+from .setup.targets import Choice, in_order
 from .standard.efforts import EFFORTS
-from .tables import read_timeouts
 
 if TYPE_CHECKING:
     from .explain import Explanation

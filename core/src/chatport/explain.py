@@ -16,13 +16,13 @@ from .basics.version import __version__
 from .errors import ChatportError
 from .plugins.installed import package_of
 from .plugins.registry import build_plan, plugin_name
-from .shaping import shape
+from .setup.shaping import shape
 from .types import Adjustment
 
 if TYPE_CHECKING:
     from .call import Call, Context, WireRequest
-    from .prepare import Port
-    from .ready import ProviderPort
+    from .setup.prepare import Port
+    from .setup.vendor import ProviderPort
 
 __all__ = ["Change", "Explanation", "explain_call"]
 

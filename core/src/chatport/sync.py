@@ -20,7 +20,7 @@ from .events import Event, Finished
 from .inputs.messages import MessagesInput
 from .pausing import pause, run_blocking, sleep
 from .plugins.guarding import guarded
-from .prepare import split_target
+from .setup.prepare import split_target
 from .transport import Exchange, Transport
 from .types import ModelInfo, Reply
 

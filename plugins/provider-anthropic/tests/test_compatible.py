@@ -24,8 +24,8 @@ from chatport import (
     UnsupportedFeatureError,
 )
 from chatport.call import Call
-from chatport.config import load_config
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport.testing import EmulatedRequest
 from chatport_anthropic.emulator import AnthropicEmulator
 

@@ -24,9 +24,9 @@ from chatport import (
     Usage,
 )
 from chatport.call import Call, Context
-from chatport.config import load_config
 from chatport.facts import cost_of
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport.testing import decode_events, replay
 from chatport.types import Message
 from chatport_anthropic import limits, provider

@@ -18,8 +18,8 @@ from chatport import (
     UnsupportedFeatureError,
 )
 from chatport.call import Call
-from chatport.config import load_config
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 PDF = "data:application/pdf;base64,JVBERi0="

@@ -8,9 +8,9 @@ import pytest
 
 from chatport import Message, ModelNotFoundError, UnsupportedFeatureError, Usage
 from chatport.call import Call
-from chatport.config import load_config
 from chatport.facts import cost_of
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport_deepseek import provider
 
 USAGE = Usage(input_tokens=1_000_000, output_tokens=500_000, cached_input_tokens=400_000)

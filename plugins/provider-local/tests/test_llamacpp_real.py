@@ -32,8 +32,8 @@ from chatport import (
     UnsupportedFeatureError,
 )
 from chatport.client import read_call
-from chatport.config import load_config
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport.testing import replay
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from chatport import Client, ConfigurationError, Message, UnsupportedFeatureError, Usage
 from chatport.call import Call
-from chatport.config import load_config
 from chatport.facts import cost_of
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport_moonshot import provider
 
 AI, CN = "https://api.moonshot.ai/v1", "https://api.moonshot.cn/v1"

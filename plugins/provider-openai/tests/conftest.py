@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chatport.client import read_call
-from chatport.config import load_config
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport.testing.pytest_plugin import provider_fixtures
 
 TODAY = "2026-11-22"

@@ -7,8 +7,8 @@ import pytest
 
 from chatport import Message, Tool, ToolCall, UnsupportedFeatureError
 from chatport.client import read_call
-from chatport.config import load_config
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport_openrouter.details import merged
 from chatport_openrouter.gemini import gemini_schema
 

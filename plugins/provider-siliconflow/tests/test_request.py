@@ -17,9 +17,9 @@ from chatport import (
     UnsupportedFeatureError,
     Usage,
 )
-from chatport.config import load_config
 from chatport.facts import cost_of
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport_siliconflow import provider
 
 QWEN, V3, V31, V32 = "Qwen/Qwen3-8B", *(f"deepseek-ai/DeepSeek-{v}" for v in ("V3", "V3.1", "V3.2"))

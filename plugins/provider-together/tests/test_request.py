@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chatport import AudioPart, Client, FilePart, ImagePart, Message, Tool, UnsupportedFeatureError, Usage
-from chatport.config import load_config
 from chatport.facts import cost_of
-from chatport.prepare import Port
+from chatport.setup.config import load_config
+from chatport.setup.prepare import Port
 from chatport_together import provider
 
 OSS, DEEPSEEK = "together:openai/gpt-oss-120b", "together:deepseek-ai/DeepSeek-V4-Pro"

@@ -21,7 +21,7 @@ __all__ = ["command"]
 @config_option
 def command(config: Path | None, no_search: bool) -> None:
     """Show the configuration in force, where calls go with which key (never the key), and the local servers."""
-    from ..config import load_with_files
+    from ..setup.config import load_with_files
 
     with reporting_errors():
         settings, files = load_with_files(config)
@@ -46,9 +46,9 @@ def command(config: Path | None, no_search: bool) -> None:
 def _providers(settings: Any) -> Iterator[str]:
     """Show for each provider where a call goes and where the key comes from that goes there; give what is wrong."""
     from ..errors import ChatportError
-    from ..keys import asks_nobody, is_slow
     from ..plugins.installed import installed_providers
-    from ..prepare import Port
+    from ..setup.keys import asks_nobody, is_slow
+    from ..setup.prepare import Port
 
     write("\nProviders", bold=True)
     for name in sorted({*installed_providers(), *settings.providers}):
@@ -82,7 +82,7 @@ def _servers() -> list[str]:
     from ..errors import ChatportError, PluginError
     from ..plugins.installed import installed_providers
     from ..plugins.registry import load_provider
-    from ..prepare import search
+    from ..setup.prepare import search
 
     write("\nLocal servers", bold=True)
     found = False

@@ -41,9 +41,9 @@ def command(file: Path, yes: bool, revoke: bool, lists: bool) -> None:
 
 
 def _trust(path: Path, yes: bool) -> None:
-    from ..config import read_file
-    from ..trust import refused_keys
-    from ..truststore import place_of, trust
+    from ..setup.config import read_file
+    from ..setup.trust import refused_keys
+    from ..setup.truststore import place_of, trust
 
     file = read_file(path, only_regular=True)  # once: what is shown is what is trusted
     place, refused = one_line(place_of(path)), refused_keys(file.tables)
@@ -91,23 +91,23 @@ def _shown(key: str, value: Any) -> str:
 
 def _without_keys(text: str) -> str:
     """Return a word of a command, quoted, with what may be a key in it hidden. Addresses and paths are no keys."""
-    from ..keys import may_be_shown
+    from ..setup.keys import may_be_shown
 
     pieces = re.split(r"([\s\"'=:,;|&()<>]+)", text)
     return repr("".join(piece if piece[:1] in "/.~" or may_be_shown(piece) else "***" for piece in pieces))
 
 
 def _revoke(path: Path) -> None:
-    from ..truststore import place_of, revoke
+    from ..setup.truststore import place_of, revoke
 
     known = revoke(path)
     write(f"{one_line(place_of(path))} is {'no longer' if known else 'not'} trusted.")
 
 
 def _list() -> None:
-    from ..configfile import read_config_file
     from ..errors import ConfigurationError
-    from ..truststore import standing_of, trusted_files
+    from ..setup.configfile import read_config_file
+    from ..setup.truststore import standing_of, trusted_files
 
     for place in sorted(trusted_files()):
         try:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from ..basics.secret import Secret
 from ..call import Call
-from ..config import Config
 from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, TransportFailure, Wait
 from ..engine.machine import CallMachine, Given
 from ..engine.route import Route
@@ -17,8 +16,9 @@ from ..engine.shared import Shared
 from ..errors import ConfigurationError
 from ..events import Event
 from ..limits.retry import RetryPolicy
-from ..prepare import Port
 from ..provider import Provider
+from ..setup.config import Config
+from ..setup.prepare import Port
 from ..types import Message, Reply
 
 __all__ = ["decode_events", "replay"]
@@ -106,7 +106,7 @@ def _has_address(port: Port, provider: str) -> bool:
 
 
 def _config(provider: str, table: Mapping[str, Any]) -> Config:
-    from ..config import load_config
+    from ..setup.config import load_config
 
     named = os.environ.get("CHATPORT_CONFIG", "")  # its patches are part of how bytes are read; keys and models are not
     return load_config({"providers": {provider: dict(table)}}, environment={"CHATPORT_CONFIG": named})

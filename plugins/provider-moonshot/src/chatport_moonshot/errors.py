@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from chatport import Context, Failure, Verdict, errors as e, hookimpl
-from chatport.guard import host_of
+from chatport.setup.origins import host_of
 
 __all__ = ["classify_error"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from chatport import ConfigurationError, Context, ModelFacts, hookimpl
-from chatport.guard import host_of
+from chatport.setup.origins import host_of
 
 __all__ = ["HOSTS", "describe_model", "locate"]
 

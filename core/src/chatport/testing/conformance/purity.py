@@ -15,8 +15,8 @@ from ...decoding.sse import EventStreamParser
 from ...errors import ChatportError, PluginError, UnsupportedFeatureError
 from ...inputs.schemas import read_tools
 from ...plugins.registry import build_plan
-from ...ready import ProviderPort
-from ...shaping import shape
+from ...setup.shaping import shape
+from ...setup.vendor import ProviderPort
 from ...types import Message, ToolCall
 from ..emulator import EmulatedRequest
 from .subject import ConformanceTests, get_weather

@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from ...errors import ChatportError
-from ...guard import is_own_host
+from ...setup.origins import is_own_host
 from .subject import ConformanceTests
 
 __all__ = ["SecrecyTests"]

@@ -10,16 +10,16 @@ from typing import Any, NoReturn
 import pytest
 
 from ...call import Context
-from ...config import load_config
 from ...decoding.collector import Collector
 from ...engine.commands import Head
 from ...engine.route import Route
 from ...errors import ChatportError
 from ...events import Finished
 from ...plugins.registry import load_provider
-from ...prepare import Port
 from ...provider import Provider
-from ...ready import ProviderPort
+from ...setup.config import load_config
+from ...setup.prepare import Port
+from ...setup.vendor import ProviderPort
 from ...sync import Client
 from ...types import Reply
 from ..pytest_plugin import isolate

@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 import attrs
 
-from .basics.sizes import Limits
-from .basics.words import near_miss
-from .engine.choice import Choice, Condition
-from .engine.shared import HedgePolicy
-from .engine.timers import Timeouts
-from .errors import ConfigurationError
-from .facts.models import is_region
-from .limits.breaker import BreakerPolicy
-from .limits.pacing import PaceLimits
-from .limits.policy import Policy
-from .limits.retry import RetryPolicy
+from ..basics.sizes import Limits
+from ..basics.words import near_miss
+from ..engine.shared import HedgePolicy
+from ..engine.timers import Timeouts
+from ..errors import ConfigurationError
+from ..facts.models import is_region
+from ..limits.breaker import BreakerPolicy
+from ..limits.pacing import PaceLimits
+from ..limits.policy import Policy
+from ..limits.retry import RetryPolicy
+from .targets import Choice, Condition
 
 __all__ = [
     "BudgetConfig",

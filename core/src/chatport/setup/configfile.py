@@ -17,8 +17,8 @@ from typing import Any
 
 import attrs
 
-from .basics.secret import Secret
-from .errors import ConfigurationError
+from ..basics.secret import Secret
+from ..errors import ConfigurationError
 
 __all__ = ["ConfigFile", "digest_of", "read_bytes", "read_config_file", "sealed"]
 

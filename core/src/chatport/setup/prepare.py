@@ -17,31 +17,31 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import msgspec
 
-from .basics.blocking import OverdueError, Room
-from .basics.bounded import LONGEST_NAME, MOST_MODELS, Bounded
-from .basics.frozen import freeze
-from .basics.secret import Secret
-from .basics.words import near_miss
-from .call import Call, Context, WireRequest
+from ..basics.blocking import OverdueError, Room
+from ..basics.bounded import LONGEST_NAME, MOST_MODELS, Bounded
+from ..basics.frozen import freeze
+from ..basics.secret import Secret
+from ..basics.words import near_miss
+from ..call import Call, Context, WireRequest
+from ..engine.route import Route
+from ..engine.timers import Timeouts
+from ..errors import ChatportError, ConfigurationError, ModelNotFoundError, PluginError, TransportError
+from ..events import ErrorReported, Event, FinishReported
+from ..facts.models import ModelFacts
+from ..limits.policy import check_policy
+from ..plugins.guarding import guarded
+from ..plugins.installed import installed_patches, installed_providers
+from ..plugins.registry import build_plan, given_by_name, load_provider, plugin_name
+from ..provider import Auth, Discovery, Provider
+from ..standard.stream import is_error
+from ..types import Adjustment
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
-from .engine.choice import Choice
-from .engine.route import Route
-from .engine.timers import Timeouts
-from .errors import ChatportError, ConfigurationError, ModelNotFoundError, PluginError, TransportError
-from .events import ErrorReported, Event, FinishReported
-from .facts.models import ModelFacts
-from .guard import check_key
 from .keys import is_slow, refresh_seconds, resolve
-from .limits.policy import check_policy
+from .origins import check_key
 from .pairing import Address, check_pair, source_of_key
-from .plugins.guarding import guarded
-from .plugins.installed import installed_patches, installed_providers
-from .plugins.registry import build_plan, given_by_name, load_provider, plugin_name
-from .provider import Auth, Discovery, Provider
-from .ready import ProviderPort
 from .shaping import check_content, encoded, http_request, refuse_losses, shape
-from .standard.stream import is_error
-from .types import Adjustment
+from .targets import Choice
+from .vendor import ProviderPort
 
 if TYPE_CHECKING:
     from importlib.abc import Loader

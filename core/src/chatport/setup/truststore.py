@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import attrs
 
+from ..errors import ConfigurationError
 from .configfile import ConfigFile, digest_of, read_bytes
-from .errors import ConfigurationError
 
 __all__ = ["Standing", "TrustedFile", "place_of", "revoke", "standing_of", "trust", "trusted_files", "user_file"]
 

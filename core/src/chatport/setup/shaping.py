@@ -7,17 +7,17 @@ from urllib.parse import urljoin
 import attrs
 import msgspec
 
-from . import jsoncodec
-from .basics.version import __version__
-from .call import Call, Context, WireRequest, WireTools
-from .decoding.body import ACCEPT_ENCODING
-from .engine.commands import HttpRequest
-from .errors import BadRequestError, ConfigurationError, PluginError, UnsupportedFeatureError
-from .guard import header_problem, origin
-from .plugins.guarding import guarded
-from .plugins.plan import Plan
-from .ready import ProviderPort
-from .types import AudioPart, FilePart, ImagePart
+from .. import jsoncodec
+from ..basics.version import __version__
+from ..call import Call, Context, WireRequest, WireTools
+from ..decoding.body import ACCEPT_ENCODING
+from ..engine.commands import HttpRequest
+from ..errors import BadRequestError, ConfigurationError, PluginError, UnsupportedFeatureError
+from ..plugins.guarding import guarded
+from ..plugins.plan import Plan
+from ..types import AudioPart, FilePart, ImagePart
+from .origins import header_problem, origin
+from .vendor import ProviderPort
 
 __all__ = ["check_content", "encoded", "http_request", "refuse_losses", "shape"]
 
@@ -45,7 +45,7 @@ def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTo
 
 def _blame_schema(call: Call, context: Context, error: PluginError) -> None:
     """Raise BadRequestError if a hook failed on a schema that is itself at fault."""
-    from .inputs.faults import fault_of  # only a failure needs it
+    from ..inputs.faults import fault_of  # only a failure needs it
 
     fault = fault_of(call) if error.__cause__ is not None else None
     if fault is not None:

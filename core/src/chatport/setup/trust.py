@@ -12,11 +12,11 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .basics.secret import Secret
+from ..basics.secret import Secret
+from ..errors import ConfigurationError, PluginError
+from ..plugins.registry import load_provider
 from .configfile import ConfigFile
-from .errors import ConfigurationError, PluginError
 from .keys import Reference
-from .plugins.registry import load_provider
 from .tables import BudgetConfig
 from .truststore import Standing, place_of
 

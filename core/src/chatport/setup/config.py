@@ -14,18 +14,17 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .basics.secret import Secret
-from .basics.sizes import Limits
+from ..basics.secret import Secret
+from ..basics.sizes import Limits
+from ..engine.shared import HedgePolicy
+from ..errors import ConfigurationError
+from ..facts.models import HostFacts
+from ..limits.breaker import BreakerPolicy
+from ..limits.pacing import PaceLimits
+from ..limits.policy import Policy, stricter
+from ..limits.retry import RetryPolicy
 from .configfile import ConfigFile, read_config_file, sealed
-from .engine.choice import Choice
-from .engine.shared import HedgePolicy
-from .errors import ConfigurationError
-from .facts.models import HostFacts
 from .keys import Reference, read_reference
-from .limits.breaker import BreakerPolicy
-from .limits.pacing import PaceLimits
-from .limits.policy import Policy, stricter
-from .limits.retry import RetryPolicy
 from .tables import (
     BudgetConfig,
     flag,
@@ -44,6 +43,7 @@ from .tables import (
     table_of,
     text,
 )
+from .targets import Choice
 
 __all__ = [
     "PROVIDER_KEYS",
@@ -415,7 +415,7 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
 def _dialect(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     import msgspec
 
-    from .provider import Dialect
+    from ..provider import Dialect
 
     known(table, [field.name for field in attrs.fields(Dialect)], where)
     try:
@@ -450,7 +450,7 @@ def read_base_url(url: str, where: str) -> str:
 
 
 def _model(name: str, table: Any, where: str) -> Mapping[str, Any]:
-    from .facts.models import ModelFacts
+    from ..facts.models import ModelFacts
 
     where = f'{where}: [models."{name}"]'
     if ":" not in name:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from .basics.loopback import is_loopback
-from .basics.secret import Secret
-from .decoding.redaction import hide_key
-from .errors import ConfigurationError
-from .provider import Provider
+from ..basics.loopback import is_loopback
+from ..basics.secret import Secret
+from ..decoding.redaction import hide_key
+from ..errors import ConfigurationError
+from ..provider import Provider
 
 __all__ = [
     "check_key",

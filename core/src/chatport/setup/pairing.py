@@ -13,11 +13,11 @@ from collections.abc import Mapping
 
 import attrs
 
+from ..errors import ConfigurationError
+from ..provider import Provider
 from .config import ProviderConfig
-from .errors import ConfigurationError
-from .guard import host_of, is_own_host, is_vendor_host
 from .keys import Reference, kind_of
-from .provider import Provider
+from .origins import host_of, is_own_host, is_vendor_host
 
 __all__ = ["GENERAL_KEY", "Address", "check_pair", "source_of_key"]
 

@@ -19,9 +19,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .basics.blocking import OverdueError, Room, StuckError
-from .basics.secret import Secret
-from .errors import ConfigurationError
+from ..basics.blocking import OverdueError, Room, StuckError
+from ..basics.secret import Secret
+from ..errors import ConfigurationError
 
 __all__ = [
     "Reference",

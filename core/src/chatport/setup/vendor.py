@@ -7,15 +7,15 @@ from typing import Any
 
 import attrs
 
-from .basics.bounded import MOST_MODELS, Bounded
-from .basics.secret import Secret
-from .basics.sizes import Limits
-from .call import Context
+from ..basics.bounded import MOST_MODELS, Bounded
+from ..basics.secret import Secret
+from ..basics.sizes import Limits
+from ..call import Context
+from ..engine.timers import Timeouts
+from ..facts.models import ModelFacts
+from ..plugins.plan import Plan
+from ..provider import Provider
 from .config import ProviderConfig
-from .engine.timers import Timeouts
-from .facts.models import ModelFacts
-from .plugins.plan import Plan
-from .provider import Provider
 
 __all__ = ["ProviderPort"]
 

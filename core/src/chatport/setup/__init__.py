@@ -1,0 +1,1 @@
+"""From configuration to a vendor made ready: files and trust, keys and addresses, targets and shaping."""
