@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOURCE = Path(__file__).parent.parent / "core/src/chatport/aio.py"
+SOURCE = Path(__file__).parent.parent / "core/src/chatport/client/aio.py"
 TARGET = SOURCE.with_name("sync.py")
 HEADER = '"""The synchronous client and its driver: the same machine, without an event loop or a thread.'
 REPLACEMENTS = (
@@ -51,6 +51,6 @@ def generated() -> str:
 if __name__ == "__main__":
     if "--check" in sys.argv:
         if TARGET.read_text("utf-8") != generated():
-            sys.exit("core/src/chatport/sync.py is not what aio.py gives: run python .ci/sync_client.py")
+            sys.exit("core/src/chatport/client/sync.py is not what aio.py gives: run python .ci/sync_client.py")
     else:
         TARGET.write_text(generated(), "utf-8")

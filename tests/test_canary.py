@@ -47,13 +47,13 @@ import structlog
 from click.testing import CliRunner
 
 import chatport
-from chatport.aio import _Driver as AsyncDriver
 from chatport.basics.secret import Secret
 from chatport.cli import group
-from chatport.client import read_call
+from chatport.client.aio import _Driver as AsyncDriver
+from chatport.client.base import read_call
+from chatport.client.sync import _Driver as Driver
 from chatport.engine.commands import Send
 from chatport.setup.config import load_config
-from chatport.sync import _Driver as Driver
 from chatport.testing import Emulator
 
 from .behaviour.raw_server import Connection, RawServer, free_port, head

@@ -19,7 +19,7 @@ import chatport.hooks
 import chatport.setup.config
 import chatport.testing
 from chatport.cli import group
-from chatport.client import ChatOptions
+from chatport.client.base import ChatOptions
 from chatport.engine.timers import Timeouts
 from chatport.errors import ChatportError
 

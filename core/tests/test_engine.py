@@ -16,7 +16,7 @@ import pytest
 import chatport
 from chatport import events as ev
 from chatport.call import Context, Failure, Verdict
-from chatport.client import BaseClient
+from chatport.client.base import BaseClient
 from chatport.decoding.caller_names import AsAsked
 from chatport.decoding.collector import Collector
 from chatport.decoding.hints import retry_delay_seconds

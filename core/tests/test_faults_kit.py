@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from chatport import AsyncClient, Client, Event, Reply, TextDelta, errors as e
-from chatport.client import real_clock
+from chatport.client.base import real_clock
 from chatport.testing import (
     Break,
     EmulatedRequest,

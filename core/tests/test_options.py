@@ -10,7 +10,7 @@ import pytest
 
 from chatport import AsyncClient, Auth, Client, Provider
 from chatport.call import Call, ToolChoice
-from chatport.client import is_httpx, read_call
+from chatport.client.base import is_httpx, read_call
 from chatport.errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
 from chatport.testing import Emulator
 from chatport.transport.fast import FastAsyncTransport

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from .basics.version import __version__
 
 if TYPE_CHECKING:
-    from .aio import AsyncClient as AsyncClient, AsyncReplyStream as AsyncReplyStream
     from .basics.secret import Secret as Secret
     from .call import (
         Call as Call,
@@ -32,7 +31,10 @@ if TYPE_CHECKING:
         WireRequest as WireRequest,
         WireTools as WireTools,
     )
-    from .embeddings import Embeddings as Embeddings
+    from .client.aio import AsyncClient as AsyncClient, AsyncReplyStream as AsyncReplyStream
+    from .client.embeddings import Embeddings as Embeddings
+    from .client.explain import Change as Change, Explanation as Explanation
+    from .client.sync import Client as Client, ReplyStream as ReplyStream
     from .errors import (
         AuthenticationError as AuthenticationError,
         BadRequestError as BadRequestError,
@@ -72,7 +74,6 @@ if TYPE_CHECKING:
         ToolCallEnded as ToolCallEnded,
         UsageReported as UsageReported,
     )
-    from .explain import Change as Change, Explanation as Explanation
     from .facts.models import Facts as Facts, HostFacts as HostFacts, ModelFacts as ModelFacts, load_facts as load_facts
     from .hooks import HOOK_API as HOOK_API, ProviderHooks as ProviderHooks, hookimpl as hookimpl
     from .inputs.schemas import check_arguments as check_arguments, run_tool as run_tool, schema_of as schema_of
@@ -87,7 +88,6 @@ if TYPE_CHECKING:
         Provider as Provider,
     )
     from .setup.config import Config as Config, load_config as load_config
-    from .sync import Client as Client, ReplyStream as ReplyStream
     from .types import (
         Adjustment as Adjustment,
         Alternative as Alternative,
@@ -108,7 +108,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "aio": ("AsyncClient", "AsyncReplyStream"),
+    "client.aio": ("AsyncClient", "AsyncReplyStream"),
     "limits.budget": ("Budget",),
     "call": (
         "Call",
@@ -125,7 +125,7 @@ _HOMES = {
         "WireTools",
     ),
     "setup.config": ("Config", "load_config"),
-    "embeddings": ("Embeddings",),
+    "client.embeddings": ("Embeddings",),
     "errors": (
         "AuthenticationError",
         "BadRequestError",
@@ -165,14 +165,14 @@ _HOMES = {
         "ToolCallEnded",
         "UsageReported",
     ),
-    "explain": ("Change", "Explanation"),
+    "client.explain": ("Change", "Explanation"),
     "facts.models": ("Facts", "HostFacts", "ModelFacts", "load_facts"),
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
     "limits.policy": ("Policy",),
     "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"),
     "inputs.schemas": ("check_arguments", "run_tool", "schema_of"),
     "basics.secret": ("Secret",),
-    "sync": ("Client", "ReplyStream"),
+    "client.sync": ("Client", "ReplyStream"),
     "types": (
         "Adjustment",
         "Alternative",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chatport import Client
-from chatport.explain import Explanation
+from chatport.client.explain import Explanation
 from chatport.testing import EmulatedRequest, EmulatedResponse, Emulator
 from chatport.testing.pytest_plugin import isolated_fixture, notes_fixture
 

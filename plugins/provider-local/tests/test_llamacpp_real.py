@@ -31,7 +31,7 @@ from chatport import (
     ToolCallEnded,
     UnsupportedFeatureError,
 )
-from chatport.client import read_call
+from chatport.client.base import read_call
 from chatport.setup.config import load_config
 from chatport.setup.prepare import Port
 from chatport.testing import replay

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatport.client import read_call
+from chatport.client.base import read_call
 from chatport.setup.config import load_config
 from chatport.setup.prepare import Port
 from chatport.testing.pytest_plugin import provider_fixtures

@@ -57,7 +57,7 @@ def _text(message: str | None) -> str:
 
 
 def _chat(text: str, config: Path | None, options: dict[str, Any]) -> None:
-    from ..sync import Client
+    from ..client.sync import Client
     from ..types import Message
 
     messages = [Message.system(options["system"])] if options["system"] else []

@@ -23,7 +23,7 @@ __all__ = ["command"]
 @config_option
 def command(message: str, config: Path | None, **options: Any) -> None:
     """Show the request that MESSAGE would become, and what was changed on the way. Nothing is sent."""
-    from ..sync import Client
+    from ..client.sync import Client
 
     with reporting_errors(), Client(config) as client:
         write(str(client.explain(message, **options)))

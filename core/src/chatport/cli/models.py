@@ -20,7 +20,7 @@ __all__ = ["command"]
 def command(provider: str, as_json: bool, config: Path | None) -> None:
     """List the models that PROVIDER offers, with what is known of each."""
     from .. import jsoncodec
-    from ..sync import Client
+    from ..client.sync import Client
 
     with reporting_errors(), Client(config) as client:
         with Waiting(f"asking {provider}"):

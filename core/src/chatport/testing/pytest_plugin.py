@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from ..explain import Explanation
+from ..client.explain import Explanation
+from ..client.sync import Client
 from ..plugins.registry import load_provider
 from ..provider import Provider
-from ..sync import Client
 from .server import Emulator
 
 __all__ = ["isolate", "isolated_fixture", "notes_fixture", "provider_fixtures"]

@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from ...aio import AsyncClient
 from ...call import Tool
+from ...client.aio import AsyncClient
 from ...errors import UnsupportedFeatureError
 from ...types import Message, Reply
 from .subject import ConformanceTests, get_weather

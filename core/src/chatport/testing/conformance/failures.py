@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ... import errors as e
-from ...sync import Client
+from ...client.sync import Client
 from ..emulator import VendorEmulator
 from ..recordings import replay
 from ..server import Emulator

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from ...call import Context
+from ...client.sync import Client
 from ...decoding.collector import Collector
 from ...engine.commands import Head
 from ...engine.route import Route
@@ -20,7 +21,6 @@ from ...provider import Provider
 from ...setup.config import load_config
 from ...setup.prepare import Port
 from ...setup.vendor import ProviderPort
-from ...sync import Client
 from ...types import Reply
 from ..pytest_plugin import isolate
 from ..recordings import play, route_of

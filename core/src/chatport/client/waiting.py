@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from .basics.bell import new_bell
-from .basics.blocking import Job, OverdueError, Room, StuckError
-from .engine.commands import TimerExpired
-from .errors import ConfigurationError
+from ..basics.bell import new_bell
+from ..basics.blocking import Job, OverdueError, Room, StuckError
+from ..engine.commands import TimerExpired
+from ..errors import ConfigurationError
 
 __all__ = [
     "checkpoint_async",

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from . import jsoncodec
-from .basics.version import __version__
-from .errors import ChatportError
-from .plugins.installed import package_of
-from .plugins.registry import build_plan, plugin_name
-from .setup.shaping import shape
-from .types import Adjustment
+from .. import jsoncodec
+from ..basics.version import __version__
+from ..errors import ChatportError
+from ..plugins.installed import package_of
+from ..plugins.registry import build_plan, plugin_name
+from ..setup.shaping import shape
+from ..types import Adjustment
 
 if TYPE_CHECKING:
-    from .call import Call, Context, WireRequest
-    from .setup.prepare import Port
-    from .setup.vendor import ProviderPort
+    from ..call import Call, Context, WireRequest
+    from ..setup.prepare import Port
+    from ..setup.vendor import ProviderPort
 
 __all__ = ["Change", "Explanation", "explain_call"]
 

@@ -10,23 +10,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from .call import Call, WireRequest
+from ..call import Call, WireRequest
+from ..engine.commands import Clock
+from ..engine.machine import CallMachine
+from ..engine.shared import BreakerBook, Observer, Shared
+from ..errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
+from ..facts.models import ModelFacts
+from ..inputs.history import mended
+from ..inputs.messages import MessagesInput, read_messages
+from ..inputs.schemas import ToolInput, read_output, read_tool_choice, read_tools
+from ..limits.budget import Budget, active_budgets
+from ..provider import Provider
+from ..setup.config import Config, load_config
+from ..setup.prepare import Port, split_target
+from ..setup.tables import read_timeouts
+from ..setup.targets import Choice, in_order
+from ..standard.efforts import EFFORTS
 from .candidates import ChatCandidate, RequestCandidate
-from .engine.commands import Clock
-from .engine.machine import CallMachine
-from .engine.shared import BreakerBook, Observer, Shared
-from .errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
-from .facts.models import ModelFacts
-from .inputs.history import mended
-from .inputs.messages import MessagesInput, read_messages
-from .inputs.schemas import ToolInput, read_output, read_tool_choice, read_tools
-from .limits.budget import Budget, active_budgets
-from .provider import Provider
-from .setup.config import Config, load_config
-from .setup.prepare import Port, split_target
-from .setup.tables import read_timeouts
-from .setup.targets import Choice, in_order
-from .standard.efforts import EFFORTS
 
 if TYPE_CHECKING:
     from .explain import Explanation

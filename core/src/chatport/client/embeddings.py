@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from .errors import MalformedReplyError
-from .standard.usage import read_usage
-from .types import Reply, Usage
+from ..errors import MalformedReplyError
+from ..standard.usage import read_usage
+from ..types import Reply, Usage
 
 __all__ = ["Embeddings", "read_embeddings"]
 

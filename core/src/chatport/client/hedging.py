@@ -10,10 +10,10 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from .engine.story import Story
-from .errors import ChatportError
-from .events import AttemptFailed, Event
-from .types import Reply
+from ..engine.story import Story
+from ..errors import ChatportError
+from ..events import AttemptFailed, Event
+from ..types import Reply
 
 __all__ = ["AsyncDriver", "HedgedDriver"]
 

@@ -11,24 +11,24 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from .client import BaseClient, ChatOptions, is_httpx, read_timeout
-from .decoding.redaction import run_without_key
-from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
-from .engine.machine import CallMachine
-from .engine.timers import not_ready_in_time
-from .errors import ChatportError, ConfigurationError, MisuseError
-from .events import Event, Finished
+from ..decoding.redaction import run_without_key
+from ..engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
+from ..engine.machine import CallMachine
+from ..engine.timers import not_ready_in_time
+from ..errors import ChatportError, ConfigurationError, MisuseError
+from ..events import Event, Finished
+
+# async only: end
+from ..inputs.messages import MessagesInput
+from ..plugins.guarding import guarded
+from ..setup.prepare import split_target
+from ..transport import AsyncExchange, AsyncTransport
+from ..types import ModelInfo, Reply
+from .base import BaseClient, ChatOptions, is_httpx, read_timeout
 
 # async only: begin
 from .hedging import AsyncDriver, HedgedDriver
-
-# async only: end
-from .inputs.messages import MessagesInput
-from .pausing import checkpoint_async, pause_async, run_blocking_async, sleep_async
-from .plugins.guarding import guarded
-from .setup.prepare import split_target
-from .transport import AsyncExchange, AsyncTransport
-from .types import ModelInfo, Reply
+from .waiting import checkpoint_async, pause_async, run_blocking_async, sleep_async
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
@@ -264,11 +264,11 @@ class AsyncClient(BaseClient):
         if not (given is None or given in ("httpx", "sockets") or hasattr(given, "aclose")):
             raise ConfigurationError(f"transport: {given!r} is not one that AsyncClient can use.")
         if given is None or given == "sockets":
-            from .transport.sockets import open_async_transport
+            from ..transport.sockets import open_async_transport
 
             return open_async_transport()
         if given == "httpx" or is_httpx(given):
-            from .transport.httpx_async import HttpxAsyncTransport
+            from ..transport.httpx_async import HttpxAsyncTransport
 
             return HttpxAsyncTransport(None if given == "httpx" else given)
         return cast(AsyncTransport, given)

@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 
-from .call import Call, WireRequest
-from .engine.route import Route
-from .errors import ModelNotFoundError, PolicyError, UnsupportedFeatureError
-from .setup.prepare import Port, split_target
-from .setup.vendor import ProviderPort
+from ..call import Call, WireRequest
+from ..engine.route import Route
+from ..errors import ModelNotFoundError, PolicyError, UnsupportedFeatureError
+from ..setup.prepare import Port, split_target
+from ..setup.vendor import ProviderPort
 
 __all__ = ["ChatCandidate", "RequestCandidate"]
 

@@ -10,19 +10,19 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from .client import BaseClient, ChatOptions, is_httpx, read_timeout
-from .decoding.redaction import run_without_key
-from .engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
-from .engine.machine import CallMachine
-from .engine.timers import not_ready_in_time
-from .errors import ChatportError, ConfigurationError, MisuseError
-from .events import Event, Finished
-from .inputs.messages import MessagesInput
-from .pausing import pause, run_blocking, sleep
-from .plugins.guarding import guarded
-from .setup.prepare import split_target
-from .transport import Exchange, Transport
-from .types import ModelInfo, Reply
+from ..decoding.redaction import run_without_key
+from ..engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
+from ..engine.machine import CallMachine
+from ..engine.timers import not_ready_in_time
+from ..errors import ChatportError, ConfigurationError, MisuseError
+from ..events import Event, Finished
+from ..inputs.messages import MessagesInput
+from ..plugins.guarding import guarded
+from ..setup.prepare import split_target
+from ..transport import Exchange, Transport
+from ..types import ModelInfo, Reply
+from .base import BaseClient, ChatOptions, is_httpx, read_timeout
+from .waiting import pause, run_blocking, sleep
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
@@ -225,11 +225,11 @@ class Client(BaseClient):
         if not (given is None or given in ("httpx", "sockets") or hasattr(given, "close")):
             raise ConfigurationError(f"transport: {given!r} is not one that Client can use.")
         if given is None or given == "sockets":
-            from .transport.sockets import open_transport
+            from ..transport.sockets import open_transport
 
             return open_transport()
         if given == "httpx" or is_httpx(given):
-            from .transport.httpx_sync import HttpxTransport
+            from ..transport.httpx_sync import HttpxTransport
 
             return HttpxTransport(None if given == "httpx" else given)
         return cast(Transport, given)

@@ -1,0 +1,1 @@
+"""What a program holds: the clients, their streams, and what they share."""
