@@ -24,6 +24,34 @@ source_modules = chatport
 forbidden_modules =
     {providers}
 
+[importlinter:contract:rooms]
+name = Arrows between the rooms of the core point down (errors name the types that they carry: the one exception)
+type = layers
+containers = chatport
+exhaustive = True
+layers =
+    cli
+    testing
+    client
+    transport
+    setup
+    engine
+    decoding | plugins | inputs
+    standard
+    hooks | limits
+    call
+    events | provider
+    facts
+    types
+    errors
+    schemas
+    jsoncodec
+    basics
+ignore_imports =
+    chatport.errors -> chatport.types
+exhaustive_ignores =
+    otel
+
 [importlinter:contract:providers]
 name = Providers are independent of one another
 type = independence

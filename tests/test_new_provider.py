@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from chatport import ConfigurationError
-from chatport.scaffold import NewProvider, _words, write_provider
+from chatport.cli.scaffold import NewProvider, _words, write_provider
 
 
 def run_tests(folder: Path) -> subprocess.CompletedProcess[str]:

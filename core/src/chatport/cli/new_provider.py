@@ -21,7 +21,7 @@ __all__ = ["command"]
 @click.option("--folder", type=click.Path(path_type=Path), help="Default: chatport-provider-NAME, here.")
 def command(name: str, base_url: str, key_env: str | None, model: str | None, folder: Path | None) -> None:
     """Write a complete provider package for the vendor NAME. Its tests pass before anything is filled in."""
-    from ..scaffold import NewProvider, write_provider
+    from .scaffold import NewProvider, write_provider
 
     with reporting_errors():
         new = NewProvider.of(name, base_url, key_env=key_env, model=model)

@@ -17,8 +17,6 @@ from ..engine.machine import CallMachine
 from ..engine.timers import not_ready_in_time
 from ..errors import ChatportError, ConfigurationError, MisuseError
 from ..events import Event, Finished
-
-# async only: end
 from ..inputs.messages import MessagesInput
 from ..plugins.guarding import guarded
 from ..setup.prepare import split_target
@@ -28,6 +26,8 @@ from .base import BaseClient, ChatOptions, is_httpx, read_timeout
 
 # async only: begin
 from .hedging import AsyncDriver, HedgedDriver
+
+# async only: end
 from .waiting import checkpoint_async, pause_async, run_blocking_async, sleep_async
 
 if TYPE_CHECKING:

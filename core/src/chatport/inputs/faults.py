@@ -7,12 +7,9 @@ from typing import Any
 
 from .. import jsoncodec
 from ..call import Call
-from ..schemas.keywords import KINDS, MAPPINGS
+from ..schemas.keywords import KINDS, MAPPINGS, MOST_LEVELS
 
-__all__ = ["MOST_LEVELS", "fault_of", "first_fault"]
-
-MOST_LEVELS = 100
-"""How many schemas may stand inside one another where a schema is fitted for a vendor."""
+__all__ = ["fault_of", "first_fault"]
 
 
 def fault_of(call: Call) -> str | None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, TypeAlias
 
-__all__ = ["KINDS", "MAPPINGS", "TYPES", "is_number"]
+__all__ = ["KINDS", "MAPPINGS", "MOST_LEVELS", "TYPES", "is_number"]
 
 TYPES = frozenset({"string", "number", "integer", "boolean", "null", "array", "object"})
 MAPPINGS = (dict, Mapping)
 """For `isinstance`: the first is told apart ten times as fast, and is nearly always it."""
+
+MOST_LEVELS = 100
+"""How many schemas may stand inside one another where a schema is fitted for a vendor."""
 
 Kind: TypeAlias = tuple[str, Callable[[Any], bool]]
 """In words, and as a test."""

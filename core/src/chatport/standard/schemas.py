@@ -20,7 +20,7 @@ import attrs
 from .. import jsoncodec
 from ..call import Context, WireRequest
 from ..errors import UnsupportedFeatureError
-from ..inputs.faults import MOST_LEVELS
+from ..schemas.keywords import MOST_LEVELS
 from ..schemas.references import resolved
 from ..types import Adjustment
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..basics.version import __version__
-from ..errors import ConfigurationError
-from ..hooks import HOOK_API
+from ...basics.version import __version__
+from ...errors import ConfigurationError
+from ...hooks import HOOK_API
 
 __all__ = ["NewProvider", "write_provider"]
 
