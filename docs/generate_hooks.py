@@ -24,12 +24,20 @@ import msgspec
 import chatport.call
 import chatport.events
 import chatport.facts
+import chatport.facts.rules
 import chatport.hooks
 import chatport.provider
 import chatport.types
 
 PAGE = Path(__file__).with_name("hooks.md")
-HOMES: tuple[ModuleType, ...] = (chatport.call, chatport.types, chatport.events, chatport.facts, chatport.provider)
+HOMES: tuple[ModuleType, ...] = (
+    chatport.call,
+    chatport.types,
+    chatport.events,
+    chatport.facts,
+    chatport.facts.rules,
+    chatport.provider,
+)
 VALUES: dict[str, Any] = {name: getattr(home, name) for home in HOMES for name in home.__all__}
 
 

@@ -18,6 +18,9 @@ from typing import Any
 import attrs
 import pytest
 
+from chatport.plugins.installed import installed_providers
+from chatport.plugins.registry import load_provider
+
 from .regex_steps import attacks, end_of_match, growth
 
 ROOT = Path(__file__).parent.parent
@@ -60,10 +63,28 @@ def citations() -> list[str]:
     return [rf"(?<![\w-])(?:{heads}){number}(?!\w)", rf"(?<![\w-])({heads})(\d+) to \1(\d+)"]
 
 
+def fits_of_facts() -> list[str]:
+    """Return every pattern that the facts of a provider name."""
+    found: list[str] = []
+    for name in installed_providers():
+        facts = load_provider(name).facts
+        for entry in () if facts is None else facts.models:
+            rules = entry.facts.get("rules") or {}
+            given = [rules.get("call_ids") or {}]
+            for each in (rules.get("fields") or {}).values():
+                given += each if isinstance(each, list | tuple) else [each]
+            found += [rule["fits"] for rule in given if rule.get("fits")]
+    return found
+
+
 MADE_WHILE_RUNNING: dict[tuple[str, str], Callable[[], list[str]]] = {
     ("chatport/standard/errors.py", "pattern"): words_of_the_standard,
     # The caller's own, in the schema that an answer is held against. A caller may hurt himself.
     ("chatport/schemas/check.py", "pattern"): list,
+    # In a package's facts. `check_rules` refuses a repeat within a repeat when they are loaded.
+    ("chatport/standard/fields.py", "pattern"): fits_of_facts,
+    ("chatport/standard/conversation.py", "rule.fits"): fits_of_facts,
+    ("chatport/facts/rules.py", "pattern"): fits_of_facts,
     ("chatport_openrouter/errors.py", "pattern"): lambda: phrases_of("chatport_openrouter.errors", "_PHRASES"),
     ("chatport_siliconflow/errors.py", "words"): lambda: phrases_of("chatport_siliconflow.errors", "_WORDS"),
     **{

@@ -26,6 +26,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TRACES = ROOT.parent / "shared" / "traces"
+CORPORA = ("corpus", "corpus_http")
 SLOW_SECONDS = 2.0
 LONGEST_BYTES = 16_384
 MOST_SEEDS = 600
@@ -34,6 +35,10 @@ HOSTILE: tuple[Any, ...] = (
     "NaN", "[DONE]", "null", [], {}, [[]], [None], [{}], {"": None}, {"text": 1}, "x" * 300,
 )  # fmt: skip
 LINES = (b"", b"data: [DONE]", b"data:", b": x", b"event: error", b"event: message_stop", b"id: 1", b"retry: 1", b"\r")
+SYNTAX = (
+    b'"', b"\\", b"[", b"]", b"{", b"}", b":", b",", b"=", b".", b"\n", b"\r\n", b"\x1b]52;c;", b"\xed\xa0\xbd",
+    b"\x00", b"chunked", b"content-length: ", b'{"$ref": "#"}', b"[providers.deepseek]", b"base_url = ",
+)  # fmt: skip
 WORDS = (
     "",
     "0",
@@ -57,6 +62,9 @@ def main() -> None:
         (out / folder).mkdir(parents=True, exist_ok=True)
     print(f"writing to {out}", flush=True)
     sys.path.insert(0, str(ROOT))
+    if arguments.blind:
+        fuzz_blindly(out, arguments)
+        return
     try:
         import atheris  # type: ignore[import-untyped]  # it need not be installed
     except ImportError:
@@ -73,6 +81,60 @@ def main() -> None:
         for seed in seeds[:200]:  # import whatever is imported lazily while imports are instrumented
             fuzzer.run(seed)
     begin(out, arguments.seconds, fuzzer.run, custom_mutator=fuzzer.mutate)
+
+
+def fuzz_blindly(out: Path, arguments: argparse.Namespace) -> None:
+    """Run so many variants of what is kept, without a view of the code: no atheris is needed, and it is much faster."""
+    from tests.fuzz.configuration import check_configuration
+    from tests.fuzz.properties import PROVIDERS
+
+    dice = random.Random(arguments.seed)
+    providers = PROVIDERS if arguments.provider == "all" else tuple(arguments.provider.split(","))
+    answers, responses = ([path.read_bytes() for path in sorted((HERE / name).iterdir())] for name in CORPORA)
+    pools = [answers, responses]
+    fuzzer = Fuzzer(providers, out / "broken", answers, lambda data, most: changed(data, dice)[:most])
+    if arguments.configurations:
+        pools = [[path.read_bytes() for path in sorted((HERE / "configurations").iterdir())]]
+        in_a_new_folder()
+    counts: dict[str, int] = {}
+    for number in range(arguments.blind):
+        kept = dice.choice(pools)
+        old = dice.choice(kept)
+        if arguments.configurations:
+            kind, data = "configuration", changed(old, dice)
+            check_configuration(data, counts=False)
+        else:
+            data = fuzzer.mutate(old, LONGEST_BYTES, number + arguments.seed)
+            kind = "http" if data.startswith(b"HTTP/1.") else "answer"
+            fuzzer.run(data)
+        counts[kind] = counts.get(kind, 0) + 1
+        if len(data) < 2048 and len(kept) < MOST_SEEDS and dice.random() < 0.02:
+            kept.append(data)  # so that variants of variants are tried as well
+    print(f"done: {counts}; broken at {len(fuzzer.places)} places", flush=True)
+
+
+def changed(data: bytes, dice: random.Random) -> bytes:
+    """Return a variant of some bytes: a few of them put in, taken out, doubled or turned into others."""
+    for _ in range(dice.choice((1, 1, 2, 4, 8))):
+        at, length = dice.randrange(len(data) + 1), dice.choice((1, 1, 2, 4, 16, 64))
+        match dice.randrange(5):
+            case 0:
+                data = data[:at] + dice.randbytes(length) + data[at:]
+            case 1:
+                data = data[:at] + data[at + length :]
+            case 2:
+                data = data[:at] + data[at : at + length] * dice.choice((2, 3, 50)) + data[at + length :]
+            case 3:
+                data = data[:at] + dice.choice(SYNTAX) + data[at:]
+            case _:
+                data = data[:at] + dice.randbytes(1) + data[at + 1 :]
+    return data
+
+
+def in_a_new_folder() -> None:
+    """Go where no file of a user's or of a project's lies."""
+    os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="chatport-fuzz-")
+    os.chdir(tempfile.mkdtemp(prefix="chatport-fuzz-"))
 
 
 def begin(out: Path, seconds: int, target: Any, **more: Any) -> None:
@@ -93,8 +155,7 @@ def fuzz_configurations(out: Path, seconds: int) -> None:
 
     for path in (HERE / "configurations").iterdir():
         (out / "seeds" / path.name).write_bytes(path.read_bytes())
-    os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="chatport-fuzz-")
-    os.chdir(tempfile.mkdtemp(prefix="chatport-fuzz-"))
+    in_a_new_folder()
 
     def target(data: bytes) -> None:
         began = time.process_time()
@@ -107,6 +168,8 @@ def fuzz_configurations(out: Path, seconds: int) -> None:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fuzz the decoders of Chatport's providers, guided by coverage.")
     parser.add_argument("--seconds", type=int, default=60, help="how long (default: %(default)s)")
+    parser.add_argument("--blind", type=int, default=0, help="so many inputs without guidance, and without atheris")
+    parser.add_argument("--seed", type=int, default=0, help="which ones")
     parser.add_argument("--provider", default="all", help="a provider, several with commas, or all (the default)")
     parser.add_argument("--configurations", action="store_true", help="fuzz configuration files in place of answers")
     parser.add_argument("--out", type=Path, help="the folder to write to (default: a new temporary one)")

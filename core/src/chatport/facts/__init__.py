@@ -15,3 +15,19 @@ from .models import (
     is_region as is_region,
     load_facts as load_facts,
 )
+
+__all__ = [
+    "Facts",
+    "HostFacts",
+    "ModelEntry",
+    "ModelFacts",
+    "PeakHours",
+    "Price",
+    "PriceTier",
+    "RetiredModel",
+    "charged",
+    "cost_of",
+    "estimate_cost",
+    "is_region",
+    "load_facts",
+]

@@ -50,6 +50,7 @@ _REASONS = {
     "rates": "is what budgets believe",
     "retired": "changes whom and what is asked",
     "quirks": "changes the requests",
+    "rules": "changes the requests",
     "extra": "may have the vendor do anything, at other addresses too",
 }
 _OTHERWISE = {"providers": "is a setting of the provider's own, which may move its address"}
