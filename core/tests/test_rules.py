@@ -145,6 +145,30 @@ def test_the_vendors_own_switch_in_extra_is_the_callers():
     assert "reasoning_effort" not in body
 
 
+def test_what_else_the_vendors_object_holds_is_no_wish_about_reasoning():
+    own = {"thinking": {"keep": "all"}}
+    body, notes = shaped(SWITCH, reasoning="medium", extra=own)
+    assert body["thinking"] == {"keep": "all", "type": "enabled"}
+    assert notes == set()
+    assert shaped(SWITCH, reasoning="none", extra=own)[0]["thinking"] == {"keep": "all", "type": "disabled"}
+    body, notes = shaped(SWITCH, reasoning="none", extra={"thinking": {"type": "enabled"}})
+    assert body["thinking"] == {"type": "enabled"}
+    assert notes == {("dropped", "reasoning")}
+
+
+def test_a_model_that_always_reasons_is_told_so_together_with_its_least_effort():
+    rule = {"on": {"thinking": {"type": "enabled"}}}
+    body, notes = shaped({"efforts": ["low", "high"], "rules": {"reasoning": rule}}, reasoning="none")
+    assert (body["thinking"], body["reasoning_effort"]) == ({"type": "enabled"}, "low")
+    assert notes == {("lowered", "reasoning")}
+
+
+@pytest.mark.parametrize(("asked", "kind"), [("low", "note"), ("high", "note"), ("max", "lowered")])
+def test_what_on_comes_to_is_told_where_the_facts_say_it(asked, kind):
+    rule = {"on": {"think": True}, "effort": None, "means": dict.fromkeys(("low", "high", "max"), "high")}
+    assert shaped({"rules": {"reasoning": rule}}, reasoning=asked)[1] == {(kind, "reasoning")}
+
+
 @pytest.mark.parametrize(("asked", "field"), [(None, "thinking"), ("high", "reasoning"), (2000, "reasoning")])
 def test_reasoning_gives_way_to_what_it_excludes(asked, field):
     body, notes = shaped(SWITCH, reasoning=asked, tools=[WEATHER], tool_choice="required")
@@ -355,6 +379,8 @@ def test_what_structured_output_needs_beside_it():
         ({"rename": "random_seed"}, {"seed": 1}, {"random_seed": 1}, {("renamed", "seed")}),
         ({"values": [2, 3]}, {"seed": 1}, {}, {("dropped", "seed")}),
         ({"values": [1, 2]}, {"seed": 1}, {"seed": 1}, set()),
+        ({"values": [2, 3], "instead": 2}, {"seed": 1}, {"seed": 2}, {("lowered", "seed")}),
+        ({"values": [1, 2], "instead": 2}, {"seed": 1}, {"seed": 1}, set()),
         ({"brings": {"fixed": True}}, {"seed": 1}, {"seed": 1, "fixed": True}, {("added", "fixed")}),
         ({"noted": True}, {"seed": 1}, {"seed": 1}, {("note", "seed")}),
         ({"streamed": True}, {"seed": 1}, {"seed": 1}, set()),
@@ -362,6 +388,8 @@ def test_what_structured_output_needs_beside_it():
         ({"reasoning": True}, {"seed": 1, "reasoning": "high"}, {}, {("dropped", "seed")}),
         ({"reasoning": True}, {"seed": 1, "reasoning": "none"}, {"seed": 1}, set()),
         ({"beside": "top_p"}, {"seed": 1, "top_p": 0.5}, {}, {("dropped", "seed")}),
+        ({"where": {"greedy": True}}, {"seed": 1, "extra": {"greedy": True}}, {}, {("dropped", "seed")}),
+        ({"where": {"greedy": True}}, {"seed": 1}, {"seed": 1}, set()),
         ({"without": "top_p"}, {"seed": 1}, {}, {("dropped", "seed")}),
         ({"without": "top_p"}, {"seed": 1, "top_p": 0.5}, {"seed": 1}, set()),
     ],

@@ -51,13 +51,14 @@ class FieldRule:
     """What becomes of a body field that a vendor does not take as it is.
 
     A rule holds for every call, or only where `streamed` (True: the answer is a stream, False: it is not), `reasoning`
-    (the model reasons about this call, or does not), `beside` (another field is there) or `without` (it is not) say so.
+    (the model reasons about this call, or does not), `beside` (another field is there), `without` (it is not) or `where`
+    (the body says all of this) say so.
 
     A name with dots reaches into objects ("thinking.budget_tokens").
 
     What it does is the first of these that is given. `same`: the values that mean no more than leaving the field out,
     and so go without a warning. `fits`: a pattern for the whole text; what does not match is dropped. `values`: all
-    that are taken; another is dropped. `rename`: the vendor's own name, unless that is given too. `least`, `most`: a
+    that are taken; another is dropped, or becomes `instead`. `rename`: the vendor's own name, unless that is given too. `least`, `most`: a
     number is held in that range. `brings`: fields that are sent with it where they are missing. `noted`: it is sent as
     it is, and a note says what is to be known of it. With none of them the field is dropped. `fits` and `values` may
     stand beside `rename`. `reason` and `fact` go into the warning.
@@ -71,15 +72,17 @@ class FieldRule:
     most: float | None = None
     fits: str | None = None
     values: tuple[Any, ...] = ()
+    instead: Any = None
     brings: Mapping[str, Any] = attrs.field(factory=dict)
     noted: bool = False
     streamed: bool | None = None
     reasoning: bool | None = None
     beside: str | None = None
     without: str | None = None
+    where: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "same", "values", "brings")
+        freeze_fields(self, "same", "values", "instead", "brings", "where")
 
 
 @attrs.frozen
@@ -89,7 +92,8 @@ class ReasoningRule(_Cited):
     `on` and `off` are body fields that switch it; `off` None: it cannot be switched off (unless `none` is among the
     model's efforts). `effort` is the field for the effort, with a dot between levels ("output_config.effort"); None:
     the model reasons or does not. `words` are the vendor's own words for an effort, where they differ. `means` says
-    which effort another one is answered as, though the word itself is taken. `budget` is the field for a budget in
+    which effort another one is answered as, though the word itself is taken; where there are no efforts, what `on` comes
+    to (otherwise `medium`), and an effort that means itself is told of. `budget` is the field for a budget in
     tokens, held between `least_budget` and `most_budget`; `budget_as_effort`: without such a field, the budget is sent
     as an effort. `say_default`: say aloud what holds anyway, where that differs between versions of one name.
 

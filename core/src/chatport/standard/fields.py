@@ -7,7 +7,7 @@ from typing import Any
 
 from ..call import Context, WireRequest
 from ..facts.rules import FieldRule
-from .paths import at, has, is_same, put, without
+from .paths import at, has, holds, is_same, put, without
 from .reasoning import reasons
 
 __all__ = ["apply_field_rules"]
@@ -33,6 +33,7 @@ def _holds(rule: FieldRule, wire: WireRequest, context: Context) -> bool:
         (rule.streamed is None or rule.streamed == wire.stream)
         and (rule.beside is None or has(wire.body, rule.beside))
         and (rule.without is None or not has(wire.body, rule.without))
+        and holds(wire.body, rule.where)
         and (rule.reasoning is None or rule.reasoning == reasons(wire, context))
     )
 
@@ -41,6 +42,8 @@ def _applied(wire: WireRequest, field: str, rule: FieldRule) -> WireRequest:
     value = at(wire.body, field)
     if any(is_same(value, same) for same in rule.same):
         return without(wire, field)
+    if rule.instead is not None and value not in rule.values:
+        return put(wire, field, rule.instead).note("lowered", field, rule.reason, rule.fact)
     if (rule.fits is not None and not _fits(value, rule.fits)) or (rule.values and value not in rule.values):
         return _dropped(wire, field, rule.reason, rule.fact)
     if rule.rename is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..call import WireRequest
 
-__all__ = ["at", "has", "holds", "is_same", "put", "without"]
+__all__ = ["at", "has", "holds", "is_same", "laid_over", "put", "without"]
 
 _MISSING = object()
 
@@ -37,6 +37,15 @@ def _with(old: Any, field: str, value: Any) -> Mapping[str, Any]:
     name, _, rest = field.partition(".")
     known = old if isinstance(old, Mapping) else {}
     return {**known, name: _with(known.get(name), rest, value) if rest else value}
+
+
+def laid_over(wire: WireRequest, fields: Mapping[str, Any]) -> WireRequest:
+    """Return the request that says all of this; of an object only what is named changes."""
+    for name, value in fields.items():
+        said = wire.body.get(name)
+        both = isinstance(value, Mapping) and isinstance(said, Mapping)
+        wire = wire.set(name, {**said, **value} if both else value)
+    return wire
 
 
 def without(wire: WireRequest, field: str) -> WireRequest:

@@ -6,14 +6,14 @@ least effort is sent, and a warning says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..call import Call, Context, WireRequest
 from ..facts.models import ModelFacts
 from ..facts.rules import ReasoningRule
 from .efforts import EFFORTS, effort_of_budget, is_weaker, nearest_effort
-from .paths import at, holds, put, without
+from .paths import at, has, holds, laid_over, put, without
 
 __all__ = ["excludes_forced_call", "make_way", "reasons", "say_reasoning"]
 
@@ -30,7 +30,7 @@ def say_reasoning(wire: WireRequest, call: Call, context: Context) -> WireReques
         return wire
     facts, rule = context.facts, _rule(context)
     asked = _asked(call)
-    own = sorted(_own_fields(rule) & call.extra.keys() - ({STANDARD_FIELD} if asked is not None else set()))
+    own = sorted(field for field in _own_fields(rule, call) if field != STANDARD_FIELD or asked is None)
     if own and not (call.reasoning is None and asked is not None):
         if call.reasoning is None:
             return wire
@@ -101,9 +101,27 @@ def _asked(call: Call) -> str | int | None:
     return given if given in EFFORTS else call.reasoning if STANDARD_FIELD not in call.extra else None
 
 
-def _own_fields(rule: ReasoningRule) -> set[str]:
-    named = [*rule.on, *(rule.off or ()), *filter(None, (rule.effort, rule.budget))]
-    return {name.partition(".")[0] for name in named}
+def _own_fields(rule: ReasoningRule, call: Call) -> set[str]:
+    """Return the vendor's fields for reasoning that the caller gives in `extra`, by name with dots.
+
+    What else stands in the same object is no wish about how much to reason.
+    """
+    if not call.extra:
+        return set()
+    named = {*_leaves(rule.on), *_leaves(rule.off or {}), *filter(None, (rule.effort, rule.budget))}
+    return {name for name in named if has(call.extra, name) or _is_plain(call.extra, name.partition(".")[0])}
+
+
+def _is_plain(extra: Mapping[str, Any], name: str) -> bool:
+    return name in extra and not isinstance(extra[name], Mapping)
+
+
+def _leaves(fields: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{leaf}" for leaf in _leaves(value))
+        else:
+            yield name
 
 
 def _has_off(facts: ModelFacts, rule: ReasoningRule) -> bool:
@@ -112,13 +130,13 @@ def _has_off(facts: ModelFacts, rule: ReasoningRule) -> bool:
 
 def _switched_off(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
     if rule.off is not None:
-        return wire.update(rule.off)
+        return laid_over(wire, rule.off)
     if rule.effort is not None and ("none" in facts.efforts or not facts.efforts):
         return put(wire, rule.effort, rule.words.get("none", "none"))
     if rule.effort is None:
         return wire.note("lowered", "reasoning", "this model always reasons, and has no switch", rule.cite("off"))
     least = nearest_effort("none", facts.efforts)
-    wire = put(wire, rule.effort, rule.words.get(least, least))
+    wire = put(laid_over(wire, rule.on), rule.effort, rule.words.get(least, least))
     return wire.note("lowered", "reasoning", f"this model always reasons: sent as {least}", rule.cite("off"))
 
 
@@ -126,10 +144,12 @@ def _with_effort(wire: WireRequest, asked: str, facts: ModelFacts, rule: Reasoni
     if rule.effort is None and not rule.on:
         reason = "this model always reasons, and has neither a switch nor efforts"
         return wire.note("dropped", "reasoning", reason, rule.cite("off"))
-    wire = wire.update(rule.on)
+    wire = laid_over(wire, rule.on)
     if rule.effort is None:
-        meant = rule.means.get(asked, "medium")
-        return _told(wire, asked, meant, f"this model reasons or does not: {asked} is no more than on", rule)
+        meant, reason = rule.means.get(asked, "medium"), f"this model reasons or does not: {asked} is no more than on"
+        if asked == rule.means.get(asked):
+            return wire.note("note", "reasoning", reason, rule.cite("effort"))
+        return _told(wire, asked, meant, reason, rule)
     if asked in rule.words:
         wire = put(wire, rule.effort, rule.words[asked])
         return _told(wire, asked, rule.means.get(asked, asked), f"{asked} is sent as {rule.words[asked]}", rule)
@@ -159,10 +179,10 @@ def _with_budget(wire: WireRequest, tokens: int, facts: ModelFacts, rule: Reason
             )
             return _with_effort(wire, effort, facts, rule)
         reason = "there is no field for a reasoning budget in tokens; use an effort word"
-        return wire.update(rule.on).note("dropped", "reasoning", reason, rule.cite("budget"))
+        return laid_over(wire, rule.on).note("dropped", "reasoning", reason, rule.cite("budget"))
     least, most = rule.least_budget or tokens, rule.most_budget or tokens
     fit = max(min(tokens, most), least)
-    wire = put(wire.update(rule.on), rule.budget, fit)
+    wire = put(laid_over(wire, rule.on), rule.budget, fit)
     if fit == tokens:
         return wire
     kind = "lowered" if fit < tokens else "note"
@@ -174,14 +194,14 @@ def _with_budget(wire: WireRequest, tokens: int, facts: ModelFacts, rule: Reason
 def _say_default(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
     if facts.default_effort is None:
         return wire
-    return wire.update(rule.on) if facts.default_effort != "none" else wire.update(rule.off or {})
+    return laid_over(wire, rule.on) if facts.default_effort != "none" else laid_over(wire, rule.off or {})
 
 
 def _gave_way(
     wire: WireRequest, call: Call, facts: ModelFacts, rule: ReasoningRule, condition: str, fact: str
 ) -> WireRequest:
     """Switch reasoning off. Where the model would have reasoned unasked, the note is on the vendor's own field."""
-    asked = call.reasoning is not None or bool(_own_fields(rule) & call.extra.keys())
+    asked = call.reasoning is not None or bool(_own_fields(rule, call))
     for field in filter(None, (rule.effort, rule.budget)):
         wire = without(wire, field)
     wire = _switched_off(wire, facts, rule)
