@@ -169,6 +169,14 @@ def test_what_on_comes_to_is_told_where_the_facts_say_it(asked, kind):
     assert shaped({"rules": {"reasoning": rule}}, reasoning=asked)[1] == {(kind, "reasoning")}
 
 
+@pytest.mark.parametrize(("asked", "kind"), [("low", "note"), ("medium", None), ("max", "lowered"), ("none", "lowered")])
+def test_a_model_without_switch_and_efforts_may_say_what_it_comes_to(asked, kind):
+    rule = {"effort": None, "means": {"low": "medium", "max": "medium"}}
+    body, notes = shaped({"rules": {"reasoning": rule}}, reasoning=asked)
+    assert body.keys() == {"model", "messages"}
+    assert notes == ({(kind, "reasoning")} if kind else set())
+
+
 @pytest.mark.parametrize(("asked", "field"), [(None, "thinking"), ("high", "reasoning"), (2000, "reasoning")])
 def test_reasoning_gives_way_to_what_it_excludes(asked, field):
     body, notes = shaped(SWITCH, reasoning=asked, tools=[WEATHER], tool_choice="required")
@@ -260,6 +268,13 @@ def test_messages_are_made_what_the_vendor_takes():
     assert "content" not in body["messages"][1]
     assert [message["content"] for message in body["messages"][2:4]] == ["(no output)", "(empty)"]
     assert notes == {("dropped", "messages.name"), ("added", "messages.content")}
+
+
+def test_a_message_that_brings_tools_needs_no_text():
+    late = Message("system", extra={"tools": [{"type": "function", "function": {"name": "f"}}]})
+    body, notes = shaped({"rules": {"messages": {"empty": "(empty)"}}}, [Message.user("hi"), late])
+    assert body["messages"][1] == {"role": "system", "tools": late.extra["tools"]}
+    assert notes == set()
 
 
 def test_a_tool_result_that_is_only_text_sends_the_rest_after_it():

@@ -93,7 +93,7 @@ class ReasoningRule(_Cited):
     model's efforts). `effort` is the field for the effort, with a dot between levels ("output_config.effort"); None:
     the model reasons or does not. `words` are the vendor's own words for an effort, where they differ. `means` says
     which effort another one is answered as, though the word itself is taken; where there are no efforts, what `on` comes
-    to (otherwise `medium`), and an effort that means itself is told of. `budget` is the field for a budget in
+    to (otherwise `medium`), and an effort that means itself is told of; so it may with neither a switch nor efforts. `budget` is the field for a budget in
     tokens, held between `least_budget` and `most_budget`; `budget_as_effort`: without such a field, the budget is sent
     as an effort. `say_default`: say aloud what holds anyway, where that differs between versions of one name.
 

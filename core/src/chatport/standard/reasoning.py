@@ -141,7 +141,7 @@ def _switched_off(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> 
 
 
 def _with_effort(wire: WireRequest, asked: str, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
-    if rule.effort is None and not rule.on:
+    if rule.effort is None and not (rule.on or rule.means):
         reason = "this model always reasons, and has neither a switch nor efforts"
         return wire.note("dropped", "reasoning", reason, rule.cite("off"))
     wire = laid_over(wire, rule.on)

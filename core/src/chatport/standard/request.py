@@ -172,7 +172,7 @@ def wire_message(message: Message, context: Context, sent_names: Mapping[str, st
         wire["name"] = message.name
     if message.role == "assistant":
         wire |= _assistant(message, context, sent_names)
-    else:
+    elif message.content or "tools" not in message.extra:  # a message that brings tools needs no text
         wire["content"] = wire_content(message.content)
     return {**wire, **message.extra} if message.extra else wire
 
