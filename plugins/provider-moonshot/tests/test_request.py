@@ -92,7 +92,7 @@ THINKING = [
     (K3, "medium", {}, {"reasoning_effort": "high"}, {("note", "reasoning", "MS-P7")}),
     (K3, "xhigh", {}, {"reasoning_effort": "max"}, {("note", "reasoning", "MS-P7")}),
     (K3, "none", {}, {"reasoning_effort": "low"}, {("lowered", "reasoning", "MS-0.4")}),
-    (K3, None, {"reasoning_effort": "off"}, {"reasoning_effort": "low"}, {("lowered", "reasoning", "MS-0.4")}),
+    (K3, None, {"reasoning_effort": "off"}, {"reasoning_effort": "low"}, {("lowered", "reasoning_effort", "MS-0.4")}),
     (K3, None, {"thinking": {"type": "disabled"}}, {}, {("dropped", "thinking", "MS-P8")}),
     (K3, 2048, {}, {}, {("dropped", "reasoning", "")}),
     (K27, "medium", {}, {}, set()),
@@ -144,7 +144,7 @@ def test_tool_choice(explain, notes, model, choice, reasoning, sent, count, fiel
     body = explanation.body
     assert (body["tool_choice"], len(body["tools"])) == (sent, count)
     assert fields.items() <= body.items()
-    assert ("call of one of the tools" in str(body["messages"][0]["content"])) == (sent == "auto" != choice)
+    assert ("Answer by calling" in str(body["messages"][0]["content"])) == (sent == "auto" != choice)
     assert notes(explanation) == noted
     if any(kind == "lowered" for kind, _, _ in noted):
         with pytest.raises(UnsupportedFeatureError):
