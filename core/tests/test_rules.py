@@ -169,7 +169,9 @@ def test_what_on_comes_to_is_told_where_the_facts_say_it(asked, kind):
     assert shaped({"rules": {"reasoning": rule}}, reasoning=asked)[1] == {(kind, "reasoning")}
 
 
-@pytest.mark.parametrize(("asked", "kind"), [("low", "note"), ("medium", None), ("max", "lowered"), ("none", "lowered")])
+@pytest.mark.parametrize(
+    ("asked", "kind"), [("low", "note"), ("medium", None), ("max", "lowered"), ("none", "lowered")]
+)
 def test_a_model_without_switch_and_efforts_may_say_what_it_comes_to(asked, kind):
     rule = {"effort": None, "means": {"low": "medium", "max": "medium"}}
     body, notes = shaped({"rules": {"reasoning": rule}}, reasoning=asked)

@@ -51,17 +51,17 @@ class FieldRule:
     """What becomes of a body field that a vendor does not take as it is.
 
     A rule holds for every call, or only where `streamed` (True: the answer is a stream, False: it is not), `reasoning`
-    (the model reasons about this call, or does not), `beside` (another field is there), `without` (it is not) or `where`
-    (the body says all of this) say so.
+    (the model reasons about this call, or does not), `beside` (another field is there), `without` (it is not) or
+    `where` (the body says all of this) say so.
 
     A name with dots reaches into objects ("thinking.budget_tokens").
 
     What it does is the first of these that is given. `same`: the values that mean no more than leaving the field out,
     and so go without a warning. `fits`: a pattern for the whole text; what does not match is dropped. `values`: all
-    that are taken; another is dropped, or becomes `instead`. `rename`: the vendor's own name, unless that is given too. `least`, `most`: a
-    number is held in that range. `brings`: fields that are sent with it where they are missing. `noted`: it is sent as
-    it is, and a note says what is to be known of it. With none of them the field is dropped. `fits` and `values` may
-    stand beside `rename`. `reason` and `fact` go into the warning.
+    that are taken; another is dropped, or becomes `instead`. `rename`: the vendor's own name, unless that is given too.
+    `least`, `most`: a number is held in that range. `brings`: fields that are sent with it where they are missing.
+    `noted`: it is sent as it is, and a note says what is to be known of it. With none of them the field is dropped.
+    `fits` and `values` may stand beside `rename`. `reason` and `fact` go into the warning.
     """
 
     reason: str = ""
@@ -92,10 +92,11 @@ class ReasoningRule(_Cited):
     `on` and `off` are body fields that switch it; `off` None: it cannot be switched off (unless `none` is among the
     model's efforts). `effort` is the field for the effort, with a dot between levels ("output_config.effort"); None:
     the model reasons or does not. `words` are the vendor's own words for an effort, where they differ. `means` says
-    which effort another one is answered as, though the word itself is taken; where there are no efforts, what `on` comes
-    to (otherwise `medium`), and an effort that means itself is told of; so it may with neither a switch nor efforts. `budget` is the field for a budget in
-    tokens, held between `least_budget` and `most_budget`; `budget_as_effort`: without such a field, the budget is sent
-    as an effort. `say_default`: say aloud what holds anyway, where that differs between versions of one name.
+    which effort another one is answered as, though the word itself is taken; without a field for efforts, which one the
+    model's reasoning comes to (otherwise `medium`), and an effort that means itself is told of there. `budget` is the
+    field for a budget in tokens, held between `least_budget` and `most_budget`; `budget_as_effort`: without such a
+    field, the budget is sent as an effort. `say_default`: say aloud what holds anyway, where that differs between
+    versions of one name.
 
     `gives_way_to` names what switches reasoning off, and `wins_over` what is lowered while it is on, each with its
     fact: `forced_choice`, `required_choice`, `named_choice`, `tools`, `prefix`, `json_schema`, `json_object`.

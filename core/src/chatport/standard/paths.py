@@ -43,8 +43,9 @@ def laid_over(wire: WireRequest, fields: Mapping[str, Any]) -> WireRequest:
     """Return the request that says all of this; of an object only what is named changes."""
     for name, value in fields.items():
         said = wire.body.get(name)
-        both = isinstance(value, Mapping) and isinstance(said, Mapping)
-        wire = wire.set(name, {**said, **value} if both else value)
+        if isinstance(value, Mapping) and isinstance(said, Mapping):
+            value = {**said, **value}
+        wire = wire.set(name, value)
     return wire
 
 

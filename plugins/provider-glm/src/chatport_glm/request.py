@@ -1,4 +1,4 @@
-"""`shape_request` for GLM: what its facts cannot say; plain text where parts get lost, and a switch that is always on."""
+"""`shape_request` for GLM: what its facts cannot say; plain text where parts get lost, and a switch always on."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _bare(part: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _never_off(wire: WireRequest, context: Context) -> WireRequest:
     """Think as little as can be where the vendor's own switch is off in `extra`, and the model has none (GL-0.4)."""
-    rule = context.facts.rules and context.facts.rules.reasoning
+    rule = None if context.facts.rules is None else context.facts.rules.reasoning
     own = wire.body.get("thinking")
     if not (isinstance(own, Mapping) and own.get("type") == "disabled") or rule is None or rule.off is not None:
         return wire
