@@ -5,10 +5,9 @@ With a setting it speaks to the vendor's OpenAI-compatible endpoint instead (AN-
 
 from __future__ import annotations
 
-from chatport import Auth, Dialect, Prefill, Provider
-from chatport.facts import load_facts
+from chatport import Auth, Dialect, Prefill, Provider, load_facts
 
-from . import errors, limits, request, stream, tools
+from . import errors, limits, models, request, stream, tools
 from .forms import adapt
 
 __all__ = ["provider"]
@@ -23,7 +22,6 @@ provider = Provider(
     auth_env={"ANTHROPIC_AUTH_TOKEN": Auth()},  # AN-A2: an OAuth token goes as a bearer
     headers={"anthropic-version": "2023-06-01"},  # AN-A3
     dialect=Dialect(
-        acts_on_facts=False,
         chat_path="/v1/messages",  # AN-E1
         models_path="/v1/models?limit=1000",  # AN-E2: paged; this many are one page
         embeddings_path=None,  # AN-E1
@@ -39,7 +37,7 @@ provider = Provider(
     # AN-A7, AN-K4: thinking whose text is withheld may take minutes, and in recordings a ping comes but once.
     timeouts={"silence": 300, "first_event": 300, "between_events": 300},
     facts=load_facts("chatport_anthropic"),
-    hooks=(request, tools, stream, errors, limits),
+    hooks=(request, tools, stream, errors, limits, models),
     settings={
         "protocol": "messages (default) or openai: the vendor's OpenAI-compatible endpoint, meant for comparisons",
         "auth": "key (default) or token: an OAuth token, which goes as a bearer, from ANTHROPIC_AUTH_TOKEN",

@@ -10,8 +10,9 @@ from typing import Any
 
 import attrs
 
-from chatport import Adjustment, Call, Context, ModelFacts, RateLimits, WireRequest, WireTools, hookimpl
-from chatport.standard import tools as standard
+from chatport import Adjustment, Call, Context, RateLimits, WireRequest, WireTools, hookimpl
+from chatport.standard import request as standard_request, tools as standard
+from chatport.standard.fields import apply_field_rules
 from chatport.standard.models import header_count
 from chatport.standard.output import fit_output
 from chatport.standard.schemas import object_root
@@ -20,23 +21,7 @@ from . import thinking
 from .request import limited, path_below, streamed
 from .tools import unforced
 
-__all__ = ["describe_model", "read_rate_limits", "shape_request", "translate_tools"]
-
-
-@hookimpl(wrapper=True)
-def describe_model() -> Generator[None, ModelFacts, ModelFacts]:
-    """Correct the facts of the native protocol.
-
-    Files are ignored (AN-C3), which core turns into an error; so are structures (AN-C2). No thinking comes back, which
-    leaves none to show or to keep to its place (AN-C4).
-    """
-    facts = yield
-    return attrs.evolve(
-        facts,
-        input=tuple(kind for kind in facts.input if kind != "file"),
-        output_formats=(),
-        quirks={**facts.quirks, "hides_thinking": False, "bound": False},
-    )
+__all__ = ["read_rate_limits", "shape_request", "translate_tools"]
 
 
 @hookimpl
@@ -57,20 +42,30 @@ def translate_tools(call: Call, context: Context) -> WireTools:
     return attrs.evolve(every, tools=kept or None, adjustments=(*notes, *every.adjustments))
 
 
-@hookimpl(wrapper=True)
-def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
-    """Leave out what would be ignored, and say so; then the steps of the native protocol that hold here too."""
-    wire = yield
-    wire = attrs.evolve(wire, path=path_below(context))
-    wire = _thinking(_with_messages(_stops(wire)), call, context)
-    budget = wire.body.get("thinking", {}).get("type") == "enabled"
-    reason = "structures are ignored by this endpoint"
-    wire = fit_output(
-        wire, call, (), reason, "AN-C2", forced_tool=context.facts.forced_tool_choice is True and not budget
-    )
-    wire = thinking.sampling(wire.drop("response_format", reason, "AN-C2"), context)
-    wire = streamed(wire, call, context)
+@hookimpl
+def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest:
+    """Shape the standard's request, but for thinking and structures: they go as the models behind it have them."""
+    apart = {name: call.extra[name] for name in ("reasoning_effort", "response_format") if name in call.extra}
+    rest = {name: value for name, value in call.extra.items() if name not in apart}
+    plain = attrs.evolve(call, reasoning=None, output=None, extra=rest)
+    wire = attrs.evolve(standard_request.shape_request(plain, tools, context), path=path_below(context))
+    wish = attrs.evolve(call, reasoning=apart.get("reasoning_effort", call.reasoning), extra=rest)
+    wire = _thinking(_with_messages(_stops(wire)), wish, context)
+    wire = streamed(apply_field_rules(_structured(wire, call, apart, context), context), call, context)
     return wire.set("stream_options", {"include_usage": True}) if wire.stream else wire
+
+
+def _structured(wire: WireRequest, call: Call, apart: Mapping[str, Any], context: Context) -> WireRequest:
+    """Ask for a structure by a forced call or in words: its own field is ignored (AN-C2)."""
+    wanted = standard_request.wire_output(call.output) if call.output is not None else None
+    wanted = apart.get("response_format", wanted)
+    if wanted is None:
+        return wire
+    budget = wire.body.get("thinking", {}).get("type") == "enabled"
+    can_force, reason = context.facts.forced_tool_choice is True, "structures are ignored by this endpoint"
+    wire = wire.set("response_format", wanted)
+    wire = fit_output(wire, call, (), reason, "AN-C2", forced_tool=can_force and not budget)
+    return wire.drop("response_format", reason, "AN-C2")
 
 
 def _stops(wire: WireRequest) -> WireRequest:
@@ -102,7 +97,7 @@ def _with_messages(wire: WireRequest) -> WireRequest:
 def _message(message: Mapping[str, Any], lost: dict[str, None]) -> dict[str, Any]:
     if message.get("refusal"):  # the standard has it where there is no content, and here only content is read
         message = {**message, "content": message["refusal"], "refusal": None}
-    wire = _less(message, ("name", "refusal", "audio", "cache_control"), lost)
+    wire = _less(message, ("refusal", "audio", "cache_control"), lost)
     if isinstance(wire.get("content"), list):
         wire["content"] = [_part(part, lost) for part in wire["content"]]
     return wire
@@ -125,12 +120,10 @@ def _less(value: Mapping[str, Any], names: Sequence[str], lost: dict[str, None])
 
 def _thinking(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Send the wish as `thinking`, which is all there is: no effort, and nothing of it comes back (AN-C4)."""
-    wish = wire.body.get("reasoning_effort")
-    wire = wire.discard("reasoning_effort")
-    if wish is not None:
+    if call.reasoning is not None:
         if "enabled" in thinking.types(context):  # a budget needs a limit to stay below (AN-R10)
             wire = limited(wire.rename("max_completion_tokens", "max_tokens", fact="AN-C1"), call, context)
-        wire = thinking.switched(wire, attrs.evolve(call, reasoning=wish), context)
+        wire = thinking.switched(wire, call, context)
     wire = wire.drop("output_config", "this endpoint has no efforts: the model's default holds", "AN-C4")
     choice = wire.body.get("tool_choice")
     roles = [message["role"] for message in wire.body["messages"]]

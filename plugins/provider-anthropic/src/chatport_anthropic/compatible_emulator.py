@@ -8,12 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator
-
-if TYPE_CHECKING:
-    from .emulator import AnthropicEmulator
 
 __all__ = ["CompatibleEndpoint"]
 
@@ -24,7 +21,7 @@ _DEFAULT_MAX_TOKENS = 60_000
 class CompatibleEndpoint(VendorEmulator):
     """One answer of the endpoint, on behalf of the native emulator, whose settings hold."""
 
-    def __init__(self, vendor: AnthropicEmulator) -> None:
+    def __init__(self, vendor: VendorEmulator) -> None:
         super().__init__()
         self.vendor = vendor
         self.serial = vendor.serial
@@ -57,7 +54,7 @@ class CompatibleEndpoint(VendorEmulator):
         """Refuse several answers (AN-C1), and what the models refuse."""
         try:
             if body.get("n", 1) != 1:
-                raise self.vendor.bad("n: must be 1")
+                raise self.vendor.refuse(400, "n: must be 1")
             self.vendor.check(_native(body))
         except Refusal as refusal:
             raise self.translated(refusal) from None

@@ -7,22 +7,13 @@ from typing import Any
 
 import attrs
 
-from chatport import Auth, ConfigurationError, Dialect, FieldRule, Provider
+from chatport import Auth, ConfigurationError, Dialect, Facts, Provider, load_facts
 
 from . import compatible
 
 __all__ = ["adapt"]
 
 _NATIVE_SETTINGS = ("betas", "thinking_display", "thinking_mismatch")
-_IGNORED = (
-    "seed", "logprobs", "top_logprobs", "logit_bias", "frequency_penalty", "presence_penalty", "metadata", "user",
-    "store", "prediction", "modalities", "audio", "service_tier",
-)  # fmt: skip
-_FIELDS: Mapping[str, FieldRule] = {
-    **dict.fromkeys(_IGNORED, FieldRule("accepted by this endpoint, without any effect", "AN-C2")),
-    "n": FieldRule("this endpoint gives one answer", "AN-C1", same=(1,)),
-    "cache_control": FieldRule("this endpoint caches no prompts", "AN-C3"),
-}
 
 
 def adapt(provider: Provider, settings: Mapping[str, Any]) -> Provider:
@@ -38,9 +29,8 @@ def adapt(provider: Provider, settings: Mapping[str, Any]) -> Provider:
             f'[providers.{provider.name}]: {", ".join(useless)} has no effect with protocol = "openai". Leave it out.',
             provider=provider.name,
         )
-    return attrs.evolve(
-        provider, auth=Auth(), headers={}, dialect=_compatible_dialect(provider.dialect), hooks=(compatible,)
-    )
+    dialect, facts = _compatible_dialect(provider.dialect), _compatible_facts(provider.facts)
+    return attrs.evolve(provider, auth=Auth(), headers={}, dialect=dialect, facts=facts, hooks=(compatible,))
 
 
 def _chosen(provider: Provider, settings: Mapping[str, Any], name: str, default: str, other: str) -> str:
@@ -58,7 +48,11 @@ def _compatible_dialect(dialect: Dialect) -> Dialect:
         dialect,
         chat_path="/v1/chat/completions",  # AN-A1
         models_path=None,  # AN-E4: chat completions only
-        reasoning_budget_field="reasoning_effort",  # effort or budget: `compatible` makes `thinking` of it (AN-C4)
         prefill=None,  # AN-C1: not among what it honours
-        fields=_FIELDS,
     )
+
+
+def _compatible_facts(facts: Facts | None) -> Facts | None:
+    """Lay what the endpoint does otherwise over the newest rules; what is said of single models holds there too."""
+    own = load_facts("chatport_anthropic", "compatible.json")
+    return facts and attrs.evolve(facts, models=(*facts.models, *own.models))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from chatport import Call, Context, UnsupportedFeatureError, WireRequest, WireTools, hookimpl
+from chatport.standard.fields import apply_field_rules
 
 from . import output, thinking
 from .messages import Conversation, conversation
@@ -17,11 +18,6 @@ __all__ = ["limited", "path_below", "shape_request", "streamed"]
 _FILES_BETA = "files-api-2025-04-14"  # AN-T15
 _PLAIN_MAX_TOKENS = 21_333  # AN-A7
 _DEFAULT_MAX_TOKENS = 4096  # AN-R1, AN-P10
-_UNKNOWN = (
-    "n", "seed", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "prediction",
-    "modalities", "audio", "store", "user", "verbosity",
-)  # fmt: skip
-"""OpenAI's fields without a counterpart: each would fail the whole request (AN-R14)."""
 _TAKEN = (
     "betas", "tools", "system", "stream", "stream_options", "parallel_tool_calls", "max_tokens",
     "max_completion_tokens", "reasoning_effort",
@@ -40,7 +36,7 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     wire = _with_extra(_fields(wire, call, tools, talk, context), call)
     wire = output.structured(wire, call, context)
     wire = _thinking(wire, call, context)
-    return streamed(thinking.sampling(wire, context), call, context)
+    return streamed(apply_field_rules(wire, context), call, context)  # AN-R4 to AN-R6, AN-R8, AN-R14
 
 
 def path_below(context: Context) -> str:
@@ -110,20 +106,14 @@ def limited(wire: WireRequest, call: Call, context: Context) -> WireRequest:
 
 
 def _with_extra(wire: WireRequest, call: Call) -> WireRequest:
-    """Add the caller's vendor-only fields; OpenAI's words for the same things are understood or dropped."""
+    """Add the caller's vendor-only fields; OpenAI's words for the same things are understood."""
     extra = {name: value for name, value in call.extra.items() if name not in _TAKEN}
-    if isinstance(extra.get("user"), str) and "metadata" not in extra:  # AN-R8
-        extra["metadata"] = {"user_id": extra.pop("user")}
-        wire = wire.note("renamed", "user", "sent as metadata.user_id", "AN-R8")
     if isinstance(extra.get("stop"), str | list):
         stop = extra.pop("stop")
         extra["stop_sequences"] = [stop] if isinstance(stop, str) else stop
     wire = wire.update(extra)
     if call.extra.get("system"):
         wire = wire.set("system", [*wire.body.get("system", ()), *_blocks(call.extra["system"])])
-    wire = wire.discard("n") if wire.body.get("n") == 1 else wire
-    for field in _UNKNOWN:
-        wire = wire.drop(field, "Anthropic has no such field, and refuses what it does not know", "AN-R14")
     return wire
 
 

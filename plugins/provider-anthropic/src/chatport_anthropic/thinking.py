@@ -7,7 +7,7 @@ from typing import Any
 
 from chatport import Call, Context, WireRequest
 
-__all__ = ["is_on", "lacks_thoughts", "sampling", "switched", "types", "without_conflict"]
+__all__ = ["is_on", "lacks_thoughts", "switched", "types", "without_conflict"]
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 10_000, "high": 16_384, "xhigh": 32_768, "max": 32_768}  # AN-K11
 _LEAST = 1024  # AN-R10: of a budget; the same is kept free for the answer
@@ -147,22 +147,3 @@ def is_on(wire: WireRequest, context: Context) -> bool:
     if isinstance(thinking, Mapping):
         return thinking.get("type") != "disabled"
     return context.facts.default_effort != "none"
-
-
-def sampling(wire: WireRequest, context: Context) -> WireRequest:
-    """Keep the sampling values the model takes: none on newer ones, none while thinking (AN-R4 to AN-R6)."""
-    if not context.facts.quirks.get("sampling"):
-        return _without_sampling(wire, "this model takes no sampling values")
-    if is_on(wire, context):
-        return _without_sampling(wire, "refused while the model thinks")
-    if wire.body.get("temperature", 0) > 1:
-        wire = wire.lower("temperature", 1.0, "temperatures end at 1 here", "AN-R4")
-    return wire.drop("top_p", "refused beside temperature", "AN-R5") if "temperature" in wire.body else wire
-
-
-def _without_sampling(wire: WireRequest, reason: str) -> WireRequest:
-    for field in ("temperature", "top_p"):
-        wire = wire.discard(field) if wire.body.get(field) == 1 else wire  # the default
-    for field in ("temperature", "top_p", "top_k"):
-        wire = wire.drop(field, reason, "AN-R6")
-    return wire
