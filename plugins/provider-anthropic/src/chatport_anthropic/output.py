@@ -30,7 +30,7 @@ def structured(wire: WireRequest, call: Call, context: Context) -> WireRequest:
 
 
 def _schema(wire: WireRequest, schema: Mapping[str, Any], context: Context) -> WireRequest:
-    problem = schemas.why_not_enforced(schema)
+    problem = schemas.why_not_closed(schema)
     if "json_schema" not in (context.facts.output_formats or ()):
         problem = "this model has no structured output"
     if problem:

@@ -114,28 +114,20 @@ def _message_start(data: Mapping[str, Any], state: StreamState, context: Context
     return events
 
 
-def _block_start(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+def _block(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    turn = _turn(state, context)
-    turn.begin(_place(data, turn, begins=True), data["content_block"], events)
+    turn, kind = _turn(state, context), data["type"]
+    place = _place(data, turn, begins=kind == "content_block_start")
+    if kind == "content_block_start":
+        turn.begin(place, data["content_block"], events)
+    elif kind == "content_block_delta":
+        turn.extend(place, data["delta"], events)
+    else:
+        turn.close(place, events)
     return events
 
 
-def _block_delta(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
-    events: list[Event] = []
-    turn = _turn(state, context)
-    turn.extend(_place(data, turn), data["delta"], events)
-    return events
-
-
-def _block_stop(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
-    events: list[Event] = []
-    turn = _turn(state, context)
-    turn.close(_place(data, turn), events)
-    return events
-
-
-def _place(data: Mapping[str, Any], turn: Turn, *, begins: bool = False) -> Any:
+def _place(data: Mapping[str, Any], turn: Turn, *, begins: bool) -> Any:
     """Return what the events of one block share: the index, or something like it where it is none."""
     index = data.get("index")
     if index is None:
@@ -163,9 +155,7 @@ def _error(data: Mapping[str, Any], state: StreamState, context: Context) -> lis
 
 
 _HANDLERS: Mapping[Any, Callable[[Mapping[str, Any], StreamState, Context], list[Event]]] = {
-    "content_block_delta": _block_delta,
-    "content_block_start": _block_start,
-    "content_block_stop": _block_stop,
+    **dict.fromkeys(("content_block_delta", "content_block_start", "content_block_stop"), _block),
     "message_start": _message_start,
     "message_delta": _message_delta,
     "message_stop": _message_stop,

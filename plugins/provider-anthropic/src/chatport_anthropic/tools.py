@@ -85,7 +85,7 @@ def _strict(wished: Sequence[str], roots: Mapping[str, Mapping[str, Any]], notes
     for name in wished:
         losses: list[Loss] = []
         reference = "a reference at its root" if "$ref" in roots[name] else None
-        problem = reference or schemas.why_not_enforced(roots[name])
+        problem = reference or schemas.why_not_closed(roots[name])
         schema = schemas.enforceable({} if problem else roots[name], losses)
         more_optional, more_united = schemas.optional_properties(schema), schemas.unions(schema)
         problem = problem or ", ".join(below(loss.path, loss.keyword) for loss in losses)
