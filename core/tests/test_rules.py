@@ -145,7 +145,7 @@ def test_the_vendors_own_switch_in_extra_is_the_callers():
     assert "reasoning_effort" not in body
 
 
-def test_what_else_the_vendors_object_holds_is_no_wish_about_reasoning():
+def test_what_else_the_vendors_object_holds_is_no_wish_about_reasoning() -> None:
     own = {"thinking": {"keep": "all"}}
     body, notes = shaped(SWITCH, reasoning="medium", extra=own)
     assert body["thinking"] == {"keep": "all", "type": "enabled"}
@@ -156,7 +156,7 @@ def test_what_else_the_vendors_object_holds_is_no_wish_about_reasoning():
     assert notes == {("dropped", "reasoning")}
 
 
-def test_a_model_that_always_reasons_is_told_so_together_with_its_least_effort():
+def test_a_model_that_always_reasons_is_told_so_together_with_its_least_effort() -> None:
     rule = {"on": {"thinking": {"type": "enabled"}}}
     body, notes = shaped({"efforts": ["low", "high"], "rules": {"reasoning": rule}}, reasoning="none")
     assert (body["thinking"], body["reasoning_effort"]) == ({"type": "enabled"}, "low")
@@ -164,7 +164,7 @@ def test_a_model_that_always_reasons_is_told_so_together_with_its_least_effort()
 
 
 @pytest.mark.parametrize(("asked", "kind"), [("low", "note"), ("high", "note"), ("max", "lowered")])
-def test_what_on_comes_to_is_told_where_the_facts_say_it(asked, kind):
+def test_what_on_comes_to_is_told_where_the_facts_say_it(asked: str, kind: str) -> None:
     rule = {"on": {"think": True}, "effort": None, "means": dict.fromkeys(("low", "high", "max"), "high")}
     assert shaped({"rules": {"reasoning": rule}}, reasoning=asked)[1] == {(kind, "reasoning")}
 
@@ -172,8 +172,8 @@ def test_what_on_comes_to_is_told_where_the_facts_say_it(asked, kind):
 @pytest.mark.parametrize(
     ("asked", "kind"), [("low", "note"), ("medium", None), ("max", "lowered"), ("none", "lowered")]
 )
-def test_a_model_without_switch_and_efforts_may_say_what_it_comes_to(asked, kind):
-    rule = {"effort": None, "means": {"low": "medium", "max": "medium"}}
+def test_a_model_without_switch_and_efforts_may_say_what_it_comes_to(asked: str, kind: str | None) -> None:
+    rule: dict[str, Any] = {"effort": None, "means": {"low": "medium", "max": "medium"}}
     body, notes = shaped({"rules": {"reasoning": rule}}, reasoning=asked)
     assert body.keys() == {"model", "messages"}
     assert notes == ({(kind, "reasoning")} if kind else set())
@@ -272,7 +272,7 @@ def test_messages_are_made_what_the_vendor_takes():
     assert notes == {("dropped", "messages.name"), ("added", "messages.content")}
 
 
-def test_a_message_that_brings_tools_needs_no_text():
+def test_a_message_that_brings_tools_needs_no_text() -> None:
     late = Message("system", extra={"tools": [{"type": "function", "function": {"name": "f"}}]})
     body, notes = shaped({"rules": {"messages": {"empty": "(empty)"}}}, [Message.user("hi"), late])
     assert body["messages"][1] == {"role": "system", "tools": late.extra["tools"]}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from chatport.standard.typed_schemas import Misfit, fit_typed
 
 
-def of(part):
+def of(part: Any) -> dict[str, Any]:
     return {"type": "object", "properties": {"x": part}}
 
 
@@ -25,13 +28,13 @@ def of(part):
         ),
     ],
 )
-def test_a_schema_in_the_typed_subset(part, sent, lost):
+def test_a_schema_in_the_typed_subset(part: Any, sent: Any, lost: list[tuple[str, str]]) -> None:
     fitted, losses = fit_typed(of(part))
     assert fitted == of(sent)
     assert [(loss.path, loss.keyword) for loss in losses] == lost
 
 
 @pytest.mark.parametrize("schema", [{"type": "array"}, of(False), of({"$ref": "elsewhere.json"}), of({"enum": [[]]})])
-def test_a_schema_outside_of_it(schema):
+def test_a_schema_outside_of_it(schema: Mapping[str, Any]) -> None:
     with pytest.raises(Misfit):
         fit_typed(schema)

@@ -42,7 +42,8 @@ def _message(message: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Refer to an uploaded picture as Moonshot does (MS-M1)."""
-    return {"type": "image_url", "image_url": {"url": f"ms://{part['file']['file_id']}"}} if "file" in part else part
+    upload = part["file"].get("file_id") if part["type"] == "file" else None
+    return part if upload is None else {"type": "image_url", "image_url": {"url": f"ms://{upload}"}}
 
 
 def _sampling(wire: WireRequest, context: Context) -> WireRequest:
