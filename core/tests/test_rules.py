@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import pytest
 import chatport
 from chatport import Client, Dialect, Message, Provider, ToolCall, UnsupportedFeatureError
 from chatport.call import Failure, Tool
+from chatport.decoding.failures import error_of
 from chatport.errors import ChatportError, ConfigurationError, PluginError
 from chatport.facts import Facts, load_facts
 from chatport.standard.errors import classify_error, read_error
-from chatport.types import AudioPart, FilePart, ImagePart
+from chatport.standard.models import read_rate_limits
+from chatport.types import AudioPart, FilePart, ImagePart, RateLimits
 
 WEATHER = Tool("get_weather", "Tell the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
 CALL = ToolCall("call_1", "get_weather", '{"city": "Oslo"}')
@@ -467,6 +470,37 @@ def test_an_error_means_what_the_vendors_rules_say():
     assert verdict(rules, 500, {"error": {"message": "Too many tokens here"}}).error is chatport.ServerError
 
 
+def limits(rule: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+    context = chatport.Context(provider({}, limits=rule), "m", "https://llm.acme.example/v1")
+    return read_rate_limits(headers=headers, context=context)
+
+
+def test_headroom_is_read_from_the_headers_that_the_facts_name():
+    rule = {"requests_limit": [], "requests_remaining": ["x-left", "x-left-now"], "requests_reset_seconds": ["x-reset"]}
+    standard = {"x-ratelimit-limit-requests": "9", "x-ratelimit-limit-tokens": "70", "x-ratelimit-reset-tokens": "1m2s"}
+    own = {"x-left": "many", "x-left-now": "5.0", "x-reset": "1.5"}
+    assert limits(rule, {**standard, **own}) == RateLimits(None, 5, 1.5, 70, None, 62)
+    assert limits(rule, {"x-ratelimit-limit-requests": "9", "x-left": "-1"}) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-reset": "7", "x-ratelimit-remaining": "3"}, 7),
+        ({"x-reset": "1m2s"}, 62),
+        ({"x-reset": "7", "retry-after": "2"}, 2),
+        ({"x-reset": "soon"}, 20),
+    ],
+)
+def test_the_wait_may_be_in_a_header_of_the_vendors_own(headers, seconds):
+    known = provider({}, limits={"wait": ["x-later", "x-reset"]})
+    context = chatport.Context(known, "m", "https://llm.acme.example/v1")
+    data = {"error": {"message": "Slow down, try again in 20 seconds."}}
+    failure = Failure(429, headers, "response", data, "", read_error(data))
+    error = error_of(failure, None, context, datetime(2026, 11, 1, tzinfo=UTC))
+    assert error.retry_after_seconds == seconds
+
+
 def test_an_address_follows_from_the_settings():
     addresses = [
         {"base_url": "https://api.acme.example/v1", "when": {"region": "international", "plan": "general"}},
@@ -503,6 +537,8 @@ def rules(given: Mapping[str, Any]) -> dict[str, Any]:
         ({"errors": [{"error": "NoSuchError", "status": [400]}]}, "NoSuchError"),
         ({"errors": [{"error": "ServerError"}]}, "fits everything"),
         ({"errors": [{"error": "ServerError", "words": ["Upper"]}]}, "small letters"),
+        ({"limits": {"tokens_limit": ["X-Tokens"]}}, "small letters"),
+        ({"limits": {"tokens": []}}, "tokens"),
         ({"modells": []}, "modells"),
     ],
 )

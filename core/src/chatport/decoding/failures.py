@@ -11,7 +11,14 @@ from ..call import Context, Failure, Verdict
 from ..errors import ChatportError, OverloadedError, QuotaExceededError, RateLimitError
 from ..standard.errors import class_of_status, read_error
 from ..types import RateLimits
-from .hints import limit_reset_seconds, reset_seconds, retry_delay_seconds, said_delay_seconds, should_retry_header
+from .hints import (
+    limit_reset_seconds,
+    reset_seconds,
+    retry_delay_seconds,
+    said_delay_seconds,
+    should_retry_header,
+    wait_in_headers,
+)
 from .redaction import hide_key, hide_key_in
 
 __all__ = ["LARGEST_ERROR_BYTES", "error_of", "failure_of", "without_answer"]
@@ -59,7 +66,9 @@ def error_of(
         hint = retry_delay_seconds(failure.headers, now)
     if hint is None and issubclass(verdict.error, RateLimitError | OverloadedError):
         # The words tell when this request fits; the reset headers, when all of the limit is back (OA-H3, OA-X9).
-        hint = said_delay_seconds(failure.details.message)
+        facts = context.provider.facts
+        hint = wait_in_headers(failure.headers, facts.limits.wait, now) if facts and facts.limits else None
+        hint = said_delay_seconds(failure.details.message) if hint is None else hint
         hint = reset_seconds(limits) if hint is None else hint
         hint = limit_reset_seconds(failure.headers, now) if hint is None else hint
     retryable = verdict.retryable

@@ -1,7 +1,7 @@
 """How long a vendor asks us to wait: every form in which vendors say it.
 
 In order: `retry-after-ms`; `retry-after` as seconds, as a duration with units, as a date (the three forms of RFC 9110
-and ISO 8601) or as a Unix time; the words of the message; the headers that tell when an exhausted limit is full again.
+and ISO 8601) or as a Unix time; the headers that the vendor's facts name for it; the words of the message; the headers that tell when an exhausted limit is full again.
 Dates are taken against the response's own `date` header where there is one, so that a wrong clock on either side, or
 one that is set while we wait, does no harm.
 """
@@ -9,13 +9,20 @@ one that is set while we wait, does no harm.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from ..standard.models import go_duration_seconds
 from ..types import RateLimits
 
-__all__ = ["limit_reset_seconds", "reset_seconds", "retry_delay_seconds", "said_delay_seconds", "should_retry_header"]
+__all__ = [
+    "limit_reset_seconds",
+    "reset_seconds",
+    "retry_delay_seconds",
+    "said_delay_seconds",
+    "should_retry_header",
+    "wait_in_headers",
+]
 
 _UNIX_TIME = 1e9  # a wait of thirty years is a point in time
 
@@ -31,6 +38,12 @@ def retry_delay_seconds(headers: Mapping[str, str], now: datetime) -> float | No
     if milliseconds is not None:
         return milliseconds / 1000
     return _wait_seconds(headers.get("retry-after", ""), headers, now)
+
+
+def wait_in_headers(headers: Mapping[str, str], names: Sequence[str], now: datetime) -> float | None:
+    """Return the wait in the first of these headers that tells one, in any form of a `retry-after`."""
+    waits = (_wait_seconds(headers.get(name, ""), headers, now) for name in names)
+    return next((wait for wait in waits if wait is not None), None)
 
 
 def _wait_seconds(text: str, headers: Mapping[str, str], now: datetime) -> float | None:

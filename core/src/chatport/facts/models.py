@@ -21,7 +21,16 @@ import msgspec
 from ..basics.frozen import freeze_fields
 from ..errors import BadRequestError, ConfigurationError, PluginError
 from ..types import Cost, Usage
-from .rules import AddressRule, ErrorRule, Rules, check_errors, check_rules, refuse_unknown
+from .rules import (
+    AddressRule,
+    ErrorRule,
+    LimitsRule,
+    Rules,
+    check_errors,
+    check_limits,
+    check_rules,
+    refuse_unknown,
+)
 
 __all__ = [
     "Facts",
@@ -191,6 +200,7 @@ class Facts:
     hosts: Mapping[str, HostFacts] = attrs.field(factory=dict)
     errors: tuple[ErrorRule, ...] = ()
     addresses: tuple[AddressRule, ...] = ()
+    limits: LimitsRule | None = None
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "hosts", error=BadRequestError)
@@ -280,6 +290,7 @@ def load_facts(package: str, filename: str = "facts.json") -> Facts:
             refuse_unknown(entry.facts, ModelFacts, entry.match)
             check_rules(msgspec.convert(entry.facts, ModelFacts).rules, entry.match)
         check_errors(facts.errors)
+        check_limits(facts.limits)
         _check_hosts(facts.hosts)
         return facts
     except (OSError, ValueError, msgspec.ValidationError) as error:

@@ -21,6 +21,7 @@ __all__ = [
     "ErrorRule",
     "FieldRule",
     "HistoryRule",
+    "LimitsRule",
     "MessageRule",
     "OutputRule",
     "PartRule",
@@ -28,6 +29,7 @@ __all__ = [
     "Rules",
     "ToolRule",
     "check_errors",
+    "check_limits",
     "check_rules",
     "refuse_unknown",
 ]
@@ -275,6 +277,26 @@ class AddressRule:
         freeze_fields(self, "when")
 
 
+@attrs.frozen
+class LimitsRule:
+    """Which headers tell of the vendor's rate limits, by what they mean, where they are not the standard's.
+
+    Of the headers given for a value, the first that holds a number counts. An empty list leaves the value out: a limit
+    by the second or by the day would be taken for one by the minute. What is not given has the standard's header. Times
+    are in seconds, or durations such as `1m30s`. `wait` are headers in which a refusal says how long to wait, where
+    there is no `retry-after`.
+    """
+
+    requests_limit: tuple[str, ...] | None = None
+    requests_remaining: tuple[str, ...] | None = None
+    requests_reset_seconds: tuple[str, ...] | None = None
+    tokens_limit: tuple[str, ...] | None = None
+    tokens_remaining: tuple[str, ...] | None = None
+    tokens_reset_seconds: tuple[str, ...] | None = None
+    wait: tuple[str, ...] = ()
+    fact: str = ""
+
+
 # --- what a facts file may say
 
 
@@ -338,6 +360,14 @@ def check_errors(rules: tuple[ErrorRule, ...]) -> None:
             raise ValueError(f"errors: a rule for {rule.error} fits everything; give status, code or words")
         if any(text != text.lower() for text in (*rule.code, *rule.words)):
             raise ValueError(f"errors: code and words of the rule for {rule.error} are compared in small letters")
+
+
+def check_limits(rule: LimitsRule | None) -> None:
+    """Raise ValueError for a header that would never be found."""
+    given = {} if rule is None else attrs.asdict(rule, filter=lambda field, value: field.name != "fact")
+    for name in (name for names in given.values() for name in names or ()):
+        if name != name.lower():
+            raise ValueError(f"limits: headers are looked up in small letters, not as {name!r}")
 
 
 def _check_pattern(pattern: str | None, where: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..call import Context
 from ..facts.models import ModelFacts
+from ..facts.rules import LimitsRule
 from ..hooks import hookimpl
 from ..types import ModelInfo, RateLimits
 
@@ -42,7 +43,10 @@ def _model(entry: Mapping[str, Any]) -> ModelInfo:
 
 @hookimpl
 def read_rate_limits(headers: Mapping[str, str], context: Context) -> RateLimits | None:
-    """OpenAI's header names, in integers and Go-style durations (OA-H2)."""
+    """The headers that the vendor's facts name, else OpenAI's, in integers and Go-style durations (OA-H2)."""
+    facts = context.provider.facts
+    if facts is not None and facts.limits is not None:
+        return _by_facts(headers, facts.limits)
     if not any(name.startswith("x-ratelimit-") for name in headers):
         return None
 
@@ -60,6 +64,38 @@ def read_rate_limits(headers: Mapping[str, str], context: Context) -> RateLimits
         tokens_remaining=count("remaining-tokens"),
         tokens_reset_seconds=seconds("reset-tokens"),
     )
+
+
+_HEADERS = {
+    "requests_limit": "x-ratelimit-limit-requests",
+    "requests_remaining": "x-ratelimit-remaining-requests",
+    "requests_reset_seconds": "x-ratelimit-reset-requests",
+    "tokens_limit": "x-ratelimit-limit-tokens",
+    "tokens_remaining": "x-ratelimit-remaining-tokens",
+    "tokens_reset_seconds": "x-ratelimit-reset-tokens",
+}
+
+
+def _by_facts(headers: Mapping[str, str], rule: LimitsRule) -> RateLimits | None:
+    """Return what the headers say that the rule names, None where they say nothing."""
+    found: dict[str, Any] = {}
+    for meaning, standard in _HEADERS.items():
+        names = getattr(rule, meaning)
+        read = _seconds if meaning.endswith("seconds") else _whole
+        values = (read(headers.get(name, "")) for name in ((standard,) if names is None else names))
+        found[meaning] = next((value for value in values if value is not None), None)
+    return RateLimits(**found) if any(value is not None for value in found.values()) else None
+
+
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,9})?")
+
+
+def _whole(text: str) -> int | None:
+    return int(float(text)) if _NUMBER.fullmatch(text) else None
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if _NUMBER.fullmatch(text) else go_duration_seconds(text)
 
 
 def header_count(text: str) -> int | None:
