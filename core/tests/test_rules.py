@@ -216,6 +216,32 @@ def test_a_budget_sent_as_an_effort_is_there_for_a_hook():
     assert notes == {("lowered", "reasoning")}
 
 
+@pytest.mark.parametrize(
+    ("given", "sent", "notes"),
+    [(False, "none", set()), (True, "medium", set()), (2000, "low", {("lowered", "reasoning")}), ("odd", "odd", set())],
+)
+def test_a_switch_or_a_number_in_the_standards_field_is_read_too(given, sent, notes):
+    facts = {"efforts": ["none", "low", "medium"], "rules": {"reasoning": {"budget_as_effort": True}}}
+    body, told = shaped(facts, extra={"reasoning_effort": given})
+    assert (body["reasoning_effort"], told) == (sent, notes)
+
+
+def test_a_model_may_be_told_to_stop_and_not_to_begin():
+    rule = {"off": {"reasoning_effort": "none"}, "effort": None}
+    facts = {"default_effort": "medium", "efforts": ["none", "medium"], "rules": {"reasoning": rule}}
+    assert shaped(facts, reasoning="none")[0]["reasoning_effort"] == "none"
+    for asked, notes in (("medium", set()), ("high", {("lowered", "reasoning")})):
+        body, told = shaped(facts, reasoning=asked)
+        assert ("reasoning_effort" in body, told) == (False, notes)
+
+
+def test_a_single_effort_may_have_a_fact_of_its_own():
+    rule = {"fact": "AC-1", "facts": {"max": "AC-2"}}
+    for asked, fact in (("max", "AC-2"), ("medium", "AC-1")):
+        with pytest.raises(UnsupportedFeatureError, match=fact):
+            shaped({"efforts": ["low"], "rules": {"reasoning": rule}}, reasoning=asked, on_unsupported="raise")
+
+
 def test_a_default_that_differs_between_versions_is_said_aloud():
     rule = {"on": {"enable_thinking": True}, "off": {"enable_thinking": False}, "effort": None, "say_default": True}
     assert shaped({"default_effort": "none", "rules": {"reasoning": rule}})[0]["enable_thinking"] is False

@@ -98,7 +98,9 @@ def _rule(context: Context) -> ReasoningRule:
 def _asked(call: Call) -> str | int | None:
     """Return what the caller asked for, by `reasoning` or in the standard's own field of `extra`."""
     given = call.extra.get(STANDARD_FIELD)
-    return given if given in EFFORTS else call.reasoning if STANDARD_FIELD not in call.extra else None
+    if isinstance(given, bool):
+        return "medium" if given else "none"
+    return given if given in EFFORTS or isinstance(given, int) else call.reasoning if STANDARD_FIELD not in call.extra else None
 
 
 def _own_fields(rule: ReasoningRule, call: Call) -> set[str]:
@@ -141,7 +143,7 @@ def _switched_off(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> 
 
 
 def _with_effort(wire: WireRequest, asked: str, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
-    if rule.effort is None and not (rule.on or rule.means):
+    if rule.effort is None and rule.off is None and not (rule.on or rule.means):
         reason = "this model always reasons, and has neither a switch nor efforts"
         return wire.note("dropped", "reasoning", reason, rule.cite("off"))
     wire = laid_over(wire, rule.on)
@@ -166,7 +168,8 @@ def _told(wire: WireRequest, asked: str, meant: str, reason: str, rule: Reasonin
     """Tell of an effort that is not the one asked for: a weaker one is a loss, a stronger one is not."""
     if meant == asked:
         return wire
-    return wire.note("lowered" if is_weaker(meant, asked) else "note", "reasoning", reason, rule.cite("effort"))
+    fact = rule.facts.get(asked) or rule.cite("effort")
+    return wire.note("lowered" if is_weaker(meant, asked) else "note", "reasoning", reason, fact)
 
 
 def _with_budget(wire: WireRequest, tokens: int, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
