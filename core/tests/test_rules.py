@@ -413,6 +413,26 @@ def test_what_structured_output_needs_beside_it():
     assert shaped(facts, output=SCHEMA, reasoning="none")[0]["response_format"]["type"] == "json_schema"
 
 
+def test_a_schema_in_an_older_form_is_read_too():
+    facts = {"output_formats": ["json_object", "json_schema"], "rules": {"output": {"show_schema": True}}}
+    for wanted in ({"type": "json_schema", "schema": SCHEMA}, {"type": "json_object", "schema": SCHEMA}):
+        body, notes = shaped(facts, extra={"response_format": wanted})
+        assert body["response_format"] == wanted
+        assert '"integer"' in body["messages"][0]["content"]
+        assert notes == {("added", "messages")}
+    body, notes = shaped({"output_formats": []}, extra={"response_format": {"type": "json_object", "schema": SCHEMA}})
+    assert '"integer"' in body["messages"][0]["content"]
+    assert notes == {("lowered", "response_format")}
+
+
+def test_tools_that_may_not_be_called_make_way_for_the_output_that_excludes_them():
+    facts = {"output_formats": ["json_schema"], "rules": {"output": {"beside_tools": False}}}
+    body, notes = shaped(facts, output=SCHEMA, tools=[WEATHER], tool_choice="none")
+    assert body["response_format"]["type"] == "json_schema"
+    assert not {"tools", "tool_choice"} & body.keys()
+    assert notes == {("note", "tools")}
+
+
 # --- fields
 
 

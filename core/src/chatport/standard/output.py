@@ -32,6 +32,10 @@ def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest
     formats, fact = facts.output_formats, rule.fact
     if rule.while_reasoning is not None and reasons(wire, context):
         formats, fact = rule.while_reasoning, rule.cite("while_reasoning")
+    if not rule.beside_tools and wire.body.get("tools") and wire.body.get("tool_choice") == "none":
+        wire = wire.discard("tools").discard("tool_choice")
+        reason = "left out, as none may be called: structured output excludes them"
+        wire = wire.note("note", "tools", reason, rule.cite("beside_tools"))
     if not rule.beside_tools and wire.body.get("tools"):
         formats, fact = (), rule.cite("beside_tools")
     if formats is not None and kind not in formats:
@@ -50,7 +54,7 @@ _REST = "the rest of an answer is no JSON by itself"
 def _fallen_back(wire: WireRequest, call: Call, formats: Collection[str], fact: str, context: Context) -> WireRequest:
     kind, facts = _kind(wire), context.facts
     reason = f"{context.model} takes no {kind} in this request"
-    if kind == "json_object":
+    if kind == "json_object" and _with_output(wire, call).output is None:
         wire = with_instruction(wire.discard("response_format"), "Answer with one JSON object and nothing else.")
         return wire.note("lowered", "response_format", f"{reason}: asked for in words", fact)
     rule = None if facts.rules is None else facts.rules.output
@@ -97,9 +101,12 @@ def fit_output(
 def _with_output(wire: WireRequest, call: Call) -> Call:
     """Return the call with the structured output that came by `extra`, where it has none of its own."""
     wanted = wire.body.get("response_format")
-    if call.output is not None or not isinstance(wanted, Mapping) or wanted.get("type") != "json_schema":
+    if call.output is not None or not isinstance(wanted, Mapping):
         return call
-    spec = wanted.get("json_schema") or {}
+    inner = wanted.get("json_schema")
+    spec = inner if isinstance(inner, Mapping) else wanted  # older forms have the schema beside the type
+    if wanted.get("type") != "json_schema" and not spec.get("schema"):
+        return call
     return attrs.evolve(call, output=OutputSpec(spec.get("name") or "output", spec.get("schema") or {}))
 
 
