@@ -33,14 +33,16 @@ def provider(facts: Mapping[str, Any], **more: Any) -> Provider:
         {"provider": "acme", "date": "2026-11-01", "models": [{"match": "*", "facts": facts}], **more}, Facts
     )
     dialect = Dialect(reasoning_field="reasoning_content")
-    return Provider("acme", "Acme", "https://llm.acme.example/v1", key_env=(), facts=known, dialect=dialect)
+    settings = {"extra_fields": "further body fields"}
+    url = "https://llm.acme.example/v1"
+    return Provider("acme", "Acme", url, key_env=(), facts=known, dialect=dialect, settings=settings)
 
 
 def shaped(
-    facts: Mapping[str, Any], messages: Any = "hi", **options: Any
+    facts: Mapping[str, Any], messages: Any = "hi", *, settings: Mapping[str, Any] | None = None, **options: Any
 ) -> tuple[dict[str, Any], set[tuple[str, str]]]:
     """Return the body that would be sent, and (kind, field) of each note."""
-    config = {"providers": {"acme": {"api_key": "k-123456"}}}
+    config = {"providers": {"acme": {"api_key": "k-123456", **(settings or {})}}}
     with Client(config=config, providers=[provider(facts)]) as client:
         explanation = client.explain(messages, model="acme:m", **options)
     return dict(explanation.body), {(note.kind, note.field) for note in explanation.adjustments}
@@ -308,6 +310,20 @@ def test_a_message_that_brings_tools_needs_no_text() -> None:
     assert notes == set()
 
 
+def test_messages_and_parts_have_known_keys_only():
+    rule = {"keys": ["role", "content"], "part_keys": ["type", "text"], "refusals": False}
+    part = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
+    refused = attrs.evolve(Message.assistant(""), refusal="No.")
+    messages = [{"role": "user", "name": "Ann", "content": [part]}, refused, Message.user("b")]
+    body, notes = shaped({"rules": {"messages": rule}}, messages)
+    assert body["messages"][:2] == [
+        {"role": "user", "content": [{"type": "text", "text": "a"}]},
+        {"role": "assistant", "content": "No."},
+    ]
+    assert notes == {("dropped", "messages")}
+    assert shaped({"rules": {"messages": rule}}, [refused, Message.user("b")])[1] == set()
+
+
 def test_a_tool_result_that_is_only_text_sends_the_rest_after_it():
     image = ImagePart("data:image/png;base64,AAAA")
     result = attrs.evolve(Message.tool(CALL, "seen"), content=(*Message.tool(CALL, "seen").content, image))
@@ -381,6 +397,16 @@ def test_tools_lose_what_the_vendor_does_not_know():
     assert notes == {("dropped", "tools")}
 
 
+def test_functions_have_known_keys_only():
+    own = {"type": "function", "cache_control": {}, "function": {"name": "f", "parameters": {}, "defer_loading": True}}
+    rule = {"tools": {"function_keys": ["name", "parameters"]}}
+    body, notes = shaped({"rules": rule}, extra={"tools": [own, {"type": "web_search", "max": 1}]})
+    known = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    assert body["tools"] == [known, {"type": "web_search", "max": 1}]
+    assert notes == {("dropped", "tools")}
+    assert shaped({"rules": rule}, extra={"tools": [known]})[1] == set()
+
+
 def test_names_that_are_the_vendors_own_are_sent_under_another():
     tools = [attrs.evolve(WEATHER, name="search"), attrs.evolve(WEATHER, name="_private")]
     body, notes = shaped({"rules": {"tools": {"reserved": ["search"], "letter_first": True}}}, tools=tools)
@@ -449,6 +475,8 @@ def test_tools_that_may_not_be_called_make_way_for_the_output_that_excludes_them
         ({"values": [1, 2], "instead": 2}, {"seed": 1}, {"seed": 1}, set()),
         ({"brings": {"fixed": True}}, {"seed": 1}, {"seed": 1, "fixed": True}, {("added", "fixed")}),
         ({"noted": True}, {"seed": 1}, {"seed": 1}, {("note", "seed")}),
+        ({"same": [1], "kept": True}, {"seed": 1}, {}, set()),
+        ({"same": [0], "kept": True}, {"seed": 1}, {"seed": 1}, set()),
         ({"streamed": True}, {"seed": 1}, {"seed": 1}, set()),
         ({"streamed": True}, {"seed": 1, "stream": True}, {}, {("dropped", "seed")}),
         ({"reasoning": True}, {"seed": 1, "reasoning": "high"}, {}, {("dropped", "seed")}),
@@ -479,6 +507,18 @@ def test_a_field_may_have_several_rules():
     facts = {"default_effort": "none", "rules": {"fields": {"top_p": rules}}}
     assert shaped(facts, top_p=0.0)[0]["top_p"] == 0.1
     assert "top_p" not in shaped(facts, top_p=0.0, reasoning="high")[0]
+
+
+def test_fields_that_are_not_known_are_dropped_unless_a_setting_adds_them():
+    known = {"fields": ["model", "messages", "seed"], "setting": "extra_fields", "fact": "AC-P1"}
+    facts = {"rules": {"known_fields": known, "fields": {"random_seed": {"rename": "seed"}}}}
+    extra = {"random_seed": 1, "new": 2, "newer": 3}
+    body, notes = shaped(facts, extra=extra)
+    assert body.keys() == {"model", "messages", "seed"}
+    assert notes == {("renamed", "random_seed"), ("dropped", "new"), ("dropped", "newer")}
+    for more in ("new", ["new"]):
+        body, notes = shaped(facts, extra=extra, settings={"extra_fields": more})
+        assert body.keys() == {"model", "messages", "seed", "new"}
 
 
 def test_a_model_changes_one_word_of_a_rule():

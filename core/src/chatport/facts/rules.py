@@ -21,6 +21,7 @@ __all__ = [
     "ErrorRule",
     "FieldRule",
     "HistoryRule",
+    "KnownFieldsRule",
     "LimitsRule",
     "MessageRule",
     "OutputRule",
@@ -62,8 +63,8 @@ class FieldRule:
     and so go without a warning. `fits`: a pattern for the whole text; what does not match is dropped. `values`: all
     that are taken; another is dropped, or becomes `instead`. `rename`: the vendor's own name, unless that is given too.
     `least`, `most`: a number is held in that range. `brings`: fields that are sent with it where they are missing.
-    `noted`: it is sent as it is, and a note says what is to be known of it. With none of them the field is dropped.
-    `fits` and `values` may stand beside `rename`. `reason` and `fact` go into the warning.
+    `noted`: it is sent as it is, and a note says what is to be known of it. `kept`: it is sent as it is. With none of
+    them the field is dropped. `fits` and `values` may stand beside `rename`. `reason` and `fact` go into the warning.
     """
 
     reason: str = ""
@@ -77,6 +78,7 @@ class FieldRule:
     instead: Any = None
     brings: Mapping[str, Any] = attrs.field(factory=dict)
     noted: bool = False
+    kept: bool = False
     streamed: bool | None = None
     reasoning: bool | None = None
     beside: str | None = None
@@ -85,6 +87,18 @@ class FieldRule:
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "same", "values", "instead", "brings", "where")
+
+
+@attrs.frozen
+class KnownFieldsRule:
+    """All fields that a body may have, where the vendor refuses a request for one that it does not know.
+
+    `setting` names the provider's setting with further ones, which the vendor may have added since.
+    """
+
+    fields: tuple[str, ...]
+    setting: str | None = None
+    fact: str = ""
 
 
 @attrs.frozen
@@ -97,8 +111,8 @@ class ReasoningRule(_Cited):
     which effort another one is answered as, though the word itself is taken; without a field for efforts, which one the
     model's reasoning comes to (otherwise `medium`), and an effort that means itself is told of there. `budget` is the
     field for a budget in tokens, held between `least_budget` and `most_budget`; `budget_as_effort`: without such a
-    field, the budget is sent as an effort. `say_default`: say aloud what holds anyway, where that differs between
-    versions of one name.
+    field, the budget is sent as an effort. A fact may also be cited for a single effort, by its word. `say_default`:
+    say aloud what holds anyway, where that differs between versions of one name.
 
     `gives_way_to` names what switches reasoning off, and `wins_over` what is lowered while it is on, each with its
     fact: `forced_choice`, `required_choice`, `named_choice`, `tools`, `prefix`, `json_schema`, `json_object`.
@@ -142,6 +156,7 @@ class MessageRule(_Cited):
 
     `names`: whether messages may have names. `nulls`: whether a field may be null. `joined_text`: content that is only
     text parts is sent as one text, without the marks on its parts. `keys`: all that a message may have, None: anything.
+    `part_keys`: the same for parts of a content. `refusals`: whether a refusal has a field; if not, it is the text.
     `empty`: what stands for content that is empty, which is refused; `empty_result` the same for a tool's result.
     `text_results`: a tool's result is only text, and what is no text follows in a user message.
     """
@@ -150,6 +165,8 @@ class MessageRule(_Cited):
     nulls: bool = True
     joined_text: bool = False
     keys: tuple[str, ...] | None = None
+    part_keys: tuple[str, ...] | None = None
+    refusals: bool = True
     empty: str | None = None
     empty_result: str | None = None
     text_results: bool = False
@@ -195,13 +212,14 @@ class ToolRule(_Cited):
     none where the model's `forced_tool_choice` is false. What is missing is said in another way: `none` by leaving the
     tools out, a name by `required` with that tool alone, `required` by the name of the only tool, and what cannot be
     forced at all is asked for in words. `strict`: whether strict tools are known. `kinds`: the types of tools that are
-    taken, empty: any. `reserved`: names that no tool may have. `letter_first`: a name begins with a letter. `parallel`:
+    taken, empty: any. `function_keys`: all that a function may have, None: anything. `reserved`: names that no tool may have. `letter_first`: a name begins with a letter. `parallel`:
     the value that `parallel_tool_calls` is given where the caller gives none.
     """
 
     choices: tuple[Literal["auto", "none", "required", "named"], ...] | None = None
     strict: bool = True
     kinds: tuple[str, ...] = ()
+    function_keys: tuple[str, ...] | None = None
     reserved: tuple[str, ...] = ()
     letter_first: bool = False
     parallel: bool | None = None
@@ -213,7 +231,8 @@ class OutputRule(_Cited):
 
     `say_json`: JSON must be asked for in a message too. `show_schema`: the model does not see the schema, so that it is
     told in words as well. `while_reasoning`: the formats that are left while the model reasons, None: all of them.
-    `beside_tools`: whether it goes together with tools; if not, the schema is told in words. `forced_tool`: whether a
+    `beside_tools`: whether it goes together with tools; if not, the schema is told in words, or the tools are left out
+    where none may be called. `forced_tool`: whether a
     schema that is not taken may be the parameters of a tool that must be called.
     """
 
@@ -226,7 +245,10 @@ class OutputRule(_Cited):
 
 @attrs.frozen
 class Rules:
-    """All rules of one model on one host. `fields` are by the name of the body field; a field may have several."""
+    """All rules of one model on one host. `fields` are by the name of the body field; a field may have several.
+
+    `known_fields` looks at what they leave.
+    """
 
     reasoning: ReasoningRule | None = None
     history: HistoryRule | None = None
@@ -236,6 +258,7 @@ class Rules:
     tools: ToolRule | None = None
     output: OutputRule | None = None
     fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = attrs.field(factory=dict)
+    known_fields: KnownFieldsRule | None = None
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "parts", "fields")

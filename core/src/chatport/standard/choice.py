@@ -26,6 +26,8 @@ def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
         return wire
     if rule.kinds:
         wire = _known_kinds(wire, rule)
+    if rule.function_keys is not None:
+        wire = _known_keys(wire, rule.function_keys, rule)
     if not rule.strict:
         wire = _loose(wire, rule)
     if not wire.body.get("tools"):
@@ -55,6 +57,22 @@ def _known_kinds(wire: WireRequest, rule: ToolRule) -> WireRequest:
     return wire.note(
         "dropped", "tools", f"only {', '.join(rule.kinds)} tools are taken, not {others}", rule.cite("kinds")
     )
+
+
+def _known_keys(wire: WireRequest, keys: Collection[str], rule: ToolRule) -> WireRequest:
+    """Take off what no function may have, beside it and within. Tools of other types are left alone."""
+    tools = [_with_keys(tool, keys) for tool in wire.body.get("tools") or []]
+    if tools == list(wire.body.get("tools") or []):
+        return wire
+    reason = f"a function has {', '.join(keys)}, and nothing else"
+    return wire.set("tools", tools).note("dropped", "tools", reason, rule.cite("function_keys"))
+
+
+def _with_keys(tool: Mapping[str, Any], keys: Collection[str]) -> Mapping[str, Any]:
+    function = tool.get("function")
+    if not isinstance(function, Mapping):
+        return tool
+    return {"type": tool.get("type"), "function": {key: value for key, value in function.items() if key in keys}}
 
 
 def _loose(wire: WireRequest, rule: ToolRule) -> WireRequest:

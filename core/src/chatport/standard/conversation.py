@@ -41,11 +41,15 @@ def _with_messages(wire: WireRequest, rule: MessageRule) -> WireRequest:
         wire = _each(wire, _joined)
     if rule.text_results:
         wire = _text_results(wire, rule)
+    if not rule.refusals:
+        wire = _each(wire, _refusal_as_text)
     if not rule.names and any("name" in message for message in wire.body["messages"]):
         wire = _each(wire, lambda message: _but(message, "name"))
         wire = wire.note("dropped", "messages.name", "messages have no names here", rule.cite("names"))
     if rule.keys is not None:
         wire = _known_keys(wire, rule.keys, rule)
+    if rule.part_keys is not None:
+        wire = _known_part_keys(wire, rule.part_keys, rule)
     for part, stands, is_empty in (
         ("empty_result", rule.empty_result, _is_empty_result),
         ("empty", rule.empty, _is_empty),
@@ -68,6 +72,28 @@ def _known_keys(wire: WireRequest, keys: Sequence[str], rule: MessageRule) -> Wi
         return wire
     wire = _each(wire, lambda message: {key: value for key, value in message.items() if key in keys})
     return wire.note("dropped", "messages", f"unknown here: {', '.join(unknown)}", rule.cite("keys"))
+
+
+def _known_part_keys(wire: WireRequest, keys: Sequence[str], rule: MessageRule) -> WireRequest:
+    lost: dict[str, None] = {}
+
+    def known(message: _Message) -> _Message:
+        content = message.get("content")
+        if not isinstance(content, list):
+            return message
+        lost.update(dict.fromkeys(key for part in content for key in part if key not in keys))
+        return {**message, "content": [{key: value for key, value in part.items() if key in keys} for part in content]}
+
+    changed = _each(wire, known)
+    if not lost:
+        return wire
+    return changed.note("dropped", "messages", f"unknown here: {', '.join(lost)}", rule.cite("part_keys"))
+
+
+def _refusal_as_text(message: _Message) -> _Message:
+    if "refusal" not in message:
+        return message
+    return {**_but(message, "refusal"), "content": message.get("content") or message["refusal"]}
 
 
 def _is_empty_result(message: _Message) -> bool:

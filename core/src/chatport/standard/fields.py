@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..call import Context, WireRequest
-from ..facts.rules import FieldRule
+from ..facts.rules import FieldRule, KnownFieldsRule
 from .paths import at, has, holds, is_same, put, without
 from .reasoning import reasons
 
@@ -24,6 +24,14 @@ def apply_field_rules(wire: WireRequest, context: Context) -> WireRequest:
             for rule in given if isinstance(given, tuple) else (given,):
                 if has(wire.body, field) and _holds(rule, wire, context):
                     wire = _applied(wire, field, rule)
+    return wire if known is None or known.known_fields is None else _known(wire, known.known_fields, context)
+
+
+def _known(wire: WireRequest, rule: KnownFieldsRule, context: Context) -> WireRequest:
+    more = context.settings.get(rule.setting or "") or ()
+    known = {*rule.fields, *((more,) if isinstance(more, str) else more)}
+    for field in [field for field in wire.body if field not in known]:
+        wire = wire.drop(field, "a field that is not known here would fail the whole request", rule.fact)
     return wire
 
 
@@ -57,7 +65,8 @@ def _applied(wire: WireRequest, field: str, rule: FieldRule) -> WireRequest:
         return _brought(wire, rule)
     if rule.noted:
         return wire.note("note", field, rule.reason, rule.fact)
-    return wire if rule.fits is not None or rule.values else _dropped(wire, field, rule.reason, rule.fact)
+    is_taken = rule.kept or rule.fits is not None or rule.values
+    return wire if is_taken else _dropped(wire, field, rule.reason, rule.fact)
 
 
 def _dropped(wire: WireRequest, field: str, reason: str, fact: str) -> WireRequest:
