@@ -27,15 +27,13 @@ def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest
     facts = context.facts
     rule = _PLAIN if facts.rules is None or facts.rules.output is None else facts.rules.output
     kind = _kind(wire)
+    if not rule.beside_tools and kind not in (None, "text"):
+        wire = _without_idle_tools(wire, rule)
     if kind not in ("json_schema", "json_object"):
         return wire
     formats, fact = facts.output_formats, rule.fact
     if rule.while_reasoning is not None and reasons(wire, context):
         formats, fact = rule.while_reasoning, rule.cite("while_reasoning")
-    if not rule.beside_tools and wire.body.get("tools") and wire.body.get("tool_choice") == "none":
-        wire = wire.discard("tools").discard("tool_choice")
-        reason = "left out, as none may be called: structured output excludes them"
-        wire = wire.note("note", "tools", reason, rule.cite("beside_tools"))
     if not rule.beside_tools and wire.body.get("tools"):
         formats, fact = (), rule.cite("beside_tools")
     if formats is not None and kind not in formats:
@@ -46,6 +44,14 @@ def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest
     if _kind(wire) is not None and rule.show_schema:
         wire = _shown(wire, call, rule)
     return say_json(wire, rule.cite("say_json")) if rule.say_json and _kind(wire) == "json_object" else wire
+
+
+def _without_idle_tools(wire: WireRequest, rule: OutputRule) -> WireRequest:
+    """Leave out tools of which none may be called: they would cost the output its form."""
+    if not wire.body.get("tools") or wire.body.get("tool_choice") != "none":
+        return wire
+    reason = "left out, as none may be called: structured output excludes them"
+    return wire.discard("tools").discard("tool_choice").note("note", "tools", reason, rule.cite("beside_tools"))
 
 
 _REST = "the rest of an answer is no JSON by itself"
