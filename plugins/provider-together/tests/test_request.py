@@ -78,7 +78,7 @@ def test_requests(explain, notes, extra, sent, warned):
     assert notes(explanation) == warned
 
 
-LOWERED, DROPPED = {("lowered", "reasoning_effort", "TG-P6")}, {("dropped", "reasoning_effort", "TG-P6")}
+LOWERED, DROPPED = {("lowered", "reasoning", "TG-P6")}, {("dropped", "reasoning", "TG-P6")}
 COARSE = {("lowered", "reasoning", "TG-P6")}
 
 
@@ -88,11 +88,11 @@ COARSE = {("lowered", "reasoning", "TG-P6")}
         (OSS, None, {}, set()),
         (OSS, "high", {"reasoning_effort": "high"}, set()),
         (OSS, "none", {"reasoning_effort": "low"}, LOWERED),
-        (OSS, "minimal", {"reasoning_effort": "low"}, LOWERED),
+        (OSS, "minimal", {"reasoning_effort": "low"}, {("note", "reasoning", "TG-P6")}),
         (OSS, "max", {"reasoning_effort": "high"}, LOWERED),
         (MINIMAX, "high", {}, DROPPED),
-        (MINIMAX, "none", {}, DROPPED),
-        ("together:deepseek-ai/DeepSeek-R1", "none", {}, DROPPED),
+        (MINIMAX, "none", {}, LOWERED),
+        ("together:deepseek-ai/DeepSeek-R1", "none", {}, LOWERED),
         (LLAMA, "high", {}, DROPPED),
         (LLAMA, "none", {}, set()),
         *[
@@ -105,7 +105,7 @@ COARSE = {("lowered", "reasoning", "TG-P6")}
                 (model, "high", {"reasoning": {"enabled": True}}, COARSE),
             )
         ],
-        (DEEPSEEK, 4096, {}, {("dropped", "reasoning", "")}),
+        (DEEPSEEK, 4096, {}, DROPPED),
     ],
 )
 def test_reasoning(explain, notes, model, asked, sent, warned):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from chatport import Dialect, FieldRule, Provider
-from chatport.facts import load_facts
+from chatport import Dialect, Provider, load_facts
 
-from . import errors, limits, request
+from . import request
 
 __all__ = ["provider"]
-
-_IDLE = FieldRule("accepted here, and without effect", "TG-P4")
 
 provider = Provider(
     name="together",
@@ -19,21 +16,14 @@ provider = Provider(
     key_env=("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY"),  # TG-B3: the later two are other SDKs'
     base_url_env=("TOGETHER_BASE_URL",),  # TG-B3
     dialect=Dialect(
-        acts_on_facts=False,
         reasoning_field="reasoning",  # TG-R1: under the key it came in
         # TG-S3, TG-I1: the list of words has grown before. `error` is a failure, `eos` an ordinary end.
         finish_reasons={"eos": "stop", "error": "error"},
         request_id_headers=("x-request-id", "x-together-traceid"),  # TG-H3
-        fields={
-            "max_completion_tokens": FieldRule("", "TG-P3", rename="max_tokens"),
-            "store": FieldRule(_IDLE.reason, "TG-P4", same=(False,)),
-            **dict.fromkeys(("service_tier", "metadata", "prediction"), _IDLE),
-            **dict.fromkeys(("logprobs", "top_logprobs"), FieldRule("at most 20 alternatives", "TG-P2", most=20)),
-        },
     ),
     settings={"debug": "any text: ask for the vendor's timing headers, in x-together-debug"},
     settings_headers={"debug": "x-together-debug"},  # TG-B2
     facts=load_facts("chatport_together"),
-    hooks=(request, errors, limits),
+    hooks=(request,),
     emulator="chatport_together.emulator:TogetherEmulator",
 )
