@@ -212,8 +212,9 @@ class ToolRule(_Cited):
     none where the model's `forced_tool_choice` is false. What is missing is said in another way: `none` by leaving the
     tools out, a name by `required` with that tool alone, `required` by the name of the only tool, and what cannot be
     forced at all is asked for in words. `strict`: whether strict tools are known. `kinds`: the types of tools that are
-    taken, empty: any. `function_keys`: all that a function may have, None: anything. `reserved`: names that no tool may have. `letter_first`: a name begins with a letter. `parallel`:
-    the value that `parallel_tool_calls` is given where the caller gives none.
+    taken, empty: any. `function_keys`: all that a function may have, None: anything. `reserved`: names that no tool may
+    have. `letter_first`: a name begins with a letter. `parallel`: the value that `parallel_tool_calls` is given where
+    the caller gives none.
     """
 
     choices: tuple[Literal["auto", "none", "required", "named"], ...] | None = None

@@ -97,10 +97,12 @@ def _rule(context: Context) -> ReasoningRule:
 
 def _asked(call: Call) -> str | int | None:
     """Return what the caller asked for, by `reasoning` or in the standard's own field of `extra`."""
-    given = call.extra.get(STANDARD_FIELD)
+    if STANDARD_FIELD not in call.extra:
+        return call.reasoning
+    given = call.extra[STANDARD_FIELD]
     if isinstance(given, bool):
         return "medium" if given else "none"
-    return given if given in EFFORTS or isinstance(given, int) else call.reasoning if STANDARD_FIELD not in call.extra else None
+    return given if isinstance(given, int) or given in EFFORTS else None
 
 
 def _own_fields(rule: ReasoningRule, call: Call) -> set[str]:
