@@ -604,6 +604,20 @@ def test_an_address_follows_from_the_settings():
         facts.address({"region": "china", "plan": "coding"})
 
 
+def test_an_address_of_the_users_gets_its_path():
+    addresses = [
+        {"base_url": "https://eu.acme.example/v1", "when": {"region": "eu"}},
+        {"base_url": "https://api.acme.example/openai/v1", "setting": "endpoint"},
+    ]
+    facts = provider({}, addresses=addresses).facts
+    assert facts is not None
+    assert facts.address({"endpoint": "https://my.example/"}) == "https://my.example/openai/v1"
+    assert facts.address({"endpoint": "https://my.example/v2/", "region": "eu"}) == "https://my.example/v2"
+    assert facts.address({"region": "eu"}) == "https://eu.acme.example/v1"
+    with pytest.raises(ConfigurationError, match="the only region is 'eu', not 'us'"):
+        facts.address({"region": "us"})
+
+
 # --- what cannot act is refused at load
 
 

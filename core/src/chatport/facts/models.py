@@ -225,6 +225,10 @@ class Facts:
 
         Raises ConfigurationError for a setting's value that no address has, with those that there are.
         """
+        for rule in self.addresses:
+            own = str(settings.get(rule.setting or "") or "").rstrip("/")
+            if own:
+                return own if urlsplit(own).path else own + urlsplit(rule.base_url).path
         names = list(dict.fromkeys(name for rule in self.addresses for name in rule.when))
         given = {name: str(settings[name]).lower() for name in names if settings.get(name) is not None}
         if not given:
@@ -232,11 +236,10 @@ class Facts:
         for name, value in given.items():
             known = list(dict.fromkeys(rule.when[name] for rule in self.addresses if name in rule.when))
             if value not in known:
-                raise ConfigurationError(
-                    f"{self.provider}: {name} is one of {', '.join(known)}, not {settings[name]!r}."
-                )
+                among = f"{name} is one of {', '.join(known)}" if known[1:] else f"the only {name} is {known[0]!r}"
+                raise ConfigurationError(f"{self.provider}: {among}, not {settings[name]!r}.")
         for rule in self.addresses:
-            if all(rule.when.get(name) == value for name, value in given.items()):
+            if not rule.setting and all(rule.when.get(name) == value for name, value in given.items()):
                 return rule.base_url
         said = ", ".join(f"{name} = {value!r}" for name, value in given.items())
         raise ConfigurationError(f"{self.provider}: there is no address for {said} together.")

@@ -290,11 +290,13 @@ class AddressRule:
     """A base URL of the vendor's, and the settings under which it holds: `{"region": "china", "plan": "general"}`.
 
     The first rule that has all that the user has set is taken, so the usual place stands first. A value that no rule
-    has is refused, with those that there are.
+    has is refused, with those that there are. `setting` in place of `when` names a setting that is itself an address,
+    and goes before all others: where it is a bare host, it gets the path of `base_url`.
     """
 
     base_url: str
     when: Mapping[str, str] = attrs.field(factory=dict)
+    setting: str | None = None
     fact: str = ""
 
     def __attrs_post_init__(self) -> None:
