@@ -14,7 +14,7 @@ import pytest
 
 import chatport
 from chatport import Client, Dialect, Message, Provider, ToolCall, UnsupportedFeatureError
-from chatport.call import Failure, Tool
+from chatport.call import Failure, OutputSpec, Tool
 from chatport.decoding.failures import error_of
 from chatport.errors import ChatportError, ConfigurationError, PluginError
 from chatport.facts import Facts, load_facts
@@ -437,6 +437,15 @@ def test_what_structured_output_needs_beside_it():
     }
     assert shaped(facts, output=SCHEMA)[0]["response_format"] == {"type": "json_object"}
     assert shaped(facts, output=SCHEMA, reasoning="none")[0]["response_format"]["type"] == "json_schema"
+
+
+def test_a_schema_that_is_not_enforced_is_a_wish():
+    facts = {"output_formats": ["json_schema"], "rules": {"output": {"strict": False}}}
+    strict = OutputSpec("answer", SCHEMA, strict=True)
+    body, notes = shaped(facts, output=strict)
+    assert body["response_format"]["json_schema"]["strict"] is False
+    assert notes == {("lowered", "response_format")}
+    assert shaped(facts, output=attrs.evolve(strict, strict=False))[1] == set()
 
 
 def test_a_schema_in_an_older_form_is_read_too():

@@ -234,7 +234,8 @@ class OutputRule(_Cited):
     told in words as well. `while_reasoning`: the formats that are left while the model reasons, None: all of them.
     `beside_tools`: whether it goes together with tools; if not, the schema is told in words, or the tools are left out
     where none may be called. `forced_tool`: whether a
-    schema that is not taken may be the parameters of a tool that must be called.
+    schema that is not taken may be the parameters of a tool that must be called. `strict`: whether a strict schema is
+    enforced; if not, it is sent as a wish.
     """
 
     say_json: bool = False
@@ -242,6 +243,7 @@ class OutputRule(_Cited):
     while_reasoning: tuple[str, ...] | None = None
     beside_tools: bool = True
     forced_tool: bool = True
+    strict: bool = True
 
 
 @attrs.frozen

@@ -41,6 +41,8 @@ def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest
     if call.prefix is not None:
         wire = schema_in_words(wire, call, None, _REST, rule.cite("prefix")) if _kind(wire) == "json_schema" else wire
         return wire.drop("response_format", _REST, rule.cite("prefix"))
+    if not rule.strict and _kind(wire) == "json_schema":
+        wire = _loose(wire, rule)
     if _kind(wire) is not None and rule.show_schema:
         wire = _shown(wire, call, rule)
     return say_json(wire, rule.cite("say_json")) if rule.say_json and _kind(wire) == "json_object" else wire
@@ -67,6 +69,16 @@ def _fallen_back(wire: WireRequest, call: Call, formats: Collection[str], fact: 
     is_wanted = (rule is None or rule.forced_tool) and call.prefix is None and not excludes_forced_call(wire, context)
     can_force = bool(is_wanted and facts.tools and facts.forced_tool_choice)
     return fit_output(wire, call, formats, reason, fact, forced_tool=can_force)
+
+
+def _loose(wire: WireRequest, rule: OutputRule) -> WireRequest:
+    """Take strictness off a schema: the model follows it without being held to it."""
+    wanted = wire.body["response_format"]
+    spec = wanted.get("json_schema")
+    if not isinstance(spec, Mapping) or not spec.get("strict"):
+        return wire
+    wanted = {**wanted, "json_schema": {**spec, "strict": False}}
+    return wire.lower("response_format", wanted, "this model follows schemas, unenforced", rule.cite("strict"))
 
 
 def _shown(wire: WireRequest, call: Call, rule: OutputRule) -> WireRequest:
