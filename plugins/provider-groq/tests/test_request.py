@@ -137,7 +137,7 @@ def test_content_the_model_does_not_take(explain):
         (QWEN, "none", "none", None),
         (QWEN, "medium", None, None),
         (QWEN, "high", None, "lowered"),
-        (OLD_QWEN, "low", None, "lowered"),
+        (OLD_QWEN, "low", None, "note"),
         (UNKNOWN, "xhigh", "high", "lowered"),
         (ALLAM, "none", None, None),
         (ALLAM, "high", None, "dropped"),
@@ -247,7 +247,7 @@ def test_json_excludes_tools(explain, notes):
     assert "JSON Schema" in explanation.body["messages"][0]["content"]
     assert notes(explanation) == {("lowered", "response_format", "GQ-J4")}
     explanation = explain(extra={"response_format": {"type": "json_object"}}, tools=[get_weather])
-    assert notes(explanation) == {("dropped", "response_format", "GQ-J4")}
+    assert notes(explanation) == {("lowered", "response_format", "GQ-J4")}
 
 
 def test_json_mode_gets_its_word(explain, notes):

@@ -1,7 +1,7 @@
-"""A tool call that Groq's own check has refused, made into the call that the model meant (GQ-T2, GQ-T3).
+"""`decode_chunk` for Groq: errors in a stream, and the calls that its own check has refused (GQ-T2, GQ-T3).
 
 The check compares arguments with your schema and answers with an error in place of the call. Handing the call out lets
-the caller's own validation speak, and the model be told. There is no `translate_tools` here: the standard's fits.
+the caller's own validation speak, and the model be told.
 """
 
 from __future__ import annotations
@@ -12,14 +12,30 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chatport import Event, FinishReported, TextDelta, ToolCallDelta
+from chatport import Chunk, ErrorReported, Event, FinishReported, StreamState, TextDelta, ToolCallDelta, hookimpl
 
-__all__ = ["recovered"]
+__all__ = ["decode_chunk", "recovered"]
 
 _CODE = "tool_use_failed"
 _BEGIN = re.compile(r"<function=([\w.-]++)\W*?(?=\{)")
 _END = re.compile(r"\s*+(?:</function>\s*+|$|(?=<function=))")
 _JSON = json.JSONDecoder()
+
+
+@hookimpl
+def decode_chunk(chunk: Chunk, state: StreamState) -> Sequence[Event] | None:
+    """Read the two ways in which a stream tells a failure; every other chunk is the standard's."""
+    raw = chunk.raw
+    if chunk.event == "error" or raw[:8] == b'{"error"':  # GQ-S7: nothing follows, not even [DONE] (GQ-I4)
+        error = chunk.data.get("error") if isinstance(chunk.data, dict) else None
+        calls_before = max((len(choice.calls) for choice in state.choices.values()), default=0)
+        return recovered(error, calls_before) or None if isinstance(error, dict) else None  # GQ-T3: behind the others
+    if b'"x_groq"' in raw and b'"error"' in raw:
+        x_groq = chunk.data.get("x_groq") if isinstance(chunk.data, dict) else None
+        message = x_groq.get("error") if isinstance(x_groq, dict) else None
+        if message:  # GQ-S8: the older form, a text in an otherwise normal chunk
+            return (ErrorReported({"error": {"message": str(message), "type": "server_error"}}),)
+    return None
 
 
 def recovered(error: Mapping[str, Any], index: int = 0) -> Sequence[Event]:
@@ -42,18 +58,15 @@ def _calls(generation: str) -> list[tuple[str, str]]:
     """Return names and arguments, from JSON or from `<function=name>{…}` markup; nothing where any of it is else."""
     text = generation.strip()
     try:
-        if text.startswith("<"):
-            return list(_marked_up(text))
-        data = json.loads(text)
+        data = list(_marked_up(text)) if text.startswith("<") else json.loads(text)
     except (ValueError, RecursionError):
         return []
     calls = data if isinstance(data, list) else [data]
-    if not all(isinstance(c, dict) and isinstance(c.get("name"), str) and "arguments" in c for c in calls):
-        return []
-    return [(call["name"], _text(call["arguments"])) for call in calls]
+    are_calls = all(isinstance(c, dict) and isinstance(c.get("name"), str) and "arguments" in c for c in calls)
+    return [(call["name"], _text(call["arguments"])) for call in calls] if are_calls else []
 
 
-def _marked_up(text: str) -> Iterator[tuple[str, str]]:
+def _marked_up(text: str) -> Iterator[dict[str, Any]]:
     """Yield the calls of markup, in one pass: a search for each end would take time with the square of the length."""
     at = 0
     while at < len(text):
@@ -64,7 +77,7 @@ def _marked_up(text: str) -> Iterator[tuple[str, str]]:
         end = _END.match(text, at)
         if end is None:
             raise ValueError("something follows the arguments")
-        yield begin[1], json.dumps(value, ensure_ascii=False)
+        yield {"name": begin[1], "arguments": value}
         at = end.end()
 
 
