@@ -151,17 +151,17 @@ def test_limits(explain, notes, options, sent, noted):
 
 
 LOW, SWITCH = ("lowered", "reasoning", "FW-P7"), ("note", "reasoning", "FW-P8")
-OFF, BUDGET = ("lowered", "reasoning", "FW-P8"), ("dropped", "reasoning_effort", "FW-P8")
-ON = ("lowered", "reasoning_effort", "FW-P8")
+OFF, BUDGET = ("lowered", "reasoning", "FW-P8"), ("dropped", "reasoning", "FW-P8")
+ON = ("lowered", "reasoning", "FW-P8")
 EFFORTS = [
     ("kimi-k2p6", {"high": ("high", None), "none": ("none", None), True: ("medium", None), 2048: (2048, None)}),
     ("brand-new", {"minimal": ("low", ("note", "reasoning", "FW-P7")), "xhigh": ("high", LOW), "max": ("high", LOW)}),
     ("qwen3-8b", {3000: (3000, None), "low": ("low", None)}),
     ("gpt-oss-120b", {"low": ("low", None), "none": ("low", OFF), False: ("low", OFF), 2048: (None, BUDGET)}),
     ("minimax-m2", {"none": ("low", OFF), "medium": ("medium", None), 2048: (None, BUDGET)}),
-    ("deepseek-v3p1", {"high": ("high", SWITCH), "none": ("none", None), 2048: ("medium", ON)}),
-    ("deepseek-v3p2", {"xhigh": ("high", LOW), "none": ("none", None), 2048: ("medium", ON)}),
-    ("glm-4p6", {"low": ("low", SWITCH), "none": ("none", None), 2048: ("medium", ON)}),
+    ("deepseek-v3p1", {"high": ("high", ON), "none": ("none", None), 2048: ("medium", BUDGET)}),
+    ("deepseek-v3p2", {"xhigh": ("high", LOW), "none": ("none", None), 2048: ("medium", BUDGET)}),
+    ("glm-4p6", {"low": ("low", SWITCH), "none": ("none", None), 2048: ("medium", BUDGET)}),
     ("deepseek-v4-flash-0731", {"xhigh": ("xhigh", None), "minimal": ("low", ("note", "reasoning", "FW-P7"))}),
     ("glm-5p3", {"max": ("max", None), "xhigh": ("high", LOW), "medium": ("low", OFF), "none": ("low", OFF)}),
 ]
