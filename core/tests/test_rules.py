@@ -39,10 +39,10 @@ def provider(facts: Mapping[str, Any], **more: Any) -> Provider:
 
 
 def shaped(
-    facts: Mapping[str, Any], messages: Any = "hi", *, settings: Mapping[str, Any] | None = None, **options: Any
+    facts: Mapping[str, Any], messages: Any = "hi", **options: Any
 ) -> tuple[dict[str, Any], set[tuple[str, str]]]:
     """Return the body that would be sent, and (kind, field) of each note."""
-    config = {"providers": {"acme": {"api_key": "k-123456", **(settings or {})}}}
+    config = {"providers": {"acme": {"api_key": "k-123456", **options.pop("settings", {})}}}
     with Client(config=config, providers=[provider(facts)]) as client:
         explanation = client.explain(messages, model="acme:m", **options)
     return dict(explanation.body), {(note.kind, note.field) for note in explanation.adjustments}
@@ -222,13 +222,13 @@ def test_a_budget_sent_as_an_effort_is_there_for_a_hook():
     ("given", "sent", "notes"),
     [(False, "none", set()), (True, "medium", set()), (2000, "low", {("lowered", "reasoning")}), ("odd", "odd", set())],
 )
-def test_a_switch_or_a_number_in_the_standards_field_is_read_too(given, sent, notes):
+def test_a_switch_or_a_number_in_the_standards_field_is_read_too(given: Any, sent: Any, notes: Any) -> None:
     facts = {"efforts": ["none", "low", "medium"], "rules": {"reasoning": {"budget_as_effort": True}}}
     body, told = shaped(facts, extra={"reasoning_effort": given})
     assert (body["reasoning_effort"], told) == (sent, notes)
 
 
-def test_a_model_may_be_told_to_stop_and_not_to_begin():
+def test_a_model_may_be_told_to_stop_and_not_to_begin() -> None:
     rule = {"off": {"reasoning_effort": "none"}, "effort": None}
     facts = {"default_effort": "medium", "efforts": ["none", "medium"], "rules": {"reasoning": rule}}
     assert shaped(facts, reasoning="none")[0]["reasoning_effort"] == "none"
@@ -237,7 +237,7 @@ def test_a_model_may_be_told_to_stop_and_not_to_begin():
         assert ("reasoning_effort" in body, told) == (False, notes)
 
 
-def test_a_single_effort_may_have_a_fact_of_its_own():
+def test_a_single_effort_may_have_a_fact_of_its_own() -> None:
     rule = {"fact": "AC-1", "facts": {"max": "AC-2"}}
     for asked, fact in (("max", "AC-2"), ("medium", "AC-1")):
         with pytest.raises(UnsupportedFeatureError, match=fact):
@@ -310,7 +310,7 @@ def test_a_message_that_brings_tools_needs_no_text() -> None:
     assert notes == set()
 
 
-def test_messages_and_parts_have_known_keys_only():
+def test_messages_and_parts_have_known_keys_only() -> None:
     rule = {"keys": ["role", "content"], "part_keys": ["type", "text"], "refusals": False}
     part = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
     refused = attrs.evolve(Message.assistant(""), refusal="No.")
@@ -397,7 +397,7 @@ def test_tools_lose_what_the_vendor_does_not_know():
     assert notes == {("dropped", "tools")}
 
 
-def test_functions_have_known_keys_only():
+def test_functions_have_known_keys_only() -> None:
     own = {"type": "function", "cache_control": {}, "function": {"name": "f", "parameters": {}, "defer_loading": True}}
     rule = {"tools": {"function_keys": ["name", "parameters"]}}
     body, notes = shaped({"rules": rule}, extra={"tools": [own, {"type": "web_search", "max": 1}]})
@@ -439,7 +439,7 @@ def test_what_structured_output_needs_beside_it():
     assert shaped(facts, output=SCHEMA, reasoning="none")[0]["response_format"]["type"] == "json_schema"
 
 
-def test_a_schema_that_is_not_enforced_is_a_wish():
+def test_a_schema_that_is_not_enforced_is_a_wish() -> None:
     facts = {"output_formats": ["json_schema"], "rules": {"output": {"strict": False}}}
     strict = OutputSpec("answer", SCHEMA, strict=True)
     body, notes = shaped(facts, output=strict)
@@ -448,7 +448,7 @@ def test_a_schema_that_is_not_enforced_is_a_wish():
     assert shaped(facts, output=attrs.evolve(strict, strict=False))[1] == set()
 
 
-def test_a_schema_in_an_older_form_is_read_too():
+def test_a_schema_in_an_older_form_is_read_too() -> None:
     facts = {"output_formats": ["json_object", "json_schema"], "rules": {"output": {"show_schema": True}}}
     for wanted in ({"type": "json_schema", "schema": SCHEMA}, {"type": "json_object", "schema": SCHEMA}):
         body, notes = shaped(facts, extra={"response_format": wanted})
@@ -460,7 +460,7 @@ def test_a_schema_in_an_older_form_is_read_too():
     assert notes == {("lowered", "response_format")}
 
 
-def test_tools_that_may_not_be_called_make_way_for_the_output_that_excludes_them():
+def test_tools_that_may_not_be_called_make_way_for_the_output_that_excludes_them() -> None:
     facts = {"output_formats": ["json_schema"], "rules": {"output": {"beside_tools": False}}}
     body, notes = shaped(facts, output=SCHEMA, tools=[WEATHER], tool_choice="none")
     assert body["response_format"]["type"] == "json_schema"
@@ -518,7 +518,7 @@ def test_a_field_may_have_several_rules():
     assert "top_p" not in shaped(facts, top_p=0.0, reasoning="high")[0]
 
 
-def test_fields_that_are_not_known_are_dropped_unless_a_setting_adds_them():
+def test_fields_that_are_not_known_are_dropped_unless_a_setting_adds_them() -> None:
     known = {"fields": ["model", "messages", "seed"], "setting": "extra_fields", "fact": "AC-P1"}
     facts = {"rules": {"known_fields": known, "fields": {"random_seed": {"rename": "seed"}}}}
     extra = {"random_seed": 1, "new": 2, "newer": 3}
@@ -570,7 +570,7 @@ def limits(rule: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
     return read_rate_limits(headers=headers, context=context)
 
 
-def test_headroom_is_read_from_the_headers_that_the_facts_name():
+def test_headroom_is_read_from_the_headers_that_the_facts_name() -> None:
     rule = {"requests_limit": [], "requests_remaining": ["x-left", "x-left-now"], "requests_reset_seconds": ["x-reset"]}
     standard = {"x-ratelimit-limit-requests": "9", "x-ratelimit-limit-tokens": "70", "x-ratelimit-reset-tokens": "1m2s"}
     own = {"x-left": "many", "x-left-now": "5.0", "x-reset": "1.5"}
@@ -587,7 +587,7 @@ def test_headroom_is_read_from_the_headers_that_the_facts_name():
         ({"x-reset": "soon"}, 20),
     ],
 )
-def test_the_wait_may_be_in_a_header_of_the_vendors_own(headers, seconds):
+def test_the_wait_may_be_in_a_header_of_the_vendors_own(headers: Any, seconds: Any) -> None:
     known = provider({}, limits={"wait": ["x-later", "x-reset"]})
     context = chatport.Context(known, "m", "https://llm.acme.example/v1")
     data = {"error": {"message": "Slow down, try again in 20 seconds."}}
@@ -613,7 +613,7 @@ def test_an_address_follows_from_the_settings():
         facts.address({"region": "china", "plan": "coding"})
 
 
-def test_an_address_of_the_users_gets_its_path():
+def test_an_address_of_the_users_gets_its_path() -> None:
     addresses = [
         {"base_url": "https://eu.acme.example/v1", "when": {"region": "eu"}},
         {"base_url": "https://api.acme.example/openai/v1", "setting": "endpoint"},
