@@ -542,6 +542,22 @@ def test_a_model_changes_one_word_of_a_rule():
     assert known.rules.reasoning.budget == "thinking.budget_tokens"
 
 
+def test_a_quirk_stands_for_the_facts_that_hold_together():
+    quirks = {"thinking": {"switch": {"reasoning": True, "rules": SWITCH["rules"]}, "never": {"reasoning": False}}}
+    entries = [{"match": "m*", "facts": {"quirks": {"thinking": "switch"}, "rules": {"reasoning": {"off": None}}}}]
+    file = msgspec.convert({"provider": "acme", "date": "d", "models": entries, "quirks": quirks}, Facts)
+    known = file.describe("m-1")
+    assert known.reasoning is True
+    assert known.rules is not None
+    assert known.rules.reasoning is not None
+    assert (known.rules.reasoning.on, known.rules.reasoning.off) == ({"thinking": {"type": "enabled"}}, None)
+    assert file.correct(known, {"quirks": {"thinking": "never"}}).reasoning is False
+    new = file.correct(file.describe("new"), {"quirks": {"thinking": "switch"}})
+    assert new.rules is not None
+    assert new.rules.reasoning is not None
+    assert new.rules.reasoning.off == {"thinking": {"type": "disabled"}}
+
+
 # --- errors and addresses
 
 
@@ -648,6 +664,7 @@ def rules(given: Mapping[str, Any]) -> dict[str, Any]:
         ({"errors": [{"error": "ServerError", "words": ["Upper"]}]}, "small letters"),
         ({"limits": {"tokens_limit": ["X-Tokens"]}}, "small letters"),
         ({"limits": {"tokens": []}}, "tokens"),
+        ({"quirks": {"thinking": {"on": {"reasonning": True}}}}, "reasonning"),
         ({"modells": []}, "modells"),
     ],
 )

@@ -190,7 +190,11 @@ class HostFacts:
 
 @attrs.frozen
 class Facts:
-    """A facts file, decoded. `hosts` maps a host name, or "*.example.com" for subdomains, to what is known of it."""
+    """A facts file, decoded. `hosts` maps a host name, or "*.example.com" for subdomains, to what is known of it.
+
+    `quirks` say which facts a word in a model's `quirks` stands for: `{"thinking": {"switch": {…}}}`. They are laid
+    under what is said beside that word, in an entry of the file as in a user's correction.
+    """
 
     provider: str
     date: str
@@ -201,16 +205,17 @@ class Facts:
     errors: tuple[ErrorRule, ...] = ()
     addresses: tuple[AddressRule, ...] = ()
     limits: LimitsRule | None = None
+    quirks: Mapping[str, Mapping[str, Mapping[str, Any]]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "hosts", error=BadRequestError)
+        freeze_fields(self, "hosts", "quirks", error=BadRequestError)
 
     def describe(self, model: str, base_url: str = "") -> ModelFacts:
         """Return the facts of a model on a host. Patterns are globs; the longest match has the last word."""
         merged: dict[str, Any] = {}
         entries = [entry for entry in self.models if _applies(entry.match, entry.hosts, model, base_url)]
         for entry in sorted(entries, key=lambda entry: (bool(entry.hosts), _weight(entry.match))):
-            merged = {**_laid_over(merged, entry.facts), "source": entry.source}
+            merged = {**_laid_over(merged, self._spelled_out(entry.facts)), "source": entry.source}
         prices = [price for price in self.prices if _applies(price.match, price.hosts, model, base_url)]
         heaviest = max((_weight(price.match) for price in prices), default=0)
         facts = msgspec.convert(merged, ModelFacts)
@@ -219,6 +224,17 @@ class Facts:
             prices=tuple(price for price in prices if _weight(price.match) == heaviest),
             retired=next((entry for entry in self.retired if entry.id == model), None),
         )
+
+    def correct(self, facts: ModelFacts, corrections: Mapping[str, Any]) -> ModelFacts:
+        """Return the facts with a user's corrections laid over them. Raises msgspec.ValidationError."""
+        return msgspec.convert(_laid_over(msgspec.to_builtins(facts), self._spelled_out(corrections)), ModelFacts)
+
+    def _spelled_out(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return facts laid over those that the words in their quirks stand for."""
+        for name, word in (known.get("quirks") or {}).items():
+            meant = self.quirks.get(name, {}).get(word) if isinstance(word, str) else None
+            known = known if meant is None else _laid_over(meant, known)
+        return known
 
     def address(self, settings: Mapping[str, Any]) -> str | None:
         """Return the base URL that the provider's settings mean, None where they name no place.
@@ -292,6 +308,10 @@ def load_facts(package: str, filename: str = "facts.json") -> Facts:
         for entry in facts.models:
             refuse_unknown(entry.facts, ModelFacts, entry.match)
             check_rules(msgspec.convert(entry.facts, ModelFacts).rules, entry.match)
+        for name, words in facts.quirks.items():
+            for word, known in words.items():
+                refuse_unknown(known, ModelFacts, f"quirks {name} {word}")
+                check_rules(msgspec.convert(known, ModelFacts).rules, f"quirks {name} {word}")
         check_errors(facts.errors)
         check_limits(facts.limits)
         _check_hosts(facts.hosts)

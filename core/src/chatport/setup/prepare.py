@@ -27,7 +27,7 @@ from ..engine.route import Route
 from ..engine.timers import Timeouts
 from ..errors import ChatportError, ConfigurationError, ModelNotFoundError, PluginError, TransportError
 from ..events import ErrorReported, Event, FinishReported
-from ..facts.models import ModelFacts
+from ..facts.models import Facts, ModelFacts
 from ..limits.policy import check_policy
 from ..plugins.guarding import guarded
 from ..plugins.installed import installed_patches, installed_providers
@@ -304,7 +304,7 @@ class Port:
         facts = guarded(context, "describe_model", lambda: port.plan.describe_model(model, context)) or ModelFacts()
         corrections = self.config.models.get(f"{port.provider.name}:{model}")
         if corrections:
-            facts = _corrected(facts, corrections, f'[models."{port.provider.name}:{model}"]')
+            facts = _corrected(port.provider, facts, corrections, f'[models."{port.provider.name}:{model}"]')
         self._facts.put(key, facts)
         return facts
 
@@ -469,10 +469,10 @@ def _key_missing(provider: Provider) -> str:
     return f"{provider.title} needs an API key. {where} api_key under [providers.{provider.name}] in chatport.toml."
 
 
-def _corrected(facts: ModelFacts, corrections: Mapping[str, Any], where: str) -> ModelFacts:
+def _corrected(provider: Provider, facts: ModelFacts, corrections: Mapping[str, Any], where: str) -> ModelFacts:
+    file = provider.facts or Facts(provider.name, "")
     try:
-        current = msgspec.to_builtins(facts)
-        return msgspec.convert({**current, **corrections, "source": "configuration"}, ModelFacts)
+        return file.correct(facts, {**corrections, "source": "configuration"})
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{where}: {error}.") from None
 
