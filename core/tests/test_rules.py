@@ -244,6 +244,20 @@ def test_a_single_effort_may_have_a_fact_of_its_own() -> None:
             shaped({"efforts": ["low"], "rules": {"reasoning": rule}}, reasoning=asked, on_unsupported="raise")
 
 
+@pytest.mark.parametrize(
+    ("more", "sent", "kind"),
+    [
+        ({"efforts": ["high", "max"]}, "high", "lowered"),
+        ({"efforts": ["high", "max"], "rules": {"reasoning": {"least_for_off": False}}}, None, "dropped"),
+        ({"rules": {"reasoning": {"effort": None}}}, None, "lowered"),
+    ],
+)
+def test_what_cannot_be_switched_off_is_said(more, sent, kind):
+    body, notes = shaped({"reasoning": True, **more}, reasoning="none")
+    assert body.get("reasoning_effort") == sent
+    assert notes == {(kind, "reasoning")}
+
+
 def test_a_default_that_differs_between_versions_is_said_aloud():
     rule = {"on": {"enable_thinking": True}, "off": {"enable_thinking": False}, "effort": None, "say_default": True}
     assert shaped({"default_effort": "none", "rules": {"reasoning": rule}})[0]["enable_thinking"] is False
@@ -417,6 +431,20 @@ def test_names_that_are_the_vendors_own_are_sent_under_another():
 # --- output
 
 
+def test_json_is_asked_for_in_words_where_that_is_needed():
+    both = {"say_json": True, "say_json_for": ["json_schema", "json_object"]}
+    facts = {"output_formats": ["json_schema"], "rules": {"output": both}}
+    body, notes = shaped(facts, output=SCHEMA)
+    assert (body["response_format"]["type"], body["messages"][0]["content"]) == ("json_schema", "Answer in JSON.")
+    assert notes == {("added", "messages")}
+    any_object = {"response_format": {"type": "json_object"}}
+    body, notes = shaped(facts, "List them.", extra=any_object)
+    assert "response_format" not in body
+    assert "JSON" in body["messages"][0]["content"]
+    assert notes == {("lowered", "response_format"), ("added", "messages")}
+    assert shaped(facts, "List them as JSON.", extra=any_object)[0]["messages"][0]["role"] == "user"
+
+
 def test_what_structured_output_needs_beside_it():
     facts = {"output_formats": ["json_object", "json_schema"], "rules": {"output": {"say_json": True}}}
     wanted = {"response_format": {"type": "json_object"}}
@@ -528,6 +556,14 @@ def test_fields_that_are_not_known_are_dropped_unless_a_setting_adds_them() -> N
     for more in ("new", ["new"]):
         body, notes = shaped(facts, extra=extra, settings={"extra_fields": more})
         assert body.keys() == {"model", "messages", "seed", "new"}
+
+
+@pytest.mark.parametrize(("given", "noted"), [({}, True), ({"think": False}, False), ({"think": True}, False)])
+def test_a_field_brings_what_is_missing_and_no_more(given, noted):
+    facts = {"rules": {"fields": {"seed": {"brings": {"think": False}, "reason": "why"}}}}
+    body, notes = shaped(facts, seed=1, extra=given)
+    assert body["think"] == given.get("think", False)
+    assert notes == ({("added", "think")} if noted else set())
 
 
 def test_a_model_changes_one_word_of_a_rule():

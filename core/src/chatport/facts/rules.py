@@ -111,8 +111,9 @@ class ReasoningRule(_Cited):
     which effort another one is answered as, though the word itself is taken; without a field for efforts, which one the
     model's reasoning comes to (otherwise `medium`), and an effort that means itself is told of there. `budget` is the
     field for a budget in tokens, held between `least_budget` and `most_budget`; `budget_as_effort`: without such a
-    field, the budget is sent as an effort. A fact may also be cited for a single effort, by its word. `say_default`:
-    say aloud what holds anyway, where that differs between versions of one name.
+    field, the budget is sent as an effort. `least_for_off`: where it cannot be switched off, the least effort is sent;
+    without it nothing is, and the vendor's default holds. A fact may also be cited for a single effort, by its word.
+    `say_default`: say aloud what holds anyway, where that differs between versions of one name.
 
     `gives_way_to` names what switches reasoning off, and `wins_over` what is lowered while it is on, each with its
     fact: `forced_choice`, `required_choice`, `named_choice`, `tools`, `prefix`, `json_schema`, `json_object`.
@@ -127,6 +128,7 @@ class ReasoningRule(_Cited):
     least_budget: int | None = None
     most_budget: int | None = None
     budget_as_effort: bool = False
+    least_for_off: bool = True
     say_default: bool = False
     gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
     wins_over: Mapping[str, str] = attrs.field(factory=dict)
@@ -230,15 +232,16 @@ class ToolRule(_Cited):
 class OutputRule(_Cited):
     """How structured output is asked for; which formats there are says `output_formats` of the model.
 
-    `say_json`: JSON must be asked for in a message too. `show_schema`: the model does not see the schema, so that it is
-    told in words as well. `while_reasoning`: the formats that are left while the model reasons, None: all of them.
-    `beside_tools`: whether it goes together with tools; if not, the schema is told in words, or the tools are left out
-    where none may be called. `forced_tool`: whether a
-    schema that is not taken may be the parameters of a tool that must be called. `strict`: whether a strict schema is
-    enforced; if not, it is sent as a wish.
+    `say_json`: JSON must be asked for in a message too, with the formats of `say_json_for`. `show_schema`: the model
+    does not see the schema, so that it is told in words as well. `while_reasoning`: the formats that are left while the
+    model reasons, None: all of them. `beside_tools`: whether it goes together with tools; if not, the schema is told in
+    words, or the tools are left out where none may be called. `forced_tool`: whether a schema that is not taken may be
+    the parameters of a tool that must be called. `strict`: whether a strict schema is enforced; if not, it is sent as a
+    wish.
     """
 
     say_json: bool = False
+    say_json_for: tuple[Literal["json_schema", "json_object"], ...] = ("json_object",)
     show_schema: bool = False
     while_reasoning: tuple[str, ...] | None = None
     beside_tools: bool = True

@@ -87,6 +87,7 @@ def _held(wire: WireRequest, field: str, value: Any, rule: FieldRule) -> WireReq
 
 def _brought(wire: WireRequest, rule: FieldRule) -> WireRequest:
     for name, value in rule.brings.items():
-        if at(wire.body, name) in (None, False):
+        given = at(wire.body, name)
+        if given in (None, False) and not is_same(given, value):
             wire = put(wire, name, value).note("added", name, rule.reason, rule.fact)
     return wire

@@ -45,7 +45,7 @@ def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest
         wire = _loose(wire, rule)
     if _kind(wire) is not None and rule.show_schema:
         wire = _shown(wire, call, rule)
-    return say_json(wire, rule.cite("say_json")) if rule.say_json and _kind(wire) == "json_object" else wire
+    return say_json(wire, rule.cite("say_json")) if rule.say_json and _kind(wire) in rule.say_json_for else wire
 
 
 def _without_idle_tools(wire: WireRequest, rule: OutputRule) -> WireRequest:
@@ -62,10 +62,12 @@ _REST = "the rest of an answer is no JSON by itself"
 def _fallen_back(wire: WireRequest, call: Call, formats: Collection[str], fact: str, context: Context) -> WireRequest:
     kind, facts = _kind(wire), context.facts
     reason = f"{context.model} takes no {kind} in this request"
-    if kind == "json_object" and _with_output(wire, call).output is None:
-        wire = with_instruction(wire.discard("response_format"), "Answer with one JSON object and nothing else.")
-        return wire.note("lowered", "response_format", f"{reason}: asked for in words", fact)
     rule = None if facts.rules is None else facts.rules.output
+    if kind == "json_object" and _with_output(wire, call).output is None:
+        wire = wire.discard("response_format").note("lowered", "response_format", f"{reason}: asked for in words", fact)
+        if rule is not None and rule.say_json:  # it is asked for in words anyway, where the caller has not done so
+            return say_json(wire, rule.cite("say_json"))
+        return with_instruction(wire, "Answer with one JSON object and nothing else.")
     is_wanted = (rule is None or rule.forced_tool) and call.prefix is None and not excludes_forced_call(wire, context)
     can_force = bool(is_wanted and facts.tools and facts.forced_tool_choice)
     return fit_output(wire, call, formats, reason, fact, forced_tool=can_force)

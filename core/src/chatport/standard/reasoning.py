@@ -137,6 +137,8 @@ def _switched_off(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> 
         return laid_over(wire, rule.off)
     if rule.effort is not None and ("none" in facts.efforts or not facts.efforts):
         return put(wire, rule.effort, rule.words.get("none", "none"))
+    if not rule.least_for_off:
+        return wire.note("dropped", "reasoning", "no switch of this model is known", rule.cite("off"))
     if rule.effort is None:
         return wire.note("lowered", "reasoning", "this model always reasons, and has no switch", rule.cite("off"))
     least = nearest_effort("none", facts.efforts)
@@ -146,7 +148,7 @@ def _switched_off(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> 
 
 def _with_effort(wire: WireRequest, asked: str, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
     if rule.effort is None and rule.off is None and not (rule.on or rule.means):
-        reason = "this model always reasons, and has neither a switch nor efforts"
+        reason = "neither a switch nor efforts of this model are known"
         return wire.note("dropped", "reasoning", reason, rule.cite("off"))
     wire = laid_over(wire, rule.on)
     if rule.effort is None:
