@@ -97,7 +97,7 @@ def test_thinking_is_asked_for_in_the_models_own_way(explain, notes, model, aske
         (NEW, {"extra": ON}, ON, set()),  # the caller's own word is tried
         (R1, {"extra": OFF}, {}, {("dropped", "enable_thinking", "SF-P2")}),
         (QWEN, {"extra": {"thinking": {"type": "enabled"}}}, {}, {("dropped", "thinking", "SF-P7")}),
-        (QWEN, {"extra": OFF, "reasoning": "high"}, OFF, set()),
+        (QWEN, {"extra": OFF, "reasoning": "high"}, OFF, {("dropped", "reasoning", "SF-P2")}),
         (QWEN, {"extra": {"thinking_budget": 40_000}}, {"thinking_budget": 32768},
          {("lowered", "thinking_budget", "SF-P4")}),
         (V31, {"tools": [Tool("f")]}, OFF, {("added", "enable_thinking", "SF-P6")}),
