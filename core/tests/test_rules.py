@@ -20,7 +20,7 @@ from chatport.errors import ChatportError, ConfigurationError, PluginError
 from chatport.facts import Facts, load_facts
 from chatport.standard.errors import classify_error, read_error
 from chatport.standard.models import read_rate_limits
-from chatport.types import AudioPart, FilePart, ImagePart, RateLimits
+from chatport.types import AudioPart, FilePart, ImagePart, RateLimits, TextPart
 
 WEATHER = Tool("get_weather", "Tell the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
 CALL = ToolCall("call_1", "get_weather", '{"city": "Oslo"}')
@@ -192,6 +192,44 @@ def test_reasoning_gives_way_to_what_it_excludes(asked, field):
     assert ("lowered", field) in notes
 
 
+@pytest.mark.parametrize(
+    ("options", "thinking", "choice", "note"),
+    [
+        ({}, "disabled", "required", ("lowered", "thinking")),
+        ({"reasoning": "medium"}, "enabled", "auto", ("lowered", "tool_choice")),
+        ({"extra": {"thinking": {"type": "enabled"}}}, "enabled", "auto", ("lowered", "tool_choice")),
+    ],
+)
+def test_reasoning_gives_way_only_where_nobody_asked_for_it(options, thinking, choice, note):
+    rule = {
+        **SWITCH["rules"]["reasoning"],
+        "gives_way_to": {},
+        "unasked_gives_way_to": {"forced_choice": "AC-T1"},
+        "wins_over": {"forced_choice": "AC-T1"},
+    }
+    facts = {**SWITCH, "rules": {"reasoning": rule}}
+    body, notes = shaped(facts, tools=[WEATHER], tool_choice="required", **options)
+    assert body.get("thinking", {}).get("type") == thinking
+    assert body["tool_choice"] == choice
+    assert note in notes
+
+
+@pytest.mark.parametrize("asked", ["high", None])
+def test_an_effort_may_go_without_the_switch_and_beside_a_budget(asked):
+    rule = {"on": {"think": True}, "effort_alone": True, "budget": "most_thoughts"}
+    body, notes = shaped({"rules": {"reasoning": rule}}, reasoning=asked, extra={"most_thoughts": 9})
+    assert body.get("reasoning_effort") == asked
+    assert (body["most_thoughts"], "think" in body, notes) == (9, False, set())
+
+
+@pytest.mark.parametrize(("asked", "kind"), [("medium", None), ("high", "lowered"), ("low", "note")])
+def test_what_a_model_does_anyway_is_no_loss(asked, kind):
+    facts = {"reasoning": True, "efforts": ["medium"], "rules": {"reasoning": {"effort": None}}}
+    body, notes = shaped(facts, reasoning=asked)
+    assert "reasoning_effort" not in body
+    assert notes == ({(kind, "reasoning")} if kind else set())
+
+
 def test_reasoning_that_wins_lowers_the_choice():
     facts = {"efforts": ["low", "high"], "rules": {"reasoning": {"wins_over": {"forced_choice": "AC-T2"}}}}
     body, notes = shaped(facts, reasoning="high", tools=[WEATHER], tool_choice="required")
@@ -300,6 +338,14 @@ def test_earlier_reasoning_goes_back_where_it_is_wanted(keep, has):
     assert notes == set()
 
 
+def test_a_field_of_the_callers_lets_all_earlier_reasoning_go_back():
+    facts = {"rules": {"history": {"keep": "none", "all_with": {"preserve": True}}}}
+    history = ["hi", Message("assistant", (TextPart("yes"),), reasoning="hm", origin="acme"), "go on"]
+    for preserve, kept in ((True, True), (False, False)):
+        body, _ = shaped(facts, history, extra={"preserve": preserve})
+        assert ("reasoning_content" in body["messages"][1]) is kept
+
+
 def test_messages_are_made_what_the_vendor_takes():
     rule = {"names": False, "nulls": False, "joined_text": True, "empty": "(empty)", "empty_result": "(no output)"}
     parts = [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "b"}]
@@ -381,6 +427,9 @@ def test_content_goes_in_the_vendors_own_shape():
     rules = {"audio": {"data_url": True, "type": "audio_url"}}
     body, _ = shaped({"rules": {"parts": rules}}, [Message("user", (AudioPart("AAAA", "wav"),))])
     assert body["messages"][0]["content"] == [{"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AAAA"}}]
+    rules = {"audio": {"data_url": True}}
+    body, _ = shaped({"rules": {"parts": rules}}, [Message("user", (AudioPart("AAAA", "wav"),))])
+    assert body["messages"][0]["content"][0]["input_audio"] == {"data": "data:;base64,AAAA", "format": "wav"}
 
 
 # --- tools
@@ -426,9 +475,40 @@ def test_names_that_are_the_vendors_own_are_sent_under_another():
     body, notes = shaped({"rules": {"tools": {"reserved": ["search"], "letter_first": True}}}, tools=tools)
     assert [tool["function"]["name"] for tool in body["tools"]] == ["f_search", "f__private"]
     assert notes == {("renamed", "tools.search.name"), ("renamed", "tools._private.name")}
+    body, _ = shaped({"rules": {"tools": {"reserved": {"search": "find"}}}}, tools=tools)
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["find", "_private"]
 
 
 # --- output
+
+
+def test_a_schema_is_a_forced_call_where_a_tool_can_be_named():
+    facts = {"tools": True, "forced_tool_choice": False, "output_formats": []}
+    body, _ = shaped({**facts, "rules": {"tools": {"choices": ["auto", "named"]}}}, output=SCHEMA)
+    assert isinstance(body["tool_choice"], dict)
+    assert "tools" not in shaped(facts, output=SCHEMA)[0]
+
+
+# --- streams
+
+
+@pytest.mark.parametrize(
+    ("when", "options", "streams"),
+    [
+        (["always"], {}, True),
+        (["tools"], {}, False),
+        (["tools"], {"tools": [WEATHER]}, True),
+        (["reasoning"], {"reasoning": "none"}, False),
+        (["tools", "reasoning"], {"reasoning": "high"}, True),
+    ],
+)
+def test_a_plain_call_may_be_asked_for_as_a_stream(when, options, streams):
+    body, notes = shaped({"rules": {"stream": {"when": when}}}, **options)
+    assert body.get("stream", False) is streams
+    assert body.get("stream_options") == ({"include_usage": True} if streams else None)
+    assert notes == set()
+    rule = {"when": when, "reason": "it thinks only in a stream"}
+    assert shaped({"rules": {"stream": rule}}, **options)[1] == ({("added", "stream")} if streams else set())
 
 
 def test_json_is_asked_for_in_words_where_that_is_needed():

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
+from .. import jsoncodec
 from ..basics.frozen import freeze_fields
 from ..errors import BadRequestError, ConfigurationError, PluginError
 from ..types import Cost, Usage
@@ -192,8 +193,9 @@ class HostFacts:
 class Facts:
     """A facts file, decoded. `hosts` maps a host name, or "*.example.com" for subdomains, to what is known of it.
 
-    `quirks` say which facts a word in a model's `quirks` stands for: `{"thinking": {"switch": {…}}}`. They are laid
-    under what is said beside that word, in an entry of the file as in a user's correction.
+    `quirks` say which facts a word in a model's `quirks` stands for: `{"thinking": {"switch": {…}}}`, where a number or
+    a boolean is written as its JSON ("true"). They are laid under what is said beside that word, in an entry of the
+    file as in a user's correction.
     """
 
     provider: str
@@ -232,7 +234,7 @@ class Facts:
     def _spelled_out(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return facts laid over those that the words in their quirks stand for."""
         for name, word in (known.get("quirks") or {}).items():
-            meant = self.quirks.get(name, {}).get(word) if isinstance(word, str) else None
+            meant = self.quirks.get(name, {}).get(word if isinstance(word, str) else jsoncodec.encode_text(word))
             known = known if meant is None else _laid_over(meant, known)
         return known
 

@@ -28,6 +28,7 @@ __all__ = [
     "PartRule",
     "ReasoningRule",
     "Rules",
+    "StreamRule",
     "ToolRule",
     "check_errors",
     "check_limits",
@@ -117,6 +118,8 @@ class ReasoningRule(_Cited):
 
     `gives_way_to` names what switches reasoning off, and `wins_over` what is lowered while it is on, each with its
     fact: `forced_choice`, `required_choice`, `named_choice`, `tools`, `prefix`, `json_schema`, `json_object`.
+    `unasked_gives_way_to` is the same where the caller has not asked for reasoning. `effort_alone`: an effort goes
+    without `on`, which it says already.
     """
 
     on: Mapping[str, Any] = attrs.field(factory=dict)
@@ -132,9 +135,12 @@ class ReasoningRule(_Cited):
     say_default: bool = False
     gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
     wins_over: Mapping[str, str] = attrs.field(factory=dict)
+    unasked_gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
+    effort_alone: bool = False
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "on", "off", "words", "means", "gives_way_to", "wins_over", "facts")
+        tables = ("on", "off", "words", "means", "gives_way_to", "wins_over", "unasked_gives_way_to", "facts")
+        freeze_fields(self, *tables)
 
 
 @attrs.frozen
@@ -143,13 +149,18 @@ class HistoryRule:
 
     `keep`: of all answers, of those that called tools, or of none. `blank` is what stands for reasoning that is
     missing, `blank_for` says where: in answers that called tools, in all answers of a conversation that uses tools, or
-    in all. It is filled in only while the model reasons.
+    in all. It is filled in only while the model reasons. `all_with` are body fields with which all of it goes back,
+    whatever `keep` says.
     """
 
     keep: Literal["all", "calls", "none"] = "all"
     blank: str | None = None
     blank_for: Literal["calls", "tool_use", "all"] = "calls"
+    all_with: Mapping[str, Any] = attrs.field(factory=dict)
     fact: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "all_with")
 
 
 @attrs.frozen
@@ -181,7 +192,7 @@ class PartRule:
     `addresses`: whether the vendor fetches it from an `http` address; `inline`: whether it takes the bytes themselves;
     `uploads`: whether it takes the id of an upload. What is not taken is refused before it is sent. `formats`: all that
     are read, by the name in the part or the media type; empty: any. `data_url`: bytes go as a data URL where the
-    standard has bare base64. `type` and `field` are the vendor's own names for the part and what is in it.
+    standard has bare base64; its media type is left out where the format stands beside it. `type` and `field` are the vendor's own names for the part and what is in it.
     """
 
     addresses: bool = True
@@ -215,17 +226,20 @@ class ToolRule(_Cited):
     tools out, a name by `required` with that tool alone, `required` by the name of the only tool, and what cannot be
     forced at all is asked for in words. `strict`: whether strict tools are known. `kinds`: the types of tools that are
     taken, empty: any. `function_keys`: all that a function may have, None: anything. `reserved`: names that no tool may
-    have. `letter_first`: a name begins with a letter. `parallel`: the value that `parallel_tool_calls` is given where
-    the caller gives none.
+    have, or what is sent in place of each. `letter_first`: a name begins with a letter. `parallel`: the value that
+    `parallel_tool_calls` is given where the caller gives none.
     """
 
     choices: tuple[Literal["auto", "none", "required", "named"], ...] | None = None
     strict: bool = True
     kinds: tuple[str, ...] = ()
     function_keys: tuple[str, ...] | None = None
-    reserved: tuple[str, ...] = ()
+    reserved: tuple[str, ...] | Mapping[str, str] = ()
     letter_first: bool = False
     parallel: bool | None = None
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "reserved", "facts")
 
 
 @attrs.frozen
@@ -250,6 +264,19 @@ class OutputRule(_Cited):
 
 
 @attrs.frozen
+class StreamRule:
+    """When the answer to a plain call is asked for as a stream, which `chat` folds: the caller sees no difference.
+
+    `when` is all of the cases: `always`, while the model is `reasoning`, or beside `tools`. `reason` goes into a note;
+    without one nothing is said.
+    """
+
+    when: tuple[Literal["always", "reasoning", "tools"], ...] = ("always",)
+    reason: str = ""
+    fact: str = ""
+
+
+@attrs.frozen
 class Rules:
     """All rules of one model on one host. `fields` are by the name of the body field; a field may have several.
 
@@ -263,6 +290,7 @@ class Rules:
     call_ids: CallIdRule | None = None
     tools: ToolRule | None = None
     output: OutputRule | None = None
+    stream: StreamRule | None = None
     fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = attrs.field(factory=dict)
     known_fields: KnownFieldsRule | None = None
 
@@ -369,7 +397,7 @@ def check_rules(rules: Rules | None, where: str) -> None:
     if rules is None:
         return
     reasoning = rules.reasoning or ReasoningRule()
-    for name in (*reasoning.gives_way_to, *reasoning.wins_over):
+    for name in (*reasoning.gives_way_to, *reasoning.unasked_gives_way_to, *reasoning.wins_over):
         if name not in CONDITIONS:
             raise ValueError(f"{where}: reasoning gives way to one of {', '.join(CONDITIONS)}, not to {name!r}")
     for field, given in rules.fields.items():

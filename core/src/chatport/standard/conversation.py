@@ -10,6 +10,7 @@ from typing import Any
 from ..call import Call, Context, WireRequest
 from ..errors import UnsupportedFeatureError
 from ..facts.rules import CallIdRule, HistoryRule, MessageRule, PartRule
+from .paths import holds
 from .reasoning import reasons
 
 __all__ = ["fill_history", "shape_messages"]
@@ -214,7 +215,7 @@ def _format(inner: Mapping[str, Any], place: str) -> str | None:
 
 
 def _as_data_url(inner: Mapping[str, Any], rule: PartRule) -> Mapping[str, Any]:
-    data, kind = str(inner.get("data", "")), inner.get("format")
+    data, kind = str(inner.get("data", "")), inner.get("format") if rule.type is not None else None
     url = data if ":" in data[:16] else f"data:audio/{kind};base64,{data}" if kind else f"data:;base64,{data}"
     return {"url": url} if rule.type is not None else {**inner, "data": url}
 
@@ -225,6 +226,8 @@ def _as_data_url(inner: Mapping[str, Any], rule: PartRule) -> Mapping[str, Any]:
 def _without_reasoning(wire: WireRequest, rule: HistoryRule, context: Context) -> WireRequest:
     """Take earlier reasoning out where it is not wanted. It is the vendor's own, so nothing of the caller's is lost."""
     field = context.provider.dialect.reasoning_field or ""
+    if rule.all_with and holds(wire.body, rule.all_with):
+        return wire
 
     def changed(message: _Message) -> _Message:
         wanted = rule.keep == "calls" and message.get("tool_calls")

@@ -69,7 +69,9 @@ def _fallen_back(wire: WireRequest, call: Call, formats: Collection[str], fact: 
             return say_json(wire, rule.cite("say_json"))
         return with_instruction(wire, "Answer with one JSON object and nothing else.")
     is_wanted = (rule is None or rule.forced_tool) and call.prefix is None and not excludes_forced_call(wire, context)
-    can_force = bool(is_wanted and facts.tools and facts.forced_tool_choice)
+    choices = None if facts.rules is None or facts.rules.tools is None else facts.rules.tools.choices
+    is_forced = facts.forced_tool_choice if choices is None else "named" in choices
+    can_force = bool(is_wanted and facts.tools and is_forced)
     return fit_output(wire, call, formats, reason, fact, forced_tool=can_force)
 
 

@@ -30,7 +30,12 @@ def say_reasoning(wire: WireRequest, call: Call, context: Context) -> WireReques
         return wire
     facts, rule = context.facts, _rule(context)
     asked = _asked(call)
-    own = sorted(field for field in _own_fields(rule, call) if field != STANDARD_FIELD or asked is None)
+    own = sorted(
+        field
+        for field in _own_fields(rule, call)
+        if (field != STANDARD_FIELD or asked is None)
+        and (field != rule.budget or isinstance(asked, int))  # a budget may go with an effort
+    )
     if own and not (call.reasoning is None and asked is not None):
         if call.reasoning is None:
             return wire
@@ -77,9 +82,10 @@ def excludes_forced_call(wire: WireRequest, context: Context) -> bool:
 def make_way(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Settle what reasoning excludes: it is switched off for what it gives way to, and wins over the rest."""
     rule = _rule(context)
-    if not (rule.gives_way_to or rule.wins_over) or not reasons(wire, context):
+    if not (rule.gives_way_to or rule.unasked_gives_way_to or rule.wins_over) or not reasons(wire, context):
         return wire
-    for condition, fact in rule.gives_way_to.items():
+    unasked = {} if _is_asked_for(call, rule) else rule.unasked_gives_way_to
+    for condition, fact in {**unasked, **rule.gives_way_to}.items():
         if _CONDITIONS[condition](wire, call) and _has_off(context.facts, rule):
             return _gave_way(wire, call, context.facts, rule, condition, fact)
     for condition, fact in rule.wins_over.items():
@@ -148,9 +154,12 @@ def _switched_off(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> 
 
 def _with_effort(wire: WireRequest, asked: str, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
     if rule.effort is None and rule.off is None and not (rule.on or rule.means):
+        if facts.efforts:
+            reason = f"this model always reasons, and has no efforts: {asked} is no more than that"
+            return _told(wire, asked, nearest_effort(asked, facts.efforts), reason, rule)
         reason = "neither a switch nor efforts of this model are known"
         return wire.note("dropped", "reasoning", reason, rule.cite("off"))
-    wire = laid_over(wire, rule.on)
+    wire = wire if rule.effort_alone else laid_over(wire, rule.on)
     if rule.effort is None:
         meant, reason = rule.means.get(asked, "medium"), f"this model reasons or does not: {asked} is no more than on"
         if asked == rule.means.get(asked):
@@ -208,14 +217,19 @@ def _gave_way(
     wire: WireRequest, call: Call, facts: ModelFacts, rule: ReasoningRule, condition: str, fact: str
 ) -> WireRequest:
     """Switch reasoning off. Where the model would have reasoned unasked, the note is on the vendor's own field."""
-    asked = call.reasoning is not None or bool(_own_fields(rule, call))
+    asked = _is_asked_for(call, rule)
     for field in filter(None, (rule.effort, rule.budget)):
         wire = without(wire, field)
     wire = _switched_off(wire, facts, rule)
     field = "reasoning" if asked or not rule.off else next(iter(rule.off))
-    kind = "note" if condition == "prefix" else "lowered"
+    # A default that is always said aloud is said the other way round: nothing that was asked for is lost.
+    kind = "note" if condition == "prefix" else "added" if rule.say_default and not asked else "lowered"
     although = " although asked for" if asked else ""
     return wire.note(kind, field, f"switched off{although}: it excludes {_WORDS[condition]}", fact)
+
+
+def _is_asked_for(call: Call, rule: ReasoningRule) -> bool:
+    return call.reasoning is not None or bool(_own_fields(rule, call))
 
 
 # --- what a request asks for

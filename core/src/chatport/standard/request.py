@@ -16,6 +16,7 @@ from .fields import apply_field_rules
 from .output import shape_output
 from .paths import is_same
 from .reasoning import make_way, say_reasoning
+from .streaming import as_stream
 
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
 
@@ -51,14 +52,15 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     3. how much to reason;
     4. what reasoning excludes: it is switched off, or something else is lowered;
     5. structured output, by its ladder;
-    6. single fields: the dialect's rules, then the model's;
-    7. caps on numbers;
-    8. blanks for earlier reasoning that is missing;
-    9. the beginning of the answer, where it is to be gone on from.
+    6. whether the answer is asked for as a stream;
+    7. single fields: the dialect's rules, then the model's;
+    8. caps on numbers;
+    9. blanks for earlier reasoning that is missing;
+    10. the beginning of the answer, where it is to be gone on from.
     """
     wire = shape_tools(shape_messages(wire, context), context)
     wire = make_way(say_reasoning(wire, call, context), call, context)
-    wire = apply_field_rules(shape_output(wire, call, context), context)
+    wire = apply_field_rules(as_stream(shape_output(wire, call, context), context), context)
     return _prefilled(fill_history(_capped(wire, call, context), call, context), call, context)
 
 

@@ -50,7 +50,8 @@ def _free_names(names: Mapping[str, str], rule: ToolRule) -> tuple[dict[str, str
     for own, sent in names.items():
         is_reserved = sent in rule.reserved
         if is_reserved or (rule.letter_first and not (sent[:1].isascii() and sent[:1].isalpha())):
-            stem = wire_name(f"f_{own}")
+            own_stem = rule.reserved.get(sent) if isinstance(rule.reserved, Mapping) else None
+            stem = own_stem or wire_name(f"f_{own}")
             taken = set(free.values())
             free[own] = next(name for name in chain((stem,), (f"{stem}_{n}" for n in count(2))) if name not in taken)
             reason = "the name is the vendor's own" if is_reserved else "a name begins with a letter"
