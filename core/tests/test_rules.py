@@ -222,6 +222,21 @@ def test_an_effort_may_go_without_the_switch_and_beside_a_budget(asked):
     assert (body["most_thoughts"], "think" in body, notes) == (9, False, set())
 
 
+@pytest.mark.parametrize(
+    ("bounds", "asked", "sent", "kind"),
+    [
+        ({"most_budget": 100}, 200, 100, "lowered"),
+        ({"least_budget": 100}, 50, 100, "note"),
+        ({"least_budget": 100}, 200, 200, None),
+        ({}, 200, 200, None),
+    ],
+)
+def test_a_budget_is_held_in_the_range_that_is_known(bounds, asked, sent, kind):
+    body, notes = shaped({"rules": {"reasoning": {"budget": "thoughts", **bounds}}}, reasoning=asked)
+    assert body["thoughts"] == sent
+    assert notes == ({(kind, "thoughts")} if kind else set())
+
+
 @pytest.mark.parametrize(("asked", "kind"), [("medium", None), ("high", "lowered"), ("low", "note")])
 def test_what_a_model_does_anyway_is_no_loss(asked, kind):
     facts = {"reasoning": True, "efforts": ["medium"], "rules": {"reasoning": {"effort": None}}}

@@ -192,7 +192,8 @@ class PartRule:
     `addresses`: whether the vendor fetches it from an `http` address; `inline`: whether it takes the bytes themselves;
     `uploads`: whether it takes the id of an upload. What is not taken is refused before it is sent. `formats`: all that
     are read, by the name in the part or the media type; empty: any. `data_url`: bytes go as a data URL where the
-    standard has bare base64; its media type is left out where the format stands beside it. `type` and `field` are the vendor's own names for the part and what is in it.
+    standard has bare base64; its media type is left out where the format stands beside it. `type` and `field` are the
+    vendor's own names for the part and what is in it.
     """
 
     addresses: bool = True

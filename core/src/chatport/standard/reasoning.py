@@ -196,15 +196,13 @@ def _with_budget(wire: WireRequest, tokens: int, facts: ModelFacts, rule: Reason
             return _with_effort(wire, effort, facts, rule)
         reason = "there is no field for a reasoning budget in tokens; use an effort word"
         return laid_over(wire, rule.on).note("dropped", "reasoning", reason, rule.cite("budget"))
-    least, most = rule.least_budget or tokens, rule.most_budget or tokens
-    fit = max(min(tokens, most), least)
+    fit = min(tokens, rule.most_budget or tokens)
+    fit = max(fit, rule.least_budget or fit)
     wire = put(laid_over(wire, rule.on), rule.budget, fit)
     if fit == tokens:
         return wire
-    kind = "lowered" if fit < tokens else "note"
-    return wire.note(
-        kind, rule.budget, f"a budget here is from {least} to {most} tokens: {fit} is sent", rule.cite("budget")
-    )
+    kind, bound = ("lowered", "at most") if fit < tokens else ("note", "at least")
+    return wire.note(kind, rule.budget, f"a budget here has {bound} {fit} tokens", rule.cite("budget"))
 
 
 def _say_default(wire: WireRequest, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:

@@ -55,7 +55,8 @@ def _free_names(names: Mapping[str, str], rule: ToolRule) -> tuple[dict[str, str
             taken = set(free.values())
             free[own] = next(name for name in chain((stem,), (f"{stem}_{n}" for n in count(2))) if name not in taken)
             reason = "the name is the vendor's own" if is_reserved else "a name begins with a letter"
-            notes.append(Adjustment("renamed", f"tools.{own}.name", f"sent as {free[own]!r}: {reason}", rule.fact))
+            fact = rule.cite("reserved" if is_reserved else "letter_first")
+            notes.append(Adjustment("renamed", f"tools.{own}.name", f"sent as {free[own]!r}: {reason}", fact))
     return free, notes
 
 
