@@ -32,7 +32,7 @@ def test_a_cut_answer_goes_on_exactly(words, model):
     assert body["messages"][-1] == {"role": "assistant", "content": begun, "partial": True}
     assert not body.get("enable_thinking")
     noted = [warning.field for warning in stream.reply.warnings if warning.kind == "note"]
-    assert noted == ["reasoning"] * thinks
+    assert noted == ["enable_thinking"] * thinks
 
 
 def test_thinking_that_was_asked_for_is_over():
