@@ -252,6 +252,24 @@ def test_reasoning_that_wins_lowers_the_choice():
     assert ("lowered", "tool_choice") in notes
 
 
+@pytest.mark.parametrize(
+    ("more", "off", "noted"),
+    [({}, True, set()), ({"default_effort": "none"}, False, set()), ({"reasoning": False}, False, set())],
+)
+def test_reasoning_gives_way_where_its_default_is_not_known(more, off, noted):
+    rule = {"off": {"think": False}, "off_where_unknown": True, "gives_way_to": {"tools": "AC-T1"}}
+    facts = {"rules": {"reasoning": rule}, **more}
+    body, notes = shaped(facts, tools=[WEATHER])
+    assert (body.get("think") is False, notes) == (off, noted)
+    assert "think" not in shaped(facts)[0]
+
+
+def test_a_word_for_an_effort_holds_only_where_it_is_taken():
+    facts = {"efforts": ["low", "high", "max"], "rules": {"reasoning": {"words": {"xhigh": "max"}}}}
+    assert shaped(facts, reasoning="xhigh")[0]["reasoning_effort"] == "max"
+    assert shaped({**facts, "efforts": ["low", "high"]}, reasoning="xhigh")[0]["reasoning_effort"] == "high"
+
+
 def test_words_and_meanings_of_efforts():
     rule = {"words": {"xhigh": "ultra"}, "means": {"minimal": "low"}, "effort": "thinking.effort"}
     facts = {"efforts": ["minimal", "low", "high", "xhigh"], "rules": {"reasoning": rule}}
@@ -485,6 +503,14 @@ def test_functions_have_known_keys_only() -> None:
     assert shaped({"rules": rule}, extra={"tools": [known]})[1] == set()
 
 
+def test_where_no_choice_is_read_none_is_sent():
+    facts = {"rules": {"tools": {"choices": []}}}
+    for choice, noted in (("auto", set()), ("required", {("lowered", "tool_choice")})):
+        body, notes = shaped(facts, tools=[WEATHER], tool_choice=choice)
+        assert ("tool_choice" in body, notes) == (False, noted)
+    assert "tools" not in shaped(facts, tools=[WEATHER], tool_choice="none")[0]
+
+
 def test_names_that_are_the_vendors_own_are_sent_under_another():
     tools = [attrs.evolve(WEATHER, name="search"), attrs.evolve(WEATHER, name="_private")]
     body, notes = shaped({"rules": {"tools": {"reserved": ["search"], "letter_first": True}}}, tools=tools)
@@ -538,6 +564,13 @@ def test_json_is_asked_for_in_words_where_that_is_needed():
     assert "JSON" in body["messages"][0]["content"]
     assert notes == {("lowered", "response_format"), ("added", "messages")}
     assert shaped(facts, "List them as JSON.", extra=any_object)[0]["messages"][0]["role"] == "user"
+
+
+def test_any_object_is_a_schema_where_only_schemas_are_taken():
+    facts = {"output_formats": ["json_schema"], "rules": {"output": {"any_object": True}}}
+    body, notes = shaped(facts, extra={"response_format": {"type": "json_object"}})
+    assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
+    assert notes == {("renamed", "response_format")}
 
 
 def test_what_structured_output_needs_beside_it():
@@ -703,6 +736,7 @@ def test_an_error_means_what_the_vendors_rules_say():
         {"code": ["1113"], "error": "QuotaExceededError", "advice": "This went to {host}."},
         {"status": [400], "words": ["too many tokens"], "error": "ContextLengthError"},
         {"status": [429], "words": ["per day"], "error": "RateLimitError", "retryable": False},
+        {"status": [500], "begins": ["missing "], "error": "BadRequestError"},
     ]
     said = verdict(rules, 429, {"error": {"code": "1113", "message": "no money"}})
     assert said.error is chatport.QuotaExceededError
@@ -710,6 +744,8 @@ def test_an_error_means_what_the_vendors_rules_say():
     assert verdict(rules, 400, {"error": {"message": "Too many TOKENS here"}}).error is chatport.ContextLengthError
     assert verdict(rules, 429, {"error": {"message": "limit per day"}}).retryable is False
     assert verdict(rules, 500, {"error": {"message": "Too many tokens here"}}).error is chatport.ServerError
+    assert verdict(rules, 500, {"error": {"message": "Missing 'messages'"}}).error is chatport.BadRequestError
+    assert verdict(rules, 500, {"error": {"message": "a missing page"}}).error is chatport.ServerError
 
 
 def limits(rule: Mapping[str, Any], headers: Mapping[str, str]) -> Any:

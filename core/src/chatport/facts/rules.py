@@ -118,8 +118,9 @@ class ReasoningRule(_Cited):
 
     `gives_way_to` names what switches reasoning off, and `wins_over` what is lowered while it is on, each with its
     fact: `forced_choice`, `required_choice`, `named_choice`, `tools`, `prefix`, `json_schema`, `json_object`.
-    `unasked_gives_way_to` is the same where the caller has not asked for reasoning. `effort_alone`: an effort goes
-    without `on`, which it says already.
+    `unasked_gives_way_to` is the same where the caller has not asked for reasoning. `off_where_unknown`: it also gives
+    way where nothing is known of the model's default. `effort_alone`: an effort goes without `on`, which it says
+    already.
     """
 
     on: Mapping[str, Any] = attrs.field(factory=dict)
@@ -137,6 +138,7 @@ class ReasoningRule(_Cited):
     wins_over: Mapping[str, str] = attrs.field(factory=dict)
     unasked_gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
     effort_alone: bool = False
+    off_where_unknown: bool = False
 
     def __attrs_post_init__(self) -> None:
         tables = ("on", "off", "words", "means", "gives_way_to", "wins_over", "unasked_gives_way_to", "facts")
@@ -223,12 +225,12 @@ class ToolRule(_Cited):
     """What tools and the choice among them may look like.
 
     `choices`: the kinds of `tool_choice` that are taken (auto, none, required, named); None: all, but only auto and
-    none where the model's `forced_tool_choice` is false. What is missing is said in another way: `none` by leaving the
-    tools out, a name by `required` with that tool alone, `required` by the name of the only tool, and what cannot be
-    forced at all is asked for in words. `strict`: whether strict tools are known. `kinds`: the types of tools that are
-    taken, empty: any. `function_keys`: all that a function may have, None: anything. `reserved`: names that no tool may
-    have, or what is sent in place of each. `letter_first`: a name begins with a letter. `parallel`: the value that
-    `parallel_tool_calls` is given where the caller gives none.
+    none where the model's `forced_tool_choice` is false; without auto the field is left out for it. What is missing is
+    said in another way: `none` by leaving the tools out, a name by `required` with that tool alone, `required` by the
+    name of the only tool, and what cannot be forced at all is asked for in words. `strict`: whether strict tools are
+    known. `kinds`: the types of tools that are taken, empty: any. `function_keys`: all that a function may have, None:
+    anything. `reserved`: names that no tool may have, or what is sent in place of each. `letter_first`: a name begins
+    with a letter. `parallel`: the value that `parallel_tool_calls` is given where the caller gives none.
     """
 
     choices: tuple[Literal["auto", "none", "required", "named"], ...] | None = None
@@ -252,7 +254,7 @@ class OutputRule(_Cited):
     model reasons, None: all of them. `beside_tools`: whether it goes together with tools; if not, the schema is told in
     words, or the tools are left out where none may be called. `forced_tool`: whether a schema that is not taken may be
     the parameters of a tool that must be called. `strict`: whether a strict schema is enforced; if not, it is sent as a
-    wish.
+    wish. `any_object`: where only schemas are taken, `json_object` is sent as the schema of any object.
     """
 
     say_json: bool = False
@@ -262,6 +264,7 @@ class OutputRule(_Cited):
     beside_tools: bool = True
     forced_tool: bool = True
     strict: bool = True
+    any_object: bool = False
 
 
 @attrs.frozen
@@ -304,7 +307,8 @@ class ErrorRule:
     """What an error means, where the standard's reading of code, words and status is wrong. The first that fits counts.
 
     It fits if everything that is given does: `status` one of these (inside a 200, the one that the error names), `code`
-    the error's code or type, in small letters, and `words` one of these anywhere in its message, in small letters.
+    the error's code or type, `begins` one of these at the beginning of its message, and `words` one of these anywhere
+    in it, all in small letters.
     `error` is the name of the class. `retryable` None: as the class says. `advice` is put behind the vendor's words,
     with `{host}` for where the call went.
     """
@@ -313,6 +317,7 @@ class ErrorRule:
     status: tuple[int, ...] = ()
     code: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    begins: tuple[str, ...] = ()
     retryable: bool | None = None
     retry_after_seconds: float | None = None
     advice: str = ""
@@ -416,10 +421,12 @@ def check_errors(rules: tuple[ErrorRule, ...]) -> None:
         known = getattr(errors, rule.error, None)
         if not (isinstance(known, type) and issubclass(known, errors.ChatportError)):
             raise ValueError(f"errors: {rule.error!r} is no error class of chatport.errors")
-        if not (rule.status or rule.code or rule.words):
-            raise ValueError(f"errors: a rule for {rule.error} fits everything; give status, code or words")
-        if any(text != text.lower() for text in (*rule.code, *rule.words)):
-            raise ValueError(f"errors: code and words of the rule for {rule.error} are compared in small letters")
+        if not (rule.status or rule.code or rule.words or rule.begins):
+            raise ValueError(f"errors: a rule for {rule.error} fits everything; give status, code, words or begins")
+        if any(text != text.lower() for text in (*rule.code, *rule.words, *rule.begins)):
+            raise ValueError(
+                f"errors: code, words and begins of the rule for {rule.error} are compared in small letters"
+            )
 
 
 def check_limits(rule: LimitsRule | None) -> None:

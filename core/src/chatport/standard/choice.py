@@ -38,7 +38,9 @@ def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
         )
     if wire.body.get("parallel_tool_calls") is True and facts.parallel_tools is False:
         wire = wire.drop("parallel_tool_calls", "this model makes one call at a time", rule.cite("parallel"))
-    return _chosen(wire, _taken(rule, context), rule)
+    taken = _taken(rule, context)
+    wire = _chosen(wire, taken, rule)
+    return wire if "auto" in taken or wire.body.get("tool_choice") != "auto" else wire.discard("tool_choice")
 
 
 def _taken(rule: ToolRule, context: Context) -> Collection[str]:

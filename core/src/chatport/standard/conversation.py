@@ -192,7 +192,7 @@ def _check_source(kind: str, inner: Mapping[str, Any], rule: PartRule, context: 
     if upload is not None and not rule.uploads:
         problem = f"no {kind} by the id of an upload"
     elif is_address and not rule.addresses:
-        problem = f"no {kind} by its address: send the bytes"
+        problem = f"no {kind} by its address: send the bytes" + ("" if kind == "audio" else ", in data URLs")
     elif place and not is_address and not rule.inline:
         problem = f"no {kind} in the request itself"
     elif rule.formats and place and not is_address and _format(inner, place) not in (None, *rule.formats):

@@ -127,6 +127,7 @@ def _by_facts(failure: Failure, rules: Sequence[ErrorRule], context: Context) ->
             (not rule.status or status in rule.status)
             and (not rule.code or not codes.isdisjoint(rule.code))
             and (not rule.words or any(words in text for words in rule.words))
+            and (not rule.begins or text.startswith(rule.begins))
         ):
             said = f"{details.message} ({rule.advice.replace('{host}', urlsplit(context.base_url).hostname or '')})"
             error: type[e.ChatportError] = getattr(e, rule.error)

@@ -56,6 +56,7 @@ def _without_idle_tools(wire: WireRequest, rule: OutputRule) -> WireRequest:
     return wire.discard("tools").discard("tool_choice").note("note", "tools", reason, rule.cite("beside_tools"))
 
 
+_ANY_OBJECT = {"name": "object", "schema": {"type": "object"}}
 _REST = "the rest of an answer is no JSON by itself"
 
 
@@ -63,6 +64,9 @@ def _fallen_back(wire: WireRequest, call: Call, formats: Collection[str], fact: 
     kind, facts = _kind(wire), context.facts
     reason = f"{context.model} takes no {kind} in this request"
     rule = None if facts.rules is None else facts.rules.output
+    if kind == "json_object" and rule is not None and rule.any_object and "json_schema" in formats:
+        wire = wire.set("response_format", {"type": "json_schema", "json_schema": _ANY_OBJECT})
+        return wire.note("renamed", "response_format", "json_object is sent as a schema of any object", fact)
     if kind == "json_object" and _with_output(wire, call).output is None:
         wire = wire.discard("response_format").note("lowered", "response_format", f"{reason}: asked for in words", fact)
         if rule is not None and rule.say_json:  # it is asked for in words anyway, where the caller has not done so

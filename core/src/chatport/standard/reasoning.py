@@ -82,8 +82,10 @@ def excludes_forced_call(wire: WireRequest, context: Context) -> bool:
 def make_way(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Settle what reasoning excludes: it is switched off for what it gives way to, and wins over the rest."""
     rule = _rule(context)
-    if not (rule.gives_way_to or rule.unasked_gives_way_to or rule.wins_over) or not reasons(wire, context):
+    if not (rule.gives_way_to or rule.unasked_gives_way_to or rule.wins_over):
         return wire
+    if not reasons(wire, context):
+        return _off_to_be_safe(wire, call, context.facts, rule)
     unasked = {} if _is_asked_for(call, rule) else rule.unasked_gives_way_to
     for condition, fact in {**unasked, **rule.gives_way_to}.items():
         if _CONDITIONS[condition](wire, call) and _has_off(context.facts, rule):
@@ -91,6 +93,14 @@ def make_way(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     for condition, fact in rule.wins_over.items():
         if _CONDITIONS[condition](wire, call) and condition.endswith("_choice"):
             wire = wire.lower("tool_choice", "auto", "cannot be forced while the model reasons", fact)
+    return wire
+
+
+def _off_to_be_safe(wire: WireRequest, call: Call, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
+    """Switch off what the model may do of itself, where that is not known. Nothing is lost, and so nothing is said."""
+    may_reason = rule.off_where_unknown and facts.default_effort is None and facts.reasoning is not False
+    if may_reason and rule.off and any(_CONDITIONS[condition](wire, call) for condition in rule.gives_way_to):
+        return wire.update(rule.off)
     return wire
 
 
@@ -165,7 +175,8 @@ def _with_effort(wire: WireRequest, asked: str, facts: ModelFacts, rule: Reasoni
         if asked == rule.means.get(asked):
             return wire.note("note", "reasoning", reason, rule.cite("effort"))
         return _told(wire, asked, meant, reason, rule)
-    if asked in rule.words:
+    word = rule.words.get(asked)
+    if word is not None and (word not in EFFORTS or not facts.efforts or word in facts.efforts):
         wire = put(wire, rule.effort, rule.words[asked])
         return _told(wire, asked, rule.means.get(asked, asked), f"{asked} is sent as {rule.words[asked]}", rule)
     if not facts.efforts or asked in facts.efforts:
