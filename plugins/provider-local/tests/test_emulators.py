@@ -439,7 +439,7 @@ class TestOllama:
         assert '"tool_calls"' not in raw(emulator, body)[1]
         reply = client.chat(question, model=target("ollama"), tools=[get_time], tool_choice="required")
         assert reply.text == "I would rather talk"
-        assert notes(reply) == {("dropped", "tool_choice", "OL-T4")}
+        assert notes(reply) == {("lowered", "tool_choice", "OL-T4")}
 
     def test_none_is_kept_all_the_same(self, emulated: Emulated) -> None:
         client, _ = emulated("ollama")

@@ -114,7 +114,7 @@ class TestNamedTools:
         request = explain(provider, tools=[get_weather, get_time], tool_choice="get_time")
         assert request.body["tool_choice"] == "required"
         assert names(request) == ["get_time"]
-        assert notes(request) == {("renamed", "tool_choice", fact)}
+        assert notes(request) == {("note", "tool_choice", fact)}
 
     @pytest.mark.parametrize("provider", ["vllm", "mistralrs", "local"])
     def test_where_an_object_is_taken_it_is_sent(self, provider: str, explain: Explain) -> None:
@@ -133,13 +133,13 @@ class TestNamedTools:
         assert "tool_choice" not in ask("auto").body
         assert notes(ask("auto")) == set()
         assert {"tools", "tool_choice"}.isdisjoint(ask("none").body)
-        assert notes(ask("none")) == {("renamed", "tool_choice", fact)}
+        assert notes(ask("none")) == {("note", "tool_choice", fact)}
         assert "tool_choice" not in ask("get_time").body
         assert names(ask("get_time")) == ["get_time"]
         assert notes(ask("get_time")) == {("lowered", "tool_choice", fact)}
         assert "tool_choice" not in ask("required").body
         assert names(ask("required")) == ["get_weather", "get_time"]
-        assert notes(ask("required")) == {("dropped", "tool_choice", fact)}
+        assert notes(ask("required")) == {("lowered", "tool_choice", fact)}
 
     def test_who_insists_is_told_before_anything_is_sent(self, explain: Explain) -> None:
         with pytest.raises(UnsupportedFeatureError, match="OL-T4"):
@@ -153,12 +153,12 @@ class TestEfforts:
             ("vllm", "minimal", "minimal", None),  # VL-R5
             ("vllm", "max", "max", None),
             ("ollama", "none", "none", None),  # OL-R2
-            ("ollama", "minimal", "low", ("note", "reasoning_effort", "OL-R2")),
-            ("ollama", "xhigh", "max", ("note", "reasoning_effort", "OL-R2")),
+            ("ollama", "minimal", "low", ("note", "reasoning", "OL-R2")),
+            ("ollama", "xhigh", "max", ("note", "reasoning", "OL-R2")),
             ("ollama", "max", "max", None),
             ("llamacpp", "xhigh", "xhigh", None),  # LC-R2: the template is asked
-            ("mistralrs", "minimal", "low", ("note", "reasoning_effort", "MR-R1")),
-            ("mistralrs", "max", "xhigh", ("lowered", "reasoning_effort", "MR-R1")),
+            ("mistralrs", "minimal", "low", ("note", "reasoning", "MR-R1")),
+            ("mistralrs", "max", "xhigh", ("lowered", "reasoning", "MR-R1")),
             ("lmstudio", "high", "high", ("lowered", "reasoning_effort", "LM-P1")),
         ],
     )
@@ -177,7 +177,7 @@ class TestEfforts:
         assert off.body["chat_template_kwargs"] == {"enable_thinking": False}
         assert notes(off) == set()
         assert on.body["chat_template_kwargs"] == {"enable_thinking": True}
-        assert notes(on) == {("lowered", "reasoning_effort", fact)}
+        assert notes(on) == {("lowered", "reasoning", fact)}
         assert "reasoning_effort" not in {**off.body, **on.body}
 
     @pytest.mark.parametrize(

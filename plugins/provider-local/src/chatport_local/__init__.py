@@ -1,7 +1,7 @@
 """Providers of locally run models: one for each server, and `local`, which finds out what is running.
 
-No server needs a key unless it was started with one. Each server's rules are in `servers`, its twin in `emulators`,
-and `detect` tells the servers apart.
+No server needs a key unless it was started with one. What each does differently is in `facts`, and in `servers` where
+data cannot say it; its twin is in `emulators`, and `detect` tells the servers apart.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chatport import Auth, Dialect, Provider, load_facts
-from chatport.provider import Discovery, FieldRule, Prefill
+from chatport import Auth, Dialect, Discovery, Prefill, Provider, load_facts
 
 from .servers import (
     llamacpp as _llamacpp,
     lmstudio as _lmstudio,
     mistralrs as _mistralrs,
-    mlx as _mlx,
     ollama as _ollama,
     other as _other,
-    transformers as _transformers,
     vllm as _vllm,
 )
 
@@ -28,18 +25,17 @@ __all__ = ["llamacpp", "lmstudio", "local", "mistralrs", "mlx", "ollama", "trans
 # The first request may load the model, others wait in a queue without a byte, and prompts are read slowly
 # (OL-Q1, LM-Q1, VL-Q2, LC-Q1).
 _PATIENCE = {"silence": 300, "first_event": 300, "between_events": 120, "total": 1800}
-_NOT_READ = "the server takes it and ignores it"
 _GO_ON = {"continue_final_message": True, "add_generation_prompt": False}
 
 
-def _server(name: str, title: str, base_url: str, hooks: Any, emulator: str, **options: Any) -> Provider:
+def _server(name: str, title: str, base_url: str, emulator: str, *hooks: Any, **options: Any) -> Provider:
     return Provider(
         name,
         title,
         base_url,
         auth=Auth(required=False),
         facts=load_facts("chatport_local", f"facts/{name}.json"),
-        hooks=(hooks,),
+        hooks=hooks,
         timeouts=_PATIENCE,
         emulator=f"chatport_local.emulators.{emulator}",
         **options,
@@ -67,15 +63,13 @@ vllm = _server(
     "vllm",
     "vLLM",
     "http://127.0.0.1:8000/v1",
-    _vllm,
     "vllm:VllmEmulator",
+    _vllm,
     key_env=("VLLM_API_KEY",),  # VL-B2
     base_url_env=("VLLM_BASE_URL",),
     # VL-R2: newer versions take either name in history, older ones only this one
     dialect=Dialect(
-        acts_on_facts=False,
         reasoning_field="reasoning_content",
-        reasoning_budget_field="thinking_token_budget",  # VL-P2
         prefill=Prefill(body=_GO_ON, fact="VL-P9"),
     ),
 )
@@ -84,42 +78,35 @@ ollama = _server(
     "ollama",
     "Ollama",
     "http://127.0.0.1:11434/v1",
-    _ollama,
     "ollama:OllamaEmulator",
+    _ollama,
     base_url_env=("OLLAMA_BASE_URL",),
     settings={"host": "where Ollama listens, in the form of OLLAMA_HOST"},
     settings_env={"host": "OLLAMA_HOST"},
     locate=_at_host,
-    dialect=Dialect(
-        acts_on_facts=False,
-        reasoning_field="reasoning",  # OL-R1
-        fields={"max_completion_tokens": FieldRule("the newer name is not read", "OL-P1", rename="max_tokens")},
-    ),
+    dialect=Dialect(reasoning_field="reasoning"),  # OL-R1
 )
 
 lmstudio = _server(
     "lmstudio",
     "LM Studio",
     "http://127.0.0.1:1234/v1",
-    _lmstudio,
     "lmstudio:LmStudioEmulator",
+    _lmstudio,
     key_env=("LM_API_TOKEN",),  # LM-B1
     base_url_env=("LM_STUDIO_BASE_URL",),
-    dialect=Dialect(acts_on_facts=False),
 )
 
 llamacpp = _server(
     "llamacpp",
     "llama.cpp server",
     "http://127.0.0.1:8080/v1",
-    _llamacpp,
     "llamacpp:LlamaCppEmulator",
+    _llamacpp,
     key_env=("LLAMA_API_KEY",),  # LC-B2
     base_url_env=("LLAMACPP_BASE_URL",),
     dialect=Dialect(
-        acts_on_facts=False,
         reasoning_field="reasoning_content",  # LC-R1
-        reasoning_budget_field="reasoning_budget_tokens",  # LC-P2
         prefill=Prefill(body=_GO_ON, fact="LC-P6"),
     ),
 )
@@ -128,17 +115,12 @@ mistralrs = _server(
     "mistralrs",
     "Mistral.rs",
     "http://127.0.0.1:1234/v1",
-    _mistralrs,
     "mistralrs:MistralRsEmulator",
+    _mistralrs,
     base_url_env=("MISTRALRS_BASE_URL",),
     dialect=Dialect(
-        acts_on_facts=False,
         reasoning_field="reasoning_content",  # MR-R1
         include_usage=False,  # MR-S2: it comes unasked
-        fields=dict.fromkeys(
-            ("seed", "user", "stream_options", "metadata", "service_tier", "parallel_tool_calls", "store"),
-            FieldRule(_NOT_READ, "MR-P1"),
-        ),
     ),
 )
 
@@ -146,35 +128,25 @@ transformers = _server(
     "transformers",
     "transformers serve",
     "http://127.0.0.1:8000/v1",
-    _transformers,
     "transformers:TransformersEmulator",
     base_url_env=("TRANSFORMERS_BASE_URL",),
-    dialect=Dialect(
-        acts_on_facts=False,
-        include_usage=False,  # TS-S1: it comes unasked
-        fields=dict.fromkeys(("n", "logprobs", "top_logprobs"), FieldRule(_NOT_READ, "TS-P1")),
-    ),
+    dialect=Dialect(include_usage=False),  # TS-S1: it comes unasked
 )
 
 mlx = _server(
     "mlx",
     "mlx-lm server",
     "http://127.0.0.1:8080/v1",
-    _mlx,
     "mlx:MlxEmulator",
     base_url_env=("MLX_BASE_URL",),
-    dialect=Dialect(
-        acts_on_facts=False,
-        fields={"stop": FieldRule("a stop string is cut out of the text, which then goes on", "MX-E1")},
-    ),
 )
 
 local = _server(
     "local",
     "Local server",
     "",  # found, or given
-    _other,
     "other:LlamaCppPythonEmulator",
+    _other,
     settings={
         "server": 'the server behind base_url where its quirks matter: "llama-cpp-python"',
         "hosts": "where to look for servers: hosts, host:port or addresses (default: this machine)",

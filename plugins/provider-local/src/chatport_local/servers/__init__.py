@@ -1,1 +1,1 @@
-"""The hooks of each server, one module for each; `shared` holds what several of them need."""
+"""The hooks of each server: what its facts cannot say, one module for each."""

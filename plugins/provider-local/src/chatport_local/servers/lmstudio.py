@@ -1,4 +1,4 @@
-"""LM Studio: no named choice, no json_object, and a 200 for paths it does not have."""
+"""LM Studio: the model sees each tool in snake_case, and an effort may have no effect."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Generator
 
 import attrs
 
-from chatport import Call, Failure, ModelNotFoundError, Verdict, WireRequest, WireTools, hookimpl
+from chatport import Call, WireRequest, WireTools, hookimpl
 
-from .shared import any_object, named_as_required
-
-__all__ = ["classify_error", "shape_request", "translate_tools"]
+__all__ = ["shape_request", "translate_tools"]
 
 
 @hookimpl(wrapper=True)
@@ -29,16 +27,8 @@ def _snake(name: str) -> str:
 
 @hookimpl(wrapper=True)
 def shape_request(call: Call) -> Generator[None, WireRequest, WireRequest]:
-    wire = any_object(named_as_required((yield), "LM-T1"), "LM-J1")
-    if isinstance(call.reasoning, str):
-        reason = "an effort is not among the documented fields: it is sent, and may have no effect"
-        wire = wire.note("lowered", "reasoning_effort", reason, "LM-P1")
-    return wire
-
-
-@hookimpl
-def classify_error(failure: Failure) -> Verdict | None:
-    if failure.details.message.startswith("Unexpected endpoint or method"):  # LM-E2, with status 200
-        hint = "LM Studio does not have this path. Does base_url end in /v1?"
-        return Verdict(ModelNotFoundError, retryable=False, message=f"{failure.details.message} {hint}")
-    return None
+    wire = yield
+    if not isinstance(call.reasoning, str):
+        return wire
+    reason = "an effort is not among the documented fields: it is sent, and may have no effect"
+    return wire.note("lowered", "reasoning_effort", reason, "LM-P1")

@@ -1,4 +1,4 @@
-"""Mistral.rs: fields without effect, no json_object, and errors of a stream that all look like server faults."""
+"""Mistral.rs: errors of a stream that all look like server faults."""
 
 from __future__ import annotations
 
@@ -6,16 +6,9 @@ from collections.abc import Generator
 
 import attrs
 
-from chatport import Call, Context, Failure, ServerError, Verdict, WireRequest, hookimpl
+from chatport import Failure, ServerError, Verdict, hookimpl
 
-from .shared import any_object, fit_effort
-
-__all__ = ["classify_error", "shape_request"]
-
-
-@hookimpl(wrapper=True)
-def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
-    return fit_effort(any_object((yield), "MR-J1"), call, context, "MR-R1")
+__all__ = ["classify_error"]
 
 
 @hookimpl(wrapper=True)
