@@ -103,7 +103,7 @@ def test_a_call_that_cannot_be_forced_is_asked_for_in_words():
 # --- reasoning
 
 
-SWITCH = {
+SWITCH: dict[str, Any] = {
     "reasoning": True,
     "default_effort": "medium",
     "rules": {
@@ -200,7 +200,9 @@ def test_reasoning_gives_way_to_what_it_excludes(asked, field):
         ({"extra": {"thinking": {"type": "enabled"}}}, "enabled", "auto", ("lowered", "tool_choice")),
     ],
 )
-def test_reasoning_gives_way_only_where_nobody_asked_for_it(options, thinking, choice, note):
+def test_reasoning_gives_way_only_where_nobody_asked_for_it(
+    options: Any, thinking: Any, choice: Any, note: Any
+) -> None:
     rule = {
         **SWITCH["rules"]["reasoning"],
         "gives_way_to": {},
@@ -215,7 +217,7 @@ def test_reasoning_gives_way_only_where_nobody_asked_for_it(options, thinking, c
 
 
 @pytest.mark.parametrize("asked", ["high", None])
-def test_an_effort_may_go_without_the_switch_and_beside_a_budget(asked):
+def test_an_effort_may_go_without_the_switch_and_beside_a_budget(asked: Any) -> None:
     rule = {"on": {"think": True}, "effort_alone": True, "budget": "most_thoughts"}
     body, notes = shaped({"rules": {"reasoning": rule}}, reasoning=asked, extra={"most_thoughts": 9})
     assert body.get("reasoning_effort") == asked
@@ -231,14 +233,14 @@ def test_an_effort_may_go_without_the_switch_and_beside_a_budget(asked):
         ({}, 200, 200, None),
     ],
 )
-def test_a_budget_is_held_in_the_range_that_is_known(bounds, asked, sent, kind):
+def test_a_budget_is_held_in_the_range_that_is_known(bounds: Any, asked: Any, sent: Any, kind: Any) -> None:
     body, notes = shaped({"rules": {"reasoning": {"budget": "thoughts", **bounds}}}, reasoning=asked)
     assert body["thoughts"] == sent
     assert notes == ({(kind, "thoughts")} if kind else set())
 
 
 @pytest.mark.parametrize(("asked", "kind"), [("medium", None), ("high", "lowered"), ("low", "note")])
-def test_what_a_model_does_anyway_is_no_loss(asked, kind):
+def test_what_a_model_does_anyway_is_no_loss(asked: Any, kind: Any) -> None:
     facts = {"reasoning": True, "efforts": ["medium"], "rules": {"reasoning": {"effort": None}}}
     body, notes = shaped(facts, reasoning=asked)
     assert "reasoning_effort" not in body
@@ -256,7 +258,7 @@ def test_reasoning_that_wins_lowers_the_choice():
     ("more", "off", "noted"),
     [({}, True, set()), ({"default_effort": "none"}, False, set()), ({"reasoning": False}, False, set())],
 )
-def test_reasoning_gives_way_where_its_default_is_not_known(more, off, noted):
+def test_reasoning_gives_way_where_its_default_is_not_known(more: Any, off: Any, noted: Any) -> None:
     rule = {"off": {"think": False}, "off_where_unknown": True, "gives_way_to": {"tools": "AC-T1"}}
     facts = {"rules": {"reasoning": rule}, **more}
     body, notes = shaped(facts, tools=[WEATHER])
@@ -264,7 +266,7 @@ def test_reasoning_gives_way_where_its_default_is_not_known(more, off, noted):
     assert "think" not in shaped(facts)[0]
 
 
-def test_a_word_for_an_effort_holds_only_where_it_is_taken():
+def test_a_word_for_an_effort_holds_only_where_it_is_taken() -> None:
     facts = {"efforts": ["low", "high", "max"], "rules": {"reasoning": {"words": {"xhigh": "max"}}}}
     assert shaped(facts, reasoning="xhigh")[0]["reasoning_effort"] == "max"
     assert shaped({**facts, "efforts": ["low", "high"]}, reasoning="xhigh")[0]["reasoning_effort"] == "high"
@@ -323,7 +325,7 @@ def test_a_single_effort_may_have_a_fact_of_its_own() -> None:
         ({"rules": {"reasoning": {"effort": None}}}, None, "lowered"),
     ],
 )
-def test_what_cannot_be_switched_off_is_said(more, sent, kind):
+def test_what_cannot_be_switched_off_is_said(more: Any, sent: Any, kind: Any) -> None:
     body, notes = shaped({"reasoning": True, **more}, reasoning="none")
     assert body.get("reasoning_effort") == sent
     assert notes == {(kind, "reasoning")}
@@ -371,8 +373,8 @@ def test_earlier_reasoning_goes_back_where_it_is_wanted(keep, has):
     assert notes == set()
 
 
-def test_a_field_of_the_callers_lets_all_earlier_reasoning_go_back():
-    facts = {"rules": {"history": {"keep": "none", "all_with": {"preserve": True}}}}
+def test_a_field_of_the_callers_lets_all_earlier_reasoning_go_back() -> None:
+    facts: dict[str, Any] = {"rules": {"history": {"keep": "none", "all_with": {"preserve": True}}}}
     history = ["hi", Message("assistant", (TextPart("yes"),), reasoning="hm", origin="acme"), "go on"]
     for preserve, kept in ((True, True), (False, False)):
         body, _ = shaped(facts, history, extra={"preserve": preserve})
@@ -503,8 +505,8 @@ def test_functions_have_known_keys_only() -> None:
     assert shaped({"rules": rule}, extra={"tools": [known]})[1] == set()
 
 
-def test_where_no_choice_is_read_none_is_sent():
-    facts = {"rules": {"tools": {"choices": []}}}
+def test_where_no_choice_is_read_none_is_sent() -> None:
+    facts: dict[str, Any] = {"rules": {"tools": {"choices": []}}}
     for choice, noted in (("auto", set()), ("required", {("lowered", "tool_choice")})):
         body, notes = shaped(facts, tools=[WEATHER], tool_choice=choice)
         assert ("tool_choice" in body, notes) == (False, noted)
@@ -523,8 +525,8 @@ def test_names_that_are_the_vendors_own_are_sent_under_another():
 # --- output
 
 
-def test_a_schema_is_a_forced_call_where_a_tool_can_be_named():
-    facts = {"tools": True, "forced_tool_choice": False, "output_formats": []}
+def test_a_schema_is_a_forced_call_where_a_tool_can_be_named() -> None:
+    facts: dict[str, Any] = {"tools": True, "forced_tool_choice": False, "output_formats": []}
     body, _ = shaped({**facts, "rules": {"tools": {"choices": ["auto", "named"]}}}, output=SCHEMA)
     assert isinstance(body["tool_choice"], dict)
     assert "tools" not in shaped(facts, output=SCHEMA)[0]
@@ -543,7 +545,7 @@ def test_a_schema_is_a_forced_call_where_a_tool_can_be_named():
         (["tools", "reasoning"], {"reasoning": "high"}, True),
     ],
 )
-def test_a_plain_call_may_be_asked_for_as_a_stream(when, options, streams):
+def test_a_plain_call_may_be_asked_for_as_a_stream(when: Any, options: Any, streams: Any) -> None:
     body, notes = shaped({"rules": {"stream": {"when": when}}}, **options)
     assert body.get("stream", False) is streams
     assert body.get("stream_options") == ({"include_usage": True} if streams else None)
@@ -552,7 +554,7 @@ def test_a_plain_call_may_be_asked_for_as_a_stream(when, options, streams):
     assert shaped({"rules": {"stream": rule}}, **options)[1] == ({("added", "stream")} if streams else set())
 
 
-def test_json_is_asked_for_in_words_where_that_is_needed():
+def test_json_is_asked_for_in_words_where_that_is_needed() -> None:
     both = {"say_json": True, "say_json_for": ["json_schema", "json_object"]}
     facts = {"output_formats": ["json_schema"], "rules": {"output": both}}
     body, notes = shaped(facts, output=SCHEMA)
@@ -566,7 +568,7 @@ def test_json_is_asked_for_in_words_where_that_is_needed():
     assert shaped(facts, "List them as JSON.", extra=any_object)[0]["messages"][0]["role"] == "user"
 
 
-def test_any_object_is_a_schema_where_only_schemas_are_taken():
+def test_any_object_is_a_schema_where_only_schemas_are_taken() -> None:
     facts = {"output_formats": ["json_schema"], "rules": {"output": {"any_object": True}}}
     body, notes = shaped(facts, extra={"response_format": {"type": "json_object"}})
     assert body["response_format"]["json_schema"]["schema"] == {"type": "object"}
@@ -687,7 +689,7 @@ def test_fields_that_are_not_known_are_dropped_unless_a_setting_adds_them() -> N
 
 
 @pytest.mark.parametrize(("given", "noted"), [({}, True), ({"think": False}, False), ({"think": True}, False)])
-def test_a_field_brings_what_is_missing_and_no_more(given, noted):
+def test_a_field_brings_what_is_missing_and_no_more(given: Any, noted: Any) -> None:
     facts = {"rules": {"fields": {"seed": {"brings": {"think": False}, "reason": "why"}}}}
     body, notes = shaped(facts, seed=1, extra=given)
     assert body["think"] == given.get("think", False)
@@ -706,7 +708,7 @@ def test_a_model_changes_one_word_of_a_rule():
     assert known.rules.reasoning.budget == "thinking.budget_tokens"
 
 
-def test_a_quirk_stands_for_the_facts_that_hold_together():
+def test_a_quirk_stands_for_the_facts_that_hold_together() -> None:
     quirks = {"thinking": {"switch": {"reasoning": True, "rules": SWITCH["rules"]}, "never": {"reasoning": False}}}
     entries = [{"match": "m*", "facts": {"quirks": {"thinking": "switch"}, "rules": {"reasoning": {"off": None}}}}]
     file = msgspec.convert({"provider": "acme", "date": "d", "models": entries, "quirks": quirks}, Facts)
@@ -732,7 +734,7 @@ def verdict(rules: list[dict[str, Any]], status: int, body: Any) -> Any:
 
 
 def test_an_error_means_what_the_vendors_rules_say():
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"code": ["1113"], "error": "QuotaExceededError", "advice": "This went to {host}."},
         {"status": [400], "words": ["too many tokens"], "error": "ContextLengthError"},
         {"status": [429], "words": ["per day"], "error": "RateLimitError", "retryable": False},
