@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
 from ..facts.rules import FieldRule
@@ -15,8 +17,7 @@ from .conversation import fill_history, shape_messages
 from .fields import apply_field_rules
 from .output import shape_output
 from .paths import is_same
-from .reasoning import make_way, say_reasoning
-from .streaming import as_stream
+from .reasoning import make_way, reasons, say_reasoning
 
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
 
@@ -60,8 +61,22 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """
     wire = shape_tools(shape_messages(wire, context), context)
     wire = make_way(say_reasoning(wire, call, context), call, context)
-    wire = apply_field_rules(as_stream(shape_output(wire, call, context), context), context)
+    wire = apply_field_rules(_as_stream(shape_output(wire, call, context), context), context)
     return _prefilled(fill_history(_capped(wire, call, context), call, context), call, context)
+
+
+def _as_stream(wire: WireRequest, context: Context) -> WireRequest:
+    """Ask for the answer to a plain call as a stream where the facts say so; `chat` folds it."""
+    rule = None if context.facts.rules is None else context.facts.rules.stream
+    if rule is None or wire.stream:
+        return wire
+    cases = {"always": True, "tools": bool(wire.body.get("tools")), "reasoning": reasons(wire, context)}
+    if not any(cases[case] for case in rule.when):
+        return wire
+    wire = wire.add("stream", True, rule.reason, rule.fact) if rule.reason else wire.set("stream", True)
+    if context.provider.dialect.include_usage:
+        wire = wire.set("stream_options", {"include_usage": True})
+    return attrs.evolve(wire, stream=True)
 
 
 def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
