@@ -67,5 +67,10 @@ class ProviderPort:
     def headers(self) -> Mapping[str, str]:
         """Return the headers that the configuration asks for: from the provider's settings, and the user's own."""
         named = self.provider.settings_headers.items()
-        own = {header: str(self.config.settings[name]) for name, header in named if self.config.settings.get(name)}
+        given = {header: self.config.settings.get(name) for name, header in named}
+        own = {header: _header_text(value) for header, value in given.items() if value not in (None, "")}
         return {**self.provider.headers, **own, **self.config.headers}
+
+
+def _header_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
