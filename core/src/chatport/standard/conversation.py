@@ -155,26 +155,27 @@ def _with_call_ids(wire: WireRequest, rule: CallIdRule) -> WireRequest:
 
 
 def _with_parts(wire: WireRequest, rules: Mapping[str, PartRule], context: Context) -> WireRequest:
-    def changed(message: _Message) -> _Message:
+    def changed(message: _Message, number: int) -> _Message:
         content = message.get("content")
         if not isinstance(content, list):
             return message
-        return {**message, "content": [_part(part, rules, context) for part in content]}
+        return {**message, "content": [_part(part, f"messages[{number}]", rules, context) for part in content]}
 
-    return _each(wire, changed)
+    messages = wire.body["messages"]
+    return wire.set("messages", [changed(message, number) for number, message in enumerate(messages)])
 
 
 _KINDS = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
 
 
-def _part(part: Any, rules: Mapping[str, PartRule], context: Context) -> Any:
+def _part(part: Any, place: str, rules: Mapping[str, PartRule], context: Context) -> Any:
     wire_type = part.get("type") if isinstance(part, Mapping) else None
     rule = rules.get(_KINDS.get(str(wire_type), ""))
     inner = part.get(wire_type) if rule is not None else None
     if rule is None or not isinstance(inner, Mapping):
         return part
     kind = _KINDS[str(wire_type)]
-    _check_source(kind, inner, rule, context)
+    _check_source(f"{place}: ", kind, inner, rule, context)
     if kind == "audio" and rule.data_url:
         inner = _as_data_url(inner, rule)
     if rule.type is None and inner is part[wire_type]:
@@ -183,23 +184,24 @@ def _part(part: Any, rules: Mapping[str, PartRule], context: Context) -> Any:
     return {**{k: v for k, v in part.items() if k not in ("type", wire_type)}, "type": name, rule.field or name: inner}
 
 
-def _check_source(kind: str, inner: Mapping[str, Any], rule: PartRule, context: Context) -> None:
+def _check_source(where: str, kind: str, inner: Mapping[str, Any], rule: PartRule, context: Context) -> None:
     """Raise UnsupportedFeatureError for content in a form that the vendor would refuse or not read."""
     upload = inner.get("file_id")
     place = str(inner.get("url") or inner.get("file_data") or inner.get("data") or "")
     is_address = place[:8].lower().startswith(("http://", "https://"))
+    form = "text in base64" if kind == "audio" and not rule.data_url else "data URL"
     problem = None
     if upload is not None and not rule.uploads:
         problem = f"no {kind} by the id of an upload"
     elif is_address and not rule.addresses:
-        problem = f"no {kind} by its address: send the bytes" + ("" if kind == "audio" else ", in data URLs")
+        problem = f"no {kind} by its address: send the bytes as a {form}"
     elif place and not is_address and not rule.inline:
         problem = f"no {kind} in the request itself"
     elif rule.formats and place and not is_address and _format(inner, place) not in (None, *rule.formats):
         problem = f"{kind} as {', '.join(rule.formats)}, not as {_format(inner, place)}"
     if problem is not None:
         raise UnsupportedFeatureError(
-            f"{context.provider.title} takes {problem}" + (f" ({rule.fact})." if rule.fact else "."),
+            f"{where}{context.provider.title} takes {problem}" + (f" ({rule.fact})." if rule.fact else "."),
             provider=context.provider.name,
             model=context.model,
         )
