@@ -247,6 +247,31 @@ def test_what_a_model_does_anyway_is_no_loss(asked: Any, kind: Any) -> None:
     assert notes == ({(kind, "reasoning")} if kind else set())
 
 
+def test_only_function_tools_switch_reasoning_off():
+    rule = {"on": {"thinking": True}, "off": {"thinking": False}, "effort": None, "gives_way_to": {"tools": "AC-T3"}}
+    facts = {"default_effort": "high", "rules": {"reasoning": rule}}
+    assert shaped(facts, tools=[WEATHER]) == (shaped(facts, tools=[WEATHER])[0], {("lowered", "thinking")})
+    assert shaped(facts, extra={"tools": [{"type": "web_search"}]})[1] == set()
+
+
+def test_off_may_be_said_by_saying_nothing():
+    facts = {
+        "default_effort": "none",
+        "efforts": ["none", "high"],
+        "rules": {"reasoning": {"off": {}, "gives_way_to": {"tools": "AC-T3"}}},
+    }
+    body, notes = shaped(facts, reasoning="high", tools=[WEATHER])
+    assert "reasoning_effort" not in body
+    assert notes == {("lowered", "reasoning")}
+    assert shaped(facts, reasoning="high")[0]["reasoning_effort"] == "high"
+
+
+@pytest.mark.parametrize(("efforts", "dropped"), [(["low", "high"], True), (["none", "high"], False), ([], False)])
+def test_a_model_that_cannot_be_told_not_to_reason_always_does(efforts, dropped):
+    facts = {"reasoning": True, "efforts": efforts, "rules": {"fields": {"seed": {"reasoning": True}}}}
+    assert ("seed" not in shaped(facts, seed=1)[0]) is dropped
+
+
 def test_reasoning_that_wins_lowers_the_choice():
     facts = {"efforts": ["low", "high"], "rules": {"reasoning": {"wins_over": {"forced_choice": "AC-T2"}}}}
     body, notes = shaped(facts, reasoning="high", tools=[WEATHER], tool_choice="required")
@@ -381,6 +406,17 @@ def test_a_field_of_the_callers_lets_all_earlier_reasoning_go_back() -> None:
         assert ("reasoning_content" in body["messages"][1]) is kept
 
 
+def test_what_nobody_here_reads_goes_back_to_the_vendor_it_came_from():
+    pieces = [{"type": "reasoning.text", "index": 0, "text": text} for text in ("be", "cause")]
+    opaque = {"reasoning_details": pieces, "annotations": [1], "other": 2}
+    facts = {"rules": {"history": {"opaque": ["reasoning_details", "annotations"]}}}
+    for origin in ("acme", "elsewhere"):
+        said = attrs.evolve(Message.assistant("so"), opaque=opaque, origin=origin)
+        sent = shaped(facts, ["q", said, "and?"])[0]["messages"][1]
+        whole = {"reasoning_details": [{**pieces[0], "text": "because"}], "annotations": [1]}
+        assert sent == {"role": "assistant", "content": "so", **(whole if origin == "acme" else {})}
+
+
 def test_messages_are_made_what_the_vendor_takes():
     rule = {"names": False, "nulls": False, "joined_text": True, "empty": "(empty)", "empty_result": "(no output)"}
     parts = [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "b"}]
@@ -454,8 +490,8 @@ def test_foreign_ids_of_calls_are_mapped_in_calls_and_results_alike():
     ],
 )
 def test_content_that_would_not_be_read_is_refused_before_it_is_sent(rules, part, words):
-    with pytest.raises(UnsupportedFeatureError, match=words):
-        shaped({"rules": {"parts": rules}}, [Message("user", (part,))])
+    with pytest.raises(UnsupportedFeatureError, match=rf"messages\[1\]: .*{words}"):
+        shaped({"rules": {"parts": rules}}, ["look", Message("user", (part,))])
 
 
 def test_content_goes_in_the_vendors_own_shape():
@@ -520,6 +556,93 @@ def test_names_that_are_the_vendors_own_are_sent_under_another():
     assert notes == {("renamed", "tools.search.name"), ("renamed", "tools._private.name")}
     body, _ = shaped({"rules": {"tools": {"reserved": {"search": "find"}}}}, tools=tools)
     assert [tool["function"]["name"] for tool in body["tools"]] == ["find", "_private"]
+
+
+def test_a_choice_without_tools_is_left_out_and_told_where_it_is_refused():
+    extra = {"tools": [], "tool_choice": "auto"}
+    body, notes = shaped({"rules": {"tools": {"facts": {"without_tools": "AC-T9"}}}}, extra=extra)
+    assert not body.keys() & {"tools", "tool_choice"}
+    assert notes == {("dropped", "tool_choice")}
+    assert shaped({}, extra=extra)[1] == set()
+
+
+# --- schemas
+
+
+STRICT = {
+    "kept": ["type", "enum", "format", "minimum"],
+    "left_out": ["title"],
+    "barred": ["not"],
+    "formats": ["date"],
+    "most": {"properties": 2},
+}
+
+
+def wish(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+@pytest.mark.parametrize(
+    ("part", "sent", "lost"),
+    [
+        ({"type": "string", "title": "T"}, {"type": "string"}, None),
+        ({"type": "integer", "minimum": 1}, {"type": "integer", "minimum": 1}, None),
+        ({"type": "string", "format": "date"}, {"type": "string", "format": "date"}, None),
+        ({"type": "string", "format": "iri"}, {"type": "string", "description": '(format: "iri")'}, "format"),
+        ({"type": "integer", "maximum": 9}, {"type": "integer", "description": "(maximum: 9)"}, "maximum"),
+    ],
+)
+def test_a_strict_schema_is_closed_and_what_it_loses_is_told(part, sent, lost):
+    facts = {"rules": {"schemas": {"strict": STRICT, "fact": "AC-S1"}}}
+    strict = attrs.evolve(WEATHER, schema=wish(a=part), strict=True)
+    body, notes = shaped(facts, tools=[strict, attrs.evolve(WEATHER, name="loose")], output=wish(a=part))
+    closed = {**wish(a=sent), "additionalProperties": False}
+    assert body["tools"][0]["function"]["parameters"] == closed
+    assert body["tools"][1]["function"]["parameters"] == WEATHER.schema
+    assert body["response_format"]["json_schema"]["schema"] == closed
+    places = ("tools.get_weather.parameters", "output") if lost else ()
+    assert notes == {("lowered", f"{place}.properties.a.{lost}") for place in places}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [{"a": {"not": {"type": "null"}}}, {name: {"type": "string"} for name in "abc"}, {"a": {"type": "array"}}],
+)
+def test_a_schema_that_cannot_be_strict_is_sent_as_one_that_is_not(properties):
+    facts = {"rules": {"schemas": {"strict": STRICT}}}
+    schema = wish(**properties)
+    body, notes = shaped(facts, tools=[attrs.evolve(WEATHER, schema=schema, strict=True)], output=schema)
+    assert body["tools"][0]["function"] == {**body["tools"][0]["function"], "parameters": schema, "strict": False}
+    assert body["response_format"]["json_schema"] == {"name": "output", "schema": schema, "strict": False}
+    assert notes == {("lowered", "tools.get_weather.strict"), ("lowered", "response_format")}
+
+
+def test_a_plain_schema_has_no_references_and_no_null():
+    facts = {"rules": {"schemas": {"plain": {"left_out": ["title", "$defs"], "in_words": ["pattern"]}}}}
+    point = {"type": "object", "title": "P", "properties": {"x": {"type": ["number", "null"]}}}
+    schema = {**wish(p={"$ref": "#/$defs/P"}, q={"type": "string", "pattern": "^x"}), "$defs": {"P": point}}
+    sent = wish(
+        p={"type": "object", "properties": {"x": {"type": "number", "nullable": True}}},
+        q={"type": "string", "description": '(pattern: "^x")'},
+    )
+    body, notes = shaped(facts, tools=[attrs.evolve(WEATHER, schema=schema)], output=schema)
+    assert body["tools"][0]["function"]["parameters"] == sent
+    assert body["response_format"]["json_schema"]["schema"] == sent
+    assert {field for _, field in notes} == {
+        "tools.get_weather.parameters.properties.q.pattern",
+        "output.properties.q.pattern",
+    }
+
+
+def test_a_schema_that_is_no_object_is_asked_for_in_words():
+    facts = {"rules": {"schemas": {"object_root": True}}}
+    body, notes = shaped(facts, output={"type": "array", "items": {"type": "integer"}})
+    assert "response_format" not in body
+    assert '"array"' in body["messages"][0]["content"]
+    assert notes == {("lowered", "response_format")}
+    body, notes = shaped(facts, output={"$ref": "#/$defs/S", "$defs": {"S": SCHEMA}})
+    assert body["response_format"]["json_schema"]["schema"] == {**SCHEMA, "$defs": {"S": SCHEMA}}
+    assert notes == set()
 
 
 # --- output
@@ -624,6 +747,25 @@ def test_tools_that_may_not_be_called_make_way_for_the_output_that_excludes_them
     assert body["response_format"]["type"] == "json_schema"
     assert not {"tools", "tool_choice"} & body.keys()
     assert notes == {("note", "tools")}
+
+
+def test_a_forced_tool_has_a_name_that_is_taken_and_an_object_at_its_root():
+    facts = {"output_formats": [], "tools": True, "forced_tool_choice": True}
+    spec = chatport.OutputSpec("the answer", {"$ref": "#/$defs/S", "$defs": {"S": SCHEMA}})
+    body, _ = shaped(facts, output=spec)
+    function = body["tools"][0]["function"]
+    assert function["name"].startswith("the_answer_")
+    assert function["parameters"]["type"] == "object"
+
+
+def test_usage_is_asked_for_beside_other_stream_options():
+    own = {"stream_options": {"include_obfuscation": False}}
+    assert shaped({}, stream=True, extra=own)[0]["stream_options"] == {
+        "include_usage": True,
+        "include_obfuscation": False,
+    }
+    refused = {"stream_options": {"include_usage": False}}
+    assert shaped({}, stream=True, extra=refused)[0]["stream_options"] == {"include_usage": False}
 
 
 # --- fields
@@ -828,6 +970,7 @@ def rules(given: Mapping[str, Any]) -> dict[str, Any]:
         (rules({"fields": {"seed": {"mosst": 1}}}), "mosst"),
         (rules({"fields": {"u": {"fits": "["}}}), "no pattern"),
         (rules({"fields": {"u": {"fits": "(a+)+"}}}), "repeats what repeats"),
+        (rules({"schemas": {"strict": {"most": {"levels": 5}}}}), "levels of nesting"),
         ({"errors": [{"error": "NoSuchError", "status": [400]}]}, "NoSuchError"),
         ({"errors": [{"error": "ServerError"}]}, "fits everything"),
         ({"errors": [{"error": "ServerError", "words": ["Upper"]}]}, "small letters"),

@@ -26,9 +26,12 @@ __all__ = [
     "MessageRule",
     "OutputRule",
     "PartRule",
+    "PlainRule",
     "ReasoningRule",
     "Rules",
+    "SchemaRule",
     "StreamRule",
+    "StrictRule",
     "ToolRule",
     "check_errors",
     "check_limits",
@@ -152,13 +155,15 @@ class HistoryRule:
     `keep`: of all answers, of those that called tools, or of none. `blank` is what stands for reasoning that is
     missing, `blank_for` says where: in answers that called tools, in all answers of a conversation that uses tools, or
     in all. It is filled in only while the model reasons. `all_with` are body fields with which all of it goes back,
-    whatever `keep` says.
+    whatever `keep` says. `opaque` names what else goes back with an answer of this vendor: fields of it that Chatport
+    keeps and does not read (`reasoning_details`, whose streamed pieces are joined).
     """
 
     keep: Literal["all", "calls", "none"] = "all"
     blank: str | None = None
     blank_for: Literal["calls", "tool_use", "all"] = "calls"
     all_with: Mapping[str, Any] = attrs.field(factory=dict)
+    opaque: tuple[str, ...] = ()
     fact: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -230,7 +235,8 @@ class ToolRule(_Cited):
     name of the only tool, and what cannot be forced at all is asked for in words. `strict`: whether strict tools are
     known. `kinds`: the types of tools that are taken, empty: any. `function_keys`: all that a function may have, None:
     anything. `reserved`: names that no tool may have, or what is sent in place of each. `letter_first`: a name begins
-    with a letter. `parallel`: the value that `parallel_tool_calls` is given where the caller gives none.
+    with a letter. `parallel`: the value that `parallel_tool_calls` is given where the caller gives none. A choice
+    without tools is left out; a fact for `without_tools` says that it is refused, and so that it is told.
     """
 
     choices: tuple[Literal["auto", "none", "required", "named"], ...] | None = None
@@ -280,6 +286,56 @@ class StreamRule:
     fact: str = ""
 
 
+STRICT_SIZES = ("properties", "levels of nesting", "characters of names", "enum values")
+"""What `most` of a strict rule may bound."""
+
+
+@attrs.frozen
+class StrictRule:
+    """The subset that a strict schema is made to fit: all objects closed, all their properties required.
+
+    `kept` are the keywords that stay, and `left_out` those that go without a word; with a `barred` one a schema is not
+    strict, and any other is said in the description. `formats` are all values of `format` that are taken.
+    `look_around`: whether a pattern may look around. `most` bounds the whole schema: its `properties`, `levels of
+    nesting`, `characters of names` and `enum values`.
+    """
+
+    kept: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    barred: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    look_around: bool = False
+    most: Mapping[str, int] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "most")
+
+
+@attrs.frozen
+class PlainRule:
+    """A schema language without references, with `nullable` for null, and enumerations of texts only.
+
+    `left_out` are the keywords that go without a word, `in_words` those that are said in the description.
+    """
+
+    left_out: tuple[str, ...] = ()
+    in_words: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class SchemaRule(_Cited):
+    """Which part of JSON Schema is taken in tools and in structured output; what a schema loses is told.
+
+    `object_root`: structured output is an object at its root; another one is asked for in words. `strict`: what a
+    schema that is asked to be strict is made to fit; if that would change its meaning, it is sent as one that is not
+    strict. `plain`: what every schema is made to fit. Parts with facts of their own: `object_root`, `losses`.
+    """
+
+    object_root: bool = False
+    strict: StrictRule | None = None
+    plain: PlainRule | None = None
+
+
 @attrs.frozen
 class Rules:
     """All rules of one model on one host. `fields` are by the name of the body field; a field may have several.
@@ -295,6 +351,7 @@ class Rules:
     tools: ToolRule | None = None
     output: OutputRule | None = None
     stream: StreamRule | None = None
+    schemas: SchemaRule | None = None
     fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = attrs.field(factory=dict)
     known_fields: KnownFieldsRule | None = None
 
@@ -409,6 +466,10 @@ def check_rules(rules: Rules | None, where: str) -> None:
     for field, given in rules.fields.items():
         for rule in given if isinstance(given, tuple) else (given,):
             _check_pattern(rule.fits, f"{where}: fields.{field}.fits")
+    strict = rules.schemas and rules.schemas.strict
+    unknown = sorted(strict.most.keys() - set(STRICT_SIZES)) if strict else []
+    if unknown:
+        raise ValueError(f"{where}: schemas.strict.most bounds {', '.join(STRICT_SIZES)}, not {unknown[0]!r}")
     if rules.call_ids is not None:
         _check_pattern(rules.call_ids.fits, f"{where}: call_ids.fits")
 

@@ -31,7 +31,8 @@ def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
     if not rule.strict:
         wire = _loose(wire, rule)
     if not wire.body.get("tools"):
-        return wire.discard("tools").discard("tool_choice")
+        refused, wire = rule.facts.get("without_tools"), wire.discard("tools")
+        return wire.drop("tool_choice", "refused without tools", refused) if refused else wire.discard("tool_choice")
     if rule.parallel is not None and facts.parallel_tools and "parallel_tool_calls" not in wire.body:
         wire = wire.add(
             "parallel_tool_calls", rule.parallel, "the vendor's own default is the other", rule.cite("parallel")

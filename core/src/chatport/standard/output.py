@@ -13,8 +13,9 @@ import attrs
 
 from .. import jsoncodec
 from ..call import Call, Context, OutputSpec, WireRequest
-from ..facts.rules import OutputRule
+from ..facts.rules import OutputRule, SchemaRule
 from .reasoning import excludes_forced_call, reasons
+from .tools import wire_name
 
 __all__ = ["as_forced_tool", "fit_output", "say_json", "schema_in_words", "shape_output", "with_instruction"]
 
@@ -26,6 +27,9 @@ def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest
     """Return the request with its structured output in the strictest form that this model takes now, by its facts."""
     facts = context.facts
     rule = _PLAIN if facts.rules is None or facts.rules.output is None else facts.rules.output
+    schemas = None if facts.rules is None else facts.rules.schemas
+    if schemas is not None and schemas.object_root:
+        wire = _with_object_root(wire, call, schemas)
     kind = _kind(wire)
     if not rule.beside_tools and kind not in (None, "text"):
         wire = _without_idle_tools(wire, rule)
@@ -41,6 +45,10 @@ def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest
     if call.prefix is not None:
         wire = schema_in_words(wire, call, None, _REST, rule.cite("prefix")) if _kind(wire) == "json_schema" else wire
         return wire.drop("response_format", _REST, rule.cite("prefix"))
+    if schemas is not None and _kind(wire) == "json_schema":
+        from .fitting import fit_output_schema  # most vendors take schemas as they are
+
+        wire = fit_output_schema(wire, call, schemas)
     if not rule.strict and _kind(wire) == "json_schema":
         wire = _loose(wire, rule)
     if _kind(wire) is not None and rule.show_schema:
@@ -89,6 +97,25 @@ def _loose(wire: WireRequest, rule: OutputRule) -> WireRequest:
     return wire.lower("response_format", wanted, "this model follows schemas, unenforced", rule.cite("strict"))
 
 
+def _with_object_root(wire: WireRequest, call: Call, rule: SchemaRule) -> WireRequest:
+    """Follow a reference at the root to the object there; what is no object is asked for in words."""
+    if call.output is None or "response_format" in call.extra:
+        return wire
+    root = _root(call.output.schema)
+    if root is None:
+        reason = "a schema must be an object at its root"
+        return schema_in_words(wire, call, None, reason, rule.cite("object_root"))
+    wanted = wire.body["response_format"]
+    return wire.set("response_format", {**wanted, "json_schema": {**wanted["json_schema"], "schema": root}})
+
+
+def _root(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the schema as an object, None if it is none."""
+    from .schemas import root_object  # a schema needs it, which most calls do not have
+
+    return root_object(schema)
+
+
 def _shown(wire: WireRequest, call: Call, rule: OutputRule) -> WireRequest:
     """Tell the model what it will be held to: it does not see the schema."""
     output = _with_output(wire, call).output
@@ -119,7 +146,9 @@ def fit_output(
     call = _with_output(wire, call)
     if call.output is None or "response_format" not in wire.body or "json_schema" in formats:
         return wire
-    if forced_tool and not wire.body.get("tools") and call.output.schema.get("type") == "object":
+    root = _root(call.output.schema) if forced_tool and not wire.body.get("tools") else None
+    if root is not None:
+        call = attrs.evolve(call, output=attrs.evolve(call.output, schema=root))
         return as_forced_tool(wire, call, reason, fact)
     return schema_in_words(wire, call, "json_object" if "json_object" in formats else None, reason, fact)
 
@@ -142,7 +171,7 @@ def as_forced_tool(wire: WireRequest, call: Call, reason: str, fact: str = "") -
     Core turns the call back: the caller sees text and an ordinary end, in a stream too.
     """
     assert call.output is not None, "a structured output was asked for"
-    name = call.output.name
+    name = wire_name(call.output.name)
     function = {"name": name, "description": "Give the answer in this form.", "parameters": call.output.schema}
     wire = wire.discard("response_format").update(
         {

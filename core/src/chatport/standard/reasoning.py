@@ -57,7 +57,10 @@ def say_reasoning(wire: WireRequest, call: Call, context: Context) -> WireReques
 
 
 def reasons(wire: WireRequest, context: Context) -> bool:
-    """Whether the model will reason about this request, as far as is known: by its switches, else by its default."""
+    """Whether the model will reason about this request, as far as is known: by its switches, else by its default.
+
+    A model of which no default is known reasons always if it has efforts, and none of them is off.
+    """
     facts, rule = context.facts, _rule(context)
     if facts.reasoning is False:
         return False
@@ -69,7 +72,9 @@ def reasons(wire: WireRequest, context: Context) -> bool:
         field is not None and at(wire.body, field) is not None for field in (rule.effort, rule.budget)
     ):
         return True
-    return facts.default_effort not in (None, "none")
+    if facts.default_effort is None:
+        return bool(facts.reasoning and facts.efforts and not _has_off(facts, rule))
+    return facts.default_effort != "none"
 
 
 def excludes_forced_call(wire: WireRequest, context: Context) -> bool:
@@ -257,7 +262,7 @@ _CONDITIONS: Mapping[str, Callable[[WireRequest, Call], bool]] = {
     "forced_choice": lambda wire, call: _choice(wire) == "required" or isinstance(_choice(wire), Mapping),
     "required_choice": lambda wire, call: _choice(wire) == "required",
     "named_choice": lambda wire, call: isinstance(_choice(wire), Mapping),
-    "tools": lambda wire, call: bool(wire.body.get("tools")),
+    "tools": lambda wire, call: any(tool.get("type") == "function" for tool in wire.body.get("tools") or ()),
     "prefix": lambda wire, call: call.prefix is not None,
     "json_schema": lambda wire, call: _format(wire) == "json_schema",
     "json_object": lambda wire, call: _format(wire) == "json_object",

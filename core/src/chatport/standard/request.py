@@ -14,10 +14,12 @@ from ..hooks import hookimpl
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
 from .choice import shape_tools
 from .conversation import fill_history, shape_messages
+from .details import opaque_fields
 from .fields import apply_field_rules
 from .output import shape_output
 from .paths import is_same
 from .reasoning import make_way, reasons, say_reasoning
+from .tools import wire_name
 
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
 
@@ -38,6 +40,8 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
         if dialect.include_usage:
             body["stream_options"] = {"include_usage": True}
     body.update(call.extra)
+    if call.stream and dialect.include_usage and isinstance(call.extra.get("stream_options"), Mapping):
+        body["stream_options"] = {"include_usage": True, **call.extra["stream_options"]}
     wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=tools.adjustments)
     if not dialect.acts_on_facts:
         wire = _reasoning(wire, call, dialect.reasoning_budget_field).update(call.extra)
@@ -161,7 +165,7 @@ def wire_output(output: OutputSpec) -> dict[str, Any]:
     """Return `response_format` for a structured output."""
     return {
         "type": "json_schema",
-        "json_schema": {"name": output.name, "schema": output.schema, "strict": output.strict},
+        "json_schema": {"name": wire_name(output.name), "schema": output.schema, "strict": output.strict},
     }
 
 
@@ -205,6 +209,9 @@ def _assistant(message: Message, context: Context, sent_names: Mapping[str, str]
     field = context.provider.dialect.reasoning_field
     if field and message.reasoning and message.origin in (None, context.provider.name):
         wire[field] = message.reasoning
+    history = None if context.facts.rules is None else context.facts.rules.history
+    if message.opaque and history is not None and history.opaque and message.origin == context.provider.name:
+        wire |= opaque_fields(message.opaque, history.opaque)
     return wire
 
 

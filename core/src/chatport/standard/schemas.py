@@ -27,7 +27,7 @@ from ..types import Adjustment
 __all__ = [
     "ANNOTATIONS", "MOST_LEVELS", "Allowance", "Loss", "StrictRules", "TooLarge", "below", "excludes_itself",
     "followed", "has_type", "in_words", "joined", "loss_warnings", "object_root", "parts", "resolved",
-    "strict_misfits", "types_of", "walk", "with_losses", "with_parts", "with_words",
+    "root_object", "strict_misfits", "types_of", "walk", "with_losses", "with_parts", "with_words",
 ]  # fmt: skip
 
 ANNOTATIONS = frozenset(
@@ -267,6 +267,22 @@ def object_root(schema: Mapping[str, Any], name: str, context: Context, fact: st
     return {"type": "object", **schema, **({"type": "object"} if "type" in schema else {})}
 
 
+def root_object(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the schema with an object at its root (a reference there is followed), None if it has none."""
+    found = resolved(str(schema["$ref"]), schema) if "$ref" in schema else None
+    if found is not None and isinstance(found[0], Mapping):
+        beside = {
+            keyword: value for keyword, value in schema.items() if keyword not in ("$ref", "$defs", "definitions")
+        }
+        definitions = {keyword: schema[keyword] for keyword in ("$defs", "definitions") if keyword in schema}
+        lost: list[Loss] = []
+        schema = {**joined(found[0], beside, "", lost), **definitions}
+        if lost:
+            return None
+    is_object = schema.get("type") == "object" or ("type" not in schema and "properties" in schema)
+    return schema if is_object and "$ref" not in schema else None
+
+
 # --- two schemas in one
 
 _GROUPS = (frozenset({"if", "then", "else"}), frozenset({"contains", "minContains", "maxContains"}))
@@ -298,6 +314,8 @@ def joined(one: Mapping[str, Any], other: Mapping[str, Any], path: str, losses: 
 
 def _differ(one: Mapping[str, Any], other: Mapping[str, Any], listed: str, rest: str) -> bool:
     """Whether the rule for what is not listed would now leave out what only one of the schemas lists."""
+    if not all({listed, rest} & schema.keys() for schema in (one, other)):
+        return False  # one of them says nothing of it
     bound = any(schema.get(rest, True) is not True for schema in (one, other))
     names, others = (
         s if isinstance(s := schema.get(listed, ()), Mapping) else range(len(s)) for schema in (one, other)

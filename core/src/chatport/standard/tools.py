@@ -36,12 +36,18 @@ def translate_tools(call: Call, context: Context) -> WireTools:
     if rule is not None and (rule.reserved or rule.letter_first):
         names, notes = _free_names(names, rule)
         adjustments += notes
-    return WireTools(
+    tools = WireTools(
         [wire_tool(tool, names[tool.name]) for tool in call.tools],
         None if call.tool_choice is None else wire_choice(call.tool_choice, names),
         {sent: own for own, sent in names.items() if own != sent},
         tuple(adjustments),
     )
+    schemas = None if context.facts.rules is None else context.facts.rules.schemas
+    if schemas is None:
+        return tools
+    from .fitting import fit_tools  # most vendors take schemas as they are
+
+    return fit_tools(tools, call, schemas)
 
 
 def _free_names(names: Mapping[str, str], rule: ToolRule) -> tuple[dict[str, str], list[Adjustment]]:
