@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import chatport
+from chatport.standard.efforts import is_weaker
 from chatport.types import FilePart, ImagePart, Message, TextPart, ToolCall
 
 TOOL = {"name": "look", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
@@ -151,14 +152,15 @@ def test_o1_mini_takes_instructions_only_as_a_user(shape):
 def test_an_effort_the_model_lacks_becomes_the_nearest_below(shape, model, asked, sent):
     wire = shape(model=model, reasoning=asked)
     assert wire.body["reasoning_effort"] == sent
-    assert notes(wire) == ([] if asked == sent else [("lowered", "reasoning_effort", "OA-K2")])
+    kind = "note" if asked != "none" and is_weaker(asked, sent) else "lowered"  # a stronger one is no loss
+    assert notes(wire) == ([] if asked == sent else [(kind, "reasoning", "OA-K2")])
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-5-chat-latest"])
 def test_a_model_that_does_not_reason_gets_no_effort(shape, model):
     wire = shape(model=model, reasoning="high")
     assert "reasoning_effort" not in wire.body
-    assert notes(wire) == [("dropped", "reasoning_effort", "OA-R15")]
+    assert notes(wire) == [("dropped", "reasoning", "OA-R15")]
     quiet = shape(model=model, reasoning="none")
     assert "reasoning_effort" not in quiet.body
     assert quiet.adjustments == ()
@@ -256,7 +258,7 @@ def test_others_take_up_to_four_stops(shape):
 def test_tools_switch_reasoning_off_where_it_is_on_by_default(shape, model, reasoning):
     wire = shape(model=model, tools=[TOOL], reasoning=reasoning)
     assert wire.body["reasoning_effort"] == "none"
-    assert notes(wire) == [("lowered", "reasoning_effort", "OA-T15")]
+    assert notes(wire) == [("lowered", "reasoning", "OA-T15")]
 
 
 @pytest.mark.parametrize("model", ["gpt-5.2", "gpt-5.4", "gpt-5.4-mini"])
@@ -265,7 +267,7 @@ def test_tools_leave_the_effort_out_where_it_is_off_by_default(shape, model):
     for reasoning in (None, "none", "high"):
         wire = shape(model=model, tools=[TOOL], reasoning=reasoning)
         assert "reasoning_effort" not in wire.body
-        assert notes(wire) == ([("lowered", "reasoning_effort", "OA-T15")] if reasoning == "high" else [])
+        assert notes(wire) == ([("lowered", "reasoning", "OA-T15")] if reasoning == "high" else [])
 
 
 def test_asking_for_none_needs_no_note(shape):

@@ -13,8 +13,16 @@ from hypothesis import given, strategies as st
 import chatport
 from chatport.call import Tool
 from chatport.inputs.schemas import schema_of
-from chatport.standard.schemas import Loss
-from chatport_openai.strict import NotStrict, root_object, strict_schema
+from chatport.standard import strict
+from chatport.standard.schemas import Loss, root_object
+from chatport.standard.strict import NotStrict
+from chatport_openai import provider
+
+RULE = provider.facts.describe("gpt-6-sol").rules.schemas.strict
+
+
+def strict_schema(schema: Any) -> Any:
+    return strict.strict_schema(schema, RULE)
 
 
 def closed(**properties: Any) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from chatport.facts import load_facts
-from chatport.provider import Dialect, FieldRule, Provider
+from chatport import Dialect, Provider, load_facts
+from chatport.provider import FieldRule
 
-from . import errors, models, request, tools
+from . import errors, models, request
 
 __all__ = ["provider"]
 
@@ -17,14 +17,13 @@ provider = Provider(
     key_env=("OPENAI_API_KEY",),  # OA-A4
     base_url_env=("OPENAI_BASE_URL",),
     dialect=Dialect(  # no prefill, and no idempotency header (OA-H7)
-        acts_on_facts=False,
         max_tokens_field="max_completion_tokens",  # OA-R4
         # OA-P5: never both
         fields={"max_tokens": FieldRule("the older name of it", "OA-R5", rename="max_completion_tokens")},
         stop_limit=4,  # OA-R10
     ),
     facts=load_facts("chatport_openai"),
-    hooks=(models, request, tools, errors),
+    hooks=(models, request, errors),
     settings={
         "organization": "Organisation id, sent as OpenAI-Organization.",  # OA-A3
         "project": "Project id, sent as OpenAI-Project.",

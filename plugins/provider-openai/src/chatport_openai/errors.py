@@ -1,25 +1,19 @@
-"""`classify_error`: the few rows that code, type and status alone get wrong; all others are the standard's."""
+"""`classify_error` for OpenAI: what is no matter of code, words and status alone, which the facts settle."""
 
 from __future__ import annotations
 
 import re
 
-from chatport import hookimpl
-from chatport.call import Context, Failure, Verdict
-from chatport.errors import BadRequestError, PermissionDeniedError, UnsupportedFeatureError
-from chatport.events import FinishReported
+from chatport import BadRequestError, Context, Failure, FinishReported, PermissionDeniedError, Verdict, hookimpl
 
 __all__ = ["classify_error"]
 
-_TOOLS_WITH_REASONING = "function tools with reasoning_effort are not supported"
 _BUDGET_SPENT = re.compile(r"could not finish the message because max_tokens\b.{0,200}\breached", re.IGNORECASE | re.S)
 
 
 @hookimpl
 def classify_error(failure: Failure, context: Context) -> Verdict | None:
     details = failure.details
-    if _TOOLS_WITH_REASONING in details.message.lower():  # OA-T14
-        return Verdict(UnsupportedFeatureError, message=f'{details.message} Here: reasoning="none", or another model.')
     if (details.code, details.param) == ("unsupported_value", "stream"):  # OA-X7
         return Verdict(
             PermissionDeniedError,
