@@ -184,6 +184,36 @@ def test_a_model_without_switch_and_efforts_may_say_what_it_comes_to(asked: str,
     assert notes == ({(kind, "reasoning")} if kind else set())
 
 
+def _at_least(**more: Any) -> dict[str, Any]:
+    rule = {"effort": "reasoning.effort", "budget": "reasoning.tokens", **more}
+    return {"efforts": ["low", "high"], "rules": {"reasoning": rule}}
+
+
+def test_what_is_said_beside_an_effort_in_the_same_object_is_kept():
+    beside = {"reasoning": {"exclude": True}}
+    body, notes = shaped(_at_least(), reasoning="low", extra=beside)
+    assert body["reasoning"] == {"exclude": True, "effort": "low"}
+    assert notes == set()
+    own = {"reasoning": {"effort": "high"}}
+    body, notes = shaped(_at_least(), reasoning="low", extra=own)
+    assert body["reasoning"] == own["reasoning"]
+    assert notes == {("dropped", "reasoning")}
+
+
+def test_a_budget_leaves_room_for_the_answer():
+    body, notes = shaped(_at_least(below_output=True, least_budget=100), reasoning=900, max_tokens=500)
+    assert body["reasoning"] == {"tokens": 499}
+    assert notes == {("lowered", "reasoning.tokens")}
+    assert shaped(_at_least(below_output=True), reasoning=400, max_tokens=500)[1] == set()
+
+
+def test_where_there_is_no_off_nothing_may_be_better_than_the_least():
+    body, notes = shaped(_at_least(least_for_off=False), reasoning="none")
+    assert "reasoning" not in body
+    assert notes == {("dropped", "reasoning")}
+    assert shaped(_at_least(), reasoning="none")[0]["reasoning"] == {"effort": "low"}
+
+
 @pytest.mark.parametrize(("asked", "field"), [(None, "thinking"), ("high", "reasoning"), (2000, "reasoning")])
 def test_reasoning_gives_way_to_what_it_excludes(asked, field):
     body, notes = shaped(SWITCH, reasoning=asked, tools=[WEATHER], tool_choice="required")
@@ -795,6 +825,8 @@ def test_usage_is_asked_for_beside_other_stream_options():
         ({"where": {"greedy": True}}, {"seed": 1}, {"seed": 1}, set()),
         ({"without": "top_p"}, {"seed": 1}, {}, {("dropped", "seed")}),
         ({"without": "top_p"}, {"seed": 1, "top_p": 0.5}, {"seed": 1}, set()),
+        ({"when": "tools"}, {"seed": 1}, {"seed": 1}, set()),
+        ({"when": "tools"}, {"seed": 1, "tools": [WEATHER]}, {}, {("dropped", "seed")}),
     ],
 )
 def test_a_rule_for_a_field(rule, options, sent, notes):
@@ -969,6 +1001,7 @@ def rules(given: Mapping[str, Any]) -> dict[str, Any]:
         (rules({"reasoning": {"gives_way_to": {"x": "f"}}}), "forced_choice"),
         (rules({"fields": {"seed": {"mosst": 1}}}), "mosst"),
         (rules({"fields": {"u": {"fits": "["}}}), "no pattern"),
+        (rules({"fields": {"u": {"when": "tool"}}}), "fields.u.when"),
         (rules({"fields": {"u": {"fits": "(a+)+"}}}), "repeats what repeats"),
         (rules({"schemas": {"strict": {"most": {"levels": 5}}}}), "levels of nesting"),
         ({"errors": [{"error": "NoSuchError", "status": [400]}]}, "NoSuchError"),

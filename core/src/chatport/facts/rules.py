@@ -58,8 +58,8 @@ class FieldRule:
     """What becomes of a body field that a vendor does not take as it is.
 
     A rule holds for every call, or only where `streamed` (True: the answer is a stream, False: it is not), `reasoning`
-    (the model reasons about this call, or does not), `beside` (another field is there), `without` (it is not) or
-    `where` (the body says all of this) say so.
+    (the model reasons about this call, or does not), `beside` (another field is there), `without` (it is not), `where`
+    (the body says all of this) or `when` (the call asks for one of `CONDITIONS`) say so.
 
     A name with dots reaches into objects ("thinking.budget_tokens").
 
@@ -88,6 +88,7 @@ class FieldRule:
     beside: str | None = None
     without: str | None = None
     where: Mapping[str, Any] = attrs.field(factory=dict)
+    when: str | None = None
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "same", "values", "instead", "brings", "where")
@@ -114,10 +115,11 @@ class ReasoningRule(_Cited):
     the model reasons or does not. `words` are the vendor's own words for an effort, where they differ. `means` says
     which effort another one is answered as, though the word itself is taken; without a field for efforts, which one the
     model's reasoning comes to (otherwise `medium`), and an effort that means itself is told of there. `budget` is the
-    field for a budget in tokens, held between `least_budget` and `most_budget`; `budget_as_effort`: without such a
-    field, the budget is sent as an effort. `least_for_off`: where it cannot be switched off, the least effort is sent;
-    without it nothing is, and the vendor's default holds. A fact may also be cited for a single effort, by its word.
-    `say_default`: say aloud what holds anyway, where that differs between versions of one name.
+    field for a budget in tokens, held between `least_budget` and `most_budget`, and `below_output` below the output
+    limit; `budget_as_effort`: without such a field, the budget is sent as an effort. `least_for_off`: where it cannot
+    be switched off, the least effort is sent; without it nothing is, and the vendor's default holds. A fact may also be
+    cited for a single effort, by its word. `say_default`: say aloud what holds anyway, where that differs between
+    versions of one name.
 
     `gives_way_to` names what switches reasoning off, and `wins_over` what is lowered while it is on, each with its
     fact: `forced_choice`, `required_choice`, `named_choice`, `tools`, `prefix`, `json_schema`, `json_object`.
@@ -135,6 +137,7 @@ class ReasoningRule(_Cited):
     least_budget: int | None = None
     most_budget: int | None = None
     budget_as_effort: bool = False
+    below_output: bool = False
     least_for_off: bool = True
     say_default: bool = False
     gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
@@ -431,7 +434,7 @@ CONDITIONS = (
     "json_schema",
     "json_object",
 )
-"""What `gives_way_to` and `wins_over` of a reasoning rule may name."""
+"""What `gives_way_to` and `wins_over` of a reasoning rule, and `when` of a field rule may name."""
 
 
 def refuse_unknown(data: Any, kind: Any, where: str) -> None:
@@ -466,6 +469,8 @@ def check_rules(rules: Rules | None, where: str) -> None:
     for field, given in rules.fields.items():
         for rule in given if isinstance(given, tuple) else (given,):
             _check_pattern(rule.fits, f"{where}: fields.{field}.fits")
+            if rule.when not in (None, *CONDITIONS):
+                raise ValueError(f"{where}: fields.{field}.when is one of {', '.join(CONDITIONS)}, not {rule.when!r}")
     strict = rules.schemas and rules.schemas.strict
     unknown = sorted(strict.most.keys() - set(STRICT_SIZES)) if strict else []
     if unknown:

@@ -16,7 +16,7 @@ from ..call import Context, ErrorDetails, Failure, Verdict
 from ..facts.rules import ErrorRule
 from ..hooks import hookimpl
 
-__all__ = ["class_of_status", "classify_error", "effective_status", "named_status", "read_error"]
+__all__ = ["class_of_status", "classify_by_rules", "classify_error", "effective_status", "named_status", "read_error"]
 
 _CODES: Mapping[str, type[e.ChatportError]] = {
     "invalid_api_key": e.AuthenticationError,
@@ -94,12 +94,9 @@ _LONGEST_TEXT = 8_000
 
 @hookimpl
 def classify_error(failure: Failure, context: Context) -> Verdict:
-    details = failure.details
-    facts = context.provider.facts
-    if facts is not None and facts.errors:
-        verdict = _by_facts(failure, facts.errors, context)
-        if verdict is not None:
-            return verdict
+    verdict, details = classify_by_rules(failure, context), failure.details
+    if verdict is not None:
+        return verdict
     for word in (details.code, details.type):
         error = _CODES.get(word.lower())
         if error is not None:
@@ -114,6 +111,12 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
                 return Verdict(error, retryable=False)
     error = class_of_status(status)
     return Verdict(error)
+
+
+def classify_by_rules(failure: Failure, context: Context) -> Verdict | None:
+    """Return what the error rules of the vendor's facts say, None where none of them fits."""
+    facts = context.provider.facts
+    return None if facts is None or not facts.errors else _by_facts(failure, facts.errors, context)
 
 
 def _by_facts(failure: Failure, rules: Sequence[ErrorRule], context: Context) -> Verdict | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..call import Context, WireRequest
+from ..call import Call, Context, WireRequest
 from ..facts.rules import FieldRule, KnownFieldsRule
 from .paths import at, has, holds, is_same, put, without
-from .reasoning import reasons
+from .reasoning import asks_for, reasons
 
 __all__ = ["apply_field_rules"]
 
@@ -16,13 +16,13 @@ _LONGEST_FITTED = 1024
 """Characters of a text that are held against a pattern; a longer one does not fit."""
 
 
-def apply_field_rules(wire: WireRequest, context: Context) -> WireRequest:
+def apply_field_rules(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Return the request with the rules for the fields that are there applied, in the order of their writing."""
     known = context.facts.rules
     for rules in (context.provider.dialect.fields, {} if known is None else known.fields):
         for field, given in rules.items():
             for rule in given if isinstance(given, tuple) else (given,):
-                if has(wire.body, field) and _holds(rule, wire, context):
+                if has(wire.body, field) and _holds(rule, wire, call, context):
                     wire = _applied(wire, field, rule)
     return wire if known is None or known.known_fields is None else _known(wire, known.known_fields, context)
 
@@ -35,13 +35,14 @@ def _known(wire: WireRequest, rule: KnownFieldsRule, context: Context) -> WireRe
     return wire
 
 
-def _holds(rule: FieldRule, wire: WireRequest, context: Context) -> bool:
+def _holds(rule: FieldRule, wire: WireRequest, call: Call, context: Context) -> bool:
     """Whether the rule is meant for this request."""
     return (
         (rule.streamed is None or rule.streamed == wire.stream)
         and (rule.beside is None or has(wire.body, rule.beside))
         and (rule.without is None or not has(wire.body, rule.without))
         and holds(wire.body, rule.where)
+        and (rule.when is None or asks_for(rule.when, wire, call))
         and (rule.reasoning is None or rule.reasoning == reasons(wire, context))
     )
 

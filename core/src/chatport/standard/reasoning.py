@@ -15,7 +15,7 @@ from ..facts.rules import ReasoningRule
 from .efforts import EFFORTS, effort_of_budget, is_weaker, nearest_effort
 from .paths import at, has, holds, laid_over, put, without
 
-__all__ = ["excludes_forced_call", "make_way", "reasons", "say_reasoning"]
+__all__ = ["asks_for", "excludes_forced_call", "make_way", "reasons", "say_reasoning"]
 
 STANDARD_FIELD = "reasoning_effort"
 _PLAIN = ReasoningRule()
@@ -52,7 +52,7 @@ def say_reasoning(wire: WireRequest, call: Call, context: Context) -> WireReques
     if asked == "none":
         return _switched_off(wire, facts, rule)
     if isinstance(asked, int):
-        return _with_budget(wire, asked, facts, rule)
+        return _with_budget(wire, asked, facts, rule, context.provider.dialect.max_tokens_field)
     return _with_effort(wire, asked, facts, rule)
 
 
@@ -201,7 +201,9 @@ def _told(wire: WireRequest, asked: str, meant: str, reason: str, rule: Reasonin
     return wire.note("lowered" if is_weaker(meant, asked) else "note", "reasoning", reason, fact)
 
 
-def _with_budget(wire: WireRequest, tokens: int, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
+def _with_budget(
+    wire: WireRequest, tokens: int, facts: ModelFacts, rule: ReasoningRule, output_field: str
+) -> WireRequest:
     """Send a budget in tokens; where there is none, as an effort that a later hook still sees and may change."""
     if rule.budget is None:
         if rule.budget_as_effort:
@@ -213,7 +215,9 @@ def _with_budget(wire: WireRequest, tokens: int, facts: ModelFacts, rule: Reason
         reason = "there is no field for a reasoning budget in tokens; use an effort word"
         return laid_over(wire, rule.on).note("dropped", "reasoning", reason, rule.cite("budget"))
     fit = min(tokens, rule.most_budget or tokens)
-    fit = max(fit, rule.least_budget or fit)
+    fit, limit = max(fit, rule.least_budget or fit), at(wire.body, output_field)
+    if rule.below_output and isinstance(limit, int) and fit >= limit > (rule.least_budget or 1):
+        fit = limit - 1
     wire = put(laid_over(wire, rule.on), rule.budget, fit)
     if fit == tokens:
         return wire
@@ -247,6 +251,11 @@ def _is_asked_for(call: Call, rule: ReasoningRule) -> bool:
 
 
 # --- what a request asks for
+
+
+def asks_for(condition: str, wire: WireRequest, call: Call) -> bool:
+    """Whether a request asks for one of the things that a rule may name (`chatport.facts.rules.CONDITIONS`)."""
+    return _CONDITIONS[condition](wire, call)
 
 
 def _choice(wire: WireRequest) -> Any:

@@ -65,7 +65,7 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """
     wire = shape_tools(shape_messages(wire, context), context)
     wire = make_way(say_reasoning(wire, call, context), call, context)
-    wire = apply_field_rules(_as_stream(shape_output(wire, call, context), context), context)
+    wire = apply_field_rules(_as_stream(shape_output(wire, call, context), context), call, context)
     return _prefilled(fill_history(_capped(wire, call, context), call, context), call, context)
 
 

@@ -51,7 +51,7 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     wire = attrs.evolve(standard_request.shape_request(plain, tools, context), path=path_below(context))
     wish = attrs.evolve(call, reasoning=apart.get("reasoning_effort", call.reasoning), extra=rest)
     wire = _thinking(_with_messages(_stops(wire)), wish, context)
-    wire = streamed(apply_field_rules(_structured(wire, call, apart, context), context), call, context)
+    wire = streamed(apply_field_rules(_structured(wire, call, apart, context), call, context), call, context)
     return wire.set("stream_options", {"include_usage": True}) if wire.stream else wire
 
 

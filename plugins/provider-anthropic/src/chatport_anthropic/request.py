@@ -36,7 +36,7 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     wire = _with_extra(_fields(wire, call, tools, talk, context), call)
     wire = output.structured(wire, call, context)
     wire = _thinking(wire, call, context)
-    return streamed(apply_field_rules(wire, context), call, context)  # AN-R4 to AN-R6, AN-R8, AN-R14
+    return streamed(apply_field_rules(wire, call, context), call, context)  # AN-R4 to AN-R6, AN-R8, AN-R14
 
 
 def path_below(context: Context) -> str:
