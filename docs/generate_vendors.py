@@ -68,8 +68,8 @@ def _rows(provider: Provider) -> Iterator[str]:
 
 
 def _sample(pattern: str) -> str:
-    """Return a model name that a pattern matches."""
-    return re.sub(r"\[(.).*?\]", r"\1", pattern).replace("*", "").replace("?", "x") or "any"
+    """Return a model name that a pattern matches: the last of a range, which is the least likely to have its own entry."""
+    return re.sub(r"\[[^]]*(.)\]", r"\1", pattern).replace("*", "").replace("?", "x") or "any"
 
 
 def _cells(facts: ModelFacts) -> list[str]:

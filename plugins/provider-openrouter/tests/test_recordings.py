@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from chatport import BadRequestError, ModelNotFoundError, RateLimitError
+from chatport.standard.details import merged
 from chatport.testing import EmulatedRequest, replay
-from chatport_openrouter.details import merged
 from chatport_openrouter.emulator import OpenRouterEmulator
 
 FOLDER = pathlib.Path(__file__).resolve().parents[3].parent / "shared" / "traces" / "openrouter"

@@ -9,12 +9,14 @@ from chatport import Message, Tool, ToolCall, UnsupportedFeatureError
 from chatport.client.base import read_call
 from chatport.setup.config import load_config
 from chatport.setup.prepare import Port
-from chatport_openrouter.details import merged
-from chatport_openrouter.gemini import gemini_schema
+from chatport.standard.details import merged
+from chatport.standard.plain import plain_schema
+from chatport_openrouter import provider
 
 CLAUDE, GEMINI, GPT = "anthropic/claude-sonnet-4.6", "google/gemini-3.5-flash", "openai/gpt-5.2"
 TOOL = Tool("f")
 UNCOMPRESSED = [{"id": "context-compression", "enabled": False}]
+PLAIN = provider.facts.describe(GEMINI).rules.schemas.plain
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer", "exclusiveMinimum": 0}}, "required": ["a"]}
 FORCED = {"tools": [TOOL], "tool_choice": "required"}
 
@@ -54,9 +56,14 @@ REASONING = [
         {"effort": "high"},
         {("dropped", "reasoning.max_tokens", "OR-P4")},
     ),
-    (CLAUDE, {"reasoning": 10}, {"max_tokens": 1024}, {("note", "reasoning", "OR-P5")}),
-    (CLAUDE, {"reasoning": 200_000}, {"max_tokens": 128_000}, {("lowered", "reasoning", "OR-P5")}),
-    (CLAUDE, {"reasoning": 5000, "max_tokens": 4000}, {"max_tokens": 3999}, {("lowered", "reasoning", "OR-P5")}),
+    (CLAUDE, {"reasoning": 10}, {"max_tokens": 1024}, {("note", "reasoning.max_tokens", "OR-P5")}),
+    (CLAUDE, {"reasoning": 200_000}, {"max_tokens": 128_000}, {("lowered", "reasoning.max_tokens", "OR-P5")}),
+    (
+        CLAUDE,
+        {"reasoning": 5000, "max_tokens": 4000},
+        {"max_tokens": 3999},
+        {("lowered", "reasoning.max_tokens", "OR-P5")},
+    ),
     (CLAUDE, {"reasoning": "high", **FORCED}, None, {("dropped", "reasoning", "OR-T4")}),
     (CLAUDE, {"reasoning": "none", **FORCED}, {"effort": "none"}, set()),
     (GPT, {"reasoning": "high", **FORCED}, {"effort": "high"}, set()),
@@ -76,7 +83,7 @@ def test_mandatory_reasoning_is_not_switched_off(explain, notes):
     """OR-P7: known from the model's facts, which the configuration can correct."""
     explanation = explain(reasoning="none", facts={"efforts": ["low", "high"]})
     assert "reasoning" not in explanation.body
-    assert notes(explanation) == {("dropped", "reasoning", "OR-P7")}
+    assert notes(explanation) == {("lowered", "reasoning", "OR-P7")}
 
 
 def test_structured_output_asks_for_routes_that_have_it(explain, notes):
@@ -338,7 +345,7 @@ SCHEMAS = [
 @pytest.mark.parametrize(("schema", "sent", "losses"), SCHEMAS)
 def test_schemas_for_gemini(explain, notes, schema, sent, losses):
     """OR-T3: in tools and in structured output, for this family of models only."""
-    reduced, lost = gemini_schema(schema)
+    reduced, lost = plain_schema(schema, PLAIN)
     assert (reduced, [f"{loss.path}.{loss.keyword}".lstrip(".") for loss in lost]) == (sent, losses)
     explanation = explain(model=GEMINI, tools=[Tool("f", "", schema)], extra={"response_format": wanted(schema)})
     assert explanation.body["tools"][0]["function"]["parameters"] == sent

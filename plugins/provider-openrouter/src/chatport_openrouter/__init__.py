@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from chatport import Dialect, Provider
-from chatport.facts import load_facts
-from chatport.provider import Prefill
+from chatport import Dialect, Prefill, Provider, load_facts
 
-from . import errors, gemini, limits, request, stream
+from . import errors, limits, request, stream
 
 __all__ = ["provider"]
 
@@ -18,17 +16,15 @@ provider = Provider(
     key_env=("OPENROUTER_API_KEY",),  # OR-B2, OR-B5
     base_url_env=("OPENROUTER_BASE_URL",),  # OR-B5
     dialect=Dialect(
-        acts_on_facts=False,
         max_tokens_field="max_tokens",  # OR-P3: both names are taken, this one by every route
         include_usage=False,  # OR-P8: usage always comes
-        reasoning_budget_field="reasoning",  # OR-P4: `request` makes the object of it
         request_id_headers=("x-generation-id",),  # OR-H2
         stop_limit=4,  # OR-P2
         cost_field="cost",  # OR-U1
         prefill=Prefill(fact="OR-P16"),  # an assistant message at the end is enough; for which models, the facts say
     ),
     facts=load_facts("chatport_openrouter"),
-    hooks=(request, gemini, stream, errors, limits),
+    hooks=(request, stream, errors, limits),
     settings={
         "referer": "Your site, sent as HTTP-Referer; without it nothing is attributed to you.",  # OR-B3
         "title": "Your app's name, sent as X-OpenRouter-Title.",  # OR-B3
@@ -44,6 +40,7 @@ provider = Provider(
         "referer": "http-referer",
         "title": "x-openrouter-title",
         "categories": "x-openrouter-categories",
+        "cache": "x-openrouter-cache",
         "cache_seconds": "x-openrouter-cache-ttl",
     },
     settings_env={  # OR-B5

@@ -11,6 +11,8 @@ from chatport.standard.models import header_count
 
 __all__ = ["hint_seconds", "read_rate_limits"]
 
+_Object = Mapping[str, Any]
+
 
 @hookimpl
 def read_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
@@ -24,19 +26,18 @@ def read_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
     )
 
 
-def hint_seconds(error: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
+def hint_seconds(metadata: _Object, availability: _Object, headers: Mapping[str, str]) -> float | None:
     """Return how long to wait by the error's body (OR-H1), None if a header says it, since that speaks for all tries.
 
     `Retry-After` is left out when one of several routes gave no hint.
     """
     if "retry-after" in headers or "retry-after-ms" in headers:
         return None
-    metadata, availability = error.get("metadata", {}), error.get("availability", {})
     passed_on = metadata.get("headers")
     inner = {name.lower(): value for name, value in passed_on.items()} if isinstance(passed_on, Mapping) else {}
     said = (availability.get("retry_after"), metadata.get("retry_after_seconds"), inner.get("retry-after"))
-    seconds = next((number for number in map(_number, said) if number is not None), None)
-    return _until_reset(inner, headers) if seconds is None else seconds
+    seconds = (number for number in map(_number, said) if number is not None)
+    return next(seconds, _until_reset(inner, headers))
 
 
 def _until_reset(limits: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:

@@ -1,4 +1,4 @@
-"""`decode_chunk`, `decode_reply`: answers in the wrong place, call ids that repeat, files that were parsed.
+"""`decode_chunk`, `decode_reply`: answers in the wrong place, and files that were parsed.
 
 The hook for chunks is no wrapper: it gives nothing for nearly all of them, and the standard decodes those.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from chatport import Chunk, Context, Event, OpaqueReported, StreamState, ToolCallDelta, hookimpl
-from chatport.events import ErrorReported
+from chatport import Chunk, Context, ErrorReported, Event, OpaqueReported, StreamState, hookimpl
 from chatport.standard import reply as standard_reply, stream as standard_stream
 
 __all__ = ["decode_chunk", "decode_reply"]
@@ -23,11 +22,9 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence
     data = chunk.data
     if data.get("choices", ()) is None and not data.get("error") and not data.get("usage"):
         return (ErrorReported(data),)  # OR-S12, OR-I1
-    if b'"tool_calls":' not in raw and b'"annotations":' not in raw:
+    if b'"annotations":' not in raw:
         return None
-    events = standard_stream.decode_chunk(chunk, state, context)
-    taken = state.scratch.setdefault("openrouter.call_ids", _CallIds())
-    return [*map(taken.own, events), *_files(data, "delta")]
+    return [*standard_stream.decode_chunk(chunk, state, context), *_files(data, "delta")]
 
 
 @hookimpl(wrapper=True)
@@ -38,25 +35,7 @@ def decode_reply(data: Any, context: Context) -> Generator[None, Sequence[Event]
     if not data.get("choices") and isinstance(data.get("provider"), Mapping):  # OR-X2: the whole reply, one level down
         data = data["provider"]
         events = standard_reply.decode_reply(data, context)
-    return [*map(_CallIds().own, events), *_files(data, "message")]
-
-
-class _CallIds:
-    """The ids of an answer's calls. The second of two with one id gets another, which its result names (OR-I8)."""
-
-    def __init__(self) -> None:
-        self._taken: dict[tuple[int, str], int] = {}
-        self._own: dict[tuple[int, str, int], str] = {}  # made once: an id may be long, and its call of many pieces
-
-    def own(self, event: Event) -> Event:
-        """Return the event with the id that its call goes by."""
-        if type(event) is not ToolCallDelta:
-            return event
-        if self._taken.setdefault((event.choice, event.id), event.index) == event.index:
-            return event
-        key = (event.choice, event.id, event.index)
-        own = self._own.get(key) or self._own.setdefault(key, f"{event.id}_{event.index}")
-        return ToolCallDelta(event.index, own, event.name, event.arguments, event.choice)
+    return [*events, *_files(data, "message")]
 
 
 def _files(data: Mapping[str, Any], key: str) -> Iterator[OpaqueReported]:
