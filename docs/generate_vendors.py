@@ -68,7 +68,7 @@ def _rows(provider: Provider) -> Iterator[str]:
 
 
 def _sample(pattern: str) -> str:
-    """Return a model name that a pattern matches: the last of a range, which is the least likely to have its own entry."""
+    """Return a model name that a pattern matches: the last of a range, which hardly has an entry of its own."""
     return re.sub(r"\[[^]]*(.)\]", r"\1", pattern).replace("*", "").replace("?", "x") or "any"
 
 
