@@ -178,7 +178,7 @@ OBJECTS: dict[str, Callable[[World], Any]] = {
     "AsyncReplyStream": lambda w: w.idle,
     "HttpxTransport": lambda w: w.transport,
     "its httpx client": lambda w: w.transport._client,  # type: ignore[attr-defined]  # the concrete one
-    "FastTransport": lambda w: w.fast._transport(),
+    "SocketsTransport": lambda w: w.fast._transport(),
     "its pool": lambda w: w.fast._transport()._pool,  # type: ignore[attr-defined]  # the concrete one
     "a stream of it, half read": lambda w: w.half._driver._exchange,
     "events": lambda w: w.events,

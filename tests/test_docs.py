@@ -47,8 +47,8 @@ from chatport.setup.origins import is_placeholder
 from chatport.setup.truststore import trust
 from chatport.testing import Emulator
 from chatport.transport import sockets
-from chatport.transport.fast import FastAsyncTransport
-from chatport.transport.fast_sync import FastTransport
+from chatport.transport.sockets_async import SocketsAsyncTransport
+from chatport.transport.sockets_sync import SocketsTransport
 
 ROOT = Path(__file__).resolve().parent.parent
 MANUAL = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -89,13 +89,13 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     """Put the emulators behind the transports that a client opens by itself. A client that is given stays as it is."""
     network = Network()
 
-    class SyncTransport(FastTransport):
+    class SyncTransport(SocketsTransport):
         def send(self, request: Any, connect_seconds: float | None, head_seconds: float | None) -> Any:
             emulator = network.at(request.url)
             chosen: Any = super() if emulator is None else emulator
             return chosen.send(request, connect_seconds, head_seconds)
 
-    class AsyncTransport(FastAsyncTransport):
+    class AsyncTransport(SocketsAsyncTransport):
         async def send(self, request: Any, connect_seconds: float | None, head_seconds: float | None) -> Any:
             emulator = network.at(request.url)
             chosen: Any = super() if emulator is None else emulator.asynchronous()

@@ -13,7 +13,7 @@ from chatport.call import Call, ToolChoice
 from chatport.client.base import is_httpx, read_call
 from chatport.errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
 from chatport.testing import Emulator
-from chatport.transport.fast import FastAsyncTransport
+from chatport.transport.sockets_async import SocketsAsyncTransport
 from chatport.types import Message
 
 
@@ -208,7 +208,7 @@ def test_a_provider_with_a_wrong_address_is_told_before_anything_is_sent() -> No
 
 
 def test_loops_in_several_threads_share_a_transport() -> None:
-    transport = FastAsyncTransport()
+    transport = SocketsAsyncTransport()
     together = threading.Barrier(8)
     found: list[Any] = []
 

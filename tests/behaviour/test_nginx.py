@@ -18,7 +18,7 @@ from chatport.testing import Emulator
 
 from .adapter import BACKENDS, open_runner
 from .raw_server import free_port
-from .test_fast_transport import certificates, trusted
+from .test_sockets_transport import certificates, trusted
 
 __all__ = ["certificates", "trusted"]  # fixtures
 

@@ -21,7 +21,7 @@ import chatport
 
 from .adapter import BACKENDS, Runner, open_runner
 from .raw_server import Connection, RawServer, head
-from .test_fast_transport import TlsServer, certificates, trusted
+from .test_sockets_transport import TlsServer, certificates, trusted
 
 __all__ = ["certificates", "trusted"]  # fixtures
 

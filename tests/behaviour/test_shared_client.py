@@ -19,7 +19,7 @@ import trio
 
 import chatport
 from chatport.errors import MisuseError
-from chatport.transport.fast import FastAsyncTransport
+from chatport.transport.sockets_async import SocketsAsyncTransport
 
 from .raw_server import Connection, RawServer, chunked, head
 
@@ -231,7 +231,7 @@ def test_loops_that_have_ended_are_forgotten_with_their_connections(run: Any) ->
         finally:
             gc.enable()
         transport = client._opened
-        assert isinstance(transport, FastAsyncTransport)
+        assert isinstance(transport, SocketsAsyncTransport)
         for made in (transport._asyncio, transport._trio):
             assert made is None or not (getattr(made, "_loops", None) or getattr(made, "_runs", None))
 

@@ -16,13 +16,13 @@ from typing import Any
 import anyio
 import pytest
 
-from chatport.transport.fast import FastAsyncTransport
-from chatport.transport.fast_sync import FastTransport
 from chatport.transport.httpx_async import HttpxAsyncTransport
 from chatport.transport.httpx_sync import HttpxTransport
+from chatport.transport.sockets_async import SocketsAsyncTransport
+from chatport.transport.sockets_sync import SocketsTransport
 
 from .raw_server import Connection, RawServer, chunked, head
-from .test_fast_transport import request
+from .test_sockets_transport import request
 
 SILENCE = 2.0
 FIRST = b'data: {"choices": [{"index": 0, "delta": {"content": "hel"}}]}\n\n'
@@ -124,7 +124,7 @@ def late_answer(connection: Connection) -> None:
     connection.send(chunked(b"he"))
 
 
-@pytest.mark.parametrize("make", [FastAsyncTransport, HttpxAsyncTransport])
+@pytest.mark.parametrize("make", [SocketsAsyncTransport, HttpxAsyncTransport])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_what_came_while_the_loop_was_blocked_is_read(backend: str, make: Callable[[], Any]) -> None:
     async def main() -> None:
@@ -147,7 +147,7 @@ def test_what_came_while_the_loop_was_blocked_is_read(backend: str, make: Callab
         anyio.run(main, backend=backend)
 
 
-@pytest.mark.parametrize("make", [FastTransport, HttpxTransport, FastAsyncTransport, HttpxAsyncTransport])
+@pytest.mark.parametrize("make", [SocketsTransport, HttpxTransport, SocketsAsyncTransport, HttpxAsyncTransport])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_no_time_at_all_is_enough_to_read_what_has_arrived(backend: str, make: Callable[[], Any]) -> None:
     """And where nothing has, the time is over."""

@@ -29,9 +29,9 @@ def open_async_transport() -> AsyncTransport:
         from .httpx_async import HttpxAsyncTransport
 
         return HttpxAsyncTransport()
-    from .fast import FastAsyncTransport
+    from .sockets_async import SocketsAsyncTransport
 
-    return FastAsyncTransport()
+    return SocketsAsyncTransport()
 
 
 def open_transport() -> Transport:
@@ -40,6 +40,6 @@ def open_transport() -> Transport:
         from .httpx_sync import HttpxTransport
 
         return HttpxTransport()
-    from .fast_sync import FastTransport
+    from .sockets_sync import SocketsTransport
 
-    return FastTransport()
+    return SocketsTransport()

@@ -17,7 +17,7 @@ from .names import fixed_places, is_numeric, look_up
 from .pool import Pool, is_readable
 from .tls import context_if_made, made_context
 
-__all__ = ["FastTransport"]
+__all__ = ["SocketsTransport"]
 
 _LEAST_SECONDS = 0.001  # 0 would mean: do not block
 _LONGEST_SECONDS = 1e6  # a socket takes no more than 24 days, and nobody waits for so long
@@ -214,7 +214,7 @@ def _talk(
     raise problem
 
 
-class FastExchange(BaseExchange[_Connection]):
+class SocketsExchange(BaseExchange[_Connection]):
     """One response being read."""
 
     __slots__ = ()
@@ -241,13 +241,13 @@ class FastExchange(BaseExchange[_Connection]):
         self._give_back()
 
 
-class FastTransport:
+class SocketsTransport:
     """Sends requests, from as many threads as one likes."""
 
     def __init__(self) -> None:
         self._pool: Pool[_Connection] = Pool()
 
-    def send(self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None) -> FastExchange:
+    def send(self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None) -> SocketsExchange:
         """Send a request and return its exchange once the head is there."""
         address = address_of(request.url)
         deadline = None if head_seconds is None else time.monotonic() + head_seconds
@@ -261,7 +261,7 @@ class FastTransport:
         except BaseException:
             connection.close()
             raise
-        return FastExchange(response, first, connection, self._pool, address.origin)
+        return SocketsExchange(response, first, connection, self._pool, address.origin)
 
     def close(self) -> None:
         """Close all connections that are idle, and the others when they are given back. What runs goes on."""

@@ -8,10 +8,10 @@ from ..basics.bell import is_trio
 from ..engine.commands import HttpRequest
 from . import AsyncExchange, AsyncTransport
 
-__all__ = ["FastAsyncTransport"]
+__all__ = ["SocketsAsyncTransport"]
 
 
-class FastAsyncTransport:
+class SocketsAsyncTransport:
     """Sends on asyncio or trio, by what is running. Each is imported when it is first needed."""
 
     def __init__(self) -> None:
@@ -27,11 +27,11 @@ class FastAsyncTransport:
     def _make(self, on_trio: bool) -> AsyncTransport:
         with self._making:
             if on_trio:
-                from .fast_trio import TrioTransport
+                from .sockets_trio import TrioTransport
 
                 self._trio = self._trio or TrioTransport()
                 return self._trio
-            from .fast_asyncio import AsyncioTransport
+            from .sockets_asyncio import AsyncioTransport
 
             self._asyncio = self._asyncio or AsyncioTransport()
             return self._asyncio

@@ -23,11 +23,11 @@ from chatport.basics.bounded import Bounded
 from chatport.basics.secret import Secret
 from chatport.engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
 from chatport.transport import tls
-from chatport.transport.fast import FastAsyncTransport
-from chatport.transport.fast_sync import FastExchange, FastTransport
 from chatport.transport.httpx_async import HttpxAsyncTransport
 from chatport.transport.httpx_sync import HttpxTransport
 from chatport.transport.sockets import open_async_transport, open_transport
+from chatport.transport.sockets_async import SocketsAsyncTransport
+from chatport.transport.sockets_sync import SocketsExchange, SocketsTransport
 
 from .raw_server import Connection, RawServer, chunked, head
 from .test_raw_server import deaf_port
@@ -42,7 +42,7 @@ Talk = Callable[[Any], Awaitable[None]]
 class SyncExchange:
     """A synchronous exchange with an asynchronous face, so that one test serves all. It blocks the loop."""
 
-    def __init__(self, exchange: FastExchange) -> None:
+    def __init__(self, exchange: SocketsExchange) -> None:
         self.head = exchange.head
         self._exchange = exchange
 
@@ -57,7 +57,7 @@ class SyncTransport:
     """The synchronous transport with an asynchronous face."""
 
     def __init__(self) -> None:
-        self._transport = FastTransport()
+        self._transport = SocketsTransport()
 
     async def send(self, *args: Any) -> SyncExchange:
         return SyncExchange(self._transport.send(*args))
@@ -76,7 +76,7 @@ def run(backend: str) -> Callable[[Talk], None]:
     """Run a talk with an open transport on a backend, and close the transport."""
 
     async def opened(talk: Talk) -> None:
-        transport = SyncTransport() if backend == "sync" else FastAsyncTransport()
+        transport = SyncTransport() if backend == "sync" else SocketsAsyncTransport()
         try:
             await talk(transport)
         finally:
@@ -262,7 +262,7 @@ def test_an_exchange_closed_before_its_end_has_no_end(run: Run, serve: Serve) ->
 
 def test_a_transport_serves_one_event_loop_after_the_other(serve: Serve) -> None:
     server = serve(answering(PLAIN, PLAIN))
-    transport = FastAsyncTransport()
+    transport = SocketsAsyncTransport()
 
     async def talk() -> None:
         assert (await whole(transport, server.base_url))[1] == b"hello"
@@ -516,8 +516,8 @@ def test_a_proxy_is_left_to_httpx(monkeypatch: pytest.MonkeyPatch, name: str) ->
     for other in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(other, raising=False)
         monkeypatch.delenv(other.upper(), raising=False)
-    assert isinstance(open_async_transport(), FastAsyncTransport)
-    assert isinstance(open_transport(), FastTransport)
+    assert isinstance(open_async_transport(), SocketsAsyncTransport)
+    assert isinstance(open_transport(), SocketsTransport)
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert isinstance(open_async_transport(), HttpxAsyncTransport)
     assert isinstance(open_transport(), HttpxTransport)
@@ -750,7 +750,7 @@ def test_a_connection_lost_while_asyncio_is_not_looking_is_not_used(serve: Serve
     server = serve(script, answering(PLAIN))
 
     async def talk() -> None:
-        transport = FastAsyncTransport()
+        transport = SocketsAsyncTransport()
         exchange = await transport.send(request(server.base_url), 10, 10)
         while await exchange.read(10):
             pass
