@@ -120,10 +120,11 @@ class World:
         self.half = chatport.Client(configured(self.server.base_url)).stream("say: one two three")
         next(iter(self.half))
         self.idle = self.aclient.stream("say: hello")
-        self.port = self.client._port
-        self.opened = self.port.provider("compatible")
+        self.vendors = self.client._vendors
+        self.routes = self.client._routes
+        self.opened = self.vendors.provider("compatible")
         call, _ = read_call("say: hello")
-        self.route = self.port.route(call, "compatible:emulated-model", timeouts={}, options={})
+        self.route = self.routes.route(call, "compatible:emulated-model", timeouts={}, options={})
         self.machine = self.client._machine("say: hello", False, False, {})
         self.transport = self.client._transport()
         self.driver = Driver(self.machine, self.transport)
@@ -160,8 +161,9 @@ OBJECTS: dict[str, Callable[[World], Any]] = {
     "ProviderConfig": lambda w: w.config.providers["compatible"],
     "Client": lambda w: w.client,
     "AsyncClient": lambda w: w.aclient,
-    "Port": lambda w: w.port,
-    "ProviderPort": lambda w: w.opened,
+    "Vendors": lambda w: w.vendors,
+    "Routes": lambda w: w.routes,
+    "Vendor": lambda w: w.opened,
     "Provider": lambda w: w.opened.provider,
     "Plan": lambda w: w.opened.plan,
     "Context": lambda w: w.route.context,

@@ -29,7 +29,7 @@ from chatport.engine.shared import BreakerBook
 from chatport.limits.breaker import BreakerPolicy
 from chatport.limits.pacing import PaceLimits, PacerBook
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.vendors import Vendors
 from chatport.testing import sse
 from chatport.transport.address import address_of
 
@@ -144,14 +144,14 @@ def test_threads_get_the_same_value_and_the_bound_holds() -> None:
 
 
 def test_ever_new_models_leave_a_thousand_facts_and_contexts() -> None:
-    port = Port(load_config(CONFIG, environment={}), environment={})
-    acme = port.provider("acme")
-    known = port.facts(acme, "m")
+    vendors = Vendors(load_config(CONFIG, environment={}), environment={})
+    acme = vendors.provider("acme")
+    known = vendors.facts(acme, "m")
     for number in range(50_000):
-        port._facts.put(("acme", f"m{number}"), known)
+        vendors._facts.put(("acme", f"m{number}"), known)
         acme.context(f"m{number}", known)
-    assert len(port._facts) == len(acme._contexts) == MOST_MODELS
-    assert port.facts(acme, "m") == known
+    assert len(vendors._facts) == len(acme._contexts) == MOST_MODELS
+    assert vendors.facts(acme, "m") == known
     assert acme.context("m0", known) == acme.context("m0", known)
 
 
@@ -231,9 +231,14 @@ def test_calls_with_ever_new_models_leave_bounded_entries() -> None:
     client = chatport.Client(transport=vendor, config={**CONFIG, "pacing": {"concurrency": 2}})
     for number in range(2 * MOST_MODELS + 100):
         client.chat("hello", model=f"acme:m{number}")
-    port, shared = client._port, client._shared
+    vendors, shared = client._vendors, client._shared
     assert vendor.requests == 2 * MOST_MODELS + 100
-    sizes = (len(port._facts), len(port.provider("acme")._contexts), len(shared.breakers._breakers), len(shared.pacers))
+    sizes = (
+        len(vendors._facts),
+        len(vendors.provider("acme")._contexts),
+        len(shared.breakers._breakers),
+        len(shared.pacers),
+    )
     assert sizes == (MOST_MODELS, MOST_MODELS, MOST_BREAKERS, MOST_PACERS)
 
 
@@ -241,12 +246,12 @@ def test_calls_with_ever_new_models_leave_bounded_entries() -> None:
 
 
 def test_unknown_providers_leave_nothing() -> None:
-    port = Port(load_config(CONFIG, environment={}), environment={})
+    vendors = Vendors(load_config(CONFIG, environment={}), environment={})
     for number in range(1000):
         with pytest.raises(chatport.ConfigurationError):
-            port.provider(f"nobody{number}")
-    assert not port._locks
-    assert not port._providers
+            vendors.provider(f"nobody{number}")
+    assert not vendors._locks
+    assert not vendors._providers
 
 
 @pytest.mark.parametrize("name", ["acme:{}", "{}:m", "{}"])

@@ -23,9 +23,10 @@ from chatport.plugins import installed as plugins
 from chatport.provider import Auth, Discovery, Provider
 from chatport.setup.config import Alias, Config, load_config
 from chatport.setup.configfile import read_config_file
-from chatport.setup.prepare import Port, split_target
-from chatport.setup.targets import Choice
+from chatport.setup.routes import Routes
+from chatport.setup.targets import Choice, split_target
 from chatport.setup.truststore import trust
+from chatport.setup.vendors import Vendors
 from chatport.types import Message
 
 HELLO = Call((Message.user("hello"),))
@@ -75,16 +76,20 @@ def chosen(*targets: str) -> tuple[Choice, ...]:
     return tuple(Choice(target) for target in targets)
 
 
-def port_of(config: Any = None, **environment: str) -> Port:
-    return Port(load_config(config, environment=environment), environment=environment)
+def vendors_of(config: Any = None, **environment: str) -> Vendors:
+    return Vendors(load_config(config, environment=environment), environment=environment)
+
+
+def routes_of(config: Any = None, **environment: str) -> Routes:
+    return Routes(vendors_of(config, **environment))
 
 
 def route_of(config: Any = None, target: str = "acme:m", **environment: str) -> Route:
-    return port_of(config, **environment).route(HELLO, target, timeouts={}, options={})
+    return routes_of(config, **environment).route(HELLO, target, timeouts={}, options={})
 
 
-def key_of(port: Port, name: str = "acme") -> str | None:
-    key = port.provider(name).key
+def key_of(vendors: Vendors, name: str = "acme") -> str | None:
+    key = vendors.provider(name).key
     return None if key is None else key.reveal()
 
 
@@ -120,7 +125,7 @@ def test_later_wins(tmp_path: Path) -> None:
     config = load_config(environment=environment)
     assert config.model == "acme:file"
     assert config.providers["acme"].settings == {"region": "eu"}
-    assert key_of(Port(config, environment=environment)) == "from-env"
+    assert key_of(Vendors(config, environment=environment)) == "from-env"
     config = load_config(
         {"timeouts": {"total": 1}, "aliases": {"b": "acme:z"}, "providers": {"acme": {"region": "us"}}},
         environment=environment,
@@ -128,7 +133,7 @@ def test_later_wins(tmp_path: Path) -> None:
     assert config.timeouts == {"total": 1.0, "connect": 8.0}
     assert (config.aliases["a"].targets, config.aliases["b"].targets) == (("acme:x",), ("acme:z",))
     assert config.providers["acme"].settings == {"region": "us"}
-    assert key_of(Port(config, environment=environment)) == "from-env"
+    assert key_of(Vendors(config, environment=environment)) == "from-env"
     assert set(config.providers) == {"acme", "other"}
 
 
@@ -202,24 +207,25 @@ def test_environment(environment: dict[str, str], providers: dict[str, str | Non
 def test_an_endpoint_by_environment_alone() -> None:
     """Base URL, key and model in the environment are a whole configuration."""
     environment = {"LLM_BASE_URL": "https://h.example/v1/", "LLM_API_KEY": "k", "LLM_MODEL": "m"}
-    port = port_of(**environment)
-    assert port.targets(None) == (chosen("env:m"), {})
-    route = port.route(HELLO, "env:m", timeouts={}, options={})
+    vendors = vendors_of(**environment)
+    assert Routes(vendors).targets(None) == (chosen("env:m"), {})
+    route = Routes(vendors).route(HELLO, "env:m", timeouts={}, options={})
     assert route.request.url == "https://h.example/v1/chat/completions"
     assert ("authorization", "Bearer k") in route.request.all_headers()
 
 
 def test_vendor_variables() -> None:
     """A vendor's own variables give its key, the first that is set, its base URL and its settings."""
-    assert key_of(port_of(ACME_API_KEY="one", ACME_KEY="two")) == "one"
-    assert key_of(port_of(ACME_API_KEY="  ", ACME_KEY=" two\n")) == "two"
-    assert key_of(port_of()) is None
+    assert key_of(vendors_of(ACME_API_KEY="one", ACME_KEY="two")) == "one"
+    assert key_of(vendors_of(ACME_API_KEY="  ", ACME_KEY=" two\n")) == "two"
+    assert key_of(vendors_of()) is None
     assert (
-        port_of(ACME_BASE_URL="https://eu.acme.example/v2/").provider("acme").base_url == "https://eu.acme.example/v2"
+        vendors_of(ACME_BASE_URL="https://eu.acme.example/v2/").provider("acme").base_url
+        == "https://eu.acme.example/v2"
     )
-    assert port_of(ACME_REGION="eu").provider("acme").config.settings == {"region": "eu"}
+    assert vendors_of(ACME_REGION="eu").provider("acme").config.settings == {"region": "eu"}
     config = {"providers": {"acme": {"region": "us"}}}
-    assert port_of(config, ACME_REGION="eu").provider("acme").config.settings == {"region": "us"}
+    assert vendors_of(config, ACME_REGION="eu").provider("acme").config.settings == {"region": "us"}
 
 
 # --- the tables
@@ -268,7 +274,7 @@ def test_every_form_of_the_contract() -> None:
     assert config.limits == Limits(event_bytes=100, values=200, tool_calls=3)
     assert config.timeouts["total"] == 0.0
     assert config.models == {"acme:flash": {"context_tokens": 1_000_000}}
-    other = Port(config, environment={"OTHER_API_KEY": "k"}).provider("other")
+    other = Vendors(config, environment={"OTHER_API_KEY": "k"}).provider("other")
     assert (other.base_url, other.config.headers) == ("https://llm.other.example/v1", {"x-team": "blue"})
     assert other.key == Secret("k")
 
@@ -281,7 +287,7 @@ def test_a_dict_is_a_whole_configuration() -> None:
         "timeouts": {"total": 6},
         "retry": {"attempts": 3},
     }
-    assert port_of(config).targets("main") == (chosen("x:m", "y:m"), {})
+    assert routes_of(config).targets("main") == (chosen("x:m", "y:m"), {})
 
 
 UNKNOWN: list[tuple[Any, str, str]] = [
@@ -308,11 +314,11 @@ def test_an_unknown_provider_setting_is_told_with_the_nearest() -> None:
     with pytest.raises(
         ConfigurationError, match=r"unknown key 'regoin'\. Did you mean 'region'\? Known: api_key, base"
     ):
-        port_of({"providers": {"acme": {"regoin": "eu"}}}).provider("acme")
+        vendors_of({"providers": {"acme": {"regoin": "eu"}}}).provider("acme")
     with pytest.raises(ConfigurationError, match=r"unknown key 'api_kee'\. Did you mean 'api_key'"):
-        port_of({"providers": {"x": {"kind": "compatible", "base_url": "https://h.example", "api_kee": "k"}}}).provider(
-            "x"
-        )
+        vendors_of(
+            {"providers": {"x": {"kind": "compatible", "base_url": "https://h.example", "api_kee": "k"}}}
+        ).provider("x")
 
 
 WRONG: list[tuple[Any, str]] = [
@@ -413,7 +419,7 @@ def test_a_base_url_that_cannot_be_meant_is_refused(url: str) -> None:
     """A base URL has a scheme, a host and a path, and nothing else; from the environment too."""
     assert "base_url must be like https://host/v1" in refused({"providers": {"a": {"base_url": url}}})
     with pytest.raises(ConfigurationError, match=r"ACME_BASE_URL must be like"):
-        port_of(ACME_BASE_URL=url).provider("acme")
+        vendors_of(ACME_BASE_URL=url).provider("acme")
 
 
 @pytest.mark.parametrize(
@@ -438,11 +444,11 @@ def test_a_user_name_in_a_base_url_is_not_shown() -> None:
 def test_a_compatible_provider_needs_a_base_url() -> None:
     """`kind = "compatible"` without a base URL is an error that says so; so is the built-in name."""
     with pytest.raises(ConfigurationError, match=r"\[providers.x\] has kind = \"compatible\" and needs a base_url"):
-        port_of({"providers": {"x": {"kind": "compatible"}}}).provider("x")
+        vendors_of({"providers": {"x": {"kind": "compatible"}}}).provider("x")
     with pytest.raises(ConfigurationError, match=r"\[providers.compatible\] needs a base_url"):
-        port_of().provider("compatible")
+        vendors_of().provider("compatible")
     config = {"providers": {"compatible": {"base_url": "https://h.example"}}}
-    assert port_of(config).provider("compatible").base_url == "https://h.example"
+    assert vendors_of(config).provider("compatible").base_url == "https://h.example"
 
 
 def test_a_located_base_url_counts(installed: Any) -> None:
@@ -453,10 +459,10 @@ def test_a_located_base_url_counts(installed: Any) -> None:
 
     installed.acme = attrs.evolve(ACME, locate=locate)
     config: dict[str, Any] = {"providers": {"acme": {"region": "eu"}}}
-    assert port_of(config).provider("acme").base_url == "https://eu.acme.example"
-    assert port_of().provider("acme").base_url == "https://api.acme.example/v1"
+    assert vendors_of(config).provider("acme").base_url == "https://eu.acme.example"
+    assert vendors_of().provider("acme").base_url == "https://api.acme.example/v1"
     config["providers"]["acme"]["base_url"] = "https://api.acme.example/x"
-    assert port_of(config).provider("acme").base_url == "https://api.acme.example/x"
+    assert vendors_of(config).provider("acme").base_url == "https://api.acme.example/x"
 
 
 # --- keys
@@ -466,13 +472,13 @@ def test_a_key_of_the_environment_goes_to_the_vendor_only() -> None:
     """A vendor's key from its variable is refused for a foreign host, and may go there when the user says so."""
     config: dict[str, Any] = {"providers": {"acme": {"base_url": "https://proxy.example/v1"}}}
     with pytest.raises(ConfigurationError) as caught:
-        port_of(config, ACME_API_KEY="canary").provider("acme")
+        vendors_of(config, ACME_API_KEY="canary").provider("acme")
     text = str(caught.value)
     assert "$ACME_API_KEY is a key for api.acme.example, and [providers.acme] sends to proxy.example" in text
     assert 'api_key = { env = "ACME_API_KEY" }' in text
     assert "canary" not in text
     config["providers"]["acme"]["api_key"] = {"env": "ACME_API_KEY"}
-    assert key_of(port_of(config, ACME_API_KEY="k")) == "k"
+    assert key_of(vendors_of(config, ACME_API_KEY="k")) == "k"
 
 
 @pytest.mark.parametrize(
@@ -493,22 +499,22 @@ def test_a_key_of_the_environment_goes_to_the_vendor_only() -> None:
 )
 def test_own_hosts(url: str, is_own: bool) -> None:
     """The vendor's host, its other hosts with their subdomains, and this machine are its own; a likeness is not."""
-    port = port_of({"providers": {"acme": {"base_url": url}}}, ACME_API_KEY="k")
+    vendors = vendors_of({"providers": {"acme": {"base_url": url}}}, ACME_API_KEY="k")
     if is_own:
-        assert key_of(port) == "k"
+        assert key_of(vendors) == "k"
     else:
         with pytest.raises(ConfigurationError, match=r"is a key for api\.acme\.example"):
-            port.provider("acme")
+            vendors.provider("acme")
 
 
 def test_a_new_base_url_does_not_inherit_a_key(tmp_path: Path) -> None:
     """A layer that changes the base URL must bring the key too: the earlier layer's key was for another host."""
     write_trusted('[providers.x]\nkind = "compatible"\nbase_url = "https://a.example"\napi_key = "k"')
-    moved = port_of({"providers": {"x": {"base_url": "https://b.example"}}})
+    moved = vendors_of({"providers": {"x": {"base_url": "https://b.example"}}})
     assert key_of(moved, "x") is None
-    same = port_of({"providers": {"x": {"base_url": "https://a.example"}}})
+    same = vendors_of({"providers": {"x": {"base_url": "https://a.example"}}})
     assert key_of(same, "x") == "k"
-    both = port_of({"providers": {"x": {"base_url": "https://b.example", "api_key": "other"}}})
+    both = vendors_of({"providers": {"x": {"base_url": "https://b.example", "api_key": "other"}}})
     assert key_of(both, "x") == "other"
 
 
@@ -516,12 +522,12 @@ def test_a_new_base_url_does_not_inherit_a_key(tmp_path: Path) -> None:
 def test_a_key_over_plain_http_stays_on_this_machine(host: str) -> None:
     """With a key plain http is for loopback only; without one it may go anywhere."""
     table: dict[str, Any] = {"kind": "compatible", "base_url": f"http://{host}/v1"}
-    assert key_of(port_of({"providers": {"x": table}}), "x") is None
+    assert key_of(vendors_of({"providers": {"x": table}}), "x") is None
     with pytest.raises(ConfigurationError, match=r"would send its key over plain http to .*Use https"):
-        port_of({"providers": {"x": {**table, "api_key": "k"}}}).provider("x")
+        vendors_of({"providers": {"x": {**table, "api_key": "k"}}}).provider("x")
     for local in ("localhost", "127.0.0.1", "[::1]"):
         table["base_url"] = f"http://{local}:1/v1"
-        assert key_of(port_of({"providers": {"x": {**table, "api_key": "k"}}}), "x") == "k"
+        assert key_of(vendors_of({"providers": {"x": {**table, "api_key": "k"}}}), "x") == "k"
 
 
 @pytest.mark.parametrize(
@@ -530,7 +536,7 @@ def test_a_key_over_plain_http_stays_on_this_machine(host: str) -> None:
 def test_a_key_that_would_break_the_header_is_refused_unseen(key: str) -> None:
     """A line break, a control or a non-ASCII character in a key is refused, and the key is not shown."""
     with pytest.raises(ConfigurationError, match=r"The value of the header 'authorization' for acme holds") as caught:
-        port_of({"providers": {"acme": {"api_key": key}}}).provider("acme")
+        vendors_of({"providers": {"acme": {"api_key": key}}}).provider("acme")
     assert "can" not in str(caught.value).replace("cannot", "")
 
 
@@ -562,25 +568,25 @@ def test_keys_by_reference(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "key.txt").write_text("from-file\n")
     (folder / "chatport.toml").write_text('[providers.acme]\napi_key = { file = "key.txt" }')
-    assert key_of(port_of(folder / "chatport.toml")) == "from-file"
-    assert key_of(port_of({"providers": {"acme": {"api_key": {"file": str(folder / "key.txt")}}}})) == "from-file"
-    assert key_of(port_of({"providers": {"acme": {"api_key": " text "}}})) == "text"
-    assert key_of(port_of({"providers": {"acme": {"api_key": Secret("s")}}})) == "s"
-    assert key_of(port_of({"providers": {"acme": {"api_key": {"env": "MINE"}}}}, MINE=" k ")) == "k"
+    assert key_of(vendors_of(folder / "chatport.toml")) == "from-file"
+    assert key_of(vendors_of({"providers": {"acme": {"api_key": {"file": str(folder / "key.txt")}}}})) == "from-file"
+    assert key_of(vendors_of({"providers": {"acme": {"api_key": " text "}}})) == "text"
+    assert key_of(vendors_of({"providers": {"acme": {"api_key": Secret("s")}}})) == "s"
+    assert key_of(vendors_of({"providers": {"acme": {"api_key": {"env": "MINE"}}}}, MINE=" k ")) == "k"
 
 
 def test_a_missing_key_is_told(tmp_path: Path) -> None:
     """A reference that leads nowhere, and no key at all, are errors that say what to set."""
     with pytest.raises(ConfigurationError, match=r"is to come from \$MINE, which is not set"):
-        port_of({"providers": {"acme": {"api_key": {"env": "MINE"}}}}).provider("acme")
+        vendors_of({"providers": {"acme": {"api_key": {"env": "MINE"}}}}).provider("acme")
     with pytest.raises(ConfigurationError, match=r"Cannot read the API key of acme from nowhere: No such file"):
-        port_of({"providers": {"acme": {"api_key": {"file": "nowhere"}}}}).provider("acme")
+        vendors_of({"providers": {"acme": {"api_key": {"file": "nowhere"}}}}).provider("acme")
     Path("bytes").write_bytes(b"\xff")
     with pytest.raises(ConfigurationError, match=r"from bytes: it is not a text"):
-        port_of({"providers": {"acme": {"api_key": {"file": "bytes"}}}}).provider("acme")
+        vendors_of({"providers": {"acme": {"api_key": {"file": "bytes"}}}}).provider("acme")
     Path("empty").write_text(" \n")
     with pytest.raises(ConfigurationError, match=r"The API key of acme is empty"):
-        port_of({"providers": {"acme": {"api_key": {"file": "empty"}}}}).provider("acme")
+        vendors_of({"providers": {"acme": {"api_key": {"file": "empty"}}}}).provider("acme")
     with pytest.raises(ConfigurationError, match=r"Acme needs an API key\. Set \$ACME_API_KEY or \$ACME_KEY, or give"):
         route_of()
 
@@ -600,7 +606,7 @@ def test_timers_are_laid_over_one_another() -> None:
 
     def timers(config: Any, **call: float) -> Timeouts:
         config = {"providers": {"acme": {"api_key": "k", **config.pop("acme", {})}}, **config}
-        return port_of(config).route(streamed, "acme:m", timeouts=call, options={}).timeouts
+        return routes_of(config).route(streamed, "acme:m", timeouts=call, options={}).timeouts
 
     assert timers({}) == Timeouts(first_event=300.0)
     assert timers({"timeouts": {"first_event": 9, "silence": 0}}) == Timeouts(first_event=9.0, silence=None)
@@ -624,19 +630,19 @@ def test_targets() -> None:
 
 def test_aliases() -> None:
     """An alias gives its targets and options; an unknown one is told with the nearest; no model at all is an error."""
-    port = port_of({"aliases": {"fast": ["acme:a", "b:c"], "hard": {"targets": "acme:b", "reasoning": "high"}}})
-    assert port.targets("fast") == (chosen("acme:a", "b:c"), {})
-    assert port.targets("hard") == (chosen("acme:b"), {"reasoning": "high"})
-    assert port.targets("x:y") == (chosen("x:y"), {})
+    vendors = vendors_of({"aliases": {"fast": ["acme:a", "b:c"], "hard": {"targets": "acme:b", "reasoning": "high"}}})
+    assert Routes(vendors).targets("fast") == (chosen("acme:a", "b:c"), {})
+    assert Routes(vendors).targets("hard") == (chosen("acme:b"), {"reasoning": "high"})
+    assert Routes(vendors).targets("x:y") == (chosen("x:y"), {})
     with pytest.raises(
         ConfigurationError, match=r"No alias is called 'fats'\. Did you mean 'fast'\? Aliases: fast, hard"
     ):
-        port.targets("fats")
+        Routes(vendors).targets("fats")
     with pytest.raises(ConfigurationError, match=r"No model is named: pass model="):
-        port.targets(None)
+        Routes(vendors).targets(None)
     with pytest.raises(ConfigurationError, match=r"is not a target"):
-        port.targets("x:")
-    assert port_of({"aliases": {"fast": "acme:a"}, "model": "fast"}).targets(None) == (chosen("acme:a"), {})
+        Routes(vendors).targets("x:")
+    assert routes_of({"aliases": {"fast": "acme:a"}, "model": "fast"}).targets(None) == (chosen("acme:a"), {})
 
 
 # --- facts and retired models
@@ -647,8 +653,8 @@ KEYED: dict[str, Any] = {"providers": {"acme": {"api_key": "k"}}}
 
 def test_a_retired_model_is_followed() -> None:
     """After its date a retired model's successor answers, with the old behaviour and a warning."""
-    port = port_of(KEYED)
-    route = port.route(HELLO, "acme:old", timeouts={}, options={}, today="2026-03-01")
+    vendors = vendors_of(KEYED)
+    route = Routes(vendors).route(HELLO, "acme:old", timeouts={}, options={}, today="2026-03-01")
     assert route.context.model == "new"
     assert (route.wire.body["model"], route.wire.body["reasoning_effort"]) == ("new", "low")
     (note,) = route.wire.adjustments
@@ -659,20 +665,20 @@ def test_a_retired_model_is_followed() -> None:
 def test_the_callers_options_are_stronger_than_the_old_behaviour() -> None:
     """What the caller asks for is not overruled by the options that keep a retired model's behaviour."""
     call = attrs.evolve(HELLO, reasoning="high")
-    route = port_of(KEYED).route(call, "acme:old", timeouts={}, options={"reasoning": "high"}, today="2026-03-01")
+    route = routes_of(KEYED).route(call, "acme:old", timeouts={}, options={"reasoning": "high"}, today="2026-03-01")
     assert route.wire.body["reasoning_effort"] == "high"
 
 
 def test_a_model_is_not_retired_before_its_date() -> None:
     """The day before, the old model answers without a word."""
-    route = port_of(KEYED).route(HELLO, "acme:old", timeouts={}, options={}, today="2026-02-28")
+    route = routes_of(KEYED).route(HELLO, "acme:old", timeouts={}, options={}, today="2026-02-28")
     assert (route.context.model, route.wire.adjustments) == ("old", ())
 
 
 def test_a_retired_model_may_be_an_error() -> None:
     """With `retired_models = "raise"` the call fails before anything is sent, and names the successor."""
     with pytest.raises(ModelNotFoundError, match=r"its successor is new") as caught:
-        port_of({**KEYED, "retired_models": "raise"}).route(
+        routes_of({**KEYED, "retired_models": "raise"}).route(
             HELLO, "acme:old", timeouts={}, options={}, today="2026-03-01"
         )
     assert (caught.value.provider, caught.value.model) == ("acme", "old")
@@ -681,13 +687,13 @@ def test_a_retired_model_may_be_an_error() -> None:
 def test_facts_are_corrected_by_the_user() -> None:
     """A `[models]` table is laid over what the provider knows; the rest of the facts stays."""
     config = {**KEYED, "models": {"acme:m": {"context_tokens": 5, "efforts": ["low"], "input": ["text", "image"]}}}
-    port = port_of(config)
-    facts = port.facts(port.provider("acme"), "m")
+    vendors = vendors_of(config)
+    facts = vendors.facts(vendors.provider("acme"), "m")
     assert (facts.context_tokens, facts.efforts, facts.input) == (5, ("low",), ("text", "image"))
     assert facts.prices == (Price("*", 1.0, 2.0),)
     assert facts.source == "configuration"
-    assert port.facts(port.provider("acme"), "other").context_tokens is None
-    assert port.facts(port.provider("acme"), "m") is facts
+    assert vendors.facts(vendors.provider("acme"), "other").context_tokens is None
+    assert vendors.facts(vendors.provider("acme"), "m") is facts
 
 
 @pytest.mark.parametrize("value", ["many", [1], {"x": 1}, 1.5])
@@ -704,7 +710,7 @@ def test_the_dialect_of_an_endpoint_can_be_corrected() -> None:
     """An endpoint that differs in no more than data is described in the configuration."""
     table: dict[str, Any] = {"kind": "compatible", "base_url": "https://h.example"}
     table["dialect"] = {"chat_path": "/talk", "max_tokens_field": "max_completion_tokens", "stop_limit": 2}
-    route = port_of({"providers": {"x": table}}).route(
+    route = routes_of({"providers": {"x": table}}).route(
         attrs.evolve(HELLO, max_tokens=5), "x:m", timeouts={}, options={}
     )
     assert route.request.url == "https://h.example/talk"
@@ -729,17 +735,17 @@ def test_a_server_is_looked_for_when_no_base_url_is_given(installed: Any, monkey
     installed.local = Provider("local", "Local", "", auth=Auth(required=False), discover=discover)
     installed.acme = attrs.evolve(ACME, auth=Auth(required=False))
     monkeypatch.setenv("CHATPORT_PLUGINS", "local=vendor_of_this_test:local,acme=vendor_of_this_test:acme")
-    port = port_of()
-    assert not port.is_ready("local")
-    route = port.route(HELLO, "local:auto", timeouts={}, options={})
+    vendors = vendors_of()
+    assert not vendors.is_ready("local")
+    route = Routes(vendors).route(HELLO, "local:auto", timeouts={}, options={})
     assert (route.context.model, route.request.url) == ("first", "http://localhost:5/v1/chat/completions")
     assert route.context.provider.name == "local"
-    assert port.is_ready("local")
-    assert port.route(HELLO, "local:second", timeouts={}, options={}).context.model == "second"
+    assert vendors.is_ready("local")
+    assert Routes(vendors).route(HELLO, "local:second", timeouts={}, options={}).context.model == "second"
     assert len(asked) == 1
-    given = port_of({"providers": {"local": {"base_url": "http://localhost:6"}}})
+    given = vendors_of({"providers": {"local": {"base_url": "http://localhost:6"}}})
     assert given.is_ready("local")
-    assert given.route(HELLO, "local:m", timeouts={}, options={}).request.url.startswith("http://localhost:6/")
+    assert Routes(given).route(HELLO, "local:m", timeouts={}, options={}).request.url.startswith("http://localhost:6/")
     assert len(asked) == 1
 
 
@@ -750,11 +756,11 @@ def test_no_server_found_is_told(installed: Any, monkeypatch: pytest.MonkeyPatch
     installed.local, installed.acme = none, attrs.evolve(ACME, auth=Auth(required=False))
     monkeypatch.setenv("CHATPORT_PLUGINS", "local=vendor_of_this_test:local,acme=vendor_of_this_test:acme")
     with pytest.raises(TransportError, match=r"no server answers on the usual ports") as caught:
-        port_of().provider("local")
+        vendors_of().provider("local")
     assert not caught.value.retryable
     installed.local = empty
     with pytest.raises(ConfigurationError, match=r"lists no model; name one"):
-        port_of().route(HELLO, "local:auto", timeouts={}, options={})
+        routes_of().route(HELLO, "local:auto", timeouts={}, options={})
 
 
 TEXTS = st.sampled_from(["", " ", "a", "a:b", "é", "https://h.example", "\0", "env", "compatible"])
@@ -789,9 +795,9 @@ def test_whatever_is_given_the_error_is_ours(data: dict[str, Any]) -> None:
         return
     assert isinstance(config, Config)
     for name in config.models:
-        port = Port(attrs.evolve(config, providers={}), environment={})
-        provider = port.provider("acme")
+        vendors = Vendors(attrs.evolve(config, providers={}), environment={})
+        provider = vendors.provider("acme")
         try:
-            assert isinstance(port.facts(provider, name.partition(":")[2]), ModelFacts)
+            assert isinstance(vendors.facts(provider, name.partition(":")[2]), ModelFacts)
         except ChatportError:
             continue

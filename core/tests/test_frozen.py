@@ -255,6 +255,6 @@ def test_a_provider_is_frozen_when_it_is_made_and_not_again() -> None:
     assert again.headers is VENDOR.headers
     assert again.dialect.fields is DIALECT.fields
     asking, _ = client()
-    port = asking._port.provider("acme")
-    first, second = port.context("m", ModelFacts()), port.context("n", ModelFacts())
+    vendor = asking._vendors.provider("acme")
+    first, second = vendor.context("m", ModelFacts()), vendor.context("n", ModelFacts())
     assert first.settings is second.settings

@@ -15,7 +15,7 @@ import chatport
 from chatport.cli import group
 from chatport.setup.config import load_config
 from chatport.setup.keys import told
-from chatport.setup.prepare import Port
+from chatport.setup.vendors import Vendors
 
 KEYS = (
     "sk-" + "kept" + "-by-mistake",  # put together, so that no line of source in a traceback holds it
@@ -125,7 +125,7 @@ def test_what_can_be_no_key_is_shown(file: str, shown: str) -> None:
     Path("keys").mkdir()
     table = {"kind": "compatible", "base_url": "https://x.example", "api_key": {"file": file}}
     with pytest.raises(chatport.ConfigurationError) as caught:
-        Port(load_config({"providers": {"x": table}})).provider("x")
+        Vendors(load_config({"providers": {"x": table}})).provider("x")
     assert shown in str(caught.value)
 
 

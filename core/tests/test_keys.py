@@ -24,7 +24,7 @@ from chatport.errors import ConfigurationError
 from chatport.setup import keys
 from chatport.setup.config import load_config
 from chatport.setup.origins import check_key, is_placeholder
-from chatport.setup.prepare import Port
+from chatport.setup.vendors import Vendors
 from chatport.testing import Emulator
 
 BASE = "https://llm.acme.example/v1"
@@ -34,15 +34,15 @@ WRITTEN = "'sk-kept-' + 'by-reference'"
 ARGUMENT = "a-token-among-the-words"
 
 
-def port_of(api_key: Any, *, base_url: str = BASE, monotonic: Callable[[], float] = time.monotonic) -> Port:
+def vendors_of(api_key: Any, *, base_url: str = BASE, monotonic: Callable[[], float] = time.monotonic) -> Vendors:
     table = {"kind": "compatible", "base_url": base_url, "api_key": api_key}
-    return Port(
+    return Vendors(
         load_config({"providers": {"x": table}}, environment={}), environment={"A_KEY": KEY}, monotonic=monotonic
     )
 
 
 def key_of(api_key: Any) -> str:
-    key = port_of(api_key).provider("x").key
+    key = vendors_of(api_key).provider("x").key
     assert key is not None
     return key.reveal()
 
@@ -54,7 +54,7 @@ def python(program: str, *arguments: str) -> list[str]:
 def failing(api_key: Any) -> str:
     """Return the text of the refusal; no traceback shows the key, with the locals of our frames, nor has a cause."""
     with pytest.raises(ConfigurationError) as caught:
-        port_of(api_key).provider("x")
+        vendors_of(api_key).provider("x")
     frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     shown = "".join(frames.format())
     own = [frame for frame in frames.stack if frame.filename != __file__]
@@ -171,21 +171,21 @@ def runs(folder: Path) -> int:
 
 
 def test_a_command_is_run_at_the_first_use_and_once(tmp_path: Path) -> None:
-    port = port_of({"command": counting(tmp_path)})
-    assert not port.is_ready("x")
+    vendors = vendors_of({"command": counting(tmp_path)})
+    assert not vendors.is_ready("x")
     assert runs(tmp_path) == 0
-    assert port.provider("x") is port.provider("x")
+    assert vendors.provider("x") is vendors.provider("x")
     assert runs(tmp_path) == 1
-    assert port.is_ready("x")
+    assert vendors.is_ready("x")
 
 
 def test_calls_that_begin_together_run_one_command(tmp_path: Path) -> None:
-    port = port_of({"command": counting(tmp_path)})
+    vendors = vendors_of({"command": counting(tmp_path)})
     together = threading.Barrier(4)
 
     def use() -> Any:
         together.wait()
-        return port.provider("x")
+        return vendors.provider("x")
 
     with ThreadPoolExecutor(4) as threads:
         opened = {
@@ -199,27 +199,27 @@ def test_a_command_is_run_again_when_its_key_is_old(tmp_path: Path) -> None:
     """`refresh_seconds` after the last run the provider is no longer ready, and the next use reads the key anew."""
     now = [1000.0]
     reference = {"command": counting(tmp_path), "refresh_seconds": 3600}
-    port = port_of(reference, monotonic=lambda: now[0])
-    first = port.provider("x")
+    vendors = vendors_of(reference, monotonic=lambda: now[0])
+    first = vendors.provider("x")
     now[0] += 3599
-    assert port.is_ready("x")
-    assert port.provider("x") is first
+    assert vendors.is_ready("x")
+    assert vendors.provider("x") is first
     now[0] += 1
-    assert not port.is_ready("x")
-    second = port.provider("x")
+    assert not vendors.is_ready("x")
+    second = vendors.provider("x")
     assert (first.key, second.key) == (Secret("key-number-1"), Secret("key-number-2"))
     assert second.plan is first.plan
-    assert port.is_ready("x")
+    assert vendors.is_ready("x")
 
 
 def test_a_command_that_fails_is_tried_again_by_the_next_call(tmp_path: Path) -> None:
     """A locked password store may be open the next time."""
     flag = tmp_path / "open"
-    port = port_of({"command": python(f"print(open({str(flag)!r}).read())")})
+    vendors = vendors_of({"command": python(f"print(open({str(flag)!r}).read())")})
     with pytest.raises(ConfigurationError, match="exit status 1"):
-        port.provider("x")
+        vendors.provider("x")
     flag.write_text(KEY)
-    assert port.provider("x").key == Secret(KEY)
+    assert vendors.provider("x").key == Secret(KEY)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -386,10 +386,10 @@ def keyring(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_the_keyring_gives_the_key(keyring: ModuleType) -> None:
     """It counts as not ready, since its owner may be asked for a password first."""
-    port = port_of({"keyring": "acme", "user": "me"})
-    assert not port.is_ready("x")
-    assert port.provider("x").key == Secret(KEY)
-    assert port.is_ready("x")
+    vendors = vendors_of({"keyring": "acme", "user": "me"})
+    assert not vendors.is_ready("x")
+    assert vendors.provider("x").key == Secret(KEY)
+    assert vendors.is_ready("x")
 
 
 def test_a_keyring_without_the_entry(keyring: ModuleType) -> None:
@@ -585,7 +585,7 @@ def test_a_vendors_own_key_stays_with_the_vendor() -> None:
 
     def key_at(url: str, **table: Any) -> Secret | None:
         config = load_config({"providers": {"acme": {"base_url": url, **table}}}, environment={})
-        return Port(config, environment={"A_KEY": KEY}, providers=[provider]).provider("acme").key
+        return Vendors(config, environment={"A_KEY": KEY}, providers=[provider]).provider("acme").key
 
     for elsewhere in (
         "https://proxy.example/v1",

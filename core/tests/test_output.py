@@ -143,11 +143,11 @@ def body_of(
     rules: Mapping[str, FieldRule], extra: Mapping[str, Any], **options: Any
 ) -> tuple[dict[str, Any], list[Any]]:
     from chatport.setup.config import load_config
-    from chatport.setup.prepare import Port
+    from chatport.setup.vendors import Vendors
 
     config = load_config({"providers": {"x": {"kind": "compatible", "base_url": "http://127.0.0.1:9/v1"}}})
-    port = Port(config)
-    ready = port.provider("x")
+    vendors = Vendors(config)
+    ready = vendors.provider("x")
     dialect = attrs.evolve(ready.provider.dialect, fields=rules)
     context = Context(attrs.evolve(ready.provider, dialect=dialect), "m", ready.base_url)
     call = Call((Message.user("hi"),), extra=extra, **options)
@@ -209,10 +209,10 @@ class _Ready:
 
 def _context(dialect: Dialect) -> _Ready:
     from chatport.setup.config import load_config
-    from chatport.setup.prepare import Port
+    from chatport.setup.vendors import Vendors
 
     config = load_config({"providers": {"x": {"kind": "compatible", "base_url": "http://127.0.0.1:9/v1"}}})
-    ready = Port(config).provider("x")
+    ready = Vendors(config).provider("x")
     return _Ready(ready.plan, Context(attrs.evolve(ready.provider, dialect=dialect), "m", ready.base_url))
 
 
@@ -222,7 +222,7 @@ def _context(dialect: Dialect) -> _Ready:
 def test_a_setting_can_choose_another_form_of_the_provider() -> None:
     from chatport import Provider
     from chatport.setup.config import load_config
-    from chatport.setup.prepare import Port
+    from chatport.setup.vendors import Vendors
 
     def adapt(provider: Provider, settings: Mapping[str, Any]) -> Provider:
         path = "/v2/chat" if settings.get("protocol") == "new" else provider.dialect.chat_path
@@ -231,9 +231,9 @@ def test_a_setting_can_choose_another_form_of_the_provider() -> None:
     provider = Provider("acme", "Acme", "https://acme.example", settings={"protocol": "new"}, adapt=adapt)
     assert json.dumps(provider.settings)
     for settings, path in (({}, "/chat/completions"), ({"protocol": "new"}, "/v2/chat")):
-        port = Port(load_config({"providers": {"acme": {"api_key": "k" * 20, **settings}}}))
-        port._plain_provider_value = lambda name, table: provider  # type: ignore[method-assign]
-        assert port.provider("acme").provider.dialect.chat_path == path
+        vendors = Vendors(load_config({"providers": {"acme": {"api_key": "k" * 20, **settings}}}))
+        vendors._plain_provider_value = lambda name, table: provider  # type: ignore[method-assign]
+        assert vendors.provider("acme").provider.dialect.chat_path == path
 
 
 class Talking(VendorEmulator):

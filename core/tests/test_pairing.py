@@ -12,7 +12,7 @@ from chatport.cli import group
 from chatport.errors import ConfigurationError
 from chatport.provider import Discovery, Provider
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.vendors import Vendors
 
 OWN = "https://api.acme.example/v1"
 OTHER = "https://other.example/v1"
@@ -44,8 +44,8 @@ def sent(
 ) -> tuple[str, str | None]:
     """Return the address of a provider, and the key that goes there."""
     config = load_config({"providers": {"acme": table}} if table else {}, environment=environment)
-    port = Port(config, environment=environment, providers=[PROVIDER]).provider(name)
-    return port.base_url, None if port.key is None else port.key.reveal()
+    vendor = Vendors(config, environment=environment, providers=[PROVIDER]).provider(name)
+    return vendor.base_url, None if vendor.key is None else vendor.key.reveal()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_server_that_a_search_has_found_is_treated_alike() -> None:
             discover=lambda settings: [Discovery("found", url)],
         )
         config = load_config({"providers": {"looks": table}}, environment={})
-        return Port(config, environment=environment, providers=[found, looks]).provider("looks").key
+        return Vendors(config, environment=environment, providers=[found, looks]).provider("looks").key
 
     environment = {"FOUND_KEY": "k"}
     assert opened(HERE, environment, {"hosts": "x"})

@@ -22,7 +22,8 @@ from chatport.plugins.installed import InstalledPlugin, installed_patches, insta
 from chatport.plugins.registry import build_plan, load_provider
 from chatport.provider import Provider
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 from chatport.testing import Emulator
 from chatport.types import Message
 
@@ -69,8 +70,8 @@ def marking(mark: str, provider: str = "acme") -> Any:
     return patch
 
 
-def marks(port: Port, target: str = "acme:m") -> Any:
-    return port.route(HELLO, target, timeouts={}, options={}).wire.body.get("marks")
+def marks(vendors: Vendors, target: str = "acme:m") -> Any:
+    return Routes(vendors).route(HELLO, target, timeouts={}, options={}).wire.body.get("marks")
 
 
 LISTING = """
@@ -370,8 +371,8 @@ def test_the_order_of_a_chain(vendors: Any, monkeypatch: pytest.MonkeyPatch, tmp
         )
     path = tmp_path / "chatport.toml"
     path.write_text('[providers.acme]\napi_key = "k"\npatches = ["two.py", "one.py"]\n')
-    port = Port(load_config(path, environment={}), [marking("given 1"), marking("given 2")], environment={})
-    assert marks(port) == [
+    vendors = Vendors(load_config(path, environment={}), [marking("given 1"), marking("given 2")], environment={})
+    assert marks(vendors) == [
         "vendor",
         "installed b",
         "installed a",
@@ -410,9 +411,9 @@ def test_a_patch_runs_for_its_provider_only(vendors: Any, monkeypatch: pytest.Mo
         "patch:acme.p=vendors_of_this_test:patch,patch:bolt=vendors_of_this_test:other",
     )
     config = load_config({"providers": {n: {"api_key": "k"} for n in ("acme", "bolt")}}, environment={})
-    port = Port(config, [marking("given"), marking("given to bolt", "bolt")], environment={})
-    assert marks(port, "acme:m") == ["vendor", "installed", "given"]
-    assert marks(port, "bolt:m") == ["for bolt", "given to bolt"]
+    vendors = Vendors(config, [marking("given"), marking("given to bolt", "bolt")], environment={})
+    assert marks(vendors, "acme:m") == ["vendor", "installed", "given"]
+    assert marks(vendors, "bolt:m") == ["for bolt", "given to bolt"]
 
 
 def test_a_plain_implementation_replaces_the_step(vendors: Any) -> None:
@@ -433,8 +434,8 @@ def test_a_plain_implementation_replaces_the_step(vendors: Any) -> None:
             return None
 
     config = load_config({"providers": {"acme": {"api_key": "k"}}}, environment={})
-    port = Port(config, [Replaces(), Declines()], environment={})
-    route = port.route(HELLO, "acme:m", timeouts={}, options={})
+    vendors = Vendors(config, [Replaces(), Declines()], environment={})
+    route = Routes(vendors).route(HELLO, "acme:m", timeouts={}, options={})
     assert (route.wire.path, route.wire.body) == ("/mine", {"replaced": True})
 
 
@@ -446,7 +447,7 @@ def test_a_patch_must_say_whom_it_is_for(vendors: Any, monkeypatch: pytest.Monke
         def observe(self) -> None: ...
 
     with pytest.raises(PluginError, match='Nobody does not say which provider it is for: give it provider = "NAME"'):
-        Port(load_config({}, environment={}), [Nobody()], environment={})
+        Vendors(load_config({}, environment={}), [Nobody()], environment={})
 
 
 @pytest.mark.parametrize(
@@ -465,7 +466,7 @@ def test_a_broken_patch_file_is_named(source: str | None, words: str, vendors: A
         path.write_text(source)
     config = load_config({"providers": {"acme": {"api_key": "k", "patches": [str(path)]}}}, environment={})
     with pytest.raises(PluginError, match=words) as caught:
-        Port(config, environment={}).provider("acme")
+        Vendors(config, environment={}).provider("acme")
     assert "my_patch" in str(caught.value)
 
 
@@ -487,12 +488,12 @@ def test_a_hook_that_fails_is_a_plugin_error(vendors: Any) -> None:
             return {"body": 1}
 
     config = load_config({"providers": {n: {"api_key": "k"} for n in ("acme", "bolt")}}, environment={})
-    port = Port(config, [Fails(), Wrong()], environment={})
+    vendors = Vendors(config, [Fails(), Wrong()], environment={})
     with pytest.raises(PluginError, match=r"A shape_request hook of acme failed: KeyError: 'boom'") as caught:
-        marks(port)
+        marks(vendors)
     assert isinstance(caught.value.__cause__, KeyError)
     with pytest.raises(PluginError, match=r"gave dict, not a WireRequest"):
-        marks(port, "bolt:m")
+        marks(vendors, "bolt:m")
 
 
 @pytest.mark.parametrize(
@@ -541,13 +542,13 @@ def test_a_hook_that_only_looks_on_cannot_fail_a_call(hook: str) -> None:
 def test_a_patch_for_nobody_is_refused() -> None:
     """A patch whose provider does not exist would never run: that is said at once, with the nearest name."""
     with pytest.raises(PluginError, match=r"for the provider 'compatibel'.*Did you mean 'compatible'"):
-        Port(load_config({}, environment={}), [SimpleNamespace(provider="compatibel")], environment={})
+        Vendors(load_config({}, environment={}), [SimpleNamespace(provider="compatibel")], environment={})
 
 
 def test_a_broken_patch_breaks_only_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed patch that cannot be imported is met by those who use its provider, and by nobody else."""
     monkeypatch.setenv("CHATPORT_PLUGINS", "patch:compatible.sad=no_such_module_of_a_patch:hooks")
-    port = Port(
+    vendors = Vendors(
         load_config(
             {
                 "providers": {
@@ -559,9 +560,9 @@ def test_a_broken_patch_breaks_only_its_provider(monkeypatch: pytest.MonkeyPatch
         ),
         environment={},
     )
-    assert port.provider("x").base_url == "https://x.example/v1"
+    assert vendors.provider("x").base_url == "https://x.example/v1"
     with pytest.raises(PluginError, match="no_such_module_of_a_patch"):
-        port.provider("compatible")
+        vendors.provider("compatible")
 
 
 def test_a_hook_that_fails_in_a_stream_keeps_what_came() -> None:
@@ -604,20 +605,20 @@ def test_a_hook_cannot_send_elsewhere(vendors: Any) -> None:
     vendors.acme = bare
     config = load_config({"providers": {"acme": {"api_key": "k"}}}, environment={})
     with pytest.raises(PluginError, match=r"sends to another origin"):
-        marks(Port(config, [Elsewhere()], environment={}))
+        marks(Vendors(config, [Elsewhere()], environment={}))
 
 
 def test_a_provider_is_made_ready_once(vendors: Any) -> None:
     """A port keeps a provider it has opened."""
     config = load_config({"providers": {"acme": {"api_key": "k"}}}, environment={})
-    port = Port(config, environment={})
-    assert port.provider("acme") is port.provider("acme")
+    vendors = Vendors(config, environment={})
+    assert vendors.provider("acme") is vendors.provider("acme")
 
 
 def test_a_second_account_has_a_name_of_its_own(vendors: Any) -> None:
     """`kind` makes a second account or host of the same vendor, with the vendor's hooks, under its own name."""
     vendors.acme = with_hooks(marking("vendor"))
     config = load_config({"providers": {"work": {"kind": "acme", "api_key": "k"}}}, environment={})
-    port = Port(config, [marking("for work", "work")], environment={})
-    assert marks(port, "work:m") == ["vendor", "for work"]
-    assert port.provider("work").provider.name == "work"
+    vendors = Vendors(config, [marking("for work", "work")], environment={})
+    assert marks(vendors, "work:m") == ["vendor", "for work"]
+    assert vendors.provider("work").provider.name == "work"

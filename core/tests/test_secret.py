@@ -23,7 +23,8 @@ from chatport.engine.commands import Head, HttpRequest
 from chatport.errors import ChatportError, ConfigurationError
 from chatport.setup.config import load_config
 from chatport.setup.origins import hide_key
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 from chatport.testing import Emulator
 from chatport.types import Message
 
@@ -143,14 +144,14 @@ def test_secrets_compare_with_secrets_only() -> None:
 
 
 def test_nothing_that_holds_the_key_shows_it() -> None:
-    """Configuration, client, port, provider, context, route and request show no key in any view of them."""
+    """Configuration, client, vendors, provider, context, route and request show no key in any view of them."""
     config = load_config(CONFIG)
     client = Client(CONFIG)
-    port = Port(config)
-    route = port.route(chatport.Call((Message.user("hi"),)), "x:m", timeouts={}, options={})
+    vendors = Vendors(config)
+    route = Routes(vendors).route(chatport.Call((Message.user("hi"),)), "x:m", timeouts={}, options={})
     literal = load_config({"providers": {"x": {**CONFIG["providers"]["x"], "api_key": CANARY}}})
-    opened = port.provider("x")
-    for value in list[Any]((config, literal, literal.providers["x"], client, client._port, port, opened)):
+    opened = vendors.provider("x")
+    for value in list[Any]((config, literal, literal.providers["x"], client, client._vendors, vendors, opened)):
         clear(shown_everywhere(value))
     for value in list[Any]((opened.provider, route, route.request, route.context, route.wire, route.plan)):
         clear(shown_everywhere(value))
@@ -160,8 +161,8 @@ def test_nothing_that_holds_the_key_shows_it() -> None:
 def test_nothing_that_holds_the_key_is_pickled_with_it() -> None:
     """What holds a key cannot be pickled with it."""
     config = load_config({"providers": {"x": {**CONFIG["providers"]["x"], "api_key": CANARY}}})
-    port = Port(config)
-    for value in list[Any]((config, port, port.provider("x").key, Client(CONFIG))):
+    vendors = Vendors(config)
+    for value in list[Any]((config, vendors, vendors.provider("x").key, Client(CONFIG))):
         assert isinstance(raised_by(partial(pickle.dumps, value)), TypeError | pickle.PicklingError | AttributeError)
 
 

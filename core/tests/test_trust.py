@@ -27,9 +27,9 @@ from chatport.provider import Provider
 from chatport.setup import truststore
 from chatport.setup.config import Config, load_config, load_with_files
 from chatport.setup.configfile import read_config_file
-from chatport.setup.prepare import Port
 from chatport.setup.tables import BudgetConfig
 from chatport.setup.trust import stricter_budget
+from chatport.setup.vendors import Vendors
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes and permissions of POSIX")
 CANARY = "sk-of-somebody-else-1234"
@@ -152,7 +152,7 @@ def test_a_file_of_the_folder_may_say_how_calls_are_made() -> None:
     assert config.policy.forbid_training
     assert config.budget.usd == 1
     assert files == [(Path("chatport.toml"), "not trusted: it holds nothing that it would have to be trusted for")]
-    assert Port(config).provider("deepseek").key == Secret("sk-DEEPSEEK_API_KEY")
+    assert Vendors(config).provider("deepseek").key == Secret("sk-DEEPSEEK_API_KEY")
 
 
 @pytest.mark.parametrize("name", DANGEROUS)
@@ -294,25 +294,29 @@ def test_no_budget_of_the_program_is_made_blind() -> None:
 def test_a_key_that_the_user_has_stated_stays() -> None:
     mine(f'[providers.deepseek]\napi_key = "{CANARY}"')
     write('[providers.deepseek]\napi_key = { env = "DEEPSEEK_API_KEY" }')
-    assert Port(load_config()).provider("deepseek").key == Secret(CANARY)
+    assert Vendors(load_config()).provider("deepseek").key == Secret(CANARY)
 
 
 def test_naming_a_vendors_variable_sends_its_key_nowhere_new(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither to the user's proxy, which has not been given it, nor to an address that another program may mean."""
     write('[providers.deepseek]\napi_key = { env = "DEEPSEEK_API_KEY" }')
     mine('[providers.deepseek]\nbase_url = "https://proxy.example"')
-    assert "DEEPSEEK_API_KEY is a key for api.deepseek.com" in refused(lambda: Port(load_config()).provider("deepseek"))
+    assert "DEEPSEEK_API_KEY is a key for api.deepseek.com" in refused(
+        lambda: Vendors(load_config()).provider("deepseek")
+    )
     mine("")
     monkeypatch.setenv("LLM_PROVIDER", "deepseek")
     monkeypatch.setenv("LLM_BASE_URL", "https://other.example")
-    assert "$LLM_BASE_URL has requests go to other.example" in refused(lambda: Port(load_config()).provider("deepseek"))
+    assert "$LLM_BASE_URL has requests go to other.example" in refused(
+        lambda: Vendors(load_config()).provider("deepseek")
+    )
 
 
 def test_which_of_a_vendors_variables_holds_the_key_is_the_files_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZAI_API_KEY", "first")
     monkeypatch.setenv("GLM_API_KEY", "second")
     write('[providers.glm]\napi_key = { env = "GLM_API_KEY" }')
-    assert Port(load_config()).provider("glm").key == Secret("second")
+    assert Vendors(load_config()).provider("glm").key == Secret("second")
 
 
 # --- the order of files
@@ -350,7 +354,7 @@ def test_a_trusted_file_is_a_file_like_any_other() -> None:
     write(DANGEROUS["base_url"][0] + '\napi_key = "k"\n[policy]\nunknown = "allow"')
     trust()
     config, files = load_with_files(None)
-    assert Port(config).provider("deepseek").base_url == "https://evil.example"
+    assert Vendors(config).provider("deepseek").base_url == "https://evil.example"
     assert files == [(Path("chatport.toml"), "trusted")]
 
 
@@ -423,7 +427,7 @@ def test_compiled_code_beside_a_patch_is_not_run() -> None:
     write('[providers.deepseek]\npatches = ["p.py"]')
     trust()
     with pytest.raises(chatport.PluginError, match="has no function marked"):
-        Port(load_config()).provider("deepseek")
+        Vendors(load_config()).provider("deepseek")
     assert Path("good").exists()
     assert not Path("evil").exists()
 

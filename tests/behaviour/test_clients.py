@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 import chatport
-from chatport.setup.prepare import Port
+from chatport.setup.vendors import Vendors
 from chatport.testing import EmulatedRequest, EmulatedResponse, Emulator, VendorEmulator
 
 from .adapter import BACKENDS, AsyncRunner, Runner, SyncRunner, open_runner
@@ -494,18 +494,18 @@ def test_a_synchronous_stream_that_was_left_says_so(s: Setting) -> None:
 
 def test_a_search_for_a_server_runs_beside_the_loop(s: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[threading.Thread] = []
-    open_provider = Port._open
+    open_provider = Vendors._open
 
-    def search(self: Port, name: str) -> Any:
+    def search(self: Vendors, name: str) -> Any:
         threads.append(threading.current_thread())
         return open_provider(self, name)
 
-    monkeypatch.setattr(Port, "is_ready", lambda self, name: name in self._providers)
-    monkeypatch.setattr(Port, "_open", search)
+    monkeypatch.setattr(Vendors, "is_ready", lambda self, name: name in self._providers)
+    monkeypatch.setattr(Vendors, "_open", search)
     assert s.runner.chat("say: hello").text == "hello"
-    s.runner.client._port._providers.clear()  # type: ignore[attr-defined]  # both runners have a client
+    s.runner.client._vendors._providers.clear()  # type: ignore[attr-defined]  # both runners have a client
     assert s.runner.models("compatible")
-    s.runner.client._port._providers.clear()  # type: ignore[attr-defined]  # as above
+    s.runner.client._vendors._providers.clear()  # type: ignore[attr-defined]  # as above
     assert s.runner.embed("one", model="compatible:embedder").vectors
     assert len(threads) == 3
     if isinstance(s.runner, AsyncRunner):

@@ -20,7 +20,7 @@ import pytest
 
 import chatport
 from chatport.provider import Auth, Discovery, Provider
-from chatport.setup import prepare
+from chatport.setup import vendors
 from chatport.transport import names
 
 from .adapter import BACKENDS, Runner, open_runner
@@ -290,7 +290,7 @@ def test_a_search_that_fails_is_a_plugin_that_is_broken(kind: str) -> None:
 
 def test_a_search_that_hangs_ends_also_where_no_timer_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
-    monkeypatch.setattr(prepare, "SEARCH_SECONDS", 0.1)
+    monkeypatch.setattr(vendors, "SEARCH_SECONDS", 0.1)
     provider = Provider("found", "Found", "", auth=Auth(required=False), discover=lambda settings: waited(over))
     client = chatport.Client({}, providers=[provider])
     with pytest.raises(chatport.PluginError, match=r"did not end within 0\.1 s"):

@@ -18,7 +18,7 @@ from chatport.plugins.installed import installed_providers
 from chatport.plugins.registry import load_provider
 from chatport.setup.config import Config, load_config
 from chatport.setup.origins import is_own_host
-from chatport.setup.prepare import Port
+from chatport.setup.vendors import Vendors
 
 __all__ = ["CANARY", "check_configuration"]
 
@@ -133,13 +133,13 @@ def _check_error(error: ConfigurationError) -> None:
 
 def _open_all(config: Config, environment: Mapping[str, str]) -> None:
     """Make every provider ready that the file names: its key goes to nobody but its vendor."""
-    port = Port(config, environment=environment)
+    vendors = Vendors(config, environment=environment)
     for name in set(config.providers) & set(installed_providers()):
         provider = load_provider(name)
         if provider.discover is not None:  # it would look for running servers
             continue
         try:
-            ready = port.provider(name)
+            ready = vendors.provider(name)
         except (ConfigurationError, PluginError):
             continue
         assert is_own_host(provider, ready.base_url), ready.base_url

@@ -25,7 +25,8 @@ from chatport import (
 )
 from chatport.call import Call
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 from chatport.testing import EmulatedRequest
 from chatport_anthropic.emulator import AnthropicEmulator
 
@@ -96,8 +97,8 @@ def test_settings_that_mean_nothing_are_refused(explain, settings, words):
 def test_a_second_account_may_speak_the_other_protocol(emulated):
     """Under its own name, beside the native one."""
     config = {"kind": "anthropic", "api_key": "k", **OPENAI}
-    port = Port(load_config({"providers": {"other": config, "anthropic": {"api_key": "k"}}}, environment={}))
-    paths = [port.provider(name).provider.dialect.chat_path for name in ("other", "anthropic")]
+    vendors = Vendors(load_config({"providers": {"other": config, "anthropic": {"api_key": "k"}}}, environment={}))
+    paths = [vendors.provider(name).provider.dialect.chat_path for name in ("other", "anthropic")]
     assert paths == ["/v1/chat/completions", "/v1/messages"]
     with pytest.raises(UnsupportedFeatureError, match="no model list"):
         emulated(table=OPENAI)[0].models("anthropic")
@@ -197,7 +198,7 @@ def test_no_prefill(explain):
     config = load_config({"providers": {"anthropic": {"api_key": "k", **OPENAI}}}, environment={})
     call = Call((Message.user("Count."),), prefix="one")
     with pytest.raises(UnsupportedFeatureError):
-        Port(config, environment={}).route(call, HAIKU, timeouts={}, options={})
+        Routes(Vendors(config, environment={})).route(call, HAIKU, timeouts={}, options={})
 
 
 # --- thinking
@@ -434,7 +435,7 @@ def test_headroom_and_counts(asked):
 def test_both_names_of_a_limit_are_read(name):
     """AN-C8: the documented one, and the recorded one."""
     config = load_config({"providers": {"anthropic": {"api_key": "k", **OPENAI}}}, environment={})
-    ready = Port(config, environment={}).provider("anthropic")
+    ready = Vendors(config, environment={}).provider("anthropic")
     limits = ready.plan.read_rate_limits({name: "4000", "x-ratelimit-reset-requests": "0s"}, ready.context("m"))
     assert (limits.requests_limit, limits.tokens_limit, limits.requests_reset_seconds) == (4000, None, 0)
     assert ready.plan.read_rate_limits({"date": "today"}, ready.context("m")) is None

@@ -26,7 +26,8 @@ from chatport import (
 from chatport.call import Call, Context
 from chatport.facts import cost_of
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 from chatport.testing import decode_events, replay
 from chatport.types import Message
 from chatport_anthropic import limits, provider
@@ -266,17 +267,17 @@ def provider_limits(headers, context):
     return limits.read_rate_limits(headers)
 
 
-def port(environment=None, **table):
+def vendors(environment=None, **table):
     config = load_config({"providers": {"anthropic": table}} if table else {}, environment={"CHATPORT_CONFIG": ""})
-    return Port(config, environment=environment or {})
+    return Vendors(config, environment=environment or {})
 
 
 def test_addresses():
     """AN-A1, AN-A5, AN-E1"""
-    opened = port({"ANTHROPIC_API_KEY": "k"}).provider("anthropic")
+    opened = vendors({"ANTHROPIC_API_KEY": "k"}).provider("anthropic")
     assert (opened.base_url, opened.provider.auth.header) == ("https://api.anthropic.com", "x-api-key")
     here = {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1"}
-    assert port(here).provider("anthropic").base_url == "http://127.0.0.1:1"
+    assert vendors(here).provider("anthropic").base_url == "http://127.0.0.1:1"
     assert provider.dialect.embeddings_path is None
 
 
@@ -299,7 +300,9 @@ BOTH = {"ANTHROPIC_API_KEY": "k", **TOKEN}
 )
 def test_keys_and_tokens(environment, settings, header):
     """AN-A2, AN-A5: one of them, in one header."""
-    route = port(environment, **settings).route(HELLO_CALL, "anthropic:claude-opus-5-5", timeouts={}, options={})
+    route = Routes(vendors(environment, **settings)).route(
+        HELLO_CALL, "anthropic:claude-opus-5-5", timeouts={}, options={}
+    )
     sent = dict(route.request.all_headers())
     assert {name: sent[name] for name in ("x-api-key", "authorization") if name in sent} == dict([header])
 
@@ -314,7 +317,7 @@ def test_keys_and_tokens(environment, settings, header):
 def test_a_key_never_stands_in_for_a_token(environment, settings, variable):
     """AN-A5"""
     with pytest.raises(ConfigurationError, match=variable):
-        port(environment, **settings).route(HELLO_CALL, "anthropic:claude-opus-5-5", timeouts={}, options={})
+        Routes(vendors(environment, **settings)).route(HELLO_CALL, "anthropic:claude-opus-5-5", timeouts={}, options={})
 
 
 @pytest.mark.parametrize(
@@ -326,7 +329,9 @@ def test_a_key_never_stands_in_for_a_token(environment, settings, variable):
     ],
 )
 def test_retired_models(old, new):
-    route = port(api_key="k").route(HELLO_CALL, f"anthropic:{old}", timeouts={}, options={}, today="2026-11-22")
+    route = Routes(vendors(api_key="k")).route(
+        HELLO_CALL, f"anthropic:{old}", timeouts={}, options={}, today="2026-11-22"
+    )
     assert route.wire.body["model"] == new
     assert [note.kind for note in route.wire.adjustments] == ["redirected"]
 

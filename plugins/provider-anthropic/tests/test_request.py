@@ -19,7 +19,8 @@ from chatport import (
 )
 from chatport.call import Call
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 PDF = "data:application/pdf;base64,JVBERi0="
@@ -280,7 +281,7 @@ def continued(prefix, *messages, model="haiku-4-5", **options):
     """Return the turns of a call that goes on from the beginning of its answer."""
     config = load_config({"providers": {"anthropic": {"api_key": "k"}}}, environment={})
     call = Call(tuple(messages) or (Message.user("Count."),), **options)
-    route = Port(config, environment={}).route(
+    route = Routes(Vendors(config, environment={})).route(
         attrs.evolve(call, prefix=prefix), claude(model), timeouts={}, options={}
     )
     return route.wire.body["messages"]

@@ -10,29 +10,30 @@ from chatport import Message, ModelNotFoundError, UnsupportedFeatureError, Usage
 from chatport.call import Call
 from chatport.facts import cost_of
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 from chatport_deepseek import provider
 
 USAGE = Usage(input_tokens=1_000_000, output_tokens=500_000, cached_input_tokens=400_000)
 OFF_PEAK = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)  # Monday 12:30 in Beijing
 
 
-def port(**more):
+def vendors(**more):
     config = load_config({"providers": {"deepseek": {"api_key": "k"}}, **more}, environment={"CHATPORT_CONFIG": ""})
-    return Port(config, environment={})
+    return Vendors(config, environment={})
 
 
 def route(model, today="2026-11-22", options=None, **more):
     options = options or {}
     call = Call((Message.user("hi"),), **options)
-    return port(**more).route(call, f"deepseek:{model}", timeouts={}, options=options, today=today)
+    return Routes(vendors(**more)).route(call, f"deepseek:{model}", timeouts={}, options=options, today=today)
 
 
 def test_provider_addresses():
-    opened = Port(load_config({}, environment={"CHATPORT_CONFIG": ""}), environment={"DEEPSEEK_API_KEY": "k"})
+    opened = Vendors(load_config({}, environment={"CHATPORT_CONFIG": ""}), environment={"DEEPSEEK_API_KEY": "k"})
     assert opened.provider("deepseek").base_url == "https://api.deepseek.com"
     environment = {"DEEPSEEK_API_KEY": "k", "DEEPSEEK_API_BASE": "http://127.0.0.1:1/v1"}
-    opened = Port(load_config({}, environment={"CHATPORT_CONFIG": ""}), environment=environment)
+    opened = Vendors(load_config({}, environment={"CHATPORT_CONFIG": ""}), environment=environment)
     assert opened.provider("deepseek").base_url == "http://127.0.0.1:1/v1"
     assert route("deepseek-flash").timeouts.first_event > 600
 

@@ -33,7 +33,8 @@ from chatport import (
 )
 from chatport.client.base import read_call
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 from chatport.testing import replay
 
 
@@ -227,9 +228,9 @@ def test_thinking_on_and_off(caller: Caller, base_url: str) -> None:
 
 def test_a_beginning_is_not_repeated_in_a_stream(base_url: str) -> None:
     """LC-P6: the tiny model begins anew behind a blank, and the server adds nothing of what was there."""
-    port = Port(load_config(_config(base_url, None), environment={}), environment={})
+    vendors = Vendors(load_config(_config(base_url, None), environment={}), environment={})
     call, timeouts = read_call("hi", stream=True, temperature=0)
-    route = port.route(attrs.evolve(call, prefix="Hello from a "), MODEL, timeouts=timeouts, options={})
+    route = Routes(vendors).route(attrs.evolve(call, prefix="Hello from a "), MODEL, timeouts=timeouts, options={})
     answer = httpx.post(f"{base_url}/chat/completions", json=dict(route.wire.body))
     assert answer.status_code == 200
     assert replay("llamacpp", body=answer.content, stream=True).text == SENTENCE

@@ -8,16 +8,17 @@ from chatport import Client, ConfigurationError, Message, UnsupportedFeatureErro
 from chatport.call import Call
 from chatport.facts import cost_of
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 from chatport_moonshot import provider
 
 AI, CN = "https://api.moonshot.ai/v1", "https://api.moonshot.cn/v1"
 USAGE = Usage(input_tokens=1_000_000, output_tokens=1_000_000, cached_input_tokens=500_000)
 
 
-def port(environment=None, **table):
+def vendors(environment=None, **table):
     config = load_config({"providers": {"moonshot": table}}, environment={"CHATPORT_CONFIG": ""})
-    return Port(config, environment=environment or {})
+    return Vendors(config, environment=environment or {})
 
 
 @pytest.mark.parametrize(
@@ -33,13 +34,13 @@ def port(environment=None, **table):
 )
 def test_addresses(table, environment, address):
     """MS-B1, MS-B3, MS-D1"""
-    assert port(environment, **table).provider("moonshot").base_url == address
+    assert vendors(environment, **table).provider("moonshot").base_url == address
 
 
 @pytest.mark.parametrize("name", ["MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY", "KIMI_API_KEY"])
 def test_keys(name):
     """MS-B2, MS-B3: a bearer key; both platforms are the vendor's own hosts."""
-    opened = port({name: "sk-1"}, base_url=CN).provider("moonshot")
+    opened = vendors({name: "sk-1"}, base_url=CN).provider("moonshot")
     assert opened.key is not None
     assert provider.auth.prefix == "Bearer "
 
@@ -47,7 +48,7 @@ def test_keys(name):
 def test_unknown_regions_and_embeddings():
     """MS-N3"""
     with pytest.raises(ConfigurationError, match="international, china"):
-        port(region="mars").provider("moonshot")
+        vendors(region="mars").provider("moonshot")
     with pytest.raises(UnsupportedFeatureError):
         Client(config={"providers": {"moonshot": {"api_key": "k"}}}).embed("text", model="moonshot:kimi-k3")
 
@@ -69,7 +70,7 @@ RETIRED = [
 def test_retired_names_are_followed(old, today, successor, thinking):
     """MS-0.1, MS-0.2: old names that did not think still do not, as long as there is a model that can."""
     call = Call((Message.user("hi"),))
-    route = port(api_key="k").route(call, f"moonshot:{old}", timeouts={}, options={}, today=today)
+    route = Routes(vendors(api_key="k")).route(call, f"moonshot:{old}", timeouts={}, options={}, today=today)
     assert (route.wire.body["model"], route.wire.body.get("thinking")) == (successor, thinking)
     assert [note.kind for note in route.wire.adjustments].count("redirected") >= (old != successor)
     assert route.timeouts.total == 1800
@@ -84,10 +85,10 @@ def test_retired_names_are_followed(old, today, successor, thinking):
 )  # fmt: skip
 def test_prices(model, cost):
     """MS-U2: on the international platform; those in China are not known."""
-    opened = port(api_key="k")
+    opened = vendors(api_key="k")
     found = cost_of(USAGE, opened.facts(opened.provider("moonshot"), model).prices)
     assert (found and round(found.amount, 6)) == cost
-    china = port(region="china")
+    china = vendors(region="china")
     assert china.facts(china.provider("moonshot"), model).prices == ()
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from chatport.client.base import read_call
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 from chatport.testing.pytest_plugin import provider_fixtures
 
 TODAY = "2026-11-22"
@@ -18,22 +19,22 @@ TODAY = "2026-11-22"
 isolated, explain, notes, emulated = provider_fixtures("openai", model="gpt-6-sol", api_key="sk-test")
 
 
-def port(**settings: Any) -> Port:
-    """Return a port that knows a key and nothing of this machine's environment."""
+def vendors(**settings: Any) -> Vendors:
+    """Return vendors that know a key and nothing of this machine's environment."""
     table = {"api_key": "sk-test", **settings}
-    return Port(load_config({"providers": {"openai": table}}, environment={}), environment={})
+    return Vendors(load_config({"providers": {"openai": table}}, environment={}), environment={})
 
 
 @pytest.fixture
 def shape() -> Callable[..., Any]:
     """Return a function that gives the request of a call, as of a day on which no model below was retired."""
 
-    plain = port()
+    plain = vendors()
 
     def run(messages: Any = "hi", *, model: str, today: str = TODAY, config: Any = None, **options: Any) -> Any:
-        chosen = plain if config is None else port(**config)
+        chosen = plain if config is None else vendors(**config)
         call, timeouts = read_call(messages, **options)
-        return chosen.route(call, f"openai:{model}", timeouts=timeouts, options=options, today=today).wire
+        return Routes(chosen).route(call, f"openai:{model}", timeouts=timeouts, options=options, today=today).wire
 
     return run
 
@@ -41,7 +42,7 @@ def shape() -> Callable[..., Any]:
 @pytest.fixture
 def facts() -> Callable[[str], Any]:
     """Return a function that gives the facts of a model."""
-    plain = port()
+    plain = vendors()
 
     def run(model: str) -> Any:
         return plain.facts(plain.provider("openai"), model)

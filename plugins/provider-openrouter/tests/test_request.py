@@ -8,7 +8,8 @@ import pytest
 from chatport import Message, Tool, ToolCall, UnsupportedFeatureError
 from chatport.client.base import read_call
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.routes import Routes
+from chatport.setup.vendors import Vendors
 from chatport.standard.details import merged
 from chatport.standard.plain import plain_schema
 from chatport_openrouter import provider
@@ -137,12 +138,12 @@ def test_an_answer_that_ends_in_white_space_is_not_gone_on_from_by_anthropics_ro
     """OR-P16; OR-P7: thinking that cannot be switched off is not spoken of."""
     models = {"openrouter:deepseek/always": {"efforts": ["low", "high"]}}
     config = load_config({"providers": {"openrouter": {"api_key": "k"}}, "models": models}, environment={})
-    port = Port(config, environment={})
+    vendors = Vendors(config, environment={})
     call, timeouts = read_call("hello")
 
     def body(prefix, model):
         begun = attrs.evolve(call, prefix=prefix)
-        return port.route(begun, f"openrouter:{model}", timeouts=timeouts, options={}).wire.body
+        return Routes(vendors).route(begun, f"openrouter:{model}", timeouts=timeouts, options={}).wire.body
 
     assert body("one ", "deepseek/deepseek-v4-pro")["messages"][-1] == {"role": "assistant", "content": "one "}
     assert body("one", "deepseek/deepseek-v4-pro")["reasoning"] == {"effort": "none"}
@@ -189,7 +190,7 @@ def test_limits_of_numbers(explain):
 
 def opened(environment, **table):
     config = load_config({"providers": {"openrouter": table}}, environment={"CHATPORT_CONFIG": ""})
-    return Port(config, environment=environment).provider("openrouter")
+    return Vendors(config, environment=environment).provider("openrouter")
 
 
 def test_addresses_keys_and_attribution(explain):
@@ -200,9 +201,9 @@ def test_addresses_keys_and_attribution(explain):
         "OPENROUTER_APP_TITLE": "A",
         "OPENROUTER_APP_CATEGORIES": "cli-agent",
     }
-    port = opened(environment)
-    assert port.base_url == "https://openrouter.ai/api/v1"
-    assert port.headers() == {
+    vendor = opened(environment)
+    assert vendor.base_url == "https://openrouter.ai/api/v1"
+    assert vendor.headers() == {
         "http-referer": "https://a.example",
         "x-openrouter-title": "A",
         "x-openrouter-categories": "cli-agent",
@@ -212,7 +213,7 @@ def test_addresses_keys_and_attribution(explain):
         "https://us."
     )
     assert opened(environment, cache_seconds=600, title="B").headers() == {
-        **port.headers(),
+        **vendor.headers(),
         "x-openrouter-title": "B",
         "x-openrouter-cache-ttl": "600",
     }

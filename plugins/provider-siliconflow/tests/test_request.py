@@ -19,7 +19,7 @@ from chatport import (
 )
 from chatport.facts import cost_of
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.vendors import Vendors
 from chatport_siliconflow import provider
 
 QWEN, V3, V31, V32 = "Qwen/Qwen3-8B", *(f"deepseek-ai/DeepSeek-{v}" for v in ("V3", "V3.1", "V3.2"))
@@ -236,7 +236,7 @@ def test_structured_output(explain, notes):
 
 def base_url(settings, **environment):
     config = load_config({"providers": {"siliconflow": settings}}, environment={"CHATPORT_CONFIG": ""})
-    return Port(config, environment=environment).provider("siliconflow").base_url
+    return Vendors(config, environment=environment).provider("siliconflow").base_url
 
 
 def test_two_sites(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from chatport import AudioPart, Client, FilePart, ImagePart, Message, Tool, UnsupportedFeatureError, Usage
 from chatport.facts import cost_of
 from chatport.setup.config import load_config
-from chatport.setup.prepare import Port
+from chatport.setup.vendors import Vendors
 from chatport_together import provider
 
 OSS, DEEPSEEK = "together:openai/gpt-oss-120b", "together:deepseek-ai/DeepSeek-V4-Pro"
@@ -30,11 +30,11 @@ def test_a_plain_call_is_the_standard(explain):
 def test_addresses_and_keys(explain):
     """TG-B1, TG-B2, TG-B3"""
     for variable in ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY"):
-        opened = Port(load_config({}, environment={"CHATPORT_CONFIG": ""}), environment={variable: "k"})
+        opened = Vendors(load_config({}, environment={"CHATPORT_CONFIG": ""}), environment={variable: "k"})
         assert opened.provider("together").base_url == "https://api.together.xyz/v1"
         assert opened.provider("together").key is not None
     environment = {"TOGETHER_API_KEY": "k", "TOGETHER_BASE_URL": "https://api.together.ai/v1"}
-    opened = Port(load_config({}, environment={"CHATPORT_CONFIG": ""}), environment=environment)
+    opened = Vendors(load_config({}, environment={"CHATPORT_CONFIG": ""}), environment=environment)
     assert opened.provider("together").base_url == "https://api.together.ai/v1"
     assert "x-together-debug" not in explain().headers
     assert explain(settings={"debug": "1"}).headers["x-together-debug"] == "1"

@@ -48,16 +48,16 @@ def _providers(settings: Any) -> Iterator[str]:
     from ..errors import ChatportError
     from ..plugins.installed import installed_providers
     from ..setup.keys import asks_nobody, is_slow
-    from ..setup.prepare import Port
+    from ..setup.vendors import Vendors
 
     write("\nProviders", bold=True)
     for name in sorted({*installed_providers(), *settings.providers}):
         table = settings.providers.get(name)
         try:
-            port = Port(settings)
-            if port.is_ready(name) or (table is not None and asks_nobody(table.api_key)):
-                ready = port.provider(name)
-                where, key = f"{ready.base_url} (by {ready.base_url_source})", _key_place(ready)
+            vendors = Vendors(settings)
+            if vendors.is_ready(name) or (table is not None and asks_nobody(table.api_key)):
+                vendor = vendors.provider(name)
+                where, key = f"{vendor.base_url} (by {vendor.base_url_source})", _key_place(vendor)
             elif table is not None and is_slow(table.api_key):
                 where, key = "not asked", f"key from a {next(iter(table.api_key))}"
             else:
@@ -68,12 +68,12 @@ def _providers(settings: Any) -> Iterator[str]:
             yield f"{name}: {error}"
 
 
-def _key_place(port: Any) -> str:
+def _key_place(vendor: Any) -> str:
     """Say where the key comes from, or what to set; never the key."""
-    provider = port.provider
-    if port.key is None:
+    provider = vendor.provider
+    if vendor.key is None:
         return f"no key: set ${provider.key_env[0]}" if provider.auth.required and provider.key_env else "no key needed"
-    source = port.key_source
+    source = vendor.key_source
     return f"{source} is set" if source.startswith("$") else f"key from {source}"
 
 
@@ -82,7 +82,7 @@ def _servers() -> list[str]:
     from ..errors import ChatportError, PluginError
     from ..plugins.installed import installed_providers
     from ..plugins.registry import load_provider
-    from ..setup.prepare import search
+    from ..setup.vendors import search
 
     write("\nLocal servers", bold=True)
     found = False

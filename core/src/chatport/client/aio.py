@@ -19,7 +19,7 @@ from ..errors import ChatportError, ConfigurationError, MisuseError
 from ..events import Event, Finished
 from ..inputs.messages import MessagesInput
 from ..plugins.guarding import guarded
-from ..setup.prepare import split_target
+from ..setup.targets import split_target
 from ..transport import AsyncExchange, AsyncTransport
 from ..types import ModelInfo, Reply
 from .base import BaseClient, ChatOptions, is_httpx, read_timeout
@@ -327,13 +327,13 @@ class AsyncClient(BaseClient):
         await self._ready(provider, {})
         target, wire = self._models_target(provider)
         reply = await self._fetch(target, wire)
-        port = self._port.provider(provider)
-        context = port.context("*")
+        vendor = self._vendors.provider(provider)
+        context = vendor.context("*")
 
         def read() -> list[ModelInfo]:
-            return list(guarded(context, "parse_models", lambda: port.plan.parse_models(reply.raw, context)) or ())
+            return list(guarded(context, "parse_models", lambda: vendor.plan.parse_models(reply.raw, context)) or ())
 
-        return run_without_key(port.key, read)
+        return run_without_key(vendor.key, read)
 
     async def embed(
         self,
@@ -344,18 +344,18 @@ class AsyncClient(BaseClient):
         timeout: Any = None,
     ) -> Embeddings:
         """Return an embedding vector for each text."""
-        await self._ready(split_target(self._port.targets(model)[0][0].target)[0], read_timeout(timeout))
+        await self._ready(split_target(self._routes.targets(model)[0][0].target)[0], read_timeout(timeout))
         target, wire = self._embed_target(texts, model, extra)
         from .embeddings import read_embeddings
 
         reply = await self._fetch(target, wire, timeout)
-        return run_without_key(self._port.provider(reply.provider).key, lambda: read_embeddings(reply))
+        return run_without_key(self._vendors.provider(reply.provider).key, lambda: read_embeddings(reply))
 
     async def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
-        while not self._port.is_ready(provider):
-            seconds = self._port.total_seconds(provider, timers)
+        while not self._vendors.is_ready(provider):
+            seconds = self._vendors.total_seconds(provider, timers)
             try:
-                await run_blocking_async((self._port, provider), lambda: self._port.provider(provider), seconds)
+                await run_blocking_async((self._vendors, provider), lambda: self._vendors.provider(provider), seconds)
             except TimerExpired:
                 raise not_ready_in_time(provider, seconds) from None
 

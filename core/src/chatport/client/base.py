@@ -22,9 +22,10 @@ from ..inputs.schemas import ToolInput, read_output, read_tool_choice, read_tool
 from ..limits.budget import Budget, active_budgets
 from ..provider import Provider
 from ..setup.config import Config, load_config
-from ..setup.prepare import Port, split_target
+from ..setup.routes import Routes
 from ..setup.tables import read_timeouts
-from ..setup.targets import Choice, in_order
+from ..setup.targets import Choice, in_order, split_target
+from ..setup.vendors import Vendors
 from ..standard.efforts import EFFORTS
 from .candidates import ChatCandidate, RequestCandidate
 
@@ -89,7 +90,8 @@ class BaseClient:
             del config  # it may hold a key, and a traceback may show locals
             raise
         clock = clock or real_clock()
-        self._port = Port(self.config, plugins, providers=providers, monotonic=clock.monotonic)
+        self._vendors = Vendors(self.config, plugins, providers=providers, monotonic=clock.monotonic)
+        self._routes = Routes(self._vendors)
         self._shared = _shared(self.config, clock, observers)
         self._budget = _budget(self.config)
         self._given_transport = transport if transport is not None else self.config.transport
@@ -101,7 +103,7 @@ class BaseClient:
     def facts(self, target: str) -> ModelFacts:
         """Return what is known of a model, the user's corrections included. Nothing is sent."""
         provider, model = split_target(target)
-        return self._port.facts(self._port.provider(provider), model)
+        return self._vendors.facts(self._vendors.provider(provider), model)
 
     def budget(
         self,
@@ -117,7 +119,7 @@ class BaseClient:
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
         call, timeouts, choices, merged = self._read(messages, stream, options)
         targets = self._in_order(choices, call)
-        candidates = [ChatCandidate(self._port, target, call, timeouts, merged) for target in targets]
+        candidates = [ChatCandidate(self._routes, target, call, timeouts, merged) for target in targets]
         candidates[0].prepare_now(is_only=len(candidates) == 1)
         budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
         return CallMachine(candidates, self._shared, deliver, budgets)
@@ -140,7 +142,7 @@ class BaseClient:
         self, messages: MessagesInput, stream: bool, options: Mapping[str, Any]
     ) -> tuple[Call, Mapping[str, float], Sequence[Choice], Mapping[str, Any]]:
         """Return the call, its timers, the targets it names, and its options with the alias's under them."""
-        choices, alias_options = self._port.targets(options.get("model"))
+        choices, alias_options = self._routes.targets(options.get("model"))
         given = {name: value for name, value in options.items() if value is not None and name != "model"}
         merged = {**alias_options, **given}
         call, timeouts = read_call(messages, stream=stream, **merged)
@@ -155,7 +157,7 @@ class BaseClient:
 
     def _request_machine(self, target: str, wire: WireRequest, timeout: Any) -> CallMachine:
         """Return a machine for a request that is no chat."""
-        return CallMachine([RequestCandidate(self._port, target, wire, read_timeout(timeout))], self._shared, False)
+        return CallMachine([RequestCandidate(self._routes, target, wire, read_timeout(timeout))], self._shared, False)
 
     def _explain(self, messages: MessagesInput, options: Mapping[str, Any]) -> Explanation:
         from .explain import explain_call
@@ -163,25 +165,25 @@ class BaseClient:
         stream = bool(options.get("stream", False))
         rest = {name: value for name, value in options.items() if name != "stream"}
         call, timeouts, choices, merged = self._read(messages, stream, rest)
-        return explain_call(self._port, call, self._in_order(choices, call)[0], timeouts, merged)
+        return explain_call(self._routes, call, self._in_order(choices, call)[0], timeouts, merged)
 
     def _models_target(self, provider: str) -> tuple[str, WireRequest]:
-        port = self._port.provider(provider)
-        path = port.provider.dialect.models_path
+        vendor = self._vendors.provider(provider)
+        path = vendor.provider.dialect.models_path
         if path is None:
-            raise UnsupportedFeatureError(f"{port.provider.title} has no model list.", provider=provider)
+            raise UnsupportedFeatureError(f"{vendor.provider.title} has no model list.", provider=provider)
         return f"{provider}:*", WireRequest(path, {}, method="GET")
 
     def _embed_target(
         self, texts: str | Sequence[str], model: str, extra: Mapping[str, Any] | None
     ) -> tuple[str, WireRequest]:
-        target = self._port.targets(model)[0][0].target
+        target = self._routes.targets(model)[0][0].target
         provider, name = split_target(target)
-        port = self._port.provider(provider)
-        path = port.provider.dialect.embeddings_path
+        vendor = self._vendors.provider(provider)
+        path = vendor.provider.dialect.embeddings_path
         if path is None:
             raise UnsupportedFeatureError(
-                f"{port.provider.title} has no embeddings; choose another provider for them.",
+                f"{vendor.provider.title} has no embeddings; choose another provider for them.",
                 provider=provider,
             )
         inputs = [texts] if isinstance(texts, str) else list(texts)

@@ -10,8 +10,9 @@ import attrs
 from ..call import Call, WireRequest
 from ..engine.route import Route
 from ..errors import ModelNotFoundError, PolicyError, UnsupportedFeatureError
-from ..setup.prepare import Port, split_target
-from ..setup.vendor import ProviderPort
+from ..setup.routes import Routes
+from ..setup.targets import split_target
+from ..setup.vendor import Vendor
 
 __all__ = ["ChatCandidate", "RequestCandidate"]
 
@@ -19,14 +20,20 @@ __all__ = ["ChatCandidate", "RequestCandidate"]
 class ChatCandidate:
     """A target for a call, shaped for it when its turn comes."""
 
-    __slots__ = ("_call", "_first", "_model", "_options", "_port", "_provider", "_timeouts", "target")
+    __slots__ = ("_call", "_first", "_model", "_options", "_provider", "_routes", "_timeouts", "_vendors", "target")
 
     def __init__(
-        self, port: Port, target: str, call: Call, timeouts: Mapping[str, float], options: Mapping[str, Any]
+        self,
+        routes: Routes,
+        target: str,
+        call: Call,
+        timeouts: Mapping[str, float],
+        options: Mapping[str, Any],
     ) -> None:
         self.target = target
         self._provider, self._model = split_target(target)  # a mistake in it is told where the call is made
-        self._port = port
+        self._routes = routes
+        self._vendors = routes.vendors
         self._call = call
         self._timeouts = timeouts
         self._options = options
@@ -34,31 +41,31 @@ class ChatCandidate:
 
     def is_ready(self) -> bool:
         """Whether `prepare` will not block."""
-        return self._port.is_ready(self._provider)
+        return self._vendors.is_ready(self._provider)
 
     @property
     def work(self) -> Hashable:
         """What is made ready: the provider, as this client knows it."""
-        return (self._port, self._provider)
+        return (self._vendors, self._provider)
 
-    def make_ready(self) -> ProviderPort:
+    def make_ready(self) -> Vendor:
         """Make the provider ready. Blocks."""
-        return self._port.provider(self._provider)
+        return self._vendors.provider(self._provider)
 
     def total_seconds(self) -> float | None:
         """Return the total timer of the call there."""
-        return self._port.total_seconds(self._provider, self._timeouts)
+        return self._vendors.total_seconds(self._provider, self._timeouts)
 
     def prepare(self, prefix: str | None) -> Route:
         """Return the call as shaped for this target, to go on from `prefix` if one is given."""
         if prefix is None and self._first is not None:
             return self._first
         call = self._call if prefix is None else attrs.evolve(self._call, prefix=prefix)
-        return self._port.route(call, self.target, timeouts=self._timeouts, options=self._options)
+        return self._routes.route(call, self.target, timeouts=self._timeouts, options=self._options)
 
     def window(self) -> int | None:
         """Return the context window of the model in tokens, None where it is not known."""
-        return self._port.facts(self._port.provider(self._provider), self._model).context_tokens
+        return self._vendors.facts(self._vendors.provider(self._provider), self._model).context_tokens
 
     def prepare_now(self, *, is_only: bool) -> None:
         """Prepare it at once, so that what is wrong is said where the call is made.
@@ -77,35 +84,36 @@ class ChatCandidate:
 class RequestCandidate:
     """The only target of a request that is no chat: the same attempts, timers and errors."""
 
-    __slots__ = ("_port", "_provider", "_timeouts", "_wire", "target")
+    __slots__ = ("_provider", "_routes", "_timeouts", "_vendors", "_wire", "target")
 
-    def __init__(self, port: Port, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> None:
+    def __init__(self, routes: Routes, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> None:
         self.target = target
         self._provider, _ = split_target(target)  # a mistake in it is told where the call is made
-        self._port = port
+        self._routes = routes
+        self._vendors = routes.vendors
         self._wire = wire
         self._timeouts = timeouts
 
     def is_ready(self) -> bool:
         """Whether `prepare` will not block."""
-        return self._port.is_ready(self._provider)
+        return self._vendors.is_ready(self._provider)
 
     @property
     def work(self) -> Hashable:
         """What is made ready: the provider, as this client knows it."""
-        return (self._port, self._provider)
+        return (self._vendors, self._provider)
 
-    def make_ready(self) -> ProviderPort:
+    def make_ready(self) -> Vendor:
         """Make the provider ready. Blocks."""
-        return self._port.provider(self._provider)
+        return self._vendors.provider(self._provider)
 
     def total_seconds(self) -> float | None:
         """Return the total timer of the call there."""
-        return self._port.total_seconds(self._provider, self._timeouts)
+        return self._vendors.total_seconds(self._provider, self._timeouts)
 
     def prepare(self, prefix: str | None) -> Route:
         """Return the request for its provider."""
-        return self._port.raw_route(self._provider, self.target, self._wire, self._timeouts)
+        return self._routes.raw_route(self._provider, self.target, self._wire, self._timeouts)
 
     def window(self) -> None:
         """Return None: there is no prompt that could be too long."""

@@ -21,8 +21,8 @@ from ..types import Adjustment
 
 if TYPE_CHECKING:
     from ..call import Call, Context, WireRequest
-    from ..setup.prepare import Port
-    from ..setup.vendor import ProviderPort
+    from ..setup.routes import Routes
+    from ..setup.vendor import Vendor
 
 __all__ = ["Change", "Explanation", "explain_call"]
 
@@ -77,11 +77,11 @@ class Explanation:
 
 
 def explain_call(
-    port: Port, call: Call, target: str, timeouts: Mapping[str, float], options: Mapping[str, Any]
+    routes: Routes, call: Call, target: str, timeouts: Mapping[str, float], options: Mapping[str, Any]
 ) -> Explanation:
     """Return the explanation of a call to a target. Nothing is sent."""
-    route = port.route(call, target, timeouts=timeouts, options=options)
-    provider = port.provider(route.context.target.partition(":")[0])
+    route = routes.route(call, target, timeouts=timeouts, options=options)
+    vendor = routes.vendors.provider(route.context.target.partition(":")[0])
     headers = dict(route.request.headers)
     if route.request.auth is not None:
         headers[route.request.auth[0]] = f"{route.request.auth[1]}***"
@@ -93,18 +93,18 @@ def explain_call(
         route.wire.body,
         route.wire.stream,
         route.wire.adjustments,
-        tuple(_changes(provider, route.call or call, route.context)),
+        tuple(_changes(vendor, route.call or call, route.context)),
     )
 
 
-def _changes(port: ProviderPort, call: Call, context: Context) -> Iterator[Change]:
-    before = _parts(_shaped(port, 0, call, context))
+def _changes(vendor: Vendor, call: Call, context: Context) -> Iterator[Change]:
+    before = _parts(_shaped(vendor, 0, call, context))
     for field, value in before.items():
         if value is not None:
             yield Change(field, None, value, "the standard dialect", f"chatport-core {__version__}")
-    plugins = (*port.provider.hooks, *port.patches)
+    plugins = (*vendor.provider.hooks, *vendor.patches)
     for count, plugin in enumerate(plugins, 1):
-        wire = _shaped(port, count, call, context)
+        wire = _shaped(vendor, count, call, context)
         after = _parts(wire) if wire is not None else before
         for field in {**before, **after}:
             if before.get(field) != after.get(field):
@@ -113,12 +113,12 @@ def _changes(port: ProviderPort, call: Call, context: Context) -> Iterator[Chang
         before = after
 
 
-def _shaped(port: ProviderPort, count: int, call: Call, context: Context) -> WireRequest | None:
+def _shaped(vendor: Vendor, count: int, call: Call, context: Context) -> WireRequest | None:
     """Return the request as the first `count` plugins shape it, None where they need the ones after them."""
-    own = len(port.provider.hooks)
-    provider = attrs.evolve(port.provider, hooks=port.provider.hooks[:count])
+    own = len(vendor.provider.hooks)
+    provider = attrs.evolve(vendor.provider, hooks=vendor.provider.hooks[:count])
     try:
-        return shape(build_plan(provider, port.patches[: max(count - own, 0)]), call, context)[0]
+        return shape(build_plan(provider, vendor.patches[: max(count - own, 0)]), call, context)[0]
     except ChatportError:
         return None
 

@@ -17,7 +17,7 @@ from ..plugins.guarding import guarded
 from ..plugins.plan import Plan
 from ..types import AudioPart, FilePart, ImagePart
 from .origins import header_problem, origin
-from .vendor import ProviderPort
+from .vendor import Vendor
 
 __all__ = ["check_content", "encoded", "http_request", "refuse_losses", "shape"]
 
@@ -82,27 +82,27 @@ def encoded(wire: WireRequest, provider: str) -> tuple[WireRequest, bytes]:
     return attrs.evolve(wire, body=body).note("invalid", "messages", reason), content
 
 
-def http_request(wire: WireRequest, port: ProviderPort, content: bytes) -> HttpRequest:
+def http_request(wire: WireRequest, vendor: Vendor, content: bytes) -> HttpRequest:
     """Return the request with address, headers and body; the key stays apart until the transport writes it."""
-    url = port.base_url + wire.path
+    url = vendor.base_url + wire.path
     if wire.path.startswith("/../"):  # a place beside the last step of the base URL (RFC 3986, 5.2.4)
-        url = urljoin(f"{port.base_url}/", wire.path[1:])
+        url = urljoin(f"{vendor.base_url}/", wire.path[1:])
     # Behind a base URL a path that begins with a slash cannot change the host; any other text might.
-    if (wire.path[:1] != "/" or "/../" in wire.path) and origin(url) != origin(port.base_url):
+    if (wire.path[:1] != "/" or "/../" in wire.path) and origin(url) != origin(vendor.base_url):
         raise PluginError(
-            f"A hook of {port.provider.name} sends to another origin than {port.base_url}.",
-            provider=port.provider.name,
+            f"A hook of {vendor.provider.name} sends to another origin than {vendor.base_url}.",
+            provider=vendor.provider.name,
         )
     kind = (wire.stream, bool(content))
-    headers = None if wire.headers else port.usual_headers.get(kind)
+    headers = None if wire.headers else vendor.usual_headers.get(kind)
     if headers is None:
-        headers = _headers(wire, bool(content), port)
+        headers = _headers(wire, bool(content), vendor)
         if not wire.headers:
-            port.usual_headers[kind] = headers
-    return HttpRequest(wire.method, url, headers, content, port.auth)
+            vendor.usual_headers[kind] = headers
+    return HttpRequest(wire.method, url, headers, content, vendor.auth)
 
 
-def _headers(wire: WireRequest, has_content: bool, port: ProviderPort) -> tuple[tuple[str, str], ...]:
+def _headers(wire: WireRequest, has_content: bool, vendor: Vendor) -> tuple[tuple[str, str], ...]:
     """Return all headers but the key's: ours, the configuration's, the hooks'. Raises ConfigurationError."""
     merged = {
         "accept": "text/event-stream" if wire.stream else "application/json",
@@ -111,15 +111,15 @@ def _headers(wire: WireRequest, has_content: bool, port: ProviderPort) -> tuple[
     }
     if has_content:
         merged["content-type"] = "application/json"
-    for headers in (port.headers(), wire.headers):
+    for headers in (vendor.headers(), wire.headers):
         merged.update({name.lower(): value for name, value in headers.items()})
-    problems = [header_problem(name, value, port.provider.name) for name, value in merged.items()]
+    problems = [header_problem(name, value, vendor.provider.name) for name, value in merged.items()]
     wrong = next(filter(None, problems), None)
     if wrong is not None:
         del merged  # and the loop's own variables are gone with it
         raise wrong
-    if port.auth is not None:
-        merged.pop(port.auth[0].lower(), None)
+    if vendor.auth is not None:
+        merged.pop(vendor.auth[0].lower(), None)
     return tuple(merged.items())
 
 

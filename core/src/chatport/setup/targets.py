@@ -1,4 +1,4 @@
-"""Which of an alias's targets a call may go to, and in which order."""
+"""What names a target, which of an alias's targets a call may go to, and in which order."""
 
 from __future__ import annotations
 
@@ -7,10 +7,30 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from ..basics.bounded import LONGEST_NAME
 from ..call import Call
+from ..errors import ConfigurationError
 from ..types import AudioPart, FilePart, ImagePart
 
-__all__ = ["Choice", "Condition", "in_order"]
+__all__ = ["Choice", "Condition", "check_length", "in_order", "split_target"]
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Split `provider:model` at the first colon. Raises ConfigurationError if there is none, or it is too long."""
+    check_length(target)
+    provider, colon, model = target.partition(":")
+    if not colon or not provider or not model:
+        raise ConfigurationError(f'{target!r} is not a target: write "provider:model", such as "openai:gpt-6-luna".')
+    return provider, model
+
+
+def check_length(name: str) -> None:
+    """Raise ConfigurationError for what cannot be the name of a model: it would be kept, logged and sent as one."""
+    if len(name) > LONGEST_NAME:
+        raise ConfigurationError(
+            f"The name of a model or provider has at most {LONGEST_NAME} characters; {name[:40]!r}… has {len(name)}. "
+            "Nothing was sent. Is this text a message that was passed as model?"
+        )
 
 
 @attrs.frozen

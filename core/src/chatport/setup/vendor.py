@@ -1,4 +1,4 @@
-"""A provider made ready for calls."""
+"""A vendor made ready for calls."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..plugins.plan import Plan
 from ..provider import Provider
 from .config import ProviderConfig
 
-__all__ = ["ProviderPort"]
+__all__ = ["Vendor"]
 
 
 @attrs.frozen
-class ProviderPort:
+class Vendor:
     """A provider made ready for calls: its value, its compiled chains, where it is, and its key.
 
     `base_url_source` and `key_source` say in words where these two come from.

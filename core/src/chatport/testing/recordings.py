@@ -18,7 +18,8 @@ from ..events import Event
 from ..limits.retry import RetryPolicy
 from ..provider import Provider
 from ..setup.config import Config
-from ..setup.prepare import Port
+from ..setup.routes import Routes
+from ..setup.vendors import Vendors
 from ..types import Message, Reply
 
 __all__ = ["decode_events", "replay"]
@@ -89,18 +90,18 @@ def route_of(provider: str | Provider, model: str, stream: bool) -> Route:
     table: dict[str, Any] = {"api_key": Secret("recorded-no-key")}
     if name == "compatible":
         table |= {"kind": "compatible", "base_url": "https://recorded.invalid/v1"}
-    port = Port(_config(name, table), environment={}, providers=given)
-    if not _has_address(port, name):
+    vendors = Vendors(_config(name, table), environment={}, providers=given)
+    if not _has_address(vendors, name):
         table["base_url"] = "https://recorded.invalid/v1"
-        port = Port(_config(name, table), environment={}, providers=given)
+        vendors = Vendors(_config(name, table), environment={}, providers=given)
     call = Call((Message.user("recorded"),), stream)
-    return port.recorded_route(call, f"{name}:{model}")
+    return Routes(vendors).recorded_route(call, f"{name}:{model}")
 
 
-def _has_address(port: Port, provider: str) -> bool:
+def _has_address(vendors: Vendors, provider: str) -> bool:
     """Whether the provider is somewhere without a search for running servers, which is no part of a replay."""
     try:
-        return port.is_ready(provider) and bool(port.provider(provider).base_url)
+        return vendors.is_ready(provider) and bool(vendors.provider(provider).base_url)
     except ConfigurationError:
         return False
 

@@ -16,7 +16,7 @@ from ...errors import ChatportError, PluginError, UnsupportedFeatureError
 from ...inputs.schemas import read_tools
 from ...plugins.registry import build_plan
 from ...setup.shaping import shape
-from ...setup.vendor import ProviderPort
+from ...setup.vendor import Vendor
 from ...types import Message, ToolCall
 from ..emulator import EmulatedRequest
 from .subject import ConformanceTests, get_weather
@@ -62,7 +62,7 @@ class PurityTests(ConformanceTests):
         it.check(alone[0] == mixed[0] == mixed[1], "decode_chunk", chunks, "two streams in turns got mixed up", _SAME)
 
     def _decoded(
-        self, port: ProviderPort, context: Context, chunks: list[tuple[bytes, str]], states: list[StreamState]
+        self, port: Vendor, context: Context, chunks: list[tuple[bytes, str]], states: list[StreamState]
     ) -> list[list[Any]]:
         found: list[list[Any]] = [[] for _ in states]
         for raw, name in chunks:

@@ -19,8 +19,8 @@ from ...events import Finished
 from ...plugins.registry import load_provider
 from ...provider import Provider
 from ...setup.config import load_config
-from ...setup.prepare import Port
-from ...setup.vendor import ProviderPort
+from ...setup.vendor import Vendor
+from ...setup.vendors import Vendors
 from ...types import Reply
 from ..pytest_plugin import isolate
 from ..recordings import play, route_of
@@ -105,12 +105,12 @@ class Subject:
             elif event.reply.text != collector.reply().text:
                 self.fail("decode_chunk", "a stream of the emulator", "the deltas do not add up to the reply's text")
 
-    def opened(self) -> tuple[ProviderPort, Context]:
+    def opened(self) -> tuple[Vendor, Context]:
         """Return the provider made ready, and the context of the model."""
         config = load_config(self.emulator().config(), environment={})
-        port = Port(config, environment={}, providers=self.providers)
-        ready = port.provider(self.name)
-        return ready, ready.context(self.model, port.facts(ready, self.model))
+        vendors = Vendors(config, environment={}, providers=self.providers)
+        vendor = vendors.provider(self.name)
+        return vendor, vendor.context(self.model, vendors.facts(vendor, self.model))
 
     # --- to say what is wrong
 

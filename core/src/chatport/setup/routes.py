@@ -1,0 +1,175 @@
+"""Routes: a call is shaped for a target (its provider, key, facts and tools) into the request that goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from ..basics.words import near_miss
+from ..call import Call, Context, WireRequest
+from ..engine.route import Route
+from ..engine.timers import Timeouts
+from ..errors import ConfigurationError, ModelNotFoundError
+from ..events import ErrorReported, Event, FinishReported
+from ..facts.models import ModelFacts
+from ..limits.policy import check_policy
+from ..provider import Provider
+from ..standard.stream import is_error
+from ..types import Adjustment
+from .shaping import check_content, encoded, http_request, refuse_losses, shape
+from .targets import Choice, check_length, split_target
+from .vendor import Vendor
+from .vendors import Vendors
+
+__all__ = ["Routes"]
+
+_LONGEST_SUCCESSION = 8
+"""How many successors of retired models are followed: a circle in the facts must not hang a call."""
+
+
+class Routes:
+    """Makes the routes of a client's calls, by its configuration, to the vendors it keeps."""
+
+    def __init__(self, vendors: Vendors) -> None:
+        self.config = vendors.config
+        self.vendors = vendors
+
+    def targets(self, model: str | None) -> tuple[tuple[Choice, ...], Mapping[str, Any]]:
+        """Return the targets that a name means, in order of preference, and the options of its alias."""
+        name = model or self.config.model
+        if not name:
+            raise ConfigurationError('No model is named: pass model="provider:model", or set LLM_MODEL.')
+        check_length(name)
+        alias = self.config.aliases.get(name)
+        if alias is not None:
+            return alias.choices, alias.options
+        if ":" not in name:
+            raise ConfigurationError(
+                f"No alias is called {name!r}.{near_miss(name, self.config.aliases)} "
+                f'Aliases: {", ".join(sorted(self.config.aliases)) or "none"}. Otherwise write "provider:model".'
+            )
+        split_target(name)
+        return (Choice(name),), {}
+
+    def route(
+        self,
+        call: Call,
+        target: str,
+        *,
+        timeouts: Mapping[str, float],
+        options: Mapping[str, Any],
+        today: str | None = None,
+    ) -> Route:
+        """Shape a call for a target. `options` are the call's own, by name, to tell them from a retired model's.
+
+        Raises before a byte is sent: ConfigurationError, PolicyError, UnsupportedFeatureError, ModelNotFoundError,
+        PluginError.
+        """
+        name, model = split_target(target)
+        vendor = self.vendors.provider(name)
+        model = self.vendors.named_model(name, model)
+        facts = self.vendors.facts(vendor, model)
+        redirected: tuple[Adjustment, ...] = ()
+        day = today
+        while facts.retired is not None and len(redirected) < _LONGEST_SUCCESSION:
+            day = day or datetime.now(UTC).date().isoformat()
+            if facts.retired.since > day:
+                break
+            call, model, facts, note = self._follow(call, vendor, facts, options)
+            redirected = (*redirected, note)
+        context = vendor.context(model, facts)
+        if vendor.key is None and vendor.provider.auth.required:
+            raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
+        self._check_policy(vendor, model, call)
+        check_content(call, context)
+        wire, tools = shape(vendor.plan, call, context)
+        if redirected:
+            wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
+        if call.on_unsupported == "raise":
+            refuse_losses(wire, context)
+        wire, content = encoded(wire, name)
+        request = http_request(wire, vendor, content)
+        timers = self.timeouts(vendor, timeouts, streams=wire.stream)
+        pace = vendor.config.pacing or self.config.pacing
+        return Route(context, vendor.plan, wire, request, timers, tools.names, call, pace=pace)
+
+    def _check_policy(self, vendor: Vendor, model: str, call: Call | None = None) -> None:
+        """Raise PolicyError if nothing may be sent there, whichever model the body names."""
+        if self.config.policy.is_open:
+            return
+        extra = {} if call is None else call.extra
+        others = extra.get("models", ())
+        named = [model, extra.get("model"), *(others if isinstance(others, list | tuple) else ())]
+        stated = vendor.config.stated_facts(vendor.provider.name)
+        for name in filter(None, named):
+            check_policy(self.config.policy, vendor.provider, vendor.base_url, str(name), stated)
+
+    def recorded_route(self, call: Call, target: str) -> Route:
+        """Return the route of a call whose answer is recorded: no body is shaped, a retired model is not followed."""
+        name, model = split_target(target)
+        vendor = self.vendors.provider(name)
+        context = vendor.context(model, self.vendors.facts(vendor, model))
+        wire = WireRequest(vendor.provider.dialect.chat_path, {}, stream=call.stream)
+        request = http_request(wire, vendor, encoded(wire, name)[1])
+        return Route(context, vendor.plan, wire, request, Timeouts())
+
+    def raw_route(self, provider: str, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> Route:
+        """Return the route of a request that is no chat, such as the model list: nothing of it is shaped."""
+        vendor = self.vendors.provider(provider)
+        if vendor.key is None and vendor.provider.auth.required:
+            raise ConfigurationError(_key_missing(vendor.provider), provider=provider)
+        model = target.partition(":")[2]
+        context = vendor.context(model)
+        self._check_policy(vendor, model)
+        request = http_request(wire, vendor, encoded(wire, provider)[1])
+        plan = attrs.evolve(vendor.plan, decode_reply=_as_it_is)
+        timers = self.timeouts(vendor, timeouts, streams=False)
+        operation = "models" if wire.method == "GET" else "embeddings"
+        return Route(context, plan, wire, request, timers, operation=operation)
+
+    def _follow(
+        self, call: Call, vendor: Vendor, facts: ModelFacts, given: Mapping[str, Any]
+    ) -> tuple[Call, str, ModelFacts, Adjustment]:
+        retired = facts.retired
+        assert retired is not None
+        story = f"{retired.id} was retired on {retired.since}; its successor is {retired.successor}"
+        if self.config.retired_models == "raise":
+            raise ModelNotFoundError(f"{story}.", provider=vendor.provider.name, model=retired.id)
+        old_behaviour = {key: value for key, value in retired.options.items() if given.get(key) is None}
+        note = Adjustment("redirected", "model", f"{story}, which answers", retired.source)
+        return (
+            attrs.evolve(call, **old_behaviour),
+            retired.successor,
+            self.vendors.facts(vendor, retired.successor),
+            note,
+        )
+
+    def timeouts(self, vendor: Vendor, call: Mapping[str, float], *, streams: bool) -> Timeouts:
+        """Return the timers of a call: defaults, then the provider's own, the user's, the user's for it, the call's.
+
+        A plain request is silent until its answer is whole, for minutes where a model thinks: without the user's own
+        word only the total ends it.
+        """
+        usual = vendor.usual_timeouts.get(streams)
+        if usual is not None and not call:
+            return usual
+        wanted = {**self.config.timeouts, **vendor.config.timeouts, **call}
+        merged = {**vendor.provider.timeouts, **({} if streams else {"silence": 0.0}), **wanted}
+        timeouts = attrs.evolve(Timeouts(), **{name: value or None for name, value in merged.items()})
+        if not call:
+            vendor.usual_timeouts[streams] = timeouts
+        return timeouts
+
+
+def _as_it_is(data: Any, context: Context) -> Sequence[Event]:
+    """Decode a reply that is no chat: it is kept as raw JSON, unless it is an error."""
+    return (ErrorReported(data),) if isinstance(data, dict) and is_error(data) else (FinishReported("stop", "stop"),)
+
+
+def _key_missing(provider: Provider) -> str:
+    variables = " or ".join(f"${name}" for name in provider.key_env)
+    where = f"Set {variables}, or give" if variables else "Give"
+    return f"{provider.title} needs an API key. {where} api_key under [providers.{provider.name}] in chatport.toml."

@@ -1,0 +1,308 @@
+"""Vendors: each is opened when a call first needs it (provider, address, key, patches, plan), and kept."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import msgspec
+
+from ..basics.blocking import OverdueError, Room
+from ..basics.bounded import MOST_MODELS, Bounded
+from ..basics.frozen import freeze
+from ..basics.secret import Secret
+from ..basics.words import near_miss
+from ..engine.timers import Timeouts
+from ..errors import ChatportError, ConfigurationError, PluginError, TransportError
+from ..facts.models import Facts, ModelFacts
+from ..plugins.guarding import guarded
+from ..plugins.installed import installed_patches, installed_providers
+from ..plugins.registry import build_plan, given_by_name, load_provider, plugin_name
+from ..provider import Auth, Discovery, Provider
+from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
+from .keys import is_slow, refresh_seconds, resolve
+from .origins import check_key
+from .pairing import Address, check_pair, source_of_key
+from .patches import checked_patch, patch_from_file, provider_of_patch
+from .targets import check_length
+from .vendor import Vendor
+
+__all__ = ["Vendors", "search"]
+
+
+SEARCH_SECONDS = 30.0
+"""More than any search that is made well takes."""
+_SEARCHES = Room("searches for servers", stuck_after_seconds=SEARCH_SECONDS)
+
+
+class Vendors:
+    """The vendors that a client has used so far, and what is known of their models. Shared by its calls."""
+
+    def __init__(
+        self,
+        config: Config,
+        plugins: Sequence[Any] = (),
+        environment: Mapping[str, str] | None = None,
+        providers: Sequence[Provider] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self._plugins = tuple(plugins)
+        # A closure: the repr of whatever holds an environment shows every key in it.
+        self._variable: Callable[[str], str | None] = lambda name: (
+            os.environ if environment is None else environment
+        ).get(name)
+        self._monotonic = monotonic
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._stale_at: dict[str, float] = {}
+        self._given_providers = given_by_name(providers)
+        self._providers: dict[str, Vendor] = {}
+        self._facts: Bounded[tuple[str, str], ModelFacts] = Bounded(MOST_MODELS)
+        self._discovered: dict[str, Discovery] = {}
+        for plugin in self._plugins:
+            self._check_patch(plugin)
+
+    def _check_patch(self, plugin: Any) -> None:
+        """Raise PluginError for a patch that would never run, since no provider has the name it gives."""
+        name = provider_of_patch(plugin)
+        known = {*installed_providers(), *self._given_providers, *self.config.providers, "compatible"}
+        if name not in known:
+            raise PluginError(
+                f"The patch {plugin_name(plugin)} is for the provider {name!r}, which does not exist here."
+                f"{near_miss(name, known)} Providers: {', '.join(sorted(known))}.",
+                provider=name,
+            )
+
+    def provider(self, name: str) -> Vendor:
+        """Return a provider made ready, the same one until its key is due to be read again.
+
+        May block while a local server is looked for, or a command gives the key.
+        """
+        if not self._is_open(name):
+            self._check_exists(name)
+            with self._locks[name]:  # calls that begin together run one command, not one each
+                if not self._is_open(name):
+                    self._providers[name] = self._renewed(name)
+        return self._providers[name]
+
+    def _check_exists(self, name: str) -> None:
+        """Raise ConfigurationError for a provider that nobody knows, before a lock is kept by its name."""
+        self._provider_value(name, self.config.providers.get(name, ProviderConfig()))
+
+    def _is_open(self, name: str) -> bool:
+        return name in self._providers and self._monotonic() < self._stale_at.get(name, math.inf)
+
+    def _renewed(self, name: str) -> Vendor:
+        known = self._providers.get(name)
+        vendor = (
+            self._open(name)
+            if known is None
+            else attrs.evolve(known, key=self._key(known.provider, known.config, known.base_url))  # as paired before
+        )
+        seconds = refresh_seconds(vendor.config.api_key)
+        if seconds is not None:
+            self._stale_at[name] = self._monotonic() + seconds
+        return vendor
+
+    def is_ready(self, name: str) -> bool:
+        """Whether `provider(name)` will not block."""
+        if self._is_open(name):
+            return True
+        table = self.config.providers.get(name, ProviderConfig())
+        if is_slow(table.api_key):
+            return False
+        return bool(table.base_url) or self._provider_value(name, table).discover is None
+
+    def total_seconds(self, name: str, call: Mapping[str, float]) -> float | None:
+        """Return the total timer of a call to a provider that need not be ready yet, None: it has none."""
+        table = self.config.providers.get(name, ProviderConfig())
+        own = self._provider_value(name, table).timeouts
+        merged = {"total": Timeouts().total, **own, **self.config.timeouts, **table.timeouts, **call}
+        return merged["total"] or None
+
+    def _open(self, name: str) -> Vendor:
+        table = self.config.providers.get(name, ProviderConfig())
+        provider = self._provider_value(name, table)
+        unknown = [key for key in table.settings if key not in provider.settings]
+        if unknown:
+            known = [*provider.settings, *PROVIDER_KEYS]
+            raise ConfigurationError(
+                f"[providers.{name}]: unknown key {unknown[0]!r}.{near_miss(unknown[0], known)} "
+                f"Known: {', '.join(sorted(known))}."
+            )
+        stated = table
+        settings = {**self._settings_from_environment(provider), **table.settings}
+        table = attrs.evolve(table, settings=freeze(settings, ConfigurationError))
+        if provider.adapt is not None:
+            provider = provider.adapt(provider, table.settings)
+        provider = attrs.evolve(provider, auth=self._auth(provider, table))
+        provider, address = self._place(provider, table, is_stated=bool(stated.settings))
+        found = self._discovered.get(name)
+        if found is not None:
+            table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}, ConfigurationError))
+        patches = tuple(self._patches(name, table))
+        plan = build_plan(provider, patches)
+        variable = self._key_variable(provider, table)
+        check_pair(provider, table, variable, address)
+        key, sources = self._key(provider, table, address.url), (address.source, source_of_key(table, variable))
+        return Vendor(provider, plan, address.url, key, table, patches, self.config.limits, *sources)
+
+    def _provider_value(self, name: str, table: ProviderConfig) -> Provider:
+        check_length(name)
+        provider = self._plain_provider_value(name, table)
+        return (
+            attrs.evolve(provider, dialect=attrs.evolve(provider.dialect, **table.dialect))
+            if table.dialect
+            else provider
+        )
+
+    def _plain_provider_value(self, name: str, table: ProviderConfig) -> Provider:
+        if table.kind == "compatible" or (name == "compatible" and table.kind is None):
+            if not table.base_url and name != "compatible":
+                raise ConfigurationError(
+                    f'[providers.{name}] has kind = "compatible" and needs a base_url.', provider=name
+                )
+            return Provider(name, name, table.base_url or "", auth=Auth(required=False))
+        if table.kind is None:
+            return self._load(name)
+        provider = self._load(table.kind)
+        return attrs.evolve(provider, name=name)  # a second account or host of the same vendor, under its own name
+
+    def _load(self, name: str) -> Provider:
+        """Return a provider by name: the value the client was given, otherwise the installed one."""
+        return self._given_providers.get(name) or load_provider(name)
+
+    def _settings_from_environment(self, provider: Provider) -> dict[str, str]:
+        values = {name: self._variable(variable) for name, variable in provider.settings_env.items()}
+        return {name: value for name, value in values.items() if value}
+
+    def _place(self, provider: Provider, table: ProviderConfig, *, is_stated: bool) -> tuple[Provider, Address]:
+        """Return the base URL, and the provider that speaks there: another one where a search has found it.
+
+        `is_stated`: the configuration, and not only variables of the vendor's own, has settings that may lead there.
+        """
+        if provider.discover is None or table.base_url:
+            return provider, self._base_url(provider, table, is_stated=is_stated)
+        servers = search(provider, table.settings)
+        if not servers:
+            raise TransportError(
+                f"{provider.title}: no server answers on the usual ports. Start one, or give "
+                f"[providers.{provider.name}] a base_url.",
+                provider=provider.name,
+                retryable=False,
+            )
+        found = self._discovered[provider.name] = servers[0]
+        address = Address(found.base_url, "a search", is_vendors_word=not is_stated)
+        return attrs.evolve(self._load(found.provider), name=provider.name), address
+
+    def _base_url(self, provider: Provider, table: ProviderConfig, *, is_stated: bool) -> Address:
+        if table.base_url:
+            general = table.base_url_variable
+            return Address(table.base_url, f"${general}" if general else "the configuration")
+        located = provider.locate(table.settings) if provider.locate is not None else None
+        if located is None and provider.facts is not None:
+            located = provider.facts.address(table.settings)
+        if located:
+            url = read_base_url(located, f"[providers.{provider.name}] as located")
+            return Address(url, "its settings", is_vendors_word=not is_stated)
+        for variable in provider.base_url_env:
+            value = self._variable(variable)
+            if value:
+                return Address(read_base_url(value, f"${variable}"), f"${variable}", is_vendors_word=True)
+        if not provider.base_url:
+            raise ConfigurationError(
+                f"[providers.{provider.name}] needs a base_url: where is this server?", provider=provider.name
+            )
+        url = read_base_url(provider.base_url, f"The provider {provider.name}: base_url")
+        return Address(url, "its package", is_vendors_word=True)
+
+    def _key_variable(self, provider: Provider, table: ProviderConfig) -> str | None:
+        """Return the variable that holds the key, None where none does: the first of the vendor's own that is set."""
+        if table.api_key is None:
+            return next((name for name in provider.key_env if (self._variable(name) or "").strip()), None)
+        return table.api_key.get("env") if isinstance(table.api_key, Mapping) else None
+
+    def _auth(self, provider: Provider, table: ProviderConfig) -> Auth:
+        """Return how the key is sent: a variable may hold a token, which goes another way than a key."""
+        return provider.auth_env.get(self._key_variable(provider, table) or "", provider.auth)
+
+    def _key(self, provider: Provider, table: ProviderConfig, base_url: str) -> Secret | None:
+        if table.api_key is None:
+            variable = self._key_variable(provider, table)
+            key = None if variable is None else Secret((self._variable(variable) or "").strip())
+        elif isinstance(table.api_key, Secret):
+            key = table.api_key
+        else:
+            folder = self.config.folder or Path()
+            key = resolve(table.api_key, provider.name, folder=folder, variable=self._variable)
+        if key is not None:
+            check_key(key, provider, base_url)
+        return key
+
+    def _patches(self, name: str, table: ProviderConfig) -> list[Any]:
+        chosen = [checked_patch(plugin.load(), name) for plugin in installed_patches(name).values()]
+        files = [checked_patch(patch_from_file((self.config.folder or Path()) / path), name) for path in table.patches]
+        given = [plugin for plugin in self._plugins if provider_of_patch(plugin) == name]
+        return [*chosen, *files, *given]
+
+    def named_model(self, name: str, model: str) -> str:
+        """Return the first model of a server that was found, for the model name `auto`."""
+        found = self._discovered.get(name)
+        if model != "auto" or found is None:
+            return model
+        if not found.models:
+            raise ConfigurationError(
+                f'The server at {found.base_url} lists no model; name one: "{name}:MODEL".', provider=name
+            )
+        check_length(found.models[0])
+        return found.models[0]
+
+    def facts(self, vendor: Vendor, model: str) -> ModelFacts:
+        """Return what is known of a model, with the user's corrections laid over it."""
+        key = (vendor.provider.name, model)
+        known = self._facts.get(key)
+        if known is not None:
+            return known
+        context = vendor.context(model)
+        facts = guarded(context, "describe_model", lambda: vendor.plan.describe_model(model, context)) or ModelFacts()
+        corrections = self.config.models.get(f"{vendor.provider.name}:{model}")
+        if corrections:
+            facts = _corrected(vendor.provider, facts, corrections, f'[models."{vendor.provider.name}:{model}"]')
+        self._facts.put(key, facts)
+        return facts
+
+
+def search(provider: Provider, settings: Mapping[str, Any]) -> Sequence[Discovery]:
+    """Return the running servers that a provider finds, best first.
+
+    The search is a plugin's, and what it meets is anybody's. Raises PluginError where it fails, or hangs.
+    """
+    discover = provider.discover
+    assert discover is not None, "asked only where there is one"
+    try:
+        return _SEARCHES.run(object(), lambda: discover(settings), SEARCH_SECONDS)
+    except ChatportError:
+        raise
+    except OverdueError:
+        problem, error = f"did not end within {SEARCH_SECONDS:g} s", None
+    except Exception as failed:
+        problem, error = f"failed: {type(failed).__name__}: {failed}", failed
+    raise PluginError(
+        f"The search for a server of {provider.title} {problem}. Give [providers.{provider.name}] a base_url.",
+        provider=provider.name,
+    ) from error
+
+
+def _corrected(provider: Provider, facts: ModelFacts, corrections: Mapping[str, Any], where: str) -> ModelFacts:
+    file = provider.facts or Facts(provider.name, "")
+    try:
+        return file.correct(facts, {**corrections, "source": "configuration"})
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{where}: {error}.") from None
