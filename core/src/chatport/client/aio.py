@@ -303,7 +303,7 @@ class AsyncClient(BaseClient):
                 return None if other is None else _Driver(other, self._transport())
 
             first = _Driver(machine, self._transport())
-            return HedgedDriver(first, second, after_seconds, lambda: machine.story)
+            return HedgedDriver(first, second, after_seconds, lambda: machine.trace)
         # async only: end
         return _Driver(machine, self._transport())
 
@@ -331,7 +331,7 @@ class AsyncClient(BaseClient):
         context = vendor.context("*")
 
         def read() -> list[ModelInfo]:
-            return list(guarded(context, "parse_models", lambda: vendor.plan.parse_models(reply.raw, context)) or ())
+            return list(guarded(context, "parse_models", vendor.plan.parse_models, reply.raw, context) or ())
 
         return run_without_key(vendor.key, read)
 

@@ -1,6 +1,6 @@
 """A second try beside a slow first one, before anything was handed over: whoever has content first goes on.
 
-Only the asynchronous client hedges. Both tries share one story, so `reply.attempts` tells of both.
+Only the asynchronous client hedges. Both tries share one trace, so `reply.attempts` tells of both.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from ..engine.story import Story
+from ..engine.trace import CallTrace
 from ..errors import ChatportError
 from ..events import AttemptFailed, Event
 from ..types import Reply
@@ -48,9 +48,9 @@ class HedgedDriver:
         first: AsyncDriver,
         second: Callable[[], AsyncDriver | None],
         after_seconds: float,
-        story: Callable[[], Story],
+        trace: Callable[[], CallTrace],
     ) -> None:
-        self._story = story
+        self._trace = trace
         self._second = second
         self._after_seconds = after_seconds
         self._winner: AsyncDriver | None = None
@@ -64,7 +64,7 @@ class HedgedDriver:
         else:
             events = await self._race()
         if events is None and self._winner is not None and self._winner.reply is not None:
-            self.reply = attrs.evolve(self._winner.reply, attempts=self._story().attempts)
+            self.reply = attrs.evolve(self._winner.reply, attempts=self._trace().attempts)
         return events
 
     async def abandon(self) -> None:
@@ -109,7 +109,7 @@ class HedgedDriver:
             group.cancel_scope.cancel()
         if not finish:
             if len(runners) > 1:
-                self._story().failed(errors[0])
+                self._trace().failed(errors[0])
             raise errors[0]
         winner, events = finish[0]
         for driver in runners:

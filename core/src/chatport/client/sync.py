@@ -281,7 +281,7 @@ class Client(BaseClient):
         context = vendor.context("*")
 
         def read() -> list[ModelInfo]:
-            return list(guarded(context, "parse_models", lambda: vendor.plan.parse_models(reply.raw, context)) or ())
+            return list(guarded(context, "parse_models", vendor.plan.parse_models, reply.raw, context) or ())
 
         return run_without_key(vendor.key, read)
 

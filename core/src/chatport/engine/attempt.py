@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import chain
 from typing import Any, Literal
 
@@ -25,10 +24,10 @@ from ..errors import (
     TransportError,
     over_limit,
 )
-from ..plugins.guarding import hook_error
+from ..plugins.guarding import guarded
 from ..types import Reply
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
-from .route import Route, request_id
+from .route import Route, request_id, run_side_hook
 from .timers import Timers
 
 __all__ = ["AttemptRun"]
@@ -278,33 +277,30 @@ class AttemptRun:
 
     def _taken(self, arrived: list[ServerSentEvent]) -> tuple[list[ev.Event], ChatportError | None]:
         """Decode the events of one read; return what is to be handed over, and the error that ends it, if any."""
-        decode, context = self.route.plan.decode_chunk, self.route.context
-        state, collector, most_values = self._state, self.collector, self.route.limits.values
         batch: list[ev.Event] = []
         problem: ChatportError | None = None
-        for event in arrived:
-            try:
-                if len(event.data) > most_values:
-                    self._check_values(event.data)
-                try:
-                    decoded = decode(Chunk(event.data, event.event), state, context)
-                    if type(decoded) is not list:  # a hook may be a generator, and fails in here then
-                        decoded = list(decoded or ())
-                except ChatportError:
-                    raise
-                except Exception as error:
-                    frames = error.__traceback__  # less this one, whose locals hold the vendor's bytes
-                    cause = error.with_traceback(frames and frames.tb_next)
-                    raise hook_error("decode_chunk", error, context) from cause
-                if decoded:
-                    self._collect(decoded, batch)
-            except ChatportError as error:
-                problem = error
-            if problem is not None or collector.error is not None or state.ended:
-                break
-        if collector.error is not None and problem is None:
+        try:
+            guarded(self.route.context, "decode_chunk", self._decode, arrived, batch)
+        except ChatportError as error:
+            problem = error
+        if self.collector.error is not None and problem is None:
             problem = self._reported(batch)
         return batch, problem
+
+    def _decode(self, arrived: list[ServerSentEvent], batch: list[ev.Event]) -> None:
+        """Decode events into the collector, and into the batch what the caller gets, until one of them ends it."""
+        decode, context = self.route.plan.decode_chunk, self.route.context
+        state, collector, most_values = self._state, self.collector, self.route.limits.values
+        for event in arrived:
+            if len(event.data) > most_values:
+                self._check_values(event.data)
+            decoded = decode(Chunk(event.data, event.event), state, context)
+            if type(decoded) is not list:  # a hook may be a generator, which may fail after its first events
+                decoded = list(decoded or ())
+            if decoded:
+                self._collect(decoded, batch)
+            if collector.error is not None or state.ended:
+                return
 
     def _check_values(self, data: bytes) -> None:
         try:
@@ -470,17 +466,12 @@ class AttemptRun:
     def _error_of(self, failure: Failure, verdict: Verdict | None) -> ChatportError:
         limits = None
         if verdict is not None and verdict.retry_after_seconds is None and failure.where == "response":
-            with suppress(Exception):  # a hook that only looks on must not hide the vendor's own error
-                limits = self.route.plan.read_rate_limits(failure.headers, self.route.context)
+            limits = run_side_hook(self.route, "read_rate_limits", failure.headers)
         return error_of(failure, verdict, self.route.context, self._clock.utcnow(), limits)
 
     def _run_hook(self, name: Literal["decode_reply", "classify_error"], value: Any) -> Any:
-        try:
-            return getattr(self.route.plan, name)(value, self.route.context)
-        except ChatportError:
-            raise
-        except Exception as error:
-            raise hook_error(name, error, self.route.context) from error
+        context = self.route.context
+        return guarded(context, name, getattr(self.route.plan, name), value, context)
 
     def _key(self) -> str:
         return self.route.request.revealed_key()

@@ -44,11 +44,11 @@ from .attempt import AttemptRun
 from .commands import Block, Clock, Command, Deliver, TimerExpired
 from .continuation import can_continue, conversation, reopened
 from .expense import cost_of_attempt
-from .route import Route, request_id
+from .route import Route, request_id, run_side_hook
 from .shared import Shared
-from .story import Story, look_on
 from .target import TargetRun
 from .timers import not_ready_in_time
+from .trace import CallTrace
 
 __all__ = ["CallMachine", "Candidate", "Given"]
 
@@ -132,11 +132,11 @@ class CallMachine:
     shared: Shared
     deliver: bool
     budgets: Sequence[Budget] = ()
-    shared_story: Story | None = None
-    """The story of a call of which this is one of two tries; None: it has its own."""
+    shared_trace: CallTrace | None = None
+    """The trace of a call of which this is one of two tries; None: it has its own."""
     is_quiet: bool = False
     """Whether the end of this machine is not the end of the call."""
-    story: Story = attrs.field(init=False)
+    trace: CallTrace = attrs.field(init=False)
     _error: ChatportError | None = attrs.field(init=False, default=None)
     _resumed: Collector | None = attrs.field(init=False, default=None)
 
@@ -147,20 +147,20 @@ class CallMachine:
 
     def run(self) -> Generator[Command, Any, Reply]:
         """Run the call; the generator's value is the reply. Raises the error that ended it."""
-        self.story = self.shared_story or Story(self.shared, self.clock.monotonic())
+        self.trace = self.shared_trace or CallTrace(self.shared, self.clock.monotonic())
         self.shared.retries.count_call()
         try:
             attempt = yield from self._answered()
             reply = self._reply(attempt)
         except GeneratorExit:
             if not self.is_quiet:
-                self.story.cancelled()
+                self.trace.cancelled()
             raise
         except ChatportError as error:
             if not self.is_quiet:
-                self.story.failed(error)
+                self.trace.failed(error)
             raise
-        self.story.finished(reply)
+        self.trace.finished(reply)
         if self.deliver:
             yield Deliver([Finished(reply)])
         return reply
@@ -177,12 +177,12 @@ class CallMachine:
             try:
                 admission = breaker.admit(caller)
                 if admission == "open" and waiting:  # another call has just found out, or is finding out
-                    self.story.passed_over(candidate.target, "it keeps failing, and is left alone for a while")
+                    self.trace.passed_over(candidate.target, "it keeps failing, and is left alone for a while")
                     continue
-                self.story.turn_to(route, len(self.targets))
+                self.trace.turn_to(route, len(self.targets))
                 turn = TargetRun(
                     route,
-                    self.story,
+                    self.trace,
                     breaker,
                     deliver=self.deliver,
                     others=len(waiting),
@@ -216,7 +216,7 @@ class CallMachine:
             if not seconds or (candidate is soonest and all(down.values())):
                 yield candidate
             else:
-                self.story.passed_over(candidate.target, f"it keeps failing, and is left alone for {seconds:.0f} s")
+                self.trace.passed_over(candidate.target, f"it keeps failing, and is left alone for {seconds:.0f} s")
 
     def _prepare(self, candidate: Candidate, waiting: Sequence[Candidate]) -> Generator[Command, Any, Route | None]:
         """Return the target's route; None if it cannot take this call, and another target can or an error is known."""
@@ -230,7 +230,7 @@ class CallMachine:
             # A later target that cannot be used must not hide why the earlier one failed.
             if self._error is None and not (waiting and isinstance(error, _CANNOT_BE_USED)):
                 raise
-            self.story.passed_over(candidate.target, f"{type(error).__name__}: {error.message}")
+            self.trace.passed_over(candidate.target, f"{type(error).__name__}: {error.message}")
             return None
         return route
 
@@ -239,7 +239,7 @@ class CallMachine:
         # Asked in this order, since the second question costs much; again, since the key may be old again at once.
         while not candidate.is_ready() and isinstance(candidate, SlowCandidate):
             total = candidate.total_seconds()
-            left = None if total is None else self.story.started + total - self.clock.monotonic()
+            left = None if total is None else self.trace.started + total - self.clock.monotonic()
             try:
                 yield Block(candidate.work, candidate.make_ready, left)
             except TimerExpired:
@@ -275,7 +275,7 @@ class CallMachine:
             if window is not None and other is not None and other > window:
                 yield candidate
             else:
-                self.story.passed_over(candidate.target, "its context window is not known to be larger")
+                self.trace.passed_over(candidate.target, "its context window is not known to be larger")
 
     def _going_on(
         self, error: ChatportError, attempt: AttemptRun, candidate: Candidate, waiting: list[Candidate]
@@ -293,7 +293,7 @@ class CallMachine:
         if isinstance(error, BadRequestError | ConfigurationError | PluginError):
             return []
         self._resumed = attempt.collector
-        asked = sum(earlier.target == attempt.route.context.target for earlier in self.story.attempts)
+        asked = sum(earlier.target == attempt.route.context.target for earlier in self.trace.attempts)
         is_asked_again = asked < self.shared.policy.attempts and self.shared.retries.take()
         return [candidate, *waiting] if is_asked_again else waiting
 
@@ -305,7 +305,7 @@ class CallMachine:
         cost = None if self._resumed is not None else cost_of_attempt(attempt, self.shared)
         warnings = (
             *route.wire.adjustments,
-            *self.story.notes,
+            *self.trace.notes,
             *self._missing(collector),
             *self._misfits(attempt),
         )
@@ -316,10 +316,10 @@ class CallMachine:
             provider=route.context.provider.name,
             model=collector.model or route.context.model,
             request_id=request_id(head, route.context),
-            attempts=self.story.attempts,
+            attempts=self.trace.attempts,
             warnings=warnings,
             cost=cost,
-            rate_limits=look_on(route, "read_rate_limits", head.headers),
+            rate_limits=run_side_hook(route, "read_rate_limits", head.headers),
             output=None if route.call is None else route.call.output,
         )
         return hide_key_in_reply(reply, route.request.revealed_key())

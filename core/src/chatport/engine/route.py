@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from ..basics.log import warn
 from ..basics.sizes import Limits
 from ..call import Call, Context, WireRequest
+from ..decoding.redaction import hide_key
+from ..plugins.guarding import tolerated
 from ..plugins.plan import Plan
 from .commands import Head, HttpRequest
 from .timers import Timeouts
@@ -16,7 +19,7 @@ from .timers import Timeouts
 if TYPE_CHECKING:
     from ..limits.pacing import PaceLimits
 
-__all__ = ["Limits", "Route", "request_id"]
+__all__ = ["Limits", "Route", "request_id", "run_side_hook"]
 
 
 @attrs.frozen
@@ -54,4 +57,12 @@ def request_id(head: Head, context: Context) -> str | None:
     return next(
         (head.headers[name] for name in context.provider.dialect.request_id_headers if head.headers.get(name)),
         None,
+    )
+
+
+def run_side_hook(route: Route, name: Literal["read_rate_limits", "observe"], *values: Any) -> Any:
+    """Run a hook that only looks on: its failure is a warning, and the answer is handed over all the same."""
+    context, run = route.context, getattr(route.plan, name)
+    return tolerated(
+        context, name, lambda error: warn(hide_key(str(error), route.request.revealed_key())), run, *values, context
     )

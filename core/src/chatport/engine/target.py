@@ -30,9 +30,9 @@ from ..limits.retry import backoff_seconds
 from .attempt import AttemptRun
 from .commands import Close, Command, Deliver, Pause, Wait
 from .expense import Expense
-from .route import Route
+from .route import Route, run_side_hook
 from .shared import Shared
-from .story import Story, look_on
+from .trace import CallTrace
 
 __all__ = ["TargetRun"]
 
@@ -59,7 +59,7 @@ class TargetRun:
     def __init__(
         self,
         route: Route,
-        story: Story,
+        trace: CallTrace,
         breaker: Breaker,
         *,
         deliver: bool,
@@ -68,10 +68,10 @@ class TargetRun:
         budgets: Sequence[Budget] = (),
         resumed: Collector | None = None,
     ) -> None:
-        self.route = _with_idempotency_key(route, story)
+        self.route = _with_idempotency_key(route, trace)
         self.attempt: AttemptRun | None = None
-        self._story = story
-        self._shared: Shared = story.shared
+        self._trace = trace
+        self._shared: Shared = trace.shared
         self._deliver = deliver
         self._others = others
         self._is_probe = is_probe
@@ -90,7 +90,7 @@ class TargetRun:
             is_probe = False
             failures += error is not None
             wait = None if error is None else self._wait_before_next(error, attempt, failures)
-            self._story.attempt_ended(attempt, began, error, wait)
+            self._trace.attempt_ended(attempt, began, error, wait)
             if error is None:
                 return attempt
             if wait is None:
@@ -123,13 +123,13 @@ class TargetRun:
                 if expense is not None:
                     expense.reserve(self._budgets)
                 attempt = self.attempt = self._new_attempt()
-                self._story.attempt_started()
+                self._trace.attempt_started()
                 try:
                     yield from attempt.run()
                 except ChatportError as problem:
                     error = problem
                 except GeneratorExit:
-                    self._story.attempt_cancelled(attempt, began)
+                    self._trace.attempt_cancelled(attempt, began)
                     raise
                 yield Close(not isinstance(error, _CUT))
                 outcome = "ok" if error is None else _verdict(error, attempt)
@@ -155,11 +155,11 @@ class TargetRun:
         return AttemptRun(
             self.route,
             self._shared.clock,
-            self._story.started,
+            self._trace.started,
             deliver=self._deliver,
             leave_after=self._share_of_time(),
             resumed=self._resumed,
-            on_first_event=self._story.first_event,
+            on_first_event=self._trace.first_event,
         )
 
     def _share_of_time(self) -> float | None:
@@ -169,7 +169,7 @@ class TargetRun:
 
     def _time_left(self) -> float:
         total = self.route.timeouts.total
-        return math.inf if total is None else self._story.started + total - self._shared.clock.monotonic()
+        return math.inf if total is None else self._trace.started + total - self._shared.clock.monotonic()
 
     # --- pacing
 
@@ -213,7 +213,7 @@ class TargetRun:
         pacer, attempt = self._pacer, self.attempt
         if pacer is None or self.route.call is None or attempt is None or attempt.head is None:
             return
-        limits = look_on(self.route, "read_rate_limits", attempt.head.headers)
+        limits = run_side_hook(self.route, "read_rate_limits", attempt.head.headers)
         if limits is not None:
             pacer.learn(limits)
 
@@ -248,12 +248,12 @@ def _verdict(error: ChatportError, attempt: AttemptRun) -> Outcome:
     return "failed"
 
 
-def _with_idempotency_key(route: Route, story: Story) -> Route:
+def _with_idempotency_key(route: Route, trace: CallTrace) -> Route:
     """Give the requests of this target one key, where the vendor takes one: the same for each try of the same body."""
     header = route.context.provider.dialect.idempotency_header
     if header is None:
         return route
-    story.bodies += 1
-    key = f"chatport-{story.call_id}-{story.bodies}"
+    trace.bodies += 1
+    key = f"chatport-{trace.call_id}-{trace.bodies}"
     request = attrs.evolve(route.request, headers=[*route.request.headers, (header, key)])
     return attrs.evolve(route, request=request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from .. import jsoncodec
@@ -11,23 +12,47 @@ from ..call import Context
 from ..errors import ChatportError, PluginError
 from .installed import package_of
 
-__all__ = ["guarded", "hook_error"]
+__all__ = ["guarded", "hook_error", "tolerated"]
 
 _SHOWN = 600
 _NO_PLUGINS = sys.stdlib_module_names | {"chatport", "pluggy", "attr", "attrs", "msgspec"}
 """Top-level modules in which no plugin is, though a plugin's mistake may show itself there."""
 
 
-def guarded(context: Context, hook: str, run: Callable[[], Any]) -> Any:
+def guarded(context: Context, hook: str, run: Callable[..., Any], *arguments: Any) -> Any:
     """Run a hook chain; an exception that is not ours becomes a PluginError that names the hook."""
     try:
-        return run()
+        return run(*arguments)
     except ChatportError as error:
         error.provider = error.provider or context.provider.name
         error.model = error.model or context.model
         raise
     except Exception as error:
-        raise hook_error(hook, error, context) from error
+        told = hook_error(hook, error, context)
+        raise told from error.with_traceback(_less_ours(error.__traceback__))
+
+
+def tolerated(
+    context: Context, hook: str, tell: Callable[[PluginError], None], run: Callable[..., Any], *arguments: Any
+) -> Any:
+    """Run a hook that only looks on: its failure, of whatever class, is told and no more, and None is its result."""
+    try:
+        return run(*arguments)
+    except Exception as error:
+        tell(hook_error(hook, error, context))
+        return None
+
+
+def _less_ours(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the core's frames at its top, whose locals hold what was sent and received."""
+    while trace is not None and trace.tb_next is not None and _is_ours(trace):
+        trace = trace.tb_next
+    return trace
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    module = str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.startswith("chatport.") and not module.startswith("chatport.standard.")
 
 
 def hook_error(hook: str, error: Exception, context: Context) -> PluginError:

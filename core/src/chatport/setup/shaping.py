@@ -28,8 +28,8 @@ def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTo
     A BadRequestError instead, where the call has a schema that nobody can make sense of.
     """
     try:
-        tools = guarded(context, "translate_tools", lambda: plan.translate_tools(call, context)) or WireTools()
-        wire = guarded(context, "shape_request", lambda: plan.shape_request(call, tools, context))
+        tools = guarded(context, "translate_tools", plan.translate_tools, call, context) or WireTools()
+        wire = guarded(context, "shape_request", plan.shape_request, call, tools, context)
     except PluginError as error:
         _blame_schema(call, context, error)
         raise

@@ -271,7 +271,7 @@ class Vendors:
         if known is not None:
             return known
         context = vendor.context(model)
-        facts = guarded(context, "describe_model", lambda: vendor.plan.describe_model(model, context)) or ModelFacts()
+        facts = guarded(context, "describe_model", vendor.plan.describe_model, model, context) or ModelFacts()
         corrections = self.config.models.get(f"{vendor.provider.name}:{model}")
         if corrections:
             facts = _corrected(vendor.provider, facts, corrections, f'[models."{vendor.provider.name}:{model}"]')

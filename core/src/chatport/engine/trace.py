@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
 from ..basics.display import one_line
 from ..basics.frozen import FrozenDict
-from ..basics.log import warn
 from ..decoding.redaction import hide_key
 from ..errors import ChatportError
-from ..plugins.guarding import hook_error
 from ..plugins.plan import nothing
 from ..types import Adjustment, Attempt, Reply
 from .attempt import AttemptRun
-from .route import Route
+from .route import Route, run_side_hook
 from .shared import Shared
 
-__all__ = ["Story", "look_on"]
+__all__ = ["CallTrace"]
 
 _SHOWN = 200
 
 
 @attrs.define
-class Story:
+class CallTrace:
     """`attempts` are the exchanges of a call on the wire and nothing else; `notes` tell of targets passed over.
 
     `bodies` counts what is sent: two tries side by side have a body each, while no attempt has ended yet.
@@ -142,7 +140,7 @@ class Story:
         )
 
     def failed(self, error: ChatportError) -> None:
-        """Give the error the story, and tell that the call has ended in it."""
+        """Give the error the trace, and tell that the call has ended in it."""
         error.attempts = self.attempts
         for note in self.notes:
             error.add_note(one_line(note.reason, _SHOWN))
@@ -177,19 +175,10 @@ class Story:
             {name: hide_key(value, key) if isinstance(value, str) else value for name, value in known.items()}
         )
         self.shared.tell(event, told)
-        look_on(route, "observe", event, told)
+        run_side_hook(route, "observe", event, told)
 
 
 def _server(route: Route) -> dict[str, Any]:
     address = urlsplit(route.context.base_url)
     port = address.port or {"https": 443, "http": 80}.get(address.scheme)
     return {"server_address": address.hostname, "server_port": port}
-
-
-def look_on(route: Route, name: Literal["read_rate_limits", "observe"], *values: Any) -> Any:
-    """Call a hook that only looks on: its failure is a warning, and the answer is handed over all the same."""
-    try:
-        return getattr(route.plan, name)(*values, route.context)
-    except Exception as error:
-        warn(hide_key(str(hook_error(name, error, route.context)), route.request.revealed_key()))
-        return None
