@@ -24,7 +24,7 @@ from chatport.provider import Auth, Discovery, Provider
 from chatport.setup.config import Alias, Config, load_config
 from chatport.setup.configfile import read_config_file
 from chatport.setup.routes import Routes
-from chatport.setup.targets import Choice, split_target
+from chatport.setup.targets import AliasTarget, split_target
 from chatport.setup.truststore import trust
 from chatport.setup.vendors import Vendors
 from chatport.types import Message
@@ -72,8 +72,8 @@ def write_trusted(text: str) -> None:
     trust(read_config_file(path))
 
 
-def chosen(*targets: str) -> tuple[Choice, ...]:
-    return tuple(Choice(target) for target in targets)
+def chosen(*targets: str) -> tuple[AliasTarget, ...]:
+    return tuple(AliasTarget(target) for target in targets)
 
 
 def vendors_of(config: Any = None, **environment: str) -> Vendors:

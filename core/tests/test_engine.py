@@ -17,7 +17,7 @@ import chatport
 from chatport import events as ev
 from chatport.call import Context, Failure, Verdict
 from chatport.client.base import BaseClient
-from chatport.decoding.caller_names import AsAsked
+from chatport.decoding.caller_names import CallerNames
 from chatport.decoding.collector import Collector
 from chatport.decoding.hints import retry_delay_seconds
 from chatport.engine.commands import (
@@ -1263,7 +1263,7 @@ def test_calls_are_told_once_however_often_their_choice_ends() -> None:
 
 
 def test_what_is_said_beside_a_forced_call_is_held_in_few_pieces() -> None:
-    asked = AsAsked({}, "answer", is_resumed=False)
+    asked = CallerNames({}, "answer", is_resumed=False)
     for _ in range(5_000):
         assert not asked.events([ev.TextDelta("ab")])
     assert asked.compact() == 10_000

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
-from .common import Waiting, config_option, piped_text, reporting_errors, short_model_option
+from .failures import reporting_errors
+from .options import config_option, piped_text, short_model_option
 from .terminal import write, write_bytes_of, write_json
+from .waiting import Waiting
 
 __all__ = ["command"]
 

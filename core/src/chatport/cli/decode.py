@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from .common import piped_bytes, reporting_errors
+from .failures import reporting_errors
+from .options import piped_bytes
 from .terminal import write, write_json
 
 __all__ = ["command"]

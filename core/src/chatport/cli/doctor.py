@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from ..basics.display import one_line
-from .common import Waiting, config_option, reporting_errors
+from .failures import reporting_errors
+from .options import config_option
 from .terminal import styled, write
+from .waiting import Waiting
 
 __all__ = ["command"]
 

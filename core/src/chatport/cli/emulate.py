@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .common import reporting_errors
+from .failures import reporting_errors
 from .terminal import write
 
 __all__ = ["command"]

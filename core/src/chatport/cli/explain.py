@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from .common import config_option, reporting_errors, short_model_option
+from .failures import reporting_errors
+from .options import config_option, short_model_option
 from .terminal import write
 
 __all__ = ["command"]

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from ..basics.display import one_line
-from .common import Waiting, config_option, reporting_errors
+from .failures import reporting_errors
+from .options import config_option
 from .terminal import styled, write, write_json
+from .waiting import Waiting
 
 __all__ = ["command"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..basics.display import one_line
-from .common import reporting_errors
+from .failures import reporting_errors
 from .terminal import Styled, styled, write
 
 __all__ = ["command"]

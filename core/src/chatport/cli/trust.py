@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..basics.display import one_line
-from .common import reporting_errors
+from .failures import reporting_errors
 from .terminal import is_confirmed, write
 
 __all__ = ["command"]

@@ -24,7 +24,7 @@ from ..provider import Provider
 from ..setup.config import Config, load_config
 from ..setup.routes import Routes
 from ..setup.tables import read_timeouts
-from ..setup.targets import Choice, in_order, split_target
+from ..setup.targets import AliasTarget, in_order, split_target
 from ..setup.vendors import Vendors
 from ..standard.efforts import EFFORTS
 from .candidates import ChatCandidate, RequestCandidate
@@ -117,8 +117,8 @@ class BaseClient:
         return Budget(usd=usd, tokens=tokens, unknown_cost=unknown_cost, name=name)
 
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
-        call, timeouts, choices, merged = self._read(messages, stream, options)
-        targets = self._in_order(choices, call)
+        call, timeouts, entries, merged = self._read(messages, stream, options)
+        targets = self._in_order(entries, call)
         candidates = [ChatCandidate(self._routes, target, call, timeouts, merged) for target in targets]
         candidates[0].prepare_now(is_only=len(candidates) == 1)
         budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
@@ -140,18 +140,18 @@ class BaseClient:
 
     def _read(
         self, messages: MessagesInput, stream: bool, options: Mapping[str, Any]
-    ) -> tuple[Call, Mapping[str, float], Sequence[Choice], Mapping[str, Any]]:
+    ) -> tuple[Call, Mapping[str, float], Sequence[AliasTarget], Mapping[str, Any]]:
         """Return the call, its timers, the targets it names, and its options with the alias's under them."""
-        choices, alias_options = self._routes.targets(options.get("model"))
+        entries, alias_options = self._routes.targets(options.get("model"))
         given = {name: value for name, value in options.items() if value is not None and name != "model"}
         merged = {**alias_options, **given}
         call, timeouts = read_call(messages, stream=stream, **merged)
-        return call, timeouts, choices, merged
+        return call, timeouts, entries, merged
 
-    def _in_order(self, choices: Sequence[Choice], call: Call) -> list[str]:
-        targets = in_order(choices, call, self._shared.clock.random)
+    def _in_order(self, entries: Sequence[AliasTarget], call: Call) -> list[str]:
+        targets = in_order(entries, call, self._shared.clock.random)
         if not targets:
-            names = ", ".join(choice.target for choice in choices)
+            names = ", ".join(entry.target for entry in entries)
             raise ConfigurationError(f"No target's conditions hold for this call. The alias has: {names}.")
         return targets
 
@@ -164,8 +164,8 @@ class BaseClient:
 
         stream = bool(options.get("stream", False))
         rest = {name: value for name, value in options.items() if name != "stream"}
-        call, timeouts, choices, merged = self._read(messages, stream, rest)
-        return explain_call(self._routes, call, self._in_order(choices, call)[0], timeouts, merged)
+        call, timeouts, entries, merged = self._read(messages, stream, rest)
+        return explain_call(self._routes, call, self._in_order(entries, call)[0], timeouts, merged)
 
     def _models_target(self, provider: str) -> tuple[str, WireRequest]:
         vendor = self._vendors.provider(provider)

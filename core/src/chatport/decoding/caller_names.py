@@ -1,4 +1,4 @@
-"""An answer as it was asked for: the caller's own tool names, and the arguments of a forced tool as the text."""
+"""An answer in the caller's own terms: the tools by their own names, and the arguments of a forced tool as the text."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from .. import events as ev
 from ..basics.pieces import join_small
 
-__all__ = ["AsAsked"]
+__all__ = ["CallerNames"]
 
 
-class AsAsked:
-    """Rewrites the events of one attempt.
+class CallerNames:
+    """Puts the caller's own names back into the events of one attempt.
 
     `names` maps a tool's name as sent to the caller's own. `output_tool` names the tool whose arguments are the text of
     the answer. `is_resumed`: the answer goes on after a cut, and its reasoning does not, for the two halves would be
@@ -27,7 +27,7 @@ class AsAsked:
 
     def events(self, decoded: Iterable[ev.Event]) -> list[ev.Event]:
         """Return what these events are to the caller."""
-        return [asked for each in decoded for asked in self._one(each)]
+        return [renamed for each in decoded for renamed in self._one(each)]
 
     def left_beside(self) -> Sequence[ev.Event]:
         """Return, once, what was said beside a call that has not come: where the answer was cut, it is a part of it."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from .. import events as ev, jsoncodec
 from ..call import Chunk, Failure, StreamState, Verdict
 from ..decoding.body import LARGEST_PIECE, BodyDecoder, body_decoder, is_undecided, less_blanks, looks_like_events
-from ..decoding.caller_names import AsAsked
+from ..decoding.caller_names import CallerNames
 from ..decoding.collector import Collector
 from ..decoding.failures import LARGEST_ERROR_BYTES, error_of, failure_of, without_answer
 from ..decoding.redaction import hide_key, hide_key_in_error, hide_key_in_reply
@@ -84,8 +84,8 @@ class AttemptRun:
         self._clock = clock
         self._deliver = deliver
         output_tool, is_resumed = route.wire.output_tool, resumed is not None
-        self._as_asked = (
-            AsAsked(route.names, output_tool, is_resumed=is_resumed)
+        self._caller_names = (
+            CallerNames(route.names, output_tool, is_resumed=is_resumed)
             if is_resumed or route.names or output_tool is not None
             else None
         )
@@ -239,7 +239,7 @@ class AttemptRun:
         for choice in self._state.choices.values():
             if hasattr(choice, "compact"):
                 choice.compact()
-        held_beside = 0 if self._as_asked is None else self._as_asked.compact()
+        held_beside = 0 if self._caller_names is None else self._caller_names.compact()
         self._unweighed_bytes += received
         if self._unweighed_bytes >= self._weighed_after:
             self._unweighed_bytes = 0
@@ -312,7 +312,7 @@ class AttemptRun:
         add = self.collector.add
         has_content = False
         try:
-            for event in decoded if self._as_asked is None else self._as_asked.events(decoded):
+            for event in decoded if self._caller_names is None else self._caller_names.events(decoded):
                 if add(event):
                     has_content = True
                 if type(event) in _PUBLIC:
@@ -493,7 +493,7 @@ class AttemptRun:
             error.request_id = request_id(self.head, self.route.context) or error.request_id
             if error.status is None and not 200 <= self.head.status < 300:
                 error.status = self.head.status
-        for event in () if self._as_asked is None else self._as_asked.left_beside():
+        for event in () if self._caller_names is None else self._caller_names.left_beside():
             self.collector.add(event)
         if error.partial is None and (self.collector.has_content or isinstance(error, StreamInterruptedError)):
             error.partial = self.partial()

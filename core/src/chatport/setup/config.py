@@ -30,9 +30,9 @@ from .tables import (
     flag,
     known,
     one_of,
+    read_alias_target,
     read_breaker,
     read_budget,
-    read_choice,
     read_hedge,
     read_limits,
     read_pace,
@@ -43,7 +43,7 @@ from .tables import (
     table_of,
     text,
 )
-from .targets import Choice
+from .targets import AliasTarget
 
 __all__ = [
     "PROVIDER_KEYS",
@@ -86,13 +86,13 @@ _TOP_KEYS = (
 class Alias:
     """A name the program uses: targets in order of preference, and options that hold unless the call says otherwise."""
 
-    choices: tuple[Choice, ...]
+    entries: tuple[AliasTarget, ...]
     options: Mapping[str, Any] = attrs.field(factory=dict)
 
     @property
     def targets(self) -> tuple[str, ...]:
         """The targets' names, whatever their conditions and weights."""
-        return tuple(choice.target for choice in self.choices)
+        return tuple(entry.target for entry in self.entries)
 
 
 @attrs.frozen
@@ -381,7 +381,7 @@ def _alias(name: str, value: Any, where: str) -> Alias:
     targets = [value] if isinstance(value, str) else value
     if not isinstance(targets, list | tuple) or not targets:
         raise ConfigurationError(f'{where} needs one target "provider:model" or a list of them.')
-    return Alias(tuple(read_choice(target, where) for target in targets), options)
+    return Alias(tuple(read_alias_target(target, where) for target in targets), options)
 
 
 def _provider(name: str, table: Any, where: str) -> ProviderConfig:

@@ -20,7 +20,7 @@ from ..provider import Provider
 from ..standard.stream import is_error
 from ..types import Adjustment
 from .shaping import check_content, encoded, http_request, refuse_losses, shape
-from .targets import Choice, check_length, split_target
+from .targets import AliasTarget, check_length, split_target
 from .vendor import Vendor
 from .vendors import Vendors
 
@@ -37,7 +37,7 @@ class Routes:
         self.config = vendors.config
         self.vendors = vendors
 
-    def targets(self, model: str | None) -> tuple[tuple[Choice, ...], Mapping[str, Any]]:
+    def targets(self, model: str | None) -> tuple[tuple[AliasTarget, ...], Mapping[str, Any]]:
         """Return the targets that a name means, in order of preference, and the options of its alias."""
         name = model or self.config.model
         if not name:
@@ -45,14 +45,14 @@ class Routes:
         check_length(name)
         alias = self.config.aliases.get(name)
         if alias is not None:
-            return alias.choices, alias.options
+            return alias.entries, alias.options
         if ":" not in name:
             raise ConfigurationError(
                 f"No alias is called {name!r}.{near_miss(name, self.config.aliases)} "
                 f'Aliases: {", ".join(sorted(self.config.aliases)) or "none"}. Otherwise write "provider:model".'
             )
         split_target(name)
-        return (Choice(name),), {}
+        return (AliasTarget(name),), {}
 
     def route(
         self,

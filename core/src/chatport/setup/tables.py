@@ -18,16 +18,16 @@ from ..limits.breaker import BreakerPolicy
 from ..limits.pacing import PaceLimits
 from ..limits.policy import Policy
 from ..limits.retry import RetryPolicy
-from .targets import Choice, Condition
+from .targets import AliasTarget, Condition
 
 __all__ = [
     "BudgetConfig",
     "flag",
     "known",
     "one_of",
+    "read_alias_target",
     "read_breaker",
     "read_budget",
-    "read_choice",
     "read_hedge",
     "read_limits",
     "read_pace",
@@ -127,7 +127,7 @@ def read_hedge(table: Mapping[str, Any], where: str) -> HedgePolicy:
     return HedgePolicy(**values)
 
 
-def read_choice(target: Any, where: str) -> Choice:
+def read_alias_target(target: Any, where: str) -> AliasTarget:
     """Read one target of an alias: its text, or a table with `target`, `when` and `weight`."""
     table = target if isinstance(target, Mapping) else {"target": target}
     known(table, ("target", "when", "weight"), where)
@@ -135,7 +135,7 @@ def read_choice(target: Any, where: str) -> Choice:
     if not isinstance(name, str) or ":" not in name:
         raise ConfigurationError(f'{where}: {reprlib.repr(name)} is not "provider:model".')
     weight = table.get("weight")
-    return Choice(
+    return AliasTarget(
         name,
         _condition(table_of(table, "when", f"{where}: {name}"), f"{where}: {name} when"),
         None if weight is None else positive(weight, f"{where}: {name} weight"),

@@ -12,7 +12,7 @@ from ..call import Call
 from ..errors import ConfigurationError
 from ..types import AudioPart, FilePart, ImagePart
 
-__all__ = ["Choice", "Condition", "check_length", "in_order", "split_target"]
+__all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target"]
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -69,7 +69,7 @@ def _has_media(call: Call) -> bool:
 
 
 @attrs.frozen
-class Choice:
+class AliasTarget:
     """One of an alias's targets. Those with a `weight` share the calls by it; the others keep their places."""
 
     target: str
@@ -77,16 +77,16 @@ class Choice:
     weight: float | None = None
 
 
-def in_order(choices: Sequence[Choice], call: Call, random: Callable[[], float]) -> list[str]:
+def in_order(entries: Sequence[AliasTarget], call: Call, random: Callable[[], float]) -> list[str]:
     """Return the targets that the call may go to, the preferred one first.
 
     Weighted ones are drawn without putting back: the first is any of them with a chance by its weight, and so on.
     """
-    fitting = [choice for choice in choices if choice.when == _ANY or choice.when.holds(call)]
+    fitting = [entry for entry in entries if entry.when == _ANY or entry.when.holds(call)]
     # With keys u^(1/w) the order by key is exactly such a drawing (Efraimidis and Spirakis, 2006).
-    weighted = [choice for choice in fitting if choice.weight is not None]
-    drawn = iter(sorted(weighted, key=lambda choice: random() ** (1 / (choice.weight or 1)), reverse=True))
-    return [(choice if choice.weight is None else next(drawn)).target for choice in fitting]
+    weighted = [entry for entry in fitting if entry.weight is not None]
+    drawn = iter(sorted(weighted, key=lambda entry: random() ** (1 / (entry.weight or 1)), reverse=True))
+    return [(entry if entry.weight is None else next(drawn)).target for entry in fitting]
 
 
 _ANY = Condition()

@@ -31,8 +31,8 @@ from ..events import (
 )
 from ..hooks import hookimpl
 from .calls import CallCount, Calls, CallState
-from .common import common_events
 from .usage import read_usage
+from .usual_chunks import usual_events
 
 _Piece: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
 
@@ -76,7 +76,7 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence
     if state.uncommon:
         state.uncommon -= 1
     elif state.started and chunk.event == "message":
-        common = common_events(chunk, state)
+        common = usual_events(chunk, state)
         if common is not None:
             return common
     if raw[:1] != b"{":

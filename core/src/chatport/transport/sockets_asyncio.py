@@ -20,7 +20,7 @@ from .address import Address, address_of
 from .exchange import BUFFER_BYTES, BaseExchange, earlier_timer, head_failure
 from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
-from .names import NEXT_ADDRESS_SECONDS, Place, is_numeric, look_up
+from .names import NEXT_ADDRESS_SECONDS, SocketAddress, is_numeric, look_up
 from .pool import Pool, is_readable
 from .tls import context_if_made, made_context
 
@@ -227,9 +227,9 @@ async def _open(owner: _Loop, address: Address) -> _Connection:
     return connection
 
 
-async def _first_to_answer(loop: asyncio.AbstractEventLoop, places: list[Place]) -> socket.socket:
-    """Return a socket connected to the first place that answers. Raises the first place's OSError."""
-    left = list(places)
+async def _first_to_answer(loop: asyncio.AbstractEventLoop, addresses: list[SocketAddress]) -> socket.socket:
+    """Return a socket connected to the first address that answers. Raises the first one's OSError."""
+    left = list(addresses)
     trying: set[asyncio.Task[socket.socket]] = set()
     problem: BaseException | None = None
     try:
@@ -257,8 +257,8 @@ def _close_if_connected(task: asyncio.Task[socket.socket]) -> None:
         task.result().close()
 
 
-async def _connected(loop: asyncio.AbstractEventLoop, place: Place) -> socket.socket:
-    family, kind, protocol, _, at = place
+async def _connected(loop: asyncio.AbstractEventLoop, address: SocketAddress) -> socket.socket:
+    family, kind, protocol, _, at = address
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)

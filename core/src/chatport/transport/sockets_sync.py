@@ -13,7 +13,7 @@ from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
 from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
-from .names import fixed_places, is_numeric, look_up
+from .names import is_numeric, look_up, numeric_addresses
 from .pool import Pool, is_readable
 from .tls import context_if_made, made_context
 
@@ -138,12 +138,12 @@ def _tls_context(deadline: float | None) -> ssl.SSLContext:
 def _open(address: Address, deadline: float | None) -> socket.socket:
     """Try the addresses of a host in their order, each for its share of the time."""
     error: OSError = OSError("the name has no address")
-    places = fixed_places(address) if is_numeric(address.host) else look_up(address).wait(_left(deadline))
-    for number, (family, kind, protocol, _, place) in enumerate(places):
+    found = numeric_addresses(address) if is_numeric(address.host) else look_up(address).wait(_left(deadline))
+    for number, (family, kind, protocol, _, at) in enumerate(found):
         sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(_left(deadline, len(places) - number))
-            sock.connect(place)
+            sock.settimeout(_left(deadline, len(found) - number))
+            sock.connect(at)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         except OSError as failed:

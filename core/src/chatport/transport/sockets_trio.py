@@ -17,7 +17,7 @@ from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
 from .failures import broken, no_connection, no_descriptors
 from .http1 import HeadReader, Response, request_bytes
-from .names import NEXT_ADDRESS_SECONDS, Place, fixed_places, is_numeric, look_up
+from .names import NEXT_ADDRESS_SECONDS, SocketAddress, is_numeric, look_up, numeric_addresses
 from .pool import Pool, is_readable
 from .tls import context_if_made, made_context
 from .trio_watch import Watch
@@ -202,8 +202,8 @@ async def _open(address: Address) -> socket.socket:
     context: ssl.SSLContext | None = None
     if address.is_secure:
         context = context_if_made() or await made_context().finished()
-    places = fixed_places(address) if is_numeric(address.host) else await look_up(address).finished()
-    stream = await _first_to_answer(places)
+    addresses = numeric_addresses(address) if is_numeric(address.host) else await look_up(address).finished()
+    stream = await _first_to_answer(addresses)
     # The bare socket from here on: trio's own layers cost as much again as the read.
     sock = socket.socket(stream.family, stream.type, stream.proto, stream.detach())
     try:
@@ -217,16 +217,16 @@ async def _open(address: Address) -> socket.socket:
     return sock
 
 
-async def _first_to_answer(places: list[Place]) -> trio.socket.SocketType:
-    """Return a socket connected to the first place that answers. Raises the first place's OSError."""
-    if len(places) == 1:
-        return await _connected(places[0])
+async def _first_to_answer(addresses: list[SocketAddress]) -> trio.socket.SocketType:
+    """Return a socket connected to the first address that answers. Raises the first one's OSError."""
+    if len(addresses) == 1:
+        return await _connected(addresses[0])
     answered: list[trio.socket.SocketType] = []
     problems: list[OSError] = []
 
-    async def attempt(place: Place, failed: trio.Event) -> None:
+    async def attempt(address: SocketAddress, failed: trio.Event) -> None:
         try:
-            answered.append(await _connected(place))
+            answered.append(await _connected(address))
         except OSError as error:
             problems.append(error)
             failed.set()
@@ -235,9 +235,9 @@ async def _first_to_answer(places: list[Place]) -> trio.socket.SocketType:
 
     try:
         async with trio.open_nursery() as nursery:
-            for place in places:
+            for address in addresses:
                 failed = trio.Event()
-                nursery.start_soon(attempt, place, failed)
+                nursery.start_soon(attempt, address, failed)
                 with trio.move_on_after(NEXT_ADDRESS_SECONDS):
                     await failed.wait()
     except BaseException:
@@ -254,8 +254,8 @@ def _close(sockets: list[trio.socket.SocketType]) -> None:
         sock.close()
 
 
-async def _connected(place: Place) -> trio.socket.SocketType:
-    family, kind, protocol, _, at = place
+async def _connected(address: SocketAddress) -> trio.socket.SocketType:
+    family, kind, protocol, _, at = address
     sock = trio.socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

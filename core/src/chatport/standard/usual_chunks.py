@@ -16,7 +16,7 @@ import msgspec
 from ..call import Chunk, StreamState
 from ..events import Event, ReasoningDelta, TextDelta
 
-__all__ = ["common_events"]
+__all__ = ["usual_events"]
 
 
 _NEXT = 16
@@ -64,7 +64,7 @@ class _Chunk(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
-def common_events(chunk: Chunk, state: StreamState) -> list[Event] | None:
+def usual_events(chunk: Chunk, state: StreamState) -> list[Event] | None:
     """Return the events of a common chunk, None for any other. Sets `state.uncommon` where the next are none either."""
     try:
         decoded = _decode(chunk.raw)
