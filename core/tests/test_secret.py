@@ -19,10 +19,10 @@ import chatport
 from chatport import Client
 from chatport.basics.secret import Secret
 from chatport.call import Chunk
+from chatport.decoding.redaction import hide_key
 from chatport.engine.commands import Head, HttpRequest
 from chatport.errors import ChatportError, ConfigurationError
 from chatport.setup.config import load_config
-from chatport.setup.origins import hide_key
 from chatport.setup.routes import Routes
 from chatport.setup.vendors import Vendors
 from chatport.testing import Emulator

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import chatport
+from chatport.basics.durations import go_duration_seconds
 from chatport.call import Call, Context, OutputSpec, Tool, ToolChoice, WireRequest
 from chatport.errors import (
     ChatportError,
@@ -25,7 +26,6 @@ from chatport.facts import ModelFacts
 from chatport.plugins.registry import build_plan
 from chatport.provider import Dialect, Provider
 from chatport.setup.shaping import check_content, shape
-from chatport.standard.models import go_duration_seconds
 from chatport.standard.tools import wire_name
 from chatport.testing import decode_events, replay
 from chatport.types import AudioPart, FilePart, ImagePart, Message, Reply, TextPart, ToolCall, Usage

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from ..standard.models import go_duration_seconds
+from ..basics.durations import go_duration_seconds
 from ..types import RateLimits
 
 __all__ = [

@@ -20,6 +20,7 @@ import msgspec
 
 from .. import jsoncodec
 from ..basics.frozen import freeze_fields
+from ..basics.hosts import is_named
 from ..errors import BadRequestError, ConfigurationError, PluginError
 from ..types import Cost, Usage
 from .rules import (
@@ -265,7 +266,7 @@ class Facts:
     def host(self, base_url: str) -> HostFacts | None:
         """Return what is known of the host of a base URL; None for a host that the file does not name."""
         name = urlsplit(base_url).hostname or ""
-        named = [pattern for pattern in self.hosts if _names(pattern, name)]
+        named = [pattern for pattern in self.hosts if is_named(pattern, name)]
         return self.hosts[max(named, key=lambda pattern: (pattern == name, len(pattern)))] if named else None
 
 
@@ -284,10 +285,6 @@ def _both(old: Any, new: Any, levels: int) -> Any:
     if not levels or not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
     return {**old, **new} | {name: _both(old[name], new[name], levels - 1) for name in old.keys() & new.keys()}
-
-
-def _names(pattern: str, host: str) -> bool:
-    return host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
 def _applies(pattern: str, hosts: Sequence[str], model: str, base_url: str) -> bool:

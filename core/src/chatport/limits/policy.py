@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..basics.loopback import is_loopback
+from ..basics.hosts import is_loopback, is_under
 from ..errors import PolicyError
 from ..facts.models import HostFacts
 
@@ -106,7 +106,7 @@ def host_facts(provider: Provider, base_url: str, stated: HostFacts | None = Non
 def _from_address(base_url: str) -> HostFacts | None:
     """Return the facts of a host on this machine or on the local link (RFC 6761, RFC 6762), None for any other."""
     host = urlsplit(base_url).hostname or ""
-    if is_loopback(host) or host.endswith(".local"):
+    if is_loopback(host) or is_under("local", host):
         return HostFacts(("local",), trains=False, source="its address")
     return None
 

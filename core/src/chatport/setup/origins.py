@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from ..basics.loopback import is_loopback
+from ..basics.hosts import is_loopback, is_named
 from ..basics.secret import Secret
-from ..decoding.redaction import hide_key
 from ..errors import ConfigurationError
 from ..provider import Provider
 
 __all__ = [
     "check_key",
     "header_problem",
-    "hide_key",
     "host_of",
     "is_own_host",
     "is_placeholder",
@@ -100,7 +98,7 @@ def is_vendor_host(provider: Provider, url: str) -> bool:
     """Whether a URL is one of the vendor's own hosts, by the word of its package."""
     host = urlsplit(url).hostname or ""
     own = {urlsplit(provider.base_url).hostname or "", *provider.hosts}
-    return any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in own if name)
+    return any(is_named(name, host) for name in own if name)
 
 
 def host_of(url: str) -> str:

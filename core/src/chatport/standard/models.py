@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..basics.durations import go_duration_seconds
 from ..call import Context
 from ..facts.models import ModelFacts
 from ..facts.rules import LimitsRule
 from ..hooks import hookimpl
 from ..types import ModelInfo, RateLimits
 
-__all__ = ["describe_model", "go_duration_seconds", "header_count", "parse_models", "read_rate_limits"]
+__all__ = ["describe_model", "header_count", "parse_models", "read_rate_limits"]
 
 
 @hookimpl
@@ -101,20 +101,3 @@ def _seconds(text: str) -> float | None:
 def header_count(text: str) -> int | None:
     """Return the number of a header that counts something, None if the text is none: `²` and `٣` are digits too."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
-
-
-_LONGEST_SECONDS = 1e9
-_DURATION = re.compile(r"(\d++(?:\.\d++)?+)(ms|us|µs|ns|h|m|s)")
-_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-
-
-def go_duration_seconds(text: str) -> float | None:
-    """Return the seconds of a duration such as `6m0s`, `8.64s` or `12ms`, None if the text is none or beyond sense."""
-    seconds, at = 0.0, 0
-    while at < len(text) <= 40:
-        piece = _DURATION.match(text, at)  # here, and not somewhere in the rest: a search would try each digit of many
-        if piece is None:
-            return None
-        seconds += float(piece[1]) * _UNIT_SECONDS[piece[2]]
-        at = piece.end()
-    return seconds if at and seconds < _LONGEST_SECONDS else None

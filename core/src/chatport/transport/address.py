@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import attrs
 
 from ..basics.bounded import LONGEST_URL
-from ..basics.loopback import is_localhost
+from ..basics.hosts import is_localhost
 from ..engine.commands import TransportFailure
 
 __all__ = ["Address", "Origin", "address_of"]

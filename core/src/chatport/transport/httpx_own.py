@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..basics.loopback import is_localhost
+from ..basics.hosts import is_localhost
 from ..engine.commands import HttpRequest
 from .address import address_of
 from .proxies import Proxy

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from ..basics.loopback import ip_of, is_loopback
+from ..basics.hosts import ip_of, is_loopback, is_under
 from ..basics.secret import Secret
 from ..engine.commands import TransportFailure
 from ..errors import ConfigurationError
@@ -93,7 +93,7 @@ class _Exclusion:
         if self.network is not None:
             address = ip_of(host)
             return address is not None and address in self.network
-        return not self.name or host == self.name or host.endswith(f".{self.name}")
+        return not self.name or host == self.name or is_under(self.name, host)
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatport.basics.loopback import is_loopback
+from chatport.basics.hosts import is_loopback, is_named
 from chatport.transport.address import address_of
 
 HERE = (
@@ -36,3 +36,20 @@ def test_a_name_of_this_machine_is_not_looked_up_elsewhere(name: str) -> None:
     assert (address.host, address.origin) == ("localhost", ("http", "localhost", 8080))
     assert address.authority == f"{name.lower()}:8080"
     assert address_of(f"https://{name}/").host == name.lower()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "is_meant"),
+    [
+        ("api.example.com", "api.example.com", True),
+        ("api.example.com", "eu.api.example.com", False),
+        ("*.example.com", "api.example.com", True),
+        ("*.example.com", "a.b.example.com", True),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "badexample.com", False),
+        ("*.example.com", "example.com.evil.example", False),
+        ("", "example.com", False),
+    ],
+)
+def test_a_pattern_names_a_host_or_all_that_is_under_a_name(pattern: str, host: str, is_meant: bool) -> None:
+    assert is_named(pattern, host) is is_meant

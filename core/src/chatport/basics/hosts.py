@@ -1,4 +1,4 @@
-"""Which hosts are this machine: the one answer for keys, policies and proxies."""
+"""Which hosts are this machine, and which a pattern names: the one answer for keys, facts, policies and proxies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-__all__ = ["ip_of", "is_localhost", "is_loopback"]
+__all__ = ["ip_of", "is_localhost", "is_loopback", "is_named", "is_under"]
 
 _OLD_FORM = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
 
@@ -45,3 +45,13 @@ def is_loopback(host: str | None) -> bool:
 def is_localhost(host: str) -> bool:
     """Whether a name is one of those that must not be looked up elsewhere (RFC 6761, 6.3)."""
     return f".{host}".lower().removesuffix(".").endswith(".localhost")
+
+
+def is_named(pattern: str, host: str) -> bool:
+    """Whether a pattern is this host: `api.example.com` itself, or `*.example.com` for every name under it."""
+    return host == pattern or (pattern.startswith("*.") and is_under(pattern[2:], host))
+
+
+def is_under(name: str, host: str) -> bool:
+    """Whether a host is under a name, at whatever depth. It is not under itself."""
+    return host.endswith(f".{name}")
