@@ -74,7 +74,8 @@ if TYPE_CHECKING:
         ToolCallEnded as ToolCallEnded,
         UsageReported as UsageReported,
     )
-    from .facts.models import Facts as Facts, HostFacts as HostFacts, ModelFacts as ModelFacts, load_facts as load_facts
+    from .facts.file import Facts as Facts, load_facts as load_facts
+    from .facts.models import HostFacts as HostFacts, ModelFacts as ModelFacts
     from .hooks import HOOK_API as HOOK_API, ProviderHooks as ProviderHooks, hookimpl as hookimpl
     from .inputs.schemas import check_arguments as check_arguments, run_tool as run_tool, schema_of as schema_of
     from .limits.budget import Budget as Budget
@@ -166,7 +167,8 @@ _HOMES = {
         "UsageReported",
     ),
     "client.explain": ("Change", "Explanation"),
-    "facts.models": ("Facts", "HostFacts", "ModelFacts", "load_facts"),
+    "facts.file": ("Facts", "load_facts"),
+    "facts.models": ("HostFacts", "ModelFacts"),
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
     "limits.policy": ("Policy",),
     "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"),

@@ -9,7 +9,7 @@ import attrs
 
 from .basics.frozen import freeze_fields
 from .errors import BadRequestError
-from .facts.models import Facts
+from .facts.file import Facts
 from .facts.rules import FieldRule
 
 __all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ChatportError
-from ..facts.models import charged, cost_of, estimate_cost
+from ..facts.prices import charged, cost_of, estimate_cost
 from ..limits.budget import Budget, Reservation, in_usd
 from ..types import Cost
 from .attempt import AttemptRun

@@ -1,19 +1,19 @@
 """What is known of models and vendors, as dated data, and the rules among it on which the standard acts."""
 
+from .file import Facts as Facts, ModelEntry as ModelEntry, load_facts as load_facts
 from .models import (
-    Facts as Facts,
     HostFacts as HostFacts,
-    ModelEntry as ModelEntry,
     ModelFacts as ModelFacts,
+    RetiredModel as RetiredModel,
+    is_region as is_region,
+)
+from .prices import (
     PeakHours as PeakHours,
     Price as Price,
     PriceTier as PriceTier,
-    RetiredModel as RetiredModel,
     charged as charged,
     cost_of as cost_of,
     estimate_cost as estimate_cost,
-    is_region as is_region,
-    load_facts as load_facts,
 )
 
 __all__ = [

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from ...facts.models import Facts
+from ...facts.file import Facts
 from ...standard.efforts import EFFORTS
 from .subject import ConformanceTests
 
