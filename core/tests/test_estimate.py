@@ -15,7 +15,7 @@ from chatport.call import Call, OutputSpec, Tool
 from chatport.errors import BadRequestError
 from chatport.facts import ModelFacts
 from chatport.inputs.messages import read_messages
-from chatport.inputs.schemas import read_tools
+from chatport.inputs.tools import read_tools
 from chatport.limits.estimate import (
     DEFAULT_OUTPUT_TOKENS,
     estimate_input_tokens,

@@ -14,15 +14,10 @@ import pytest
 
 from chatport.call import OutputSpec, Tool, ToolChoice
 from chatport.errors import BadRequestError, MalformedReplyError
-from chatport.inputs.schemas import (
-    check_arguments,
-    misfits,
-    read_output,
-    read_tool_choice,
-    read_tools,
-    run_tool,
-    schema_of,
-)
+from chatport.inputs.arguments import check_arguments, misfits, run_tool
+from chatport.inputs.output import read_output
+from chatport.inputs.schemas import schema_of
+from chatport.inputs.tools import read_tool_choice, read_tools
 from chatport.types import Reply, ToolCall
 
 

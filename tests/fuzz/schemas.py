@@ -17,7 +17,7 @@ import jsonschema
 import chatport
 from chatport import BadRequestError, ConfigurationError, OutputSpec, Reply, Tool, ToolCall
 from chatport.errors import MalformedReplyError
-from chatport.inputs.schemas import misfits
+from chatport.inputs.arguments import misfits
 from chatport.jsoncodec import decode
 from chatport.schemas.check import MOST_STEPS, Budget, examine
 from chatport.schemas.references import resolved

@@ -77,7 +77,8 @@ if TYPE_CHECKING:
     from .facts.file import Facts as Facts, load_facts as load_facts
     from .facts.models import HostFacts as HostFacts, ModelFacts as ModelFacts
     from .hooks import HOOK_API as HOOK_API, ProviderHooks as ProviderHooks, hookimpl as hookimpl
-    from .inputs.schemas import check_arguments as check_arguments, run_tool as run_tool, schema_of as schema_of
+    from .inputs.arguments import check_arguments as check_arguments, run_tool as run_tool
+    from .inputs.schemas import schema_of as schema_of
     from .limits.budget import Budget as Budget
     from .limits.policy import Policy as Policy
     from .provider import (
@@ -172,7 +173,8 @@ _HOMES = {
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
     "limits.policy": ("Policy",),
     "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"),
-    "inputs.schemas": ("check_arguments", "run_tool", "schema_of"),
+    "inputs.arguments": ("check_arguments", "run_tool"),
+    "inputs.schemas": ("schema_of",),
     "basics.secret": ("Secret",),
     "client.sync": ("Client", "ReplyStream"),
     "types": (

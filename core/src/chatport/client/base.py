@@ -18,7 +18,8 @@ from ..errors import BadRequestError, ConfigurationError, UnsupportedFeatureErro
 from ..facts.models import ModelFacts
 from ..inputs.history import mended
 from ..inputs.messages import MessagesInput, read_messages
-from ..inputs.schemas import ToolInput, read_output, read_tool_choice, read_tools
+from ..inputs.output import read_output
+from ..inputs.tools import ToolInput, read_tool_choice, read_tools
 from ..limits.budget import Budget, active_budgets
 from ..provider import Provider
 from ..setup.config import Config, load_config

@@ -37,7 +37,7 @@ from ..errors import (
     UnsupportedFeatureError,
 )
 from ..events import Finished
-from ..inputs.schemas import misfits
+from ..inputs.arguments import misfits
 from ..limits.budget import Budget
 from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun

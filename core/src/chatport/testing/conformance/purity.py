@@ -13,7 +13,7 @@ from ...call import Call, Chunk, Context, OutputSpec, StreamState, ToolChoice
 from ...decoding.failures import failure_of
 from ...decoding.sse import EventStreamParser
 from ...errors import ChatportError, PluginError, UnsupportedFeatureError
-from ...inputs.schemas import read_tools
+from ...inputs.tools import read_tools
 from ...plugins.registry import build_plan
 from ...setup.shaping import shape
 from ...setup.vendor import Vendor

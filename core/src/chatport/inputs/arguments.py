@@ -1,0 +1,109 @@
+"""The arguments of tool calls, held against the schemas of their tools, and the functions run with them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import msgspec
+
+from .. import jsoncodec
+from ..call import Tool
+from ..errors import BadRequestError, MalformedReplyError
+from ..schemas.answers import UncheckedError, examined, hold
+from ..types import Adjustment, ToolCall
+from .tools import ToolInput, read_tools
+
+if TYPE_CHECKING:
+    from ..schemas.check import Budget
+
+__all__ = ["check_arguments", "misfits", "run_tool"]
+
+
+def check_arguments(call: ToolCall, tools: Sequence[ToolInput]) -> Any:
+    """Return the arguments of a tool call as Python values, held against the tool's own schema as you gave it.
+
+    Vendors take different parts of JSON Schema, so what a model returns may fit what was sent and not what was meant.
+    Raises MalformedReplyError if the arguments are cut or not JSON, BadRequestError, with the first places that do not
+    fit, if they break the schema, if 500,000 steps do not suffice to find that out, or if no tool of this name is
+    among `tools`.
+    """
+    return _checked(call, _tool_of(call, read_tools(tools)))
+
+
+def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
+    """Run the function that a tool call names and return its result as text for the model (JSON if it is no text).
+
+    The arguments are checked by the tool's schema, and checked and converted by the function's annotations. Raises
+    MalformedReplyError if they are cut or not JSON, BadRequestError if no function of this name is among `tools`, or
+    the arguments do not fit it, or 500,000 steps do not suffice to find that out.
+    """
+    tool = _tool_of(call, read_tools(tools))
+    if tool.function is None:
+        raise BadRequestError(f"The model calls {call.name!r}, and no function of this name was given.")
+    arguments = call.parsed()
+    if not isinstance(arguments, Mapping):
+        raise BadRequestError(f"The arguments for {call.name!r} are not an object but {type(arguments).__name__}.")
+    try:
+        hints = get_type_hints(tool.function, include_extras=True)
+        converted = {name: msgspec.convert(value, hints.get(name, Any)) for name, value in arguments.items()}
+        inspect.signature(tool.function).bind(**converted)
+    except Exception as error:  # a type of the caller's own may raise anything in its making
+        raise BadRequestError(f"The arguments for {call.name!r} do not fit: {error}.", raw=call.arguments) from error
+    _checked(call, tool)
+    result = tool.function(**converted)
+    return result if isinstance(result, str) else jsoncodec.encode_text(result)
+
+
+def misfits(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> Iterator[Adjustment]:
+    """Give a warning for each place where a whole call's arguments break the schema of its tool, the first few only.
+
+    And for what of the schema could not be checked, within steps that all calls share.
+    """
+    budget = None
+    for number, call in enumerate(calls):
+        tool = next((tool for tool in tools if tool.name == call.name), None)
+        if tool is None or not call.complete:
+            continue
+        field = f"tool_calls[{number}].arguments"
+        try:
+            arguments = call.parsed()
+        except MalformedReplyError:
+            yield Adjustment("invalid", field, "is not valid JSON")
+            continue
+        budget = budget or _budget(_STEPS_UNASKED)
+        found = examined(arguments, tool.schema, budget)
+        for violation in found.violations:
+            yield Adjustment("invalid", f"{field}.{violation.path}".rstrip("."), violation.problem)
+        for reason in found.unchecked:
+            yield Adjustment("unchecked", field, reason)
+
+
+_STEPS_UNASKED = 50_000
+"""For the warnings of one reply, a tenth of a second: an event loop waits for them, and nobody has asked."""
+
+
+def _budget(steps: int) -> Budget:
+    from ..schemas.check import Budget  # loaded when there is something to check
+
+    return Budget(steps)
+
+
+def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:
+    tool = next((tool for tool in tools if tool.name == call.name), None)
+    if tool is None:
+        raise BadRequestError(f"The model calls {call.name!r}, and no function of this name was given.")
+    return tool
+
+
+def _checked(call: ToolCall, tool: Tool) -> Any:
+    arguments = call.parsed()
+    try:
+        hold(arguments, tool.schema)
+    except ValueError as error:
+        what = "could not be held against" if isinstance(error, UncheckedError) else "do not fit"
+        raise BadRequestError(
+            f"The arguments for {call.name!r} {what} its schema: {error}.", raw=call.arguments
+        ) from None
+    return arguments
