@@ -50,9 +50,9 @@ import chatport
 from chatport.basics.secret import Secret
 from chatport.cli import group
 from chatport.client.aio import _Driver as AsyncDriver
-from chatport.client.base import read_call
 from chatport.client.sync import _Driver as Driver
 from chatport.engine.commands import Send
+from chatport.inputs.options import read_call
 from chatport.setup.config import load_config
 from chatport.testing import Emulator
 

@@ -19,9 +19,9 @@ import chatport.hooks
 import chatport.setup.config
 import chatport.testing
 from chatport.cli import group
-from chatport.client.base import ChatOptions
-from chatport.engine.timers import Timeouts
 from chatport.errors import ChatportError
+from chatport.inputs.options import ChatOptions
+from chatport.limits.timeouts import Timeouts
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from chatport.basics.secret import Secret
 from chatport.call import Call
 from chatport.engine.route import Limits, Route
-from chatport.engine.timers import Timeouts
 from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, TransportError
 from chatport.facts import Facts, ModelFacts, Price, RetiredModel
 from chatport.limits.retry import RetryPolicy
+from chatport.limits.timeouts import Timeouts
 from chatport.plugins import installed as plugins
 from chatport.provider import Auth, Discovery, Provider
 from chatport.setup.config import Alias, Config, load_config

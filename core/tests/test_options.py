@@ -10,8 +10,9 @@ import pytest
 
 from chatport import AsyncClient, Auth, Client, Provider
 from chatport.call import Call, ToolChoice
-from chatport.client.base import is_httpx, read_call
+from chatport.client.base import is_httpx
 from chatport.errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
+from chatport.inputs.options import read_call
 from chatport.testing import Emulator
 from chatport.transport.sockets_async import SocketsAsyncTransport
 from chatport.types import Message

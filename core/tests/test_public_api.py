@@ -14,7 +14,7 @@ import pytest
 
 import chatport
 import chatport.testing
-from chatport.client.base import ChatOptions, read_call
+from chatport.inputs.options import ChatOptions, read_call
 
 NAMES = sorted(
     """

@@ -31,7 +31,7 @@ from chatport import (
     ToolCallEnded,
     UnsupportedFeatureError,
 )
-from chatport.client.base import read_call
+from chatport.inputs.options import read_call
 from chatport.setup.config import load_config
 from chatport.setup.routes import Routes
 from chatport.setup.vendors import Vendors

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatport.client.base import read_call
+from chatport.inputs.options import read_call
 from chatport.setup.config import load_config
 from chatport.setup.routes import Routes
 from chatport.setup.vendors import Vendors

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from chatport import Message, Tool, ToolCall, UnsupportedFeatureError
-from chatport.client.base import read_call
+from chatport.inputs.options import read_call
 from chatport.setup.config import load_config
 from chatport.setup.routes import Routes
 from chatport.setup.vendors import Vendors

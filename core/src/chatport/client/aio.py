@@ -18,11 +18,12 @@ from ..engine.timers import not_ready_in_time
 from ..errors import ChatportError, ConfigurationError, MisuseError
 from ..events import Event, Finished
 from ..inputs.messages import MessagesInput
+from ..inputs.options import ChatOptions, read_timeout
 from ..plugins.guarding import guarded
 from ..setup.targets import split_target
 from ..transport import AsyncExchange, AsyncTransport
 from ..types import ModelInfo, Reply
-from .base import BaseClient, ChatOptions, is_httpx, read_timeout
+from .base import BaseClient, is_httpx
 
 # async only: begin
 from .hedging import AsyncDriver, HedgedDriver

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..call import Call, WireRequest
 from ..engine.commands import Clock
@@ -16,51 +16,20 @@ from ..engine.machine import CallMachine
 from ..engine.shared import BreakerBook, Observer, Shared
 from ..errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
-from ..inputs.history import mended
-from ..inputs.messages import MessagesInput, read_messages
-from ..inputs.output import read_output
-from ..inputs.tools import ToolInput, read_tool_choice, read_tools
+from ..inputs.messages import MessagesInput
+from ..inputs.options import read_call, read_timeout
 from ..limits.budget import Budget, active_budgets
 from ..provider import Provider
 from ..setup.config import Config, load_config
 from ..setup.routes import Routes
-from ..setup.tables import read_timeouts
 from ..setup.targets import AliasTarget, in_order, split_target
 from ..setup.vendors import Vendors
-from ..standard.efforts import EFFORTS
 from .candidates import ChatCandidate, RequestCandidate
 
 if TYPE_CHECKING:
     from .explain import Explanation
 
-__all__ = ["BaseClient", "ChatOptions", "is_httpx", "read_call", "read_timeout", "real_clock"]
-
-
-class ChatOptions(TypedDict, total=False):
-    """The options of `chat` and `stream`. All may be left out; None means left out."""
-
-    model: str | None
-    """"provider:model", or an alias. Default: `model` of the configuration (`LLM_MODEL`)."""
-    tools: Sequence[ToolInput] | None
-    """Functions with type hints, `Tool` values, or OpenAI-shaped dicts."""
-    tool_choice: Any
-    """`auto`, `none`, `required`, or a tool: its name or the function itself."""
-    output: Any
-    """The structure of the text: an attrs, dataclass or msgspec type, or a JSON Schema. See `Reply.parsed`."""
-    reasoning: str | int | bool | None
-    """An effort (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`), a budget in tokens, or False."""
-    temperature: float | None
-    top_p: float | None
-    max_tokens: int | None
-    """The most tokens the model may write, its reasoning included where the vendor counts it."""
-    stop: str | Sequence[str] | None
-    seed: int | None
-    timeout: float | Mapping[str, float] | None
-    """Seconds for the whole call, or a dict of timers: connect, silence, first_event, between_events, total."""
-    extra: Mapping[str, Any] | None
-    """Vendor-only body fields, sent as they are."""
-    on_unsupported: Literal["warn", "raise"] | None
-    """What happens to an option that a vendor cannot honour: a warning on the reply, or UnsupportedFeatureError."""
+__all__ = ["BaseClient", "is_httpx", "real_clock"]
 
 
 def real_clock() -> Clock:
@@ -210,100 +179,6 @@ def _budget(config: Config) -> Budget | None:
     if wanted.usd is None and wanted.tokens is None:
         return None
     return Budget(usd=wanted.usd, tokens=wanted.tokens, unknown_cost=wanted.unknown_cost, name="[budget]")
-
-
-def read_call(
-    messages: MessagesInput,
-    *,
-    stream: bool = False,
-    tools: Sequence[ToolInput] | None = None,
-    tool_choice: Any = None,
-    output: Any = None,
-    reasoning: str | int | bool | None = None,
-    temperature: float | None = None,
-    top_p: float | None = None,
-    max_tokens: int | None = None,
-    stop: str | Sequence[str] | None = None,
-    seed: int | None = None,
-    timeout: float | Mapping[str, float] | None = None,
-    extra: Mapping[str, Any] | None = None,
-    on_unsupported: Literal["warn", "raise"] = "warn",
-) -> tuple[Call, Mapping[str, float]]:
-    """Return the call and its own timers from a user's arguments. Raises BadRequestError for what cannot be meant."""
-    read = read_tools(tools)
-    if on_unsupported not in ("warn", "raise"):
-        raise BadRequestError(f'on_unsupported is "warn" or "raise", not {on_unsupported!r}.')
-    fields: Any = extra or {}
-    if not isinstance(fields, Mapping):
-        raise BadRequestError("extra must be a dict of body fields.")
-    history, notes = mended(read_messages(messages), [tool.name for tool in read])
-    call = Call(
-        history,
-        stream,
-        read,
-        read_tool_choice(tool_choice, read),
-        read_output(output),
-        _reasoning(reasoning),
-        _number("temperature", temperature, 0, 2),
-        _number("top_p", top_p, 0, 1),
-        _whole("max_tokens", max_tokens, 1),
-        _stop(stop),
-        _whole("seed", seed, None),
-        fields,
-        on_unsupported,
-        adjustments=tuple(notes),
-    )
-    return call, read_timeout(timeout)
-
-
-def _reasoning(value: str | int | bool | None) -> str | int | None:
-    if value is None or value is True:  # True: the vendor's own default effort
-        return None if value is None else "medium"
-    if value is False:
-        return "none"
-    if isinstance(value, int):
-        if value < 1:
-            raise BadRequestError(
-                'A reasoning budget is a positive number of tokens; reasoning="none" switches it off.'
-            )
-        return value
-    if value not in EFFORTS:
-        raise BadRequestError(f"reasoning is one of {', '.join(EFFORTS)}, or a number of tokens, not {value!r}.")
-    return value
-
-
-def _number(name: str, value: Any, low: float, high: float) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:  # not for NaN
-        raise BadRequestError(f"{name} is a number from {low} to {high}, not {value!r}.")
-    return value
-
-
-def _whole(name: str, value: Any, low: int | None) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or (low is not None and value < low):
-        raise BadRequestError(f"{name} is a whole number{'' if low is None else f' of at least {low}'}, not {value!r}.")
-    return value
-
-
-def _stop(stop: Any) -> tuple[str, ...]:
-    strings = (stop,) if isinstance(stop, str) else stop or ()
-    if not isinstance(strings, Sequence) or not all(type(item) is str and item for item in strings):
-        raise BadRequestError("stop is a text, or a list of texts, none of them empty.")
-    return tuple(strings)
-
-
-def read_timeout(timeout: Any) -> Mapping[str, float]:
-    """Read `timeout=`: a number is the whole call, a dict the timers by name, as in the `[timeouts]` table."""
-    if timeout is None:
-        return {}
-    if isinstance(timeout, int | float) and not isinstance(timeout, bool):
-        return read_timeouts({"total": timeout}, "timeout")
-    if isinstance(timeout, Mapping):
-        return read_timeouts(timeout, "timeout")
-    raise BadRequestError("timeout is a number of seconds for the whole call, or a dict of timers.")
 
 
 def is_httpx(value: Any) -> bool:

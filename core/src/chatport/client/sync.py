@@ -17,11 +17,12 @@ from ..engine.timers import not_ready_in_time
 from ..errors import ChatportError, ConfigurationError, MisuseError
 from ..events import Event, Finished
 from ..inputs.messages import MessagesInput
+from ..inputs.options import ChatOptions, read_timeout
 from ..plugins.guarding import guarded
 from ..setup.targets import split_target
 from ..transport import Exchange, Transport
 from ..types import ModelInfo, Reply
-from .base import BaseClient, ChatOptions, is_httpx, read_timeout
+from .base import BaseClient, is_httpx
 from .waiting import pause, run_blocking, sleep
 
 if TYPE_CHECKING:

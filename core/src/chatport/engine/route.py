@@ -11,10 +11,10 @@ from ..basics.log import warn
 from ..basics.sizes import Limits
 from ..call import Call, Context, WireRequest
 from ..decoding.redaction import hide_key
+from ..limits.timeouts import Timeouts
 from ..plugins.guarding import tolerated
 from ..plugins.plan import Plan
 from .commands import Head, HttpRequest
-from .timers import Timeouts
 
 if TYPE_CHECKING:
     from ..limits.pacing import PaceLimits

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import attrs
-
 from ..errors import DeadlineError
+from ..limits.timeouts import Timeouts
 
-__all__ = ["Timeouts", "Timers", "not_ready_in_time"]
+__all__ = ["Timers", "not_ready_in_time"]
 
 
 _LATE_SECONDS = 1.0
@@ -18,20 +17,6 @@ _LATE_SECONDS = 1.0
 
 def _or_never(seconds: float | None) -> float:
     return math.inf if seconds is None else seconds
-
-
-@attrs.frozen
-class Timeouts:
-    """Seconds; None is off. `silence`: no byte at all. `first_event`, `between_events`: heartbeats do not count.
-
-    `total` is the whole call: attempts, waits and fallbacks.
-    """
-
-    connect: float | None = 5.0
-    silence: float | None = 60.0
-    first_event: float | None = 120.0
-    between_events: float | None = 60.0
-    total: float | None = 600.0
 
 
 def not_ready_in_time(target: str, seconds: float | None) -> DeadlineError:

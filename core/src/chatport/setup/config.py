@@ -19,6 +19,7 @@ from ..basics.sizes import Limits
 from ..engine.shared import HedgePolicy
 from ..errors import ConfigurationError
 from ..facts.models import HostFacts
+from ..inputs.values import flag, known, one_of, read_timeouts, table_of, text
 from ..limits.breaker import BreakerPolicy
 from ..limits.pacing import PaceLimits
 from ..limits.policy import Policy, stricter
@@ -27,9 +28,6 @@ from .configfile import ConfigFile, read_config_file, sealed
 from .keys import Reference, read_reference
 from .tables import (
     BudgetConfig,
-    flag,
-    known,
-    one_of,
     read_alias_target,
     read_breaker,
     read_budget,
@@ -39,9 +37,6 @@ from .tables import (
     read_policy,
     read_regions,
     read_retry,
-    read_timeouts,
-    table_of,
-    text,
 )
 from .targets import AliasTarget
 

@@ -11,11 +11,11 @@ import attrs
 from ..basics.words import near_miss
 from ..call import Call, Context, WireRequest
 from ..engine.route import Route
-from ..engine.timers import Timeouts
 from ..errors import ConfigurationError, ModelNotFoundError
 from ..events import ErrorReported, Event, FinishReported
 from ..facts.models import ModelFacts
 from ..limits.policy import check_policy
+from ..limits.timeouts import Timeouts
 from ..provider import Provider
 from ..standard.stream import is_error
 from ..types import Adjustment

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import attrs
 
 from ..basics.sizes import Limits
-from ..basics.words import near_miss
 from ..engine.shared import HedgePolicy
-from ..engine.timers import Timeouts
 from ..errors import ConfigurationError
 from ..facts.models import is_region
+from ..inputs.values import flag, known, one_of, positive, seconds_of, table_of, texts, whole
 from ..limits.breaker import BreakerPolicy
 from ..limits.pacing import PaceLimits
 from ..limits.policy import Policy
@@ -22,9 +21,6 @@ from .targets import AliasTarget, Condition
 
 __all__ = [
     "BudgetConfig",
-    "flag",
-    "known",
-    "one_of",
     "read_alias_target",
     "read_breaker",
     "read_budget",
@@ -34,9 +30,6 @@ __all__ = [
     "read_policy",
     "read_regions",
     "read_retry",
-    "read_timeouts",
-    "table_of",
-    "text",
 ]
 
 
@@ -48,38 +41,6 @@ class BudgetConfig:
     tokens: int | None = None
     unknown_cost: Literal["refuse", "allow"] = "refuse"
     rates: Mapping[str, float] = attrs.field(factory=dict)
-
-
-def known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
-    for key in table:
-        if key not in keys:
-            raise ConfigurationError(
-                f"{where}: unknown key {reprlib.repr(key)}.{near_miss(key, keys)} Known: {', '.join(sorted(keys))}."
-            )
-
-
-def table_of(data: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    value = data.get(key, {})
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{where}: {key} must be a table, not {type(value).__name__}.")
-    return value
-
-
-def text(value: Any, where: str) -> str | None:
-    if value is None or (isinstance(value, str) and value):
-        return value
-    raise ConfigurationError(f"{where} must be a text that is not empty, not {reprlib.repr(value)}.")
-
-
-def read_timeouts(table: Mapping[str, Any], where: str) -> Mapping[str, float]:
-    known(table, [field.name for field in attrs.fields(Timeouts)], where)
-    return {name: seconds_of(value, f"{where} {name}") for name, value in table.items()}
-
-
-def seconds_of(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-        raise ConfigurationError(f"{where} is a number of seconds, 0 for off, not {reprlib.repr(value)}.")
-    return float(value)
 
 
 def read_retry(table: Mapping[str, Any], where: str) -> RetryPolicy:
@@ -189,36 +150,6 @@ def read_budget(table: Mapping[str, Any], where: str) -> BudgetConfig:
         unknown_cost=one_of(table.get("unknown_cost", "refuse"), ("refuse", "allow"), f"{where} unknown_cost"),
         rates=rates,
     )
-
-
-def positive(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        raise ConfigurationError(f"{where} is a number above 0, not {reprlib.repr(value)}.")
-    return float(value)
-
-
-def whole(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{where} is a whole number above 0, not {reprlib.repr(value)}.")
-    return value
-
-
-def flag(value: Any, where: str) -> bool | None:
-    if value is None or isinstance(value, bool):
-        return value
-    raise ConfigurationError(f"{where} is true or false, not {reprlib.repr(value)}.")
-
-
-def one_of(value: Any, choices: tuple[str, str], where: str) -> Any:
-    if value not in choices:
-        raise ConfigurationError(f'{where} is "{choices[0]}" or "{choices[1]}", not {reprlib.repr(value)}.')
-    return value
-
-
-def texts(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
-        raise ConfigurationError(f"{where} is a list of texts, none of them empty, not {reprlib.repr(value)}.")
-    return tuple(value)
 
 
 def read_regions(value: Any, where: str) -> tuple[str, ...]:

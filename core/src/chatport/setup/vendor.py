@@ -11,8 +11,8 @@ from ..basics.bounded import MOST_MODELS, Bounded
 from ..basics.secret import Secret
 from ..basics.sizes import Limits
 from ..call import Context
-from ..engine.timers import Timeouts
 from ..facts.models import ModelFacts
+from ..limits.timeouts import Timeouts
 from ..plugins.plan import Plan
 from ..provider import Provider
 from .config import ProviderConfig

@@ -19,9 +19,10 @@ from ..basics.bounded import MOST_MODELS, Bounded
 from ..basics.frozen import freeze
 from ..basics.secret import Secret
 from ..basics.words import near_miss
-from ..engine.timers import Timeouts
 from ..errors import ChatportError, ConfigurationError, PluginError, TransportError
-from ..facts.models import Facts, ModelFacts
+from ..facts.file import Facts
+from ..facts.models import ModelFacts
+from ..limits.timeouts import Timeouts
 from ..plugins.guarding import guarded
 from ..plugins.installed import installed_patches, installed_providers
 from ..plugins.registry import build_plan, given_by_name, load_provider, plugin_name

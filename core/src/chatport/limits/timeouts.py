@@ -1,0 +1,21 @@
+"""The timers of a call, as a configuration or a caller sets them."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Timeouts"]
+
+
+@attrs.frozen
+class Timeouts:
+    """Seconds; None is off. `silence`: no byte at all. `first_event`, `between_events`: heartbeats do not count.
+
+    `total` is the whole call: attempts, waits and fallbacks.
+    """
+
+    connect: float | None = 5.0
+    silence: float | None = 60.0
+    first_event: float | None = 120.0
+    between_events: float | None = 60.0
+    total: float | None = 600.0
