@@ -143,6 +143,17 @@ class _Driver:
     # async only: end
 
 
+async def _reply_of(driver: AsyncDriver) -> Reply:
+    """Run a call to its end, whatever becomes of it, and return the reply."""
+    try:
+        while await driver.advance() is not None:
+            pass
+    finally:
+        await driver.abandon()
+    assert driver.reply is not None
+    return driver.reply
+
+
 class AsyncReplyStream:
     """A streamed reply: `async with client.stream(...) as stream: async for event in stream: ...`.
 
@@ -310,14 +321,7 @@ class AsyncClient(BaseClient):
 
     async def chat(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> Reply:
         """Return the whole answer. Options as in `ChatOptions`; raises ChatportError, see `chatport.errors`."""
-        driver = self._driver(messages, False, options)
-        try:
-            while await driver.advance() is not None:
-                pass
-        finally:
-            await driver.abandon()
-        assert driver.reply is not None
-        return driver.reply
+        return await _reply_of(self._driver(messages, False, options))
 
     def stream(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> AsyncReplyStream:
         """Return the answer as a stream of events, to be used as `async with`. Options as for `chat`."""
@@ -361,14 +365,7 @@ class AsyncClient(BaseClient):
                 raise not_ready_in_time(provider, seconds) from None
 
     async def _fetch(self, target: str, wire: Any, timeout: Any = None) -> Reply:
-        driver = _Driver(self._request_machine(target, wire, timeout), self._transport())
-        try:
-            while await driver.advance() is not None:
-                pass
-        finally:
-            await driver.abandon()
-        assert driver.reply is not None
-        return driver.reply
+        return await _reply_of(_Driver(self._request_machine(target, wire, timeout), self._transport()))
 
     def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
         """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""

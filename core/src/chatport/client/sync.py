@@ -124,6 +124,17 @@ class _Driver:
             self.close()
 
 
+def _reply_of(driver: _Driver) -> Reply:
+    """Run a call to its end, whatever becomes of it, and return the reply."""
+    try:
+        while driver.advance() is not None:
+            pass
+    finally:
+        driver.abandon()
+    assert driver.reply is not None
+    return driver.reply
+
+
 class ReplyStream:
     """A streamed reply: `with client.stream(...) as stream: for event in stream: ...`.
 
@@ -260,14 +271,7 @@ class Client(BaseClient):
 
     def chat(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> Reply:
         """Return the whole answer. Options as in `ChatOptions`; raises ChatportError, see `chatport.errors`."""
-        driver = self._driver(messages, False, options)
-        try:
-            while driver.advance() is not None:
-                pass
-        finally:
-            driver.abandon()
-        assert driver.reply is not None
-        return driver.reply
+        return _reply_of(self._driver(messages, False, options))
 
     def stream(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> ReplyStream:
         """Return the answer as a stream of events, to be used as `with`. Options as for `chat`."""
@@ -311,14 +315,7 @@ class Client(BaseClient):
                 raise not_ready_in_time(provider, seconds) from None
 
     def _fetch(self, target: str, wire: Any, timeout: Any = None) -> Reply:
-        driver = _Driver(self._request_machine(target, wire, timeout), self._transport())
-        try:
-            while driver.advance() is not None:
-                pass
-        finally:
-            driver.abandon()
-        assert driver.reply is not None
-        return driver.reply
+        return _reply_of(_Driver(self._request_machine(target, wire, timeout), self._transport()))
 
     def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
         """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""
