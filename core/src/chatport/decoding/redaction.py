@@ -188,10 +188,12 @@ def run_without_key(key: Secret | None, run: Callable[[], T]) -> T:
 def hide_key_in_reply(reply: Reply, key: str) -> Reply:
     """Return the reply with the key hidden in what names it and in its warnings. What it says stays as it came."""
     names = ("id", "model", "request_id", "raw_finish_reason")
-    texts = [getattr(reply, name) for name in names]
-    texts += [text for warning in reply.warnings for text in (warning.field, warning.reason)]
-    texts += [other.raw_finish_reason for other in reply.alternatives]
-    all_texts = "\n".join(text for text in texts if isinstance(text, str))
+    texts = [reply.id, reply.model, reply.request_id, reply.raw_finish_reason]
+    for warning in reply.warnings:
+        texts += warning.field, warning.reason
+    for other in reply.alternatives:
+        texts.append(other.raw_finish_reason)
+    all_texts = "\n".join([text for text in texts if isinstance(text, str)])
     if hide_key(all_texts, key) == all_texts:  # one look, for nearly every reply
         return reply
     return attrs.evolve(

@@ -76,7 +76,8 @@ class AttemptRun:
         on_first_event: Callable[[], None] | None = None,
     ) -> None:
         self.route = route
-        self.collector = Collector(route.limits) if resumed is None else resumed
+        self._limits = limits = route.context.limits
+        self.collector = Collector(limits) if resumed is None else resumed
         self.head: Head | None = None
         self.raw: Any = None
         self.committed = False
@@ -185,7 +186,7 @@ class AttemptRun:
             pieces = body.feed(data)
 
     def _check_size(self, size: int) -> None:
-        most = self.route.limits.body_bytes
+        most = self._limits.body_bytes
         if size > most:
             raise MalformedReplyError(
                 f"The reply is larger than {most} bytes after decompression; raise limits.body_bytes if it really is."
@@ -194,7 +195,7 @@ class AttemptRun:
     # --- a stream
 
     def _read_events(self, body: BodyDecoder, pieces: Iterable[bytes]) -> Steps:
-        parser = EventStreamParser(max_event_bytes=self.route.limits.event_bytes)
+        parser = EventStreamParser(max_event_bytes=self._limits.event_bytes)
         timers, state = self._timers, self._state
         received = 0
         while True:
@@ -245,8 +246,8 @@ class AttemptRun:
             self._unweighed_bytes = 0
             size, values = self.collector.weight()
             self._check_size(size + held_beside)
-            if values > self.route.limits.values:
-                raise over_limit("What is kept of the stream", self.route.limits.values, "JSON values", "values")
+            if values > self._limits.values:
+                raise over_limit("What is kept of the stream", self._limits.values, "JSON values", "values")
             self._weighed_after = max(_WEIGHED_BYTES, size // _WEIGHED_AGAIN)
 
     def _drain(self) -> Steps:
@@ -290,7 +291,7 @@ class AttemptRun:
     def _decode(self, arrived: list[ServerSentEvent], batch: list[ev.Event]) -> None:
         """Decode events into the collector, and into the batch what the caller gets, until one of them ends it."""
         decode, context = self.route.plan.decode_chunk, self.route.context
-        state, collector, most_values = self._state, self.collector, self.route.limits.values
+        state, collector, most_values = self._state, self.collector, self._limits.values
         for event in arrived:
             if len(event.data) > most_values:
                 self._check_values(event.data)
@@ -304,9 +305,9 @@ class AttemptRun:
 
     def _check_values(self, data: bytes) -> None:
         try:
-            jsoncodec.check_values(data, self.route.limits.values)
+            jsoncodec.check_values(data, self._limits.values)
         except ValueError:
-            raise over_limit("A stream event", self.route.limits.values, "JSON values", "values") from None
+            raise over_limit("A stream event", self._limits.values, "JSON values", "values") from None
 
     def _collect(self, decoded: Any, batch: list[ev.Event]) -> None:
         add = self.collector.add
@@ -384,7 +385,7 @@ class AttemptRun:
         yield from self._complete(batch)
 
     def _decoded(self, content: bytes) -> Any:
-        limits = self.route.limits
+        limits = self._limits
         try:
             if self.route.operation != "embeddings":
                 return jsoncodec.decode(content, limits.values)

@@ -147,7 +147,7 @@ class CallMachine:
 
     def run(self) -> Generator[Command, Any, Reply]:
         """Run the call; the generator's value is the reply. Raises the error that ended it."""
-        self.trace = self.shared_trace or CallTrace(self.shared, self.clock.monotonic())
+        self.trace = self.shared_trace or CallTrace(self.shared, self.shared.clock.monotonic())
         self.shared.retries.count_call()
         try:
             attempt = yield from self._answered()

@@ -114,7 +114,7 @@ class TargetRun:
         outcome: Outcome = "neutral"
         error: ChatportError | None = None
         expense = Expense(self.route, self._shared) if self._budgets else None
-        ticket = self._ticket()
+        ticket = None if self._pacer is None else self._ticket()
         self.attempt = None
         try:
             try:
@@ -133,9 +133,11 @@ class TargetRun:
                     raise
                 yield Close(not isinstance(error, _CUT))
                 outcome = "ok" if error is None else _verdict(error, attempt)
-                self._hold_back(error)
+                if error is not None:
+                    self._hold_back(error)
             finally:
-                self._learn_limits()
+                if ticket is not None:
+                    self._learn_limits()
                 self._give_back(ticket, expense)
                 self._breaker.record(outcome, probe=is_probe)
         finally:
@@ -164,8 +166,8 @@ class TargetRun:
 
     def _share_of_time(self) -> float | None:
         """Return how long this target may stay silent, so that the others still get their turn; None: no such limit."""
-        left = self._time_left()
-        return None if not self._others or left == math.inf else left / (self._others + 1)
+        left = self._time_left() if self._others else math.inf
+        return None if left == math.inf else left / (self._others + 1)
 
     def _time_left(self) -> float:
         total = self.route.timeouts.total
@@ -204,7 +206,7 @@ class TargetRun:
             retry_after_seconds=None if wait == math.inf else wait,
         )
 
-    def _hold_back(self, error: ChatportError | None) -> None:
+    def _hold_back(self, error: ChatportError) -> None:
         """Let nobody go before the time that a refusal named."""
         if self._pacer is not None and isinstance(error, RateLimitError) and error.retry_after_seconds:
             self._pacer.hold(min(error.retry_after_seconds, self._shared.policy.longest_hint_seconds))

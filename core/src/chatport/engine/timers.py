@@ -15,10 +15,6 @@ _LATE_SECONDS = 1.0
 """For how long at most what has arrived is read after a timer was due, if there is always more of it."""
 
 
-def _or_never(seconds: float | None) -> float:
-    return math.inf if seconds is None else seconds
-
-
 def not_ready_in_time(target: str, seconds: float | None) -> DeadlineError:
     """Return the error of a call whose time was over before there was anything to send to."""
     provider, _, model = target.partition(":")
@@ -46,12 +42,13 @@ class Timers:
         self.timeouts = timeouts
         self._leave_after = leave_after
         self._now = now
-        self._total_at = call_started + _or_never(timeouts.total)
-        self._silence = _or_never(timeouts.silence)
-        self._between = _or_never(timeouts.between_events)
-        self._first = _or_never(timeouts.first_event)
+        never = math.inf
+        self._total_at = never if timeouts.total is None else call_started + timeouts.total
+        self._silence = never if timeouts.silence is None else timeouts.silence
+        self._between = never if timeouts.between_events is None else timeouts.between_events
+        self._first = never if timeouts.first_event is None else timeouts.first_event
         self._last_byte = self._last_event = now()
-        self._leave_at = self._last_byte + _or_never(leave_after)
+        self._leave_at = never if leave_after is None else self._last_byte + leave_after
         self._has_event = False
         self._late_for = self._late_since = -math.inf
 

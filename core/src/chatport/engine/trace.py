@@ -42,6 +42,8 @@ class CallTrace:
     first_event_seconds: float | None = None
     bodies: int = attrs.field(default=0, repr=False)
     _route: Route | None = attrs.field(default=None, repr=False)
+    _is_heard: bool = attrs.field(default=False, repr=False)
+    """Whether anybody listens, as of the last turn: where nobody does, nothing is put together."""
 
     def seconds(self) -> float:
         """Return how long the call has been going on."""
@@ -50,7 +52,8 @@ class CallTrace:
     def turn_to(self, route: Route, targets: int) -> None:
         """Note whose turn it is; the first time, tell that the call starts."""
         is_first, self._route = self._route is None, route
-        if not is_first:
+        self._is_heard = route.plan.observe is not nothing or self.shared.is_heard
+        if not (is_first and self._is_heard):
             return
         call = route.call
         options = ("max_tokens", "temperature", "top_p", "seed")
@@ -70,18 +73,20 @@ class CallTrace:
         """Tell that a request is about to be sent."""
         route = self._route
         assert route is not None, "it is somebody's turn before an attempt is made"
-        self._tell("attempt_started", lambda: {"attempt": len(self.attempts) + 1, **_server(route)})
+        if self._is_heard:
+            self._tell("attempt_started", lambda: {"attempt": len(self.attempts) + 1, **_server(route)})
 
     def first_event(self) -> None:
         """Note the first content of the call, once."""
         if self.first_event_seconds is None:
             self.first_event_seconds = self.seconds()
-            self._tell("first_event", lambda: {"attempt": len(self.attempts) + 1})
+            if self._is_heard:
+                self._tell("first_event", lambda: {"attempt": len(self.attempts) + 1})
 
     def attempt_ended(self, attempt: AttemptRun, began: float, error: ChatportError | None, wait: float | None) -> None:
         """Record an attempt; `wait` is how long until the next one on this target, None if there is none."""
         ended = self._record(attempt, "ok" if error is None else type(error).__name__, began, wait, error)
-        if error is not None:
+        if error is not None and self._is_heard:
             self._tell(
                 "attempt_failed",
                 lambda: {
@@ -119,6 +124,8 @@ class CallTrace:
 
     def finished(self, reply: Reply) -> None:
         """Tell the end."""
+        if not self._is_heard:
+            return
         usage, cost = reply.usage, reply.cost
         self._tell(
             "call_finished",
@@ -144,7 +151,7 @@ class CallTrace:
         error.attempts = self.attempts
         for note in self.notes:
             error.add_note(one_line(note.reason, _SHOWN))
-        if self._route is not None:
+        if self._is_heard:
             self._tell(
                 "call_failed",
                 lambda: {"error": type(error).__name__, "status": error.status, "attempts": len(self.attempts)},
@@ -152,15 +159,13 @@ class CallTrace:
 
     def cancelled(self) -> None:
         """Tell that the caller has left."""
-        if self._route is not None:
+        if self._is_heard:
             self._tell("call_cancelled", lambda: {"attempts": len(self.attempts)})
 
     def _tell(self, event: str, fields: Callable[[], Mapping[str, Any]]) -> None:
-        """Tell whoever listens; where nobody does, nothing is put together."""
+        """Tell whoever listens; asked only where somebody does."""
         route = self._route
         assert route is not None, "it is somebody's turn before anything is told"
-        if route.plan.observe is nothing and not self.shared.is_heard:
-            return
         context = route.context
         key = route.request.revealed_key()
         known = {

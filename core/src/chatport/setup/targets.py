@@ -17,7 +17,8 @@ __all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target
 
 def split_target(target: str) -> tuple[str, str]:
     """Split `provider:model` at the first colon. Raises ConfigurationError if there is none, or it is too long."""
-    check_length(target)
+    if len(target) > LONGEST_NAME:
+        check_length(target)
     provider, colon, model = target.partition(":")
     if not colon or not provider or not model:
         raise ConfigurationError(f'{target!r} is not a target: write "provider:model", such as "openai:gpt-6-luna".')
