@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 from typing import Any, Literal
 
@@ -27,7 +27,9 @@ from ..errors import (
 from ..plugins.guarding import guarded
 from ..types import Reply
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
+from .delivery import Delivery
 from .route import Route, request_id, run_side_hook
+from .store import Store, check_size
 from .timers import Timers
 
 __all__ = ["AttemptRun"]
@@ -36,8 +38,6 @@ __all__ = ["AttemptRun"]
 Steps = Generator[Command, Any, None]
 _DRAIN_SECONDS = 0.2
 _COMPACTED_BYTES = 256 * 1024  # after so many bytes of a stream, small pieces are joined
-_WEIGHED_BYTES = 4 * 1024 * 1024  # after so many, what was collected is measured
-_WEIGHED_AGAIN = 4  # and once a quarter of it can have been added: measuring all of it more often would take its time
 _ERROR_BODY_SECONDS = 10.0  # a status has come: its explanation is worth no longer wait
 _HOPELESS = ("tls", "unsupported_protocol", "invalid_url", "invalid_request", "no_descriptors")
 """Failures of the transport that the next attempt would meet again."""
@@ -57,8 +57,7 @@ _PUBLIC = frozenset(
 class AttemptRun:
     """The state of one attempt, readable at any moment by the machine that runs it.
 
-    `committed` turns true with the first content event that is handed to the caller; from then on nothing may be
-    tried again. `heard` turns true with the first byte of a response.
+    `heard` turns true with the first byte of a response.
 
     `leave_after` are the seconds after which a target that has said nothing yet is left for the next one. `resumed`
     is the part of an answer from which this attempt goes on. `on_first_event` is called once, with the first content.
@@ -80,10 +79,9 @@ class AttemptRun:
         self.collector = Collector(limits) if resumed is None else resumed
         self.head: Head | None = None
         self.raw: Any = None
-        self.committed = False
         self.heard = False
         self._clock = clock
-        self._deliver = deliver
+        self._delivery = Delivery(takes_events=deliver)
         output_tool, is_resumed = route.wire.output_tool, resumed is not None
         self._caller_names = (
             CallerNames(route.names, output_tool, is_resumed=is_resumed)
@@ -94,9 +92,11 @@ class AttemptRun:
         self._timers = Timers(route.timeouts, clock.monotonic, call_started, leave_after)
         self._state = StreamState()
         self._streams = False
-        self._unweighed_bytes = 0
-        self._weighed_after = _WEIGHED_BYTES
-        self._held: Sequence[ev.Event] = ()  # events before the first content wait, since they may be for nothing
+
+    @property
+    def committed(self) -> bool:
+        """Whether a content event has been handed to the caller: from then on nothing may be tried again."""
+        return self._delivery.is_begun
 
     def run(self) -> Steps:
         """Run the attempt to its end. Raises the ChatportError that ended it, with what was received in `partial`."""
@@ -175,7 +175,7 @@ class AttemptRun:
         content = bytearray()  # not a list of the pieces: they may be of one byte each
         while True:
             for piece in pieces:
-                self._check_size(len(content) + len(piece))
+                check_size(len(content) + len(piece), self._limits)
                 content += piece
                 if len(content) >= most_bytes:
                     return bytes(content)
@@ -185,25 +185,21 @@ class AttemptRun:
                 return bytes(content)
             pieces = body.feed(data)
 
-    def _check_size(self, size: int) -> None:
-        most = self._limits.body_bytes
-        if size > most:
-            raise MalformedReplyError(
-                f"The reply is larger than {most} bytes after decompression; raise limits.body_bytes if it really is."
-            )
-
     # --- a stream
 
     def _read_events(self, body: BodyDecoder, pieces: Iterable[bytes]) -> Steps:
         parser = EventStreamParser(max_event_bytes=self._limits.event_bytes)
         timers, state = self._timers, self._state
+        store = Store(self.collector, state, self._caller_names, self._limits)
         received = 0
         while True:
             for piece in pieces:
                 arrived = parser.feed(piece)
                 if arrived:
                     batch, problem = self._taken(arrived)
-                    ready = self._ready(batch, problem)
+                    ready = self._delivery.ready(
+                        batch, failed=problem is not None, has_content=self.collector.has_content
+                    )
                     if ready:
                         yield Deliver(ready)
                         timers.resumed()
@@ -211,7 +207,7 @@ class AttemptRun:
                         raise problem
                 received += len(piece)
                 if received >= _COMPACTED_BYTES:
-                    self._keep_small(received)
+                    store.keep_small(received)
                     received = 0
                 if len(piece) >= LARGEST_PIECE and body.is_compressed and not state.ended:
                     yield from self._breathe()
@@ -234,22 +230,6 @@ class AttemptRun:
         yield Wait(0.0)
         self._timers.remaining(streams=True)
 
-    def _keep_small(self, received: int) -> None:
-        """Hold what was collected together, and against its limit: it cannot be more than what has come."""
-        self.collector.compact()
-        for choice in self._state.choices.values():
-            if hasattr(choice, "compact"):
-                choice.compact()
-        held_beside = 0 if self._caller_names is None else self._caller_names.compact()
-        self._unweighed_bytes += received
-        if self._unweighed_bytes >= self._weighed_after:
-            self._unweighed_bytes = 0
-            size, values = self.collector.weight()
-            self._check_size(size + held_beside)
-            if values > self._limits.values:
-                raise over_limit("What is kept of the stream", self._limits.values, "JSON values", "values")
-            self._weighed_after = max(_WEIGHED_BYTES, size // _WEIGHED_AGAIN)
-
     def _drain(self) -> Steps:
         """Read what follows the vendor's own end event, so that the connection can be used again."""
         try:
@@ -270,7 +250,7 @@ class AttemptRun:
             except ValueError:
                 return
         batch, problem = self._taken([rest])
-        ready = self._ready(batch, problem)
+        ready = self._delivery.ready(batch, failed=problem is not None, has_content=self.collector.has_content)
         if ready:
             yield Deliver(ready)
         if problem is not None:
@@ -330,27 +310,6 @@ class AttemptRun:
             tell, self._on_first_event = self._on_first_event, None
             tell()
 
-    def _ready(self, batch: list[ev.Event], problem: ChatportError | None) -> list[ev.Event]:
-        """Return what of one read is to be handed over now. What comes before the first content is held until then."""
-        if not (batch and self._deliver):
-            return []
-        if self.committed:
-            return batch
-        if problem is not None:  # it may be tried again, so nothing is shown of it
-            return []
-        batch, self._held = _last_count([*self._held, *batch]), ()
-        self.committed = self.collector.has_content
-        if self.committed:
-            return batch
-        self._held = batch
-        return []
-
-    def _deliver_all(self, batch: list[ev.Event]) -> Steps:
-        held, self._held = self._held, ()
-        if held or batch:
-            yield Deliver([*held, *batch])
-            self._timers.resumed()
-
     def _finish_stream(self, parser: EventStreamParser) -> Steps:
         if not self.collector.is_finished and not self._state.ended:
             raise self._unfinished(parser)
@@ -408,8 +367,10 @@ class AttemptRun:
         self.collector.end()
         self._check_said()
         batch.extend(call for index in open_choices for call in self.collector.ended_calls(index))
-        if self._deliver:
-            yield from self._deliver_all(batch)
+        rest = self._delivery.rest(batch)
+        if rest:
+            yield Deliver(rest)
+            self._timers.resumed()
 
     def _check_said(self) -> None:
         """Raise ServerError for an ordinary end with nothing before it, where the vendor means a failure by it."""
@@ -510,12 +471,3 @@ class AttemptRun:
             warnings=self.route.wire.adjustments,
         )
         return hide_key_in_reply(reply, self._key())
-
-
-def _last_count(events: list[ev.Event]) -> list[ev.Event]:
-    """Return the events without the token counts at their beginning, but for the last one, which replaces the others.
-
-    Only counts come before the first content, and a server may send them without end.
-    """
-    content = next((at for at, event in enumerate(events) if type(event) is not ev.UsageReported), len(events))
-    return events[max(content - 1, 0) :]

@@ -1,0 +1,52 @@
+"""When the events of an attempt are handed over: none before there is content, since they may be for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import events as ev
+
+__all__ = ["Delivery"]
+
+
+class Delivery:
+    """What of an attempt the caller gets, read by read. `takes_events`: whether there is a caller who takes any.
+
+    `is_begun` turns true with the first content event that is handed over; from then on nothing may be tried again.
+    """
+
+    def __init__(self, *, takes_events: bool) -> None:
+        self.is_begun = False
+        self._takes_events = takes_events
+        self._held: Sequence[ev.Event] = ()
+
+    def ready(self, batch: list[ev.Event], *, failed: bool, has_content: bool) -> list[ev.Event]:
+        """Return what of one read is to be handed over now. What comes before the first content is held until then."""
+        if not (batch and self._takes_events):
+            return []
+        if self.is_begun:
+            return batch
+        if failed:  # it may be tried again, so nothing is shown of it
+            return []
+        batch, self._held = _last_count([*self._held, *batch]), ()
+        self.is_begun = has_content
+        if has_content:
+            return batch
+        self._held = batch
+        return []
+
+    def rest(self, batch: list[ev.Event]) -> list[ev.Event]:
+        """Return all that is left at the end, whether or not there was any content."""
+        if not self._takes_events:
+            return []
+        held, self._held = self._held, ()
+        return [*held, *batch]
+
+
+def _last_count(events: list[ev.Event]) -> list[ev.Event]:
+    """Return the events without the token counts at their beginning, but for the last one, which replaces the others.
+
+    Only counts come before the first content, and a server may send them without end.
+    """
+    content = next((at for at, event in enumerate(events) if type(event) is not ev.UsageReported), len(events))
+    return events[max(content - 1, 0) :]
