@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import traceback
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -1034,6 +1035,38 @@ def test_a_hook_that_breaks_is_a_plugin_error_that_names_it(hook: str) -> None:
     assert "ZeroDivisionError" in str(error)
     assert error.provider == "one"
     assert isinstance(error.__cause__, ZeroDivisionError)
+    frames = traceback.extract_tb(error.__cause__.__traceback__)
+    assert [frame.name for frame in frames] == [hook, "broken"]  # none of ours, whose locals hold the answer
+
+
+def test_an_event_that_cannot_be_collected_is_the_hooks_fault() -> None:
+    """What a decoder gives is read where hooks are guarded: an odd event is no exception of Python's own."""
+
+    class Odd:
+        provider = "one"
+
+        @hookimpl
+        def decode_chunk(self, chunk: Any, state: Any, context: Any) -> Any:
+            return [ev.TextDelta("fine"), ev.ToolCallDelta(0, "id", "f", "{}", {})]  # type: ignore[arg-type]  # the mistake
+
+    error = call(GOOD, plugins=[Odd()]).error()
+    assert isinstance(error, PluginError)
+    assert "A decode_chunk hook of one failed: TypeError: unhashable" in str(error)
+    assert error.partial is not None
+    assert error.partial.text == "fine"
+
+
+def test_a_hook_that_looks_at_an_error_does_not_hide_it() -> None:
+    class Looks:
+        provider = "one"
+
+        @hookimpl
+        def read_rate_limits(self, headers: Any, context: Any) -> Any:
+            raise ZeroDivisionError("oops")
+
+    with pytest.warns(RuntimeWarning, match="A read_rate_limits hook of one failed: ZeroDivisionError: oops"):
+        error = call(failure(400), plugins=[Looks()]).error()
+    assert isinstance(error, BadRequestError)
 
 
 # --- compression and sizes
