@@ -24,7 +24,7 @@ from ..errors import (
     TransportError,
     over_limit,
 )
-from ..plugins.guarding import guarded
+from ..plugins.guarding import blamed, guarded
 from ..types import Reply
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
 from .delivery import Delivery
@@ -81,7 +81,7 @@ class AttemptRun:
         self.raw: Any = None
         self.heard = False
         self._clock = clock
-        self._delivery = Delivery(takes_events=deliver)
+        self._delivery = Delivery(self.collector, takes_events=deliver)
         output_tool, is_resumed = route.wire.output_tool, resumed is not None
         self._caller_names = (
             CallerNames(route.names, output_tool, is_resumed=is_resumed)
@@ -189,7 +189,7 @@ class AttemptRun:
 
     def _read_events(self, body: BodyDecoder, pieces: Iterable[bytes]) -> Steps:
         parser = EventStreamParser(max_event_bytes=self._limits.event_bytes)
-        timers, state = self._timers, self._state
+        timers, state, delivery = self._timers, self._state, self._delivery
         store = Store(self.collector, state, self._caller_names, self._limits)
         received = 0
         while True:
@@ -197,9 +197,7 @@ class AttemptRun:
                 arrived = parser.feed(piece)
                 if arrived:
                     batch, problem = self._taken(arrived)
-                    ready = self._delivery.ready(
-                        batch, failed=problem is not None, has_content=self.collector.has_content
-                    )
+                    ready = delivery.ready(batch, problem)
                     if ready:
                         yield Deliver(ready)
                         timers.resumed()
@@ -250,7 +248,7 @@ class AttemptRun:
             except ValueError:
                 return
         batch, problem = self._taken([rest])
-        ready = self._delivery.ready(batch, failed=problem is not None, has_content=self.collector.has_content)
+        ready = self._delivery.ready(batch, problem)
         if ready:
             yield Deliver(ready)
         if problem is not None:
@@ -258,30 +256,26 @@ class AttemptRun:
 
     def _taken(self, arrived: list[ServerSentEvent]) -> tuple[list[ev.Event], ChatportError | None]:
         """Decode the events of one read; return what is to be handed over, and the error that ends it, if any."""
+        decode, context = self.route.plan.decode_chunk, self.route.context
+        state, collector, most_values = self._state, self.collector, self._limits.values
         batch: list[ev.Event] = []
         problem: ChatportError | None = None
         try:
-            guarded(self.route.context, "decode_chunk", self._decode, arrived, batch)
-        except ChatportError as error:
-            problem = error
-        if self.collector.error is not None and problem is None:
+            for event in arrived:
+                if len(event.data) > most_values:
+                    self._check_values(event.data)
+                decoded = decode(Chunk(event.data, event.event), state, context)
+                if type(decoded) is not list:  # a hook may be a generator, which may fail after its first events
+                    decoded = list(decoded or ())
+                if decoded:
+                    self._collect(decoded, batch)
+                if collector.error is not None or state.ended:
+                    break
+        except Exception as error:
+            problem = blamed(context, "decode_chunk", error)
+        if collector.error is not None and problem is None:
             problem = self._reported(batch)
         return batch, problem
-
-    def _decode(self, arrived: list[ServerSentEvent], batch: list[ev.Event]) -> None:
-        """Decode events into the collector, and into the batch what the caller gets, until one of them ends it."""
-        decode, context = self.route.plan.decode_chunk, self.route.context
-        state, collector, most_values = self._state, self.collector, self._limits.values
-        for event in arrived:
-            if len(event.data) > most_values:
-                self._check_values(event.data)
-            decoded = decode(Chunk(event.data, event.event), state, context)
-            if type(decoded) is not list:  # a hook may be a generator, which may fail after its first events
-                decoded = list(decoded or ())
-            if decoded:
-                self._collect(decoded, batch)
-            if collector.error is not None or state.ended:
-                return
 
     def _check_values(self, data: bytes) -> None:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import events as ev
+from ..decoding.collector import Collector
+from ..errors import ChatportError
 
 __all__ = ["Delivery"]
 
@@ -15,22 +17,23 @@ class Delivery:
     `is_begun` turns true with the first content event that is handed over; from then on nothing may be tried again.
     """
 
-    def __init__(self, *, takes_events: bool) -> None:
+    def __init__(self, collector: Collector, *, takes_events: bool) -> None:
         self.is_begun = False
+        self._collector = collector
         self._takes_events = takes_events
         self._held: Sequence[ev.Event] = ()
 
-    def ready(self, batch: list[ev.Event], *, failed: bool, has_content: bool) -> list[ev.Event]:
+    def ready(self, batch: list[ev.Event], problem: ChatportError | None) -> list[ev.Event]:
         """Return what of one read is to be handed over now. What comes before the first content is held until then."""
         if not (batch and self._takes_events):
             return []
         if self.is_begun:
             return batch
-        if failed:  # it may be tried again, so nothing is shown of it
+        if problem is not None:  # it may be tried again, so nothing is shown of it
             return []
         batch, self._held = _last_count([*self._held, *batch]), ()
-        self.is_begun = has_content
-        if has_content:
+        self.is_begun = self._collector.has_content
+        if self.is_begun:
             return batch
         self._held = batch
         return []

@@ -12,7 +12,7 @@ from ..call import Context
 from ..errors import ChatportError, PluginError
 from .installed import package_of
 
-__all__ = ["guarded", "hook_error", "tolerated"]
+__all__ = ["blamed", "guarded", "hook_error", "tolerated"]
 
 _SHOWN = 600
 _NO_PLUGINS = sys.stdlib_module_names | {"chatport", "pluggy", "attr", "attrs", "msgspec"}
@@ -23,13 +23,22 @@ def guarded(context: Context, hook: str, run: Callable[..., Any], *arguments: An
     """Run a hook chain; an exception that is not ours becomes a PluginError that names the hook."""
     try:
         return run(*arguments)
-    except ChatportError as error:
+    except Exception as error:
+        problem = blamed(context, hook, error)
+        if problem is error:
+            raise
+        raise problem from problem.__cause__
+
+
+def blamed(context: Context, hook: str, error: Exception) -> ChatportError:
+    """Return what an exception out of a hook chain becomes: itself if it is ours, else a PluginError it has caused."""
+    if isinstance(error, ChatportError):
         error.provider = error.provider or context.provider.name
         error.model = error.model or context.model
-        raise
-    except Exception as error:
-        told = hook_error(hook, error, context)
-        raise told from error.with_traceback(_less_ours(error.__traceback__))
+        return error
+    problem = hook_error(hook, error, context)
+    problem.__cause__ = error.with_traceback(_less_ours(error.__traceback__))
+    return problem
 
 
 def tolerated(

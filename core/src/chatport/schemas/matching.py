@@ -138,8 +138,8 @@ def _test(name: str, argument: Any, flags: int) -> Test:
     kinds = [_kind(str(kind), value, flags) for kind, value in items if str(kind) != "NEGATE"]
 
     def fits(character: str) -> bool:
-        forms = _forms(character) if flags & re.IGNORECASE else (character,)
-        return any(kind(form) for kind in kinds for form in forms) is not is_negated
+        variants = _in_every_case(character) if flags & re.IGNORECASE else (character,)
+        return any(kind(variant) for kind in kinds for variant in variants) is not is_negated
 
     return fits
 
@@ -173,7 +173,7 @@ def _is_word(character: str) -> bool:
     return character.isalnum() or character == "_"
 
 
-def _forms(character: str) -> tuple[str, ...]:
+def _in_every_case(character: str) -> tuple[str, ...]:
     """Return a character in both cases; what becomes several characters by it stays as it is."""
     upper = character.upper()
     return tuple(form for form in (character, character.lower(), upper, upper.lower()) if len(form) == 1)

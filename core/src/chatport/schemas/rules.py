@@ -173,7 +173,7 @@ def _dependent(check: Check, value: Any, wanted: Any, schema: Mapping[str, Any],
 # --- arrays
 
 
-def _places(schema: Mapping[str, Any]) -> int:
+def _prefix_length(schema: Mapping[str, Any]) -> int:
     """Return how many of the first items have a schema each for its own place."""
     lists = [schema[word] for word in ("prefixItems", "items") if isinstance(schema.get(word), list | tuple)]
     return len(lists[0]) if lists else 0
@@ -187,15 +187,15 @@ def _prefix(check: Check, value: Any, wanted: Any, schema: Mapping[str, Any], mo
 def _items(check: Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> Walk:
     if isinstance(wanted, list | tuple):
         return (yield from _prefix(check, value, wanted, schema, most))
-    places = range(_places(schema), len(value)) if isinstance(value, list | tuple) else ()
-    return (yield from _parts(((f"[{place}]", value[place], wanted) for place in places), most))
+    indices = range(_prefix_length(schema), len(value)) if isinstance(value, list | tuple) else ()
+    return (yield from _parts(((f"[{index}]", value[index], wanted) for index in indices), most))
 
 
 def _additional_items(check: Check, value: Any, wanted: Any, schema: Mapping[str, Any], most: int) -> Walk:
     first = schema.get("items")
     is_tuple = isinstance(first, list | tuple) and isinstance(value, list | tuple)
-    places = range(len(first), len(value)) if is_tuple and first is not None else ()
-    return (yield from _parts(((f"[{place}]", value[place], wanted) for place in places), most))
+    indices = range(len(first), len(value)) if is_tuple and first is not None else ()
+    return (yield from _parts(((f"[{index}]", value[index], wanted) for index in indices), most))
 
 
 def _unique(check: Check, value: Any, wanted: Any, schema: Mapping[str, Any]) -> Found:
