@@ -211,14 +211,14 @@ def test_an_image_of_another_kind_of_address_is_refused(address: str) -> None:
 # --- input that is nested without end
 
 
-def deep(levels: int = 100_000) -> Any:
+def deep(levels: int) -> Any:
     value: Any = "bottom"
     for number in range(levels):
         value = [value] if number % 2 else {"a": value}
     return value
 
 
-def deep_schema(levels: int = 100_000) -> Any:
+def deep_schema(levels: int) -> Any:
     value: Any = {"type": "string"}
     for _ in range(levels):
         value = {"type": "object", "properties": {"a": value}}
@@ -229,24 +229,24 @@ def call(name: str, **function: Any) -> dict[str, Any]:
     return {"id": "1", "type": "function", "function": {"name": name, **function}}
 
 
-DEEP: dict[str, Callable[[], dict[str, Any]]] = {
-    "extra": lambda: {"messages": "hi", "extra": {"x": deep()}},
-    "a message's own field": lambda: {"messages": [{"role": "user", "content": "hi", "x": deep()}]},
-    "a content part's own field": lambda: {
-        "messages": [{"role": "user", "content": [{"type": "text", "text": "hi", "x": deep()}]}]
+DEEP: dict[str, Callable[[int], dict[str, Any]]] = {
+    "extra": lambda levels: {"messages": "hi", "extra": {"x": deep(levels)}},
+    "a message's own field": lambda levels: {"messages": [{"role": "user", "content": "hi", "x": deep(levels)}]},
+    "a content part's own field": lambda levels: {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "hi", "x": deep(levels)}]}]
     },
-    "content": lambda: {"messages": [{"role": "user", "content": deep()}]},
-    "a content part": lambda: {"messages": [{"role": "user", "content": [deep()]}]},
-    "messages": lambda: {"messages": [deep()]},
-    "the arguments of a call": lambda: {
-        "messages": ["hi", {"role": "assistant", "tool_calls": [call("f", arguments=deep())]}]
+    "content": lambda levels: {"messages": [{"role": "user", "content": deep(levels)}]},
+    "a content part": lambda levels: {"messages": [{"role": "user", "content": [deep(levels)]}]},
+    "messages": lambda levels: {"messages": [deep(levels)]},
+    "the arguments of a call": lambda levels: {
+        "messages": ["hi", {"role": "assistant", "tool_calls": [call("f", arguments=deep(levels))]}]
     },
-    "a tool's schema": lambda: {"messages": "hi", "tools": [call("f", parameters=deep_schema())]},
-    "a tool": lambda: {"messages": "hi", "tools": [deep()]},
-    "output": lambda: {"messages": "hi", "output": deep_schema()},
-    "tool_choice": lambda: {"messages": "hi", "tools": [call("f")], "tool_choice": deep()},
-    "timeout": lambda: {"messages": "hi", "timeout": {"total": deep()}},
-    "stop": lambda: {"messages": "hi", "stop": [deep()]},
+    "a tool's schema": lambda levels: {"messages": "hi", "tools": [call("f", parameters=deep_schema(levels))]},
+    "a tool": lambda levels: {"messages": "hi", "tools": [deep(levels)]},
+    "output": lambda levels: {"messages": "hi", "output": deep_schema(levels)},
+    "tool_choice": lambda levels: {"messages": "hi", "tools": [call("f")], "tool_choice": deep(levels)},
+    "timeout": lambda levels: {"messages": "hi", "timeout": {"total": deep(levels)}},
+    "stop": lambda levels: {"messages": "hi", "stop": [deep(levels)]},
 }
 
 
@@ -265,12 +265,13 @@ def taking_apart(value: Any) -> Iterator[None]:
             item.clear()
 
 
+@pytest.mark.parametrize("levels", [900, 5_000, 100_000])  # the first two are within what some Pythons recurse into
 @pytest.mark.parametrize("name", DEEP)
-def test_deep_input_is_refused_in_our_words(name: str) -> None:
-    """A hundred thousand levels, in any place of a call: our error, no RecursionError, no crash, nothing sent."""
+def test_deep_input_is_refused_in_our_words(name: str, levels: int) -> None:
+    """Too many levels, in any place of a call: our error, no RecursionError, no crash, nothing sent."""
     nowhere = SimpleNamespace(close=lambda: None)  # asking it to send would fail
     with chatport.Client(configured("http://127.0.0.1:9"), transport=nowhere) as client:
-        arguments = DEEP[name]()
+        arguments = DEEP[name](levels)
         with taking_apart(arguments):
             with pytest.raises((chatport.BadRequestError, chatport.ConfigurationError)) as caught:
                 client.chat(**arguments)

@@ -859,6 +859,20 @@ def test_deep_json_is_refused() -> None:
         replay("compatible", body=b"data: " + deep + b"\n\n", stream=True)
 
 
+@pytest.mark.parametrize("levels", [200, 900, 5_000, 100_000])  # how deep a Python looks by itself is its own affair
+def test_a_chunk_of_the_common_shape_is_held_to_the_same_depth(levels: int) -> None:
+    """What stands beside the text counts too, though nobody reads it."""
+
+    def nested(levels: int) -> str:
+        chunk = {"choices": [{"index": 0, "delta": {"content": "b"}}]}
+        return f'data: {json.dumps(chunk)[:-1]}, "x": {"[" * levels}{"]" * levels}}}\n\n'
+
+    with pytest.raises(MalformedReplyError, match="nested too deeply"):
+        replay("compatible", body=sse(delta("a"), nested(levels), STOP), stream=True)
+    reply = replay("compatible", body=sse(delta("a"), nested(199), STOP), stream=True)
+    assert reply.text == "ab"
+
+
 # --- errors inside a 200
 
 

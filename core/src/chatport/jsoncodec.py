@@ -14,6 +14,7 @@ __all__ = [
     "Nesting",
     "TooDeepError",
     "TooManyValuesError",
+    "check_depth",
     "check_numbers",
     "check_values",
     "count_values",
@@ -23,6 +24,7 @@ __all__ = [
     "encode_anything",
     "encode_text",
     "is_object",
+    "may_be_deep",
     "pretty",
     "whole",
     "without_halves",
@@ -83,14 +85,23 @@ def decode(data: bytes, most_values: float = _MOST_VALUES) -> Any:
         value = _decode_tolerantly(data, error)
     except RecursionError:
         raise _too_deep() from None
-    # The brackets are counted only where there is room for so many of them: nearly every chunk is shorter.
-    if len(data) > 2 * _DEEPEST and data.count(b"[") + data.count(b"{") > _DEEPEST:
-        _check_depth(value)
+    if may_be_deep(data):
+        check_depth(value)
     return value
 
 
-def _check_depth(value: Any) -> None:
-    """Raise ValueError if a value is nested too deeply. Level by level: recursion is what must not be needed."""
+def may_be_deep(data: bytes) -> bool:
+    """Whether a JSON text has brackets enough to be nested too deeply.
+
+    A decoder of a known shape passes over what it does not know, and how deep it looks there is each Python's own
+    affair. So who takes such a shape for the short way asks this first.
+    """
+    # The brackets are counted only where there is room for so many of them: nearly every chunk is shorter.
+    return len(data) > 2 * _DEEPEST and data.count(b"[") + data.count(b"{") > _DEEPEST
+
+
+def check_depth(value: Any) -> None:
+    """Raise TooDeepError if a value is nested too deeply. Level by level: recursion is what must not be needed."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(_DEEPEST):
         level = [

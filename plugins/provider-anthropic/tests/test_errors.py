@@ -167,8 +167,9 @@ def test_odd_streams():
         read(start(), delta(3, "text_delta", text="lost"))
 
 
-def test_a_piece_nested_without_end_is_malformed():
-    deep = json.dumps(delta(0, "text_delta", text="a"))[:-1] + ', "x": ' + "[" * 5_000 + "]" * 5_000 + "}"
+@pytest.mark.parametrize("levels", [200, 900, 5_000, 100_000])  # how deep a Python looks by itself is its own affair
+def test_a_piece_nested_without_end_is_malformed(levels):
+    deep = json.dumps(delta(0, "text_delta", text="a"))[:-1] + ', "x": ' + "[" * levels + "]" * levels + "}"
     stream = text_of([start(), *HELLO]) + f"event: content_block_delta\ndata: {deep}\n\n" + text_of(end())
     with pytest.raises(MalformedReplyError, match="nested too deeply"):
         replay("anthropic", headers=SSE, body=stream, stream=True)

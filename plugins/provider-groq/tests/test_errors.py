@@ -148,6 +148,15 @@ def test_refused_calls_can_be_several(generation):
     assert len({call.id for call in reply.tool_calls}) == 2
 
 
+@pytest.mark.parametrize("levels", [300, 900, 5_000, 100_000])
+@pytest.mark.parametrize("form", ['{"name": "f", "arguments": %s}', "<function=f>%s</function>"])
+def test_a_refused_call_nested_without_end_stays_an_error(form, levels):
+    """GQ-T3: the same depth on every Python."""
+    generation = form % ('{"a": ' * levels + "1" + "}" * levels)
+    with pytest.raises(MalformedReplyError):
+        replay("groq", status=400, body=json.dumps(failed(generation)), stream=False)
+
+
 def test_json_that_came_as_a_call_is_the_text():
     """GQ-T7"""
     words = "attempted to call tool 'json' which was not in request.tools"

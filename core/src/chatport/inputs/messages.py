@@ -244,9 +244,10 @@ def _tool_call(call: Any, where: str) -> ToolCall:
         arguments = "{}"
     elif not isinstance(arguments, str):
         try:
-            arguments = jsoncodec.encode_text(arguments)
+            arguments = jsoncodec.encode_text(freeze(arguments))  # which counts the levels: not every Python does
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise BadRequestError(f"{where}.function.arguments cannot be written as JSON: {error}.") from error
+            problem = str(error).rstrip(".")
+            raise BadRequestError(f"{where}.function.arguments cannot be written as JSON: {problem}.") from error
     return ToolCall(
         _text(call.get("id"), f"{where}.id"), _text(function.get("name"), f"{where}.function.name"), arguments
     )

@@ -15,6 +15,7 @@ import msgspec
 
 from ..call import Chunk, StreamState
 from ..events import Event, ReasoningDelta, TextDelta
+from ..jsoncodec import may_be_deep
 
 __all__ = ["usual_events"]
 
@@ -66,6 +67,8 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 def usual_events(chunk: Chunk, state: StreamState) -> list[Event] | None:
     """Return the events of a common chunk, None for any other. Sets `state.uncommon` where the next are none either."""
+    if may_be_deep(chunk.raw):
+        return None
     try:
         decoded = _decode(chunk.raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -19,6 +19,7 @@ from chatport import (
     TextDelta,
     UsageReported,
     hookimpl,
+    jsoncodec,
 )
 
 from .blocks import Turn
@@ -72,6 +73,8 @@ _decode_piece = msgspec.json.Decoder(_Piece).decode
 
 def _piece(chunk: Chunk, state: StreamState) -> list[Event] | None:
     """Return what nearly every event of an answer says, on the shortest way; None where the general way is due."""
+    if jsoncodec.may_be_deep(chunk.raw):
+        return None  # the general way says so, or finds that it is not
     try:
         decoded = _decode_piece(chunk.raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

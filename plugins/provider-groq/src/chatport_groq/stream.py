@@ -12,7 +12,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chatport import Chunk, ErrorReported, Event, FinishReported, StreamState, TextDelta, ToolCallDelta, hookimpl
+from chatport import (
+    Chunk,
+    ErrorReported,
+    Event,
+    FinishReported,
+    StreamState,
+    TextDelta,
+    ToolCallDelta,
+    hookimpl,
+    jsoncodec,
+)
 
 __all__ = ["decode_chunk", "recovered"]
 
@@ -58,7 +68,7 @@ def _calls(generation: str) -> list[tuple[str, str]]:
     """Return names and arguments, from JSON or from `<function=name>{…}` markup; nothing where any of it is else."""
     text = generation.strip()
     try:
-        data = list(_marked_up(text)) if text.startswith("<") else json.loads(text)
+        data = list(_marked_up(text)) if text.startswith("<") else _bounded(json.loads(text))
     except (ValueError, RecursionError):
         return []
     calls = data if isinstance(data, list) else [data]
@@ -74,11 +84,18 @@ def _marked_up(text: str) -> Iterator[dict[str, Any]]:
         if begin is None:
             raise ValueError("this is no call")
         value, at = _JSON.raw_decode(text, begin.end())
+        _bounded(value)
         end = _END.match(text, at)
         if end is None:
             raise ValueError("something follows the arguments")
         yield {"name": begin[1], "arguments": value}
         at = end.end()
+
+
+def _bounded(value: Any) -> Any:
+    """Return a value as deep as any that is read; how deep `json` goes differs from one Python to the next."""
+    jsoncodec.check_depth(value)
+    return value
 
 
 def _text(arguments: Any) -> str:
