@@ -1,14 +1,18 @@
 # `make help` lists the targets. Needs Python >= 3.11, make and git; everything else goes into .venv.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
-PY := .venv/bin/python
+VENV := .venv
+PY := $(VENV)/bin/python
+PACKAGE := core
+PACKAGE_FOLDER = $(firstword $(wildcard $(PACKAGE) plugins/$(PACKAGE) plugins/provider-$(PACKAGE)))
+CORE_COVERAGE := 85
 MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench bench-peers check docs lint types contracts wheels lock clean
+.PHONY: help demo test quick coverage test-pythons bench bench-peers check lint types contracts docs wheels lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -16,10 +20,10 @@ help: ## list the targets
 # uv installs several times faster than pip; where uv cannot reach a registry that pip can, pip does it.
 install = (for tool in "uv pip" pip; do $(PY) -m $$tool install -q $(1) && exit 0; done; exit 1)
 
-.venv/synced: pyproject.toml $(MEMBERS:=/pyproject.toml) $(wildcard requirements/*.txt)
+$(VENV)/synced: pyproject.toml $(MEMBERS:=/pyproject.toml) $(wildcard requirements/*.txt)
 	@test -n "$(PYTHON)" || { echo "chatport needs Python 3.11 or newer; none found" >&2; exit 1; }
-	@echo "== creating .venv (once; about 15 seconds in all)"
-	@$(PYTHON) -m venv .venv
+	@echo "== creating $(VENV) (once; about 15 seconds in all)"
+	@$(PYTHON) -m venv $(VENV)
 	@echo "== installing uv"
 	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	@echo "== installing dependencies and tools"
@@ -34,39 +38,56 @@ install = (for tool in "uv pip" pip; do $(PY) -m $$tool install -q $(1) && exit 
 		echo "== no nginx for this machine: the tests go on without it"
 	@touch $@
 
-demo: .venv/synced ## run the demonstration
+demo: $(VENV)/synced ## run the demonstration
 	@$(PY) demo/demo.py
 
-test: .venv/synced ## run all tests (more options: ARGS="-k name")
+test: $(VENV)/synced ## run all tests (more options: ARGS="-k name")
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
-bench: .venv/synced ## measure ours against raw sockets and bare httpx, in about 3 minutes (more options: ARGS="--scenario paced")
+quick: $(VENV)/synced ## lint one package and run its own tests, without the slow ones (PACKAGE=provider-deepseek; core if not said)
+	@test -n "$(PACKAGE_FOLDER)" || { echo "there is no package $(PACKAGE): core, or a folder of plugins/" >&2; exit 1; }
+	@$(PY) -m ruff check --output-format concise $(PACKAGE_FOLDER)
+	@$(PY) -m ruff format --check $(PACKAGE_FOLDER)
+	@$(PY) -m pytest -q -n 2 --dist worksteal -m "not real_server and not slow" --ignore-glob='*/test_recordings.py' \
+		$(PACKAGE_FOLDER)/tests $(ARGS)
+
+coverage: $(VENV)/synced ## run core's own tests, and fail if they reach less of the core than they did
+	@$(PY) -m coverage erase
+	@$(PY) -m coverage run -m pytest -n 2 --dist worksteal core/tests $(ARGS)
+	@$(PY) -m coverage combine -q
+	@$(PY) -m coverage report --include='core/src/*' --fail-under=$(CORE_COVERAGE)
+
+test-pythons: $(VENV)/synced ## run the tests on each Python found, 3.11 and newer (some of them: ARGS=core/tests)
+	@$(PY) .ci/pythons.py $(ARGS)
+
+bench: $(VENV)/synced ## measure ours against raw sockets and bare httpx, in about 3 minutes (more options: ARGS="--scenario paced")
 	@$(PY) -m benchmarks.run $(ARGS)
 
-bench-peers: .venv/synced ## the same against other libraries, each in an environment of its own (needs a registry)
+bench-peers: $(VENV)/synced ## the same against other libraries, each in an environment of its own (needs a registry)
 	@$(PY) -m benchmarks.run --peers $(ARGS)
 
-check: lint types contracts ## lint, format check, types, import contracts
+check: lint types contracts ## lint, format check, types, import contracts, generated pages
+	@$(MAKE) --no-print-directory docs CHECK=1
 
-lint: .venv/synced
+lint: $(VENV)/synced
 	@echo "== lint" && $(PY) -m ruff check --output-format concise .
 	@echo "== format" && $(PY) -m ruff format --check .
 	@echo "== sync client" && $(PY) .ci/sync_client.py --check
 
-types: .venv/synced
+types: $(VENV)/synced
 	@echo "== types of the sources" && $(PY) -m mypy
 	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests tests benchmarks)
 
-contracts: .venv/synced
+contracts: $(VENV)/synced
 	@echo "== import contracts" && $(PY) .ci/contracts.py
 
-docs: .venv/synced ## write docs/hooks.md from the contract
-	@$(PY) docs/generate_hooks.py
+docs: $(VENV)/synced ## write every generated page of docs/ (CHECK=1: fail if one is stale)
+	@for page in docs/generate_*.py; do $(PY) $$page $(if $(CHECK),--check) || exit 1; done
 
-wheels: .venv/synced ## build every wheel into dist/ and check it
+wheels: $(VENV)/synced ## build every wheel into dist/ and check it
 	@$(PY) .ci/packages.py dist
 
-lock: .venv/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
+lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
 	@$(LOCK) --group dev --all-extras --no-emit-package chatport-core -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)

@@ -67,9 +67,11 @@ def _introduction() -> Iterator[str]:
     yield "# Hook reference"
     yield ""
     yield "<!-- fmt: off -->"
-    yield "<!-- Written by docs/generate_hooks.py. Edit the docstrings in core/src/chatport, then run it again. -->"
+    yield "<!-- Written by `make docs`. Edit the docstrings in core/src/chatport, then run it again. -->"
     yield ""
     yield _markdown(inspect.getdoc(chatport.hooks) or "")
+    yield ""
+    yield "The hooks are the methods of `chatport.ProviderHooks`; an implementation carries the mark `chatport.hookimpl`."
     yield ""
     yield f"This page describes hook API {chatport.hooks.HOOK_API}, which is `chatport.HOOK_API`. A provider declares"
     yield "the version it was written for (`Provider.hook_api`); one that is newer than the core is refused."
@@ -302,7 +304,7 @@ def main(arguments: list[str]) -> int:
         current = PAGE.read_text("utf-8") if PAGE.is_file() else ""
         if current == page():
             return 0
-        sys.stderr.write(f"{PAGE.name} is out of date: run python docs/{Path(__file__).name}\n")
+        sys.stderr.write(f"{PAGE.name} is out of date: run `make docs`\n")
         return 1
     PAGE.write_text(page(), "utf-8")
     return 0

@@ -1,4 +1,10 @@
-"""Write `docs/vendors.md`: what each model family takes and what becomes of requests, from the providers' facts."""
+"""Write `docs/vendors.md`: what each model family takes and what becomes of requests, from the providers' facts.
+
+python docs/generate_vendors.py            write the page
+python docs/generate_vendors.py --check    fail if the page is not what would be written
+
+The check asks for the providers that are on the page: a new one is a folder, and changes no other file.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,7 @@ PAGE = Path(__file__).with_name("vendors.md")
 HEADER = """# Vendors
 
 What each provider's facts say of its model families, most general first: a pattern takes over what the ones before it
-say. An empty place is not known, and nothing is refused for it. The page is written by `docs/generate_vendors.py`.
+say. An empty place is not known, and nothing is refused for it. The page is written by `make docs`.
 
 What a vendor lacks is lowered along a ladder, with a warning on the reply: a structured output from `json_schema` to
 `json_object` with the schema in the system text, and from there to the text alone; a forced tool choice to the nearest
@@ -53,7 +59,7 @@ def _head(columns: Sequence[str]) -> list[str]:
 def _host_rows(provider: Provider) -> Iterator[str]:
     for host, known in provider.facts.hosts.items() if provider.facts is not None else ():
         days = "" if known.retention_days is None else str(known.retention_days)
-        cells = [f"`{host}`", ", ".join(known.regions), _yes(known.trains), days, known.source, known.date]
+        cells = [f"`{host}`", ", ".join(known.regions), _yes(known.trains), days, _plain(known.source), known.date]
         yield "| " + " | ".join(cells) + " |"
 
 
@@ -95,24 +101,25 @@ def _reasoning(facts: ModelFacts) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.replace("|", "/").replace("\n", " ")[:80]
+    return text.replace("|", "/").replace("\n", " ")
+
+
+def shown_names(text: str) -> list[str]:
+    """Return the providers that a written page has a section for."""
+    return re.findall(r"^## .* \(`(\w+)`\)$", text, re.MULTILINE)
 
 
 def main() -> None:
     """Write the page, or with --check say whether it is up to date."""
-    names = []
-    for name in sorted(installed_providers()):
-        try:
-            load_provider(name)
-            names.append(name)
-        except PluginError as error:
-            sys.exit(str(error))
-    text = page(names)
-    if "--check" in sys.argv:
-        if PAGE.read_text("utf-8") != text:
-            sys.exit("docs/vendors.md is not what the facts say: run python docs/generate_vendors.py")
-    else:
-        PAGE.write_text(text, "utf-8")
+    try:
+        if "--check" in sys.argv:
+            shown = PAGE.read_text("utf-8")
+            if page(shown_names(shown)) != shown:
+                sys.exit("docs/vendors.md is not what the facts say: run `make docs`")
+        else:
+            PAGE.write_text(page(sorted(installed_providers())), "utf-8")
+    except PluginError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -37,11 +38,23 @@ MANUAL = text_of(*(page.name for page in DOCS.glob("*.md")))
 COMMAND_LINE = text_of("command-line.md")
 
 
-def test_the_hook_reference_is_what_the_generator_writes() -> None:
-    done = subprocess.run(
-        [sys.executable, DOCS / "generate_hooks.py", "--check"], capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("generator", sorted(DOCS.glob("generate_*.py")), ids=lambda path: path.stem)
+def test_a_generated_page_is_what_its_generator_writes(generator: Path) -> None:
+    done = subprocess.run([sys.executable, generator, "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["hooks", "vendors"])
+def test_a_stale_page_is_found(name: str, tmp_path: Path) -> None:
+    """The check of a page fails over a page that says something else, and names the target that mends it."""
+    for file in (f"generate_{name}.py", f"{name}.md"):
+        shutil.copy(DOCS / file, tmp_path)
+    with (tmp_path / f"{name}.md").open("a", encoding="utf-8") as page:
+        page.write("\nOnce true.\n")
+    check = [sys.executable, tmp_path / f"generate_{name}.py", "--check"]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "run `make docs`" in done.stderr
 
 
 @pytest.mark.parametrize("name", [name for name in vars(chatport.hooks.ProviderHooks) if not name.startswith("_")])
