@@ -51,7 +51,7 @@ from chatport.transport.sockets_async import SocketsAsyncTransport
 from chatport.transport.sockets_sync import SocketsTransport
 
 ROOT = Path(__file__).resolve().parent.parent
-MANUAL = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+MANUAL = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES = [*MANUAL, *sorted(ROOT.glob("plugins/*/README.md"))]
 LANGUAGES = ("python", "toml", "shell", "sh", "json", "text")
 RUN_COMMANDS = ("explain", "models", "providers", "trust")
@@ -193,7 +193,7 @@ class Reader:
             case "chatport":
                 check_chatport(arguments, line)
             case "make":
-                targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+                targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
                 assert set(arguments) <= set(targets), line
             case "pip":
                 self.pip(arguments, line)

@@ -26,7 +26,7 @@ from chatport.limits.timeouts import Timeouts
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
 CORE = ROOT / "core" / "src" / "chatport"
 
 
@@ -152,6 +152,32 @@ def test_every_environment_variable_is_described(variable: str) -> None:
 def test_every_room_has_its_place_in_the_architecture(name: str) -> None:
     shown = name if name.endswith(".py") else f"{name}/"
     assert name in ("__init__.py", "__pycache__") or f"`{shown}`" in text_of("architecture.md")
+
+
+def test_the_table_of_make_targets_is_the_makefile() -> None:
+    """CONTRIBUTING lists the targets that `make help` lists, no more and no less."""
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    listed = re.findall(r"^\| `make ([a-z-]+)` \|", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(targets)
+
+
+def test_every_helper_named_in_contributing_is_there() -> None:
+    """The table of test helpers names files and what is in them."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(r"^\| [^|]+ \| `(\w+)`[^|]* \| `((?:core/)?tests/[\w/]+\.py)`", text, re.MULTILINE)
+    assert len(rows) >= 6
+    for name, file in rows:
+        assert re.search(rf"^(class|def) {name}\b", (ROOT / file).read_text("utf-8"), re.MULTILINE), (name, file)
+
+
+def test_hooks_before_a_commit_fetch_nothing() -> None:
+    """The hooks of pre-commit are our own tools, each the command of `make lint`."""
+    config = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert set(re.findall(r"repo: (.*)", config)) == {"local"}
+    entries = re.findall(r"entry: \.venv/bin/python (?:-m )?([\w./]+(?: [a-z]+)?)", config)
+    assert entries == ["ruff check", "ruff format", ".ci/sync_client.py"]
+    assert all(entry in makefile for entry in entries)
 
 
 def without_code(page: Path) -> str:

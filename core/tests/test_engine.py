@@ -79,7 +79,7 @@ class Response:
 
 
 @attrs.define
-class World:
+class ScriptedDriver:
     """The scripted driver: it moves the clock as the script says, and writes down what the machine asked for."""
 
     responses: list[Response]
@@ -238,7 +238,7 @@ def configuration(**tables: Any) -> chatport.Config:
 class Call:
     """One client with one scripted world; several calls may be made of it."""
 
-    world: World
+    world: ScriptedDriver
     client: BaseClient
 
     def machine(self, *, deliver: bool = True, stream: bool | None = None, **options: Any) -> CallMachine:
@@ -262,7 +262,7 @@ def call(
     observers: Any = (),
     **tables: Any,
 ) -> Call:
-    world = World(list(responses), caller_seconds, list(draws))
+    world = ScriptedDriver(list(responses), caller_seconds, list(draws))
     return Call(world, BaseClient(configuration(**tables), plugins=plugins, clock=world.clock(), observers=observers))
 
 
