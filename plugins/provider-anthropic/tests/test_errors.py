@@ -175,6 +175,27 @@ def test_a_piece_nested_without_end_is_malformed(levels):
         replay("anthropic", headers=SSE, body=stream, stream=True)
 
 
+@pytest.mark.parametrize("levels", [150, *range(194, 202), 900, 5_000, 9_000])
+def test_a_call_nested_without_end_does_not_make_the_conversation_unsendable(levels, explain):
+    """AN-T8, AN-T17: the blocks go back as they came, or not at all where they are too deep to be kept."""
+    thought = [
+        block(0, {"type": "thinking", "thinking": "", "signature": ""}),
+        delta(0, "thinking_delta", thinking="hm"),
+        delta(0, "signature_delta", signature="abc"),
+        STOP,
+    ]
+    call = [
+        block(1, {"type": "tool_use", "id": "t", "name": "f", "input": {}}),
+        delta(1, "input_json_delta", partial_json='{"a":' * levels + "1" + "}" * levels),
+        {"type": "content_block_stop", "index": 1},
+    ]
+    reply = read(start(), *thought, *call, *end("tool_use"))
+    assert reply.tool_calls[0].arguments.count("{") == levels
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    assert explain(["hi", reply.message, {"role": "tool", "tool_call_id": "t", "content": "x"}], tools=[tool])
+    assert bool(reply.message.opaque) is (levels < 197)
+
+
 @pytest.mark.parametrize(
     "event", [{"type": "message_start"}, block(0, "text"), {"type": "content_block_delta", "index": 0}, HELLO[1]]
 )

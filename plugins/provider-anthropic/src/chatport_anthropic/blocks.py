@@ -134,9 +134,10 @@ class Turn:
             return []
         try:
             whole = [block.whole(self._limits.values) for block in self.blocks.values()]
+            jsoncodec.check_depth({OPAQUE_KEY: {"content": whole}})  # as it will stand in the message
         except jsoncodec.TooManyValuesError:
             raise over_limit("The input of a call", self._limits.values, "JSON values", "values") from None
-        except (ValueError, RecursionError):  # cut in the middle of a call
+        except (ValueError, RecursionError):  # cut in the middle of a call, or nested without end
             return []
         return [block for block in whole if block["type"] != "thinking" or _is_text(block.get("signature"))]
 
