@@ -5,7 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PACKAGE := core
 PACKAGE_FOLDER = $(firstword $(wildcard $(PACKAGE) plugins/$(PACKAGE) plugins/provider-$(PACKAGE)))
-CORE_COVERAGE := 85
+# Percent of the core's lines and branches that its own tests reach at least; 91 were measured.
+CORE_COVERAGE := 90
 MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)

@@ -71,7 +71,7 @@ def _introduction() -> Iterator[str]:
     yield ""
     yield _markdown(inspect.getdoc(chatport.hooks) or "")
     yield ""
-    yield "The hooks are the methods of `chatport.ProviderHooks`; an implementation carries the mark `chatport.hookimpl`."
+    yield "The hooks are the methods of `chatport.ProviderHooks`; what implements one bears `chatport.hookimpl`."
     yield ""
     yield f"This page describes hook API {chatport.hooks.HOOK_API}, which is `chatport.HOOK_API`. A provider declares"
     yield "the version it was written for (`Provider.hook_api`); one that is newer than the core is refused."

@@ -26,7 +26,12 @@ from chatport.limits.timeouts import Timeouts
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(DOCS.glob("*.md")),
+    *sorted(ROOT.glob("plugins/*/README.md")),
+]
 CORE = ROOT / "core" / "src" / "chatport"
 
 

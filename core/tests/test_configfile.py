@@ -174,6 +174,7 @@ TEXTS = st.lists(
 ).map("".join)
 
 
+@pytest.mark.slow
 @given(TEXTS)
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_tomllib_reads_is_seen_as_it_is(text: str) -> None:

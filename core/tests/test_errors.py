@@ -316,6 +316,7 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert hint(**headers) == seconds
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.text(max_size=40) | st.from_regex(r"[A-Z][a-z]{2}, \d{1,12} [A-Z][a-z]{2} -?\d{1,12} \d+:\d+:\d+ [+-]?\w{1,6}")
@@ -396,6 +397,7 @@ SHAPES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(SHAPES, st.sampled_from([200, 400, 401, 404, 429, 500, 503]))
 def test_any_body_is_classified(body: Any, status: int) -> None:

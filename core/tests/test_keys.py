@@ -212,6 +212,7 @@ def test_a_command_is_run_again_when_its_key_is_old(tmp_path: Path) -> None:
     assert vendors.is_ready("x")
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_tried_again_by_the_next_call(tmp_path: Path) -> None:
     """A locked password store may be open the next time."""
     flag = tmp_path / "open"

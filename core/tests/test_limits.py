@@ -24,6 +24,7 @@ def values_of(value: Any) -> int:
     return 1 + sum(map(values_of, value)) if isinstance(value, list) else 1
 
 
+@pytest.mark.slow
 @given(json_values)
 def test_no_value_is_left_out_of_the_count(value: Any) -> None:
     """The count is an upper bound for all but the outermost value."""

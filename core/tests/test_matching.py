@@ -32,6 +32,7 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(
     st.recursive(ATOMS | PLACES | FLAGGED, _larger, max_leaves=6), st.text("aabbk K1_é\n\u017f", min_size=1, max_size=8)

@@ -161,6 +161,7 @@ SERVERS: dict[str, Callable[[int | None, int | None, int], Server]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("headers", [False, True], ids=["configured", "configured and headers"])
 @pytest.mark.parametrize(

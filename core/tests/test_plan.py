@@ -167,6 +167,7 @@ def plain(before: str = "nothing") -> Behaviour:
     return Behaviour(False, "", "abc", before, "value", "", "")
 
 
+@pytest.mark.slow
 @example([plain("stop"), wrapper(), wrapper("swallow stop")], True)
 @example([plain("stop"), wrapper(), wrapper()], True)
 @example([plain("stop"), wrapper("finally"), wrapper("chain")], False)

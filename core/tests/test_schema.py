@@ -444,6 +444,7 @@ ONLY_A = {"type": "object", "properties": {"a": {"items": {"pattern": "^(a+)+$"}
 LONG = '{"a": [' + ", ".join(['"' + "a" * 5_000 + '"'] * 30) + "]}"
 
 
+@pytest.mark.slow
 def test_a_reply_that_is_too_costly_to_check_is_kept_in_the_error() -> None:
     reply = Reply(text=LONG, finish_reason="stop", output=read_output(ONLY_A))
     with pytest.raises(MalformedReplyError, match=r"could not be held against its schema: .* 500000 steps") as caught:
@@ -451,6 +452,7 @@ def test_a_reply_that_is_too_costly_to_check_is_kept_in_the_error() -> None:
     assert caught.value.partial is reply
 
 
+@pytest.mark.slow
 def test_arguments_that_are_too_costly_to_check_are_passed_to_nothing() -> None:
     ran: list[Any] = []
 

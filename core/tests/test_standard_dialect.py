@@ -1120,6 +1120,7 @@ NEAR = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(JSON | NEAR, min_size=1, max_size=4), st.sampled_from(["data: [DONE]\n\n", ""]))
 def test_whatever_comes_the_error_is_ours(values: list[Any], end: str) -> None:

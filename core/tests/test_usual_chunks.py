@@ -82,6 +82,7 @@ def decoded(stream: list[Any], *, is_common: bool) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(chunks, max_size=4))
 @example(

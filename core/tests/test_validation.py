@@ -74,6 +74,7 @@ def _with(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 SCHEMAS = st.recursive(st.builds(lambda kind: {"type": kind}, TYPES), _with, max_leaves=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(SCHEMAS, SCHEMAS, VALUES)
 def test_it_agrees_with_the_reference_implementation(schema: Any, one: Any, value: Any) -> None:
@@ -221,6 +222,7 @@ def test_checks_can_share_a_budget() -> None:
     assert not examine([1] * 400, {"items": {"minimum": 0}}, budget=budget).is_complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [100, 20_000])
 def test_no_depth_is_too_deep(depth: int) -> None:
     """Neither of the value nor of the schema: nothing here hangs on how deep Python may call."""
