@@ -1,7 +1,7 @@
 """Run the tests on each Python found on this machine, 3.11 and newer, each in an environment of its own.
 
-Looked for are `python3.11` to `python3.14` on the PATH, and what pyenv keeps. The environments are in `.venv/pythons`.
-Arguments are handed on to pytest.
+Looked for are `python3.11` to `python3.14` on the PATH, and what pyenv keeps. The environments are in `.venv/pythons`,
+but for the version that `.venv` itself has. Arguments are handed on to pytest.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 ASK = "import sys; print('%d.%d' % sys.version_info[:2])"
 
@@ -44,7 +45,7 @@ def interpreters() -> dict[str, str]:
 def run_tests(version: str, python: str, arguments: list[str]) -> bool:
     """Make the environment of a version, if it is not there, and run the tests in it."""
     print(f"== Python {version}: {python}", flush=True)
-    environment = f"VENV=.venv/pythons/{version}"
+    environment = "VENV=.venv" if version == OWN else f"VENV=.venv/pythons/{version}"
     command = ["make", "--no-print-directory", "test", environment, f"PYTHON={python}", f"ARGS={shlex.join(arguments)}"]
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 

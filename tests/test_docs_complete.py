@@ -56,7 +56,7 @@ def test_a_stale_page_is_found(name: str, tmp_path: Path) -> None:
         shutil.copy(DOCS / file, tmp_path)
     with (tmp_path / f"{name}.md").open("a", encoding="utf-8") as page:
         page.write("\nOnce true.\n")
-    check = [sys.executable, tmp_path / f"generate_{name}.py", "--check"]
+    check: list[str | Path] = [sys.executable, tmp_path / f"generate_{name}.py", "--check"]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "run `make docs`" in done.stderr
