@@ -27,6 +27,7 @@ from typing import Any
 import attrs
 
 from ..schemas.references import resolved
+from .refusals import CHECKS
 
 __all__ = ["EmulatedRequest", "EmulatedResponse", "Refusal", "Script", "VendorEmulator", "example_of", "sse"]
 
@@ -96,8 +97,10 @@ class Script:
 class VendorEmulator:
     """Base of all emulators: an OpenAI-shaped server. A vendor's own overrides what its fact sheet says.
 
-    Override in the order of need: `models`, `check` (raise `Refusal`), `reasons`, `message`, `deltas`, `finish_chunks`,
-    `usage`, `error_body`, `headers`. For another protocol altogether override `respond`.
+    What many vendors refuse is said as data: `types`, `ranges`, `words`, `roles`, `known_fields`, `refused_fields`,
+    `most_stops`, `most_tools`, `call_id_form`, `statuses`. For the rest override in the order of need: `models`, `check`
+    (raise `Refusal`), `reasons`, `message`, `deltas`, `finish_chunks`, `usage`, `error_body`, `headers`. For another
+    protocol altogether override `respond`.
 
     `requests` lists every request that came, for assertions.
     """
@@ -110,6 +113,26 @@ class VendorEmulator:
     needs_key = True
     piece_words = 1
     """How many words one text delta carries."""
+
+    # What is refused, as data that `check_data` acts on.
+    types: Mapping[str, Any] = {}
+    """The type of each field that has one, as `isinstance` takes it; null is always fine."""
+    ranges: Mapping[str, tuple[float, float]] = {}
+    """The least and the most of a number."""
+    words: Mapping[str, Sequence[Any]] = {}
+    """All values that a field may have."""
+    roles: Sequence[str] = ()
+    """The roles that messages may have, empty: any."""
+    known_fields: Sequence[str] = ()
+    """All fields that a request may have, empty: any."""
+    refused_fields: Mapping[str, str] = {}
+    """Fields that are not taken, with the vendor's words for that."""
+    most_stops: int | None = None
+    most_tools: int | None = None
+    call_id_form: str | None = None
+    """A pattern for the whole id of a tool call that comes back, None: any."""
+    statuses: Mapping[int, Any] = {}
+    """The vendor's errors by status, for `error: STATUS`: its words, or a whole body."""
 
     def __init__(self, **settings: Any) -> None:
         self._lock = threading.RLock()
@@ -199,7 +222,21 @@ class VendorEmulator:
             raise self.error_for(int(wanted[0]))
         if self.models and body.get("model") not in self.models:
             raise self.unknown_model(body)
+        self.check_data(body)
         self.check_tool_turns(messages)
+
+    def check_data(self, body: Mapping[str, Any], *checks: str) -> None:
+        """Refuse what the class data say: all of it, or some of `fields`, `types`, `ranges`, `caps` and `turns`."""
+        for name in checks or CHECKS:
+            CHECKS[name](self, body)
+
+    def wrong_type(self, name: str, value: Any, body: Mapping[str, Any]) -> Refusal:
+        """Return the vendor's answer to a value of the wrong type."""
+        return self.refuse(400, f"Invalid type for '{name}': {type(value).__name__}", param=name)
+
+    def out_of_range(self, name: str, value: Any, least: float, most: float) -> Refusal:
+        """Return the vendor's answer to a number out of range."""
+        return self.refuse(400, f"Invalid '{name}': {value} is not between {least} and {most}", param=name)
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
         """Return the vendor's answer to a model it does not have."""
@@ -219,8 +256,9 @@ class VendorEmulator:
             open_calls = {call["id"] for call in message.get("tool_calls") or ()}
 
     def error_for(self, status: int) -> Refusal:
-        """Return an error of the vendor by status, for `error: STATUS`."""
-        return self.refuse(status, f"An emulated error with status {status}.")
+        """Return an error of the vendor by status, for `error: STATUS`; see `statuses`."""
+        said = self.statuses.get(status, f"An emulated error with status {status}.")
+        return self.refuse(status, said) if isinstance(said, str) else Refusal(status, said)
 
     def reasons(self, body: Mapping[str, Any]) -> bool:
         """Whether this request makes the model reason visibly."""

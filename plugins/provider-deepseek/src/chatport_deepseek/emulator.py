@@ -21,29 +21,7 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _PATHS = re.compile(r"(/v1|/beta)?/(chat/completions|models)")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MOST_TOKENS = 393_216
-_TYPES: Mapping[str, Any] = {
-    "model": str,
-    "messages": list,
-    "tools": list,
-    "thinking": dict,
-    "response_format": dict,
-    "stream_options": dict,
-    "max_tokens": int,
-    "temperature": int | float,
-    "top_p": int | float,
-    "top_logprobs": int,
-}
 _BACK_END = {"content-type": "application/octet-stream"}  # what the model servers refuse comes with this type
-_STATUS_WORDS = {
-    400: "Failed to deserialize the JSON body into the target type: missing field `model` at line 1 column 2",
-    402: "Insufficient Balance",  # DS-E2
-    403: "Forbidden",
-    422: "Failed to deserialize the JSON body into the target type: missing field `model` at line 1 column 2",  # DS-E5
-    429: "Concurrency limit of the account reached.",  # DS-E7: the real words are not recorded
-    500: "Server error, please retry later.",  # DS-E8
-    503: "The server is overloaded, please retry later.",  # DS-E8
-}
-
 
 class DeepSeekEmulator(VendorEmulator):
     """DeepSeek's twin. It thinks unless told otherwise, and forgets nothing that the vendor is known to check.
@@ -58,6 +36,33 @@ class DeepSeekEmulator(VendorEmulator):
     models: Sequence[str] = ("deepseek-flash", "deepseek-v4-pro")
     aliases: Sequence[str] = ("deepseek-v4-flash", "deepseek-v4-flash-vision-exp")  # DS-0.2
     vision_models: Sequence[str] = ("deepseek-flash", "deepseek-v4-flash-vision-exp")  # DS-M1
+    types: Mapping[str, Any] = {
+        "model": str,
+        "messages": list,
+        "tools": list,
+        "thinking": dict,
+        "response_format": dict,
+        "stream_options": dict,
+        "max_tokens": int,
+        "temperature": int | float,
+        "top_p": int | float,
+        "top_logprobs": int,
+    }
+    ranges: Mapping[str, tuple[float, float]] = {  # DS-P4, DS-P5, DS-P6, DS-P9
+        "max_tokens": (1, _MOST_TOKENS),
+        "temperature": (0, 2),
+        "top_p": (0, 1),
+        "top_logprobs": (0, 20),
+    }
+    statuses: Mapping[int, Any] = {
+        400: "Failed to deserialize the JSON body into the target type: missing field `model` at line 1 column 2",
+        402: "Insufficient Balance",  # DS-E2
+        403: "Forbidden",
+        422: "Failed to deserialize the JSON body into the target type: missing field `model` at line 1 column 2",  # DS-E5
+        429: "Concurrency limit of the account reached.",  # DS-E7: the real words are not recorded
+        500: "Server error, please retry later.",  # DS-E8
+        503: "The server is overloaded, please retry later.",  # DS-E8
+    }
     context_tokens = 1_048_576
     keep_alives = 0
     never_begins = False
@@ -101,7 +106,7 @@ class DeepSeekEmulator(VendorEmulator):
             return self.refuse(401, "Authentication Fails, Your api key: ****-key is invalid")
         if status == 404:
             return Refusal(404, {"error_msg": "Not Found. Please check the configuration."})
-        return self.refuse(status, _STATUS_WORDS.get(status, f"An emulated error with status {status}."))
+        return super().error_for(status)
 
     def malformed(self, problem: str, body: Mapping[str, Any] | None = None, word: str = "") -> Refusal:
         """Return the refusal of a body that does not fit the vendor's types; it names a place in the text."""
@@ -137,9 +142,7 @@ class DeepSeekEmulator(VendorEmulator):
         for name in ("model", "messages"):
             if body.get(name) is None:
                 raise self.malformed(f"missing field `{name}`")
-        for name, kind in _TYPES.items():
-            if body.get(name) is not None and not isinstance(body[name], kind):
-                raise self.malformed(f"{name}: invalid type: {_shown(body[name])}", body, name)
+        self.check_data(body, "types")
         if not body["messages"]:
             raise self.refuse(400, "Empty input messages")
         for number, message in enumerate(body["messages"]):
@@ -189,10 +192,9 @@ class DeepSeekEmulator(VendorEmulator):
 
     def check_ranges(self, body: Mapping[str, Any]) -> None:
         """Refuse values out of range (DS-P4, DS-P5, DS-P6, DS-P8, DS-P9, DS-T2)."""
-        self.check_range(body, "max_tokens", f"[1, {_MOST_TOKENS}]", lambda v: 1 <= v <= _MOST_TOKENS)
-        self.check_range(body, "temperature", "[0, 2]", lambda v: 0 <= v <= 2)
-        self.check_range(body, "top_p", "(0, 1.0]", lambda v: 0 < v <= 1)
-        self.check_range(body, "top_logprobs", "[0, 20]", lambda v: 0 <= v <= 20)
+        self.check_data(body, "ranges")
+        if body.get("top_p") == 0:  # the only range whose end is not in it
+            raise self.out_of_range("top_p", 0, 0, 1)
         stop = body.get("stop")
         if isinstance(stop, list) and len(stop) > 16:
             raise self.refuse(400, "Invalid stop value, the number of stop sequences is at most 16")
@@ -203,11 +205,14 @@ class DeepSeekEmulator(VendorEmulator):
         if len(set(names)) < len(names) or not all(map(_NAME.fullmatch, names)):
             raise self.refuse(400, "Invalid tools value, a name is not unique or has other characters than allowed")
 
-    def check_range(self, body: Mapping[str, Any], name: str, shown: str, fits: Any) -> None:
-        """Refuse one number out of its range."""
-        value = body.get(name)
-        if value is not None and not fits(value):
-            raise self.refuse(400, f"Invalid {name} value, the valid range of {name} is {shown}")
+    def wrong_type(self, name: str, value: Any, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value of the wrong type (DS-E5)."""
+        return self.malformed(f"{name}: invalid type: {_shown(value)}", body, name)
+
+    def out_of_range(self, name: str, value: Any, least: float, most: float) -> Refusal:
+        """Return the answer to a number out of its range."""
+        shown = "(0, 1.0]" if name == "top_p" else f"[{least}, {most}]"
+        return self.refuse(400, f"Invalid {name} value, the valid range of {name} is {shown}")
 
     def check_tool_turns(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Refuse tool results without calls, and calls without results (DS-T7)."""
