@@ -23,6 +23,7 @@ from ..plugins.registry import load_provider
 from ..provider import Provider
 from .clock import VirtualClock
 from .emulator import EmulatedRequest, VendorEmulator
+from .facts_emulator import FactsEmulator
 from .faults import FaultList, Faults
 from .performance import FOR_EVER, Break, Pause, Performance, Scene, Step
 
@@ -37,7 +38,8 @@ class Emulator:
     client: `Client(config=emulator.config(), transport=Emulator("deepseek"))`, and no socket is opened.
 
     `provider` is an installed provider's name, a `Provider` value (the client gets it too: `providers=[value]`), or
-    "compatible", the plain standard. `settings` go to the vendor's emulator, such as `api_key` or `models`.
+    "compatible", the plain standard. For a provider without an emulator of its own one is made of its facts, which refuses
+    what they say that the vendor refuses. `settings` go to the vendor's emulator, such as `api_key` or `models`.
     `pace_seconds` is a pause after each piece of a stream on the port, for people who watch.
     `faults` (see `chatport.testing.faults`) are played one for each request, from the start again with `repeat`.
     `clock` is the time that a silent emulator lets pass in process; give its `clock` to the client too.
@@ -247,7 +249,7 @@ def _vendor(provider: str | Provider, settings: dict[str, Any]) -> VendorEmulato
     value = load_provider(provider) if isinstance(provider, str) else provider
     reference = value.emulator
     if reference is None:
-        raise ConfigurationError(f"The provider {value.name!r} ships no emulator.", provider=value.name)
+        return FactsEmulator(value, **settings)
     module, _, name = reference.partition(":")
     vendor: VendorEmulator = getattr(import_module(module), name)(**settings)
     return vendor

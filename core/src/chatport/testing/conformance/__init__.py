@@ -18,21 +18,32 @@ from typing import Any
 
 from ...provider import Provider
 from .answers import AnswerTests
+from .counting import CountingTests
+from .endings import EndingTests
 from .fact_data import FactTests
 from .failures import STATUSES, FailureTests
+from .histories import HistoryTests
+from .losses import LossTests
 from .purity import PurityTests
 from .quirk_table import QuirkTableTests
 from .secrecy import SecrecyTests
 from .streams import StreamTests
 from .subject import Subject
+from .thinking import ThinkingTests
 
 __all__ = ["conformance"]
+
+_PARTS = (
+    AnswerTests, LossTests, ThinkingTests, HistoryTests, StreamTests, EndingTests, CountingTests, FailureTests,
+    PurityTests, SecrecyTests, FactTests, QuirkTableTests,
+)  # fmt: skip
 
 
 def conformance(
     provider: str | Provider,
     *,
     model: str | None = None,
+    models: tuple[str, ...] | None = None,
     statuses: tuple[int, ...] = tuple(STATUSES),
     error_codes: tuple[int, ...] = (),
     quirks: int | None = None,
@@ -46,15 +57,14 @@ def conformance(
     windows of some models are not known: patterns of model ids, with the reason.
     """
     attributes = {
-        "subject": Subject.of(provider, model),
+        "subject": Subject.of(provider, model, models),
         "statuses": statuses,
         "error_codes": error_codes,
         "quirks": quirks,
         "context_unknown": context_unknown or {},
         "package": _package_of(sys._getframe(1).f_globals.get("__file__")),
     }
-    parts = (AnswerTests, StreamTests, FailureTests, PurityTests, SecrecyTests, FactTests, QuirkTableTests)
-    return type("TestConformance", parts, attributes)
+    return type("TestConformance", _PARTS, attributes)
 
 
 def _package_of(test_file: str | None) -> Path | None:

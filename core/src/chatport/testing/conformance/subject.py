@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NoReturn
 
+import attrs
 import pytest
 
 from ...call import Context
@@ -14,7 +18,7 @@ from ...client.sync import Client
 from ...decoding.collector import Collector
 from ...engine.commands import Head
 from ...engine.route import Route
-from ...errors import ChatportError
+from ...errors import BadRequestError, ChatportError, UnsupportedFeatureError
 from ...events import Finished
 from ...plugins.registry import load_provider
 from ...provider import Provider
@@ -22,11 +26,14 @@ from ...setup.config import load_config
 from ...setup.vendor import Vendor
 from ...setup.vendors import Vendors
 from ...types import Reply
+from ..emulator import Script, VendorEmulator
 from ..pytest_plugin import isolate
 from ..recordings import play, route_of
 from ..server import Emulator
 
-__all__ = ["ConformanceTests", "Subject", "get_weather"]
+__all__ = ["MEND", "ConformanceTests", "Exchange", "Subject", "get_weather", "scripted"]
+
+MEND = "send what the vendor takes, with a note of what is lost; and read what the emulator answers, or mend it"
 
 _EVENT_STREAM = Head(200, {"content-type": "text/event-stream"})
 
@@ -41,21 +48,53 @@ def get_weather(city: str, days: int = 1) -> str:
     return f"sunny in {city} for {days} days"
 
 
-class Subject:
-    """A provider under test, with one of its models."""
+@attrs.frozen
+class Exchange:
+    """One call and what became of it. `reply` is None where it was refused before anything was sent.
 
-    def __init__(self, provider: Provider, model: str, given: bool) -> None:
+    `sent` is the body that reached the emulator, `answered` the bytes of its answer, `script` what it meant to say.
+    """
+
+    reply: Reply | None
+    sent: Mapping[str, Any]
+    answered: bytes
+    script: Script
+
+    def is_noted(self, *words: str) -> bool:
+        """Whether a warning of the reply speaks of one of these."""
+        notes = () if self.reply is None else self.reply.warnings
+        return any(word in f"{note.field} {note.reason}" for note in notes for word in words)
+
+
+class Subject:
+    """A provider under test, with one of its models. `models` are all that the suite tries.
+
+    `unchecked` collects what could not be checked, and why; the suite's last test tells it.
+    """
+
+    def __init__(self, provider: Provider, model: str, given: bool, models: Sequence[str] = ()) -> None:
         self.provider = provider
         self.name = provider.name
-        self.model = model
+        self.model = self.main = model
+        self.models = tuple(models) or (model,)
         self.target = f"{provider.name}:{model}"
         self.providers = (provider,) if given else ()
+        self.unchecked: dict[str, str] = {}
 
     @classmethod
-    def of(cls, provider: str | Provider, model: str | None) -> Subject:
-        """Return it with the emulator's first model, unless one is named."""
+    def of(cls, provider: str | Provider, model: str | None, models: Sequence[str] | None = None) -> Subject:
+        """Return it with the emulator's first model, and all of the emulator's to try, unless some are named."""
         value = load_provider(provider) if isinstance(provider, str) else provider
-        return cls(value, model or Emulator(value).vendor.models[0], not isinstance(provider, str))
+        known = models or ((model,) if model else Emulator(value).vendor.models)
+        return cls(value, model or known[0], not isinstance(provider, str), known)
+
+    def each(self) -> Iterator[Subject]:
+        """Give the subject with each of its models in turn."""
+        for model in self.models:
+            one = copy.copy(self)
+            one.__dict__.pop("_route", None)
+            one.model, one.target = model, f"{self.provider.name}:{model}"
+            yield one
 
     # --- to talk to it
 
@@ -76,6 +115,28 @@ class Subject:
             for _ in events:
                 pass
         return events.reply
+
+    def exchange(
+        self, messages: Any, stream: bool = False, *, says: Mapping[str, Any] | None = None, **options: Any
+    ) -> Exchange:
+        """Return a call and what became of it, with a new emulator that `says` what these fields of `Script` say.
+
+        Fails where the call ends in an error, unless it was refused before anything was sent. What the vendor says of
+        one of its further models is no failure, and no silent loss: it is told at the end of the suite.
+        """
+        emulator = self.emulator()
+        said = scripted(emulator.vendor, says or {})
+        transport = _Keeping(emulator)
+        given = f"{self.model}{' (stream)' if stream else ''}: {options or messages}"
+        try:
+            reply = self.ask(self.client(emulator, transport=transport), messages, stream, **options)
+        except ChatportError as error:
+            if isinstance(error, BadRequestError) and self.model != self.main and emulator.requests:
+                self.leave(given[:200], f"the vendor refuses it: {error}")
+            elif not isinstance(error, UnsupportedFeatureError) or emulator.requests:
+                self.fail("shape_request or decode_*", given, f"{type(error).__name__}: {error}", MEND)
+            return Exchange(None, {}, b"", Script())
+        return Exchange(reply, emulator.requests[-1].json(), b"".join(transport.pieces), said[-1])
 
     def streamed(self, prompt: str, tools: Any = None) -> bytes:
         """Return the bytes of a stream as the emulator writes them."""
@@ -114,6 +175,10 @@ class Subject:
 
     # --- to say what is wrong
 
+    def leave(self, what: str, why: str) -> None:
+        """Say that something could not be checked; the last test of the suite tells it."""
+        self.unchecked[what] = why
+
     def fail(self, hook: str, given: object, found: str, change: str = "") -> NoReturn:
         """Fail the test with a text of four lines: what was found, the hook, its input, what to change."""
         __tracebackhide__ = True
@@ -135,6 +200,18 @@ class Subject:
             yield
         except ChatportError as error:
             self.fail(hook, given, f"{type(error).__name__}: {error}", change)
+
+
+def scripted(vendor: VendorEmulator, says: Mapping[str, Any]) -> list[Script]:
+    """Let an emulator say what these fields of `Script` say; return the list of all that it says from now on."""
+    make, said = vendor.script, []
+
+    def script(body: Mapping[str, Any]) -> Script:
+        said.append(attrs.evolve(make(body), **says))
+        return said[-1]
+
+    vendor.script = script  # type: ignore[method-assign]  # this one emulator only
+    return said
 
 
 class ConformanceTests:
