@@ -10,7 +10,7 @@ import pytest
 
 from ...call import Tool
 from ...client.aio import AsyncClient
-from ...errors import UnsupportedFeatureError
+from ...errors import ChatportError, UnsupportedFeatureError
 from ...types import Message, Reply
 from .subject import ConformanceTests, get_weather
 
@@ -95,7 +95,8 @@ class AnswerTests(ConformanceTests):
     def _check_call(self, reply: Reply, stream: bool) -> None:
         it, hook = self.subject, "decode_chunk" if stream else "decode_reply"
         given = 'call: get_weather {"city": "Oslo"}'
-        calls = [(call.name, call.parsed()) for call in reply.tool_calls]
+        with it.trying(hook, given, _DECODE):
+            calls = [(call.name, call.parsed()) for call in reply.tool_calls]
         it.check(calls == [("get_weather", {"city": "Oslo"})], hook, given, f"the calls became {calls}", _DECODE)
         it.check(
             reply.finish_reason == "tool_calls", hook, given, f"finish_reason became {reply.finish_reason!r}", _DECODE
@@ -121,7 +122,7 @@ class AnswerTests(ConformanceTests):
         found, change = f"the structure was lost without a note: {reply.text!r}", "send the schema, or lower it"
         try:
             kept = set(reply.parsed()) == {"city", "days"}
-        except ValueError:
+        except (ValueError, ChatportError):
             kept = False
         self.subject.check(kept, "shape_request", _SCHEMA, found, change)
 

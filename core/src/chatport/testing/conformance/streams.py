@@ -11,7 +11,7 @@ import pytest
 from ...errors import ChatportError
 from ...events import Finished
 from ..performance import events_of
-from .subject import ConformanceTests, get_weather
+from .subject import ConformanceTests, get_weather, values_of
 
 __all__ = ["StreamTests"]
 
@@ -43,13 +43,13 @@ class StreamTests(ConformanceTests):
             it.check_sum(whole)
             bytewise = it.events([body[place : place + 1] for place in range(len(body))])
             it.check(bytewise == whole, "decode_chunk", body, "byte by byte it means something else", _KEEP_STATE)
-            for place in range(1, len(body)):
+            for place in range(1, len(body)) if kind != "letters" else _inside_letters(body):
                 if it.events([body[:place], body[place:]]) != whole:
                     it.fail(
                         "decode_chunk", _cut(body, place), f"cut at byte {place} it means something else", _KEEP_STATE
                     )
 
-    @pytest.mark.parametrize("kind", list(_PROMPTS))
+    @pytest.mark.parametrize("kind", ["text", "call"])
     def test_a_stream_that_is_cut_is_never_a_whole_answer(self, kind: str) -> None:
         it, body = self.subject, self.subject.streamed(*_PROMPTS[kind])
         whole = it.events([body])[-1]
@@ -120,19 +120,14 @@ class StreamTests(ConformanceTests):
             it.fail("decode_chunk", with_text, "a stream without its end was taken as whole", "set no finish of your own")
 
 
+def _inside_letters(body: bytes) -> list[int]:
+    """Return the places in a body where a cut would go through a letter."""
+    return [place for place in range(1, len(body)) if 0x80 <= body[place] < 0xC0]
+
+
 def _pieces(answered: bytes) -> bytes:
     """Return the texts of an answer's pieces as one."""
-    return b"".join(json.dumps(text, ensure_ascii=False).encode()[1:-1] for text in _texts_of(answered))
-
-
-def _texts_of(answered: bytes) -> Iterator[str]:
-    for event in events_of(answered):
-        for line in event.splitlines():
-            try:
-                value = json.loads(line.removeprefix(b"data:"))
-            except ValueError:
-                continue
-            yield from _contents(value)
+    return b"".join(json.dumps(text, ensure_ascii=False).encode()[1:-1] for text in _contents(values_of(answered)))
 
 
 def _contents(value: Any) -> Iterator[str]:

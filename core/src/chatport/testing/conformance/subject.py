@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from ..pytest_plugin import isolate
 from ..recordings import play, route_of
 from ..server import Emulator
 
-__all__ = ["MEND", "ConformanceTests", "Exchange", "Subject", "get_weather", "scripted"]
+__all__ = ["MEND", "ConformanceTests", "Exchange", "Subject", "get_weather", "scripted", "values_of"]
 
 MEND = "send what the vendor takes, with a note of what is lost; and read what the emulator answers, or mend it"
 
@@ -92,7 +93,8 @@ class Subject:
         """Give the subject with each of its models in turn."""
         for model in self.models:
             one = copy.copy(self)
-            one.__dict__.pop("_route", None)
+            for route in ("_route", "plain_route"):
+                one.__dict__.pop(route, None)
             one.model, one.target = model, f"{self.provider.name}:{model}"
             yield one
 
@@ -153,6 +155,11 @@ class Subject:
         """The route of the recorded streams: the same for all the thousands of cuts."""
         return route_of(self.provider, self.model, True)
 
+    @cached_property
+    def plain_route(self) -> Route:
+        """The route of recorded plain replies, and of errors."""
+        return route_of(self.provider, self.model, False)
+
     def events(self, pieces: list[bytes]) -> list[Any]:
         """Return the events of a stream that arrives in these pieces. Raises what a live call would raise."""
         return play(self._route, _EVENT_STREAM, pieces, deliver=True)[0]
@@ -212,6 +219,17 @@ def scripted(vendor: VendorEmulator, says: Mapping[str, Any]) -> list[Script]:
 
     vendor.script = script  # type: ignore[method-assign]  # this one emulator only
     return said
+
+
+def values_of(answered: bytes) -> list[Any]:
+    """Return the JSON values of an answer: of each event of a stream, or of the whole."""
+    found = []
+    for line in answered.splitlines():
+        try:
+            found.append(json.loads(line.removeprefix(b"data:")))
+        except ValueError:
+            continue
+    return found
 
 
 class ConformanceTests:
