@@ -343,9 +343,7 @@ PLANTS: Mapping[str, tuple[str, Provider]] = {
     ),
     "temperature is held silently": (
         OPTION,
-        request(
-            lambda wire, call: _silently(wire, "temperature", min(wire.body.get("temperature", 0), 0.5))
-        ),
+        request(lambda wire, call: _silently(wire, "temperature", min(wire.body.get("temperature", 0), 0.5))),
     ),
     "top_p is lost": (OPTION, _loses("top_p")),
     "seed is lost": (OPTION, _loses("seed")),
@@ -368,7 +366,10 @@ PLANTS: Mapping[str, tuple[str, Provider]] = {
         "every_tool_is_sent_whole",
         messages(lambda m: but(m, content="ok") if m.get("tool_call_id") == "call_2" else m),
     ),
-    "the notes are lost": ("options_given_together", request(lambda wire, call: attrs.evolve(wire, adjustments=()).discard("seed"))),
+    "the notes are lost": (
+        "options_given_together",
+        request(lambda wire, call: attrs.evolve(wire, adjustments=()).discard("seed")),
+    ),
     "the note of a changed name is lost": (
         "a_tool_has_its_own_name",
         request(lambda wire, call: attrs.evolve(wire, adjustments=())),
@@ -431,8 +432,10 @@ PLANTS: Mapping[str, tuple[str, Provider]] = {
         "headroom_is_not_mixed_up",
         hook(
             "read_rate_limits",
-            lambda limits: limits
-            and attrs.evolve(limits, tokens_limit=limits.tokens_remaining, tokens_remaining=limits.tokens_limit),
+            lambda limits: (
+                limits
+                and attrs.evolve(limits, tokens_limit=limits.tokens_remaining, tokens_remaining=limits.tokens_limit)
+            ),
         ),
     ),
     "no headroom is read": ("headroom_is_not_mixed_up", hook("read_rate_limits", lambda limits: None)),
@@ -448,9 +451,11 @@ PLANTS: Mapping[str, tuple[str, Provider]] = {
     "an end is invented": (
         "an_answer_without_an_end",
         events(
-            lambda found: [*found, FinishReported("stop", None)]
-            if any(isinstance(event, TextDelta) for event in found)
-            else found,
+            lambda found: (
+                [*found, FinishReported("stop", None)]
+                if any(isinstance(event, TextDelta) for event in found)
+                else found
+            ),
             plain=False,
         ),
     ),

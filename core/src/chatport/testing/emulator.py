@@ -98,8 +98,8 @@ class VendorEmulator:
     """Base of all emulators: an OpenAI-shaped server. A vendor's own overrides what its fact sheet says.
 
     What many vendors refuse is said as data: `types`, `ranges`, `words`, `roles`, `known_fields`, `refused_fields`,
-    `most_stops`, `most_tools`, `call_id_form`, `statuses`. For the rest override in the order of need: `models`, `check`
-    (raise `Refusal`), `reasons`, `message`, `deltas`, `finish_chunks`, `usage`, `error_body`, `headers`. For another
+    `most_stops`, `most_tools`, `call_id_form`, `statuses`. For the rest override in the order of need: `models`,
+    `check` (raise `Refusal`), `reasons`, `message`, `deltas`, `finish_chunks`, `usage`, `error_body`, `headers`. For another
     protocol altogether override `respond`.
 
     `requests` lists every request that came, for assertions.

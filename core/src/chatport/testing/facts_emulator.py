@@ -7,7 +7,6 @@ exchanges is: a fact that is wrong is wrong in both.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -39,9 +39,7 @@ def check_by_facts(vendor: FactsEmulator, body: Mapping[str, Any]) -> None:
 # --- messages
 
 
-def _of_messages(
-    vendor: FactsEmulator, body: Mapping[str, Any], facts: ModelFacts, rules: Rules
-) -> Iterator[str]:
+def _of_messages(vendor: FactsEmulator, body: Mapping[str, Any], facts: ModelFacts, rules: Rules) -> Iterator[str]:
     dialect = vendor.provider.dialect
     roles = {dialect.system_role, dialect.developer_role, "user", "assistant", "tool"}
     for number, message in enumerate(body["messages"]):
@@ -215,7 +213,9 @@ def _is_taken(value: Any, rule: FieldRule, body: Mapping[str, Any]) -> bool:
     """Whether a field may be sent like this, by a rule that holds for the request."""
     if any(is_same(value, same) for same in rule.same):
         return True
-    if (rule.fits is not None and not re.fullmatch(rule.fits, str(value))) or (rule.values and value not in rule.values):
+    if (rule.fits is not None and not re.fullmatch(rule.fits, str(value))) or (
+        rule.values and value not in rule.values
+    ):
         return False
     if rule.rename is not None:
         return False

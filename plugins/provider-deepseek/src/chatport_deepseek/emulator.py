@@ -23,6 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MOST_TOKENS = 393_216
 _BACK_END = {"content-type": "application/octet-stream"}  # what the model servers refuse comes with this type
 
+
 class DeepSeekEmulator(VendorEmulator):
     """DeepSeek's twin. It thinks unless told otherwise, and forgets nothing that the vendor is known to check.
 

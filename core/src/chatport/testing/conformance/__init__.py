@@ -26,6 +26,7 @@ from .histories import HistoryTests
 from .losses import LossTests
 from .purity import PurityTests
 from .quirk_table import QuirkTableTests
+from .report import ReportTests
 from .secrecy import SecrecyTests
 from .streams import StreamTests
 from .subject import Subject
@@ -51,7 +52,8 @@ def conformance(
 ) -> type[Any]:
     """Return the test class of a provider: an installed one's name, or a `Provider` value that no package registers.
 
-    `model` is one that can call tools (default: the emulator's first). `statuses` are the HTTP statuses for which the
+    `model` is one that can call tools (default: the emulator's first), and with it the suite tries no other; `models`
+    are those that it tries (default: all of the emulator's). `statuses` are the HTTP statuses for which the
     emulator has the vendor's own error bodies, `error_codes` further words that it takes after `error:`. `quirks` is
     the number of rows of the README's quirk table, so that none gets lost. `context_unknown` says why the context
     windows of some models are not known: patterns of model ids, with the reason.
@@ -64,7 +66,7 @@ def conformance(
         "context_unknown": context_unknown or {},
         "package": _package_of(sys._getframe(1).f_globals.get("__file__")),
     }
-    return type("TestConformance", _PARTS, attributes)
+    return type("TestConformance", (*_PARTS, ReportTests), attributes)
 
 
 def _package_of(test_file: str | None) -> Path | None:

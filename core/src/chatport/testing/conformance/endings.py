@@ -13,7 +13,9 @@ __all__ = ["EndingTests"]
 
 _STANDARD = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
 _UNKNOWN = "chatport_unheard_of"
-_CUT = re.compile("length|max|limit|filter|sensitive|risk|moderat|error|fail|abort|cut|interrupt|insufficient|timeout|refus")
+_CUT = re.compile(
+    "length|max|limit|filter|sensitive|risk|moderat|error|fail|abort|cut|interrupt|insufficient|timeout|refus"
+)
 _MAP = "map it in Dialect.finish_reasons; `stop` is only for an answer that is whole"
 
 
@@ -48,11 +50,15 @@ class EndingTests(ConformanceTests):
             reply = it.ask(it.client(emulator), "say: fine", stream)
         except ChatportError as error:
             fine = wanted in ("error", "content_filter", "other") or "error" in str(error)
-            it.check(fine, "decode_chunk", f"finish_reason {word!r}", f"it became {type(error).__name__}: {error}", _MAP)
+            it.check(
+                fine, "decode_chunk", f"finish_reason {word!r}", f"it became {type(error).__name__}: {error}", _MAP
+            )
             return
         found = f"it became {reply.finish_reason!r}, and not {wanted!r}"
         it.check(reply.finish_reason == wanted, "decode_chunk, decode_reply", f"finish_reason {word!r}", found, _MAP)
-        it.check(reply.text == "fine", "decode_chunk", f"finish_reason {word!r}", f"the text became {reply.text!r}", _MAP)
+        it.check(
+            reply.text == "fine", "decode_chunk", f"finish_reason {word!r}", f"the text became {reply.text!r}", _MAP
+        )
 
     def _can_say(self, it: Subject, word: str) -> bool:
         """Whether the emulator puts a script's finish on the wire as it is: not every vendor's protocol has a place."""
@@ -67,7 +73,9 @@ class EndingTests(ConformanceTests):
 
     def test_no_word_for_a_cut_means_a_whole_answer(self) -> None:
         own = self.subject.provider.dialect.finish_reasons
-        wrong = {word: ours for word, ours in own.items() if ours in ("stop", "tool_calls") and _CUT.search(word.lower())}
+        wrong = {
+            word: ours for word, ours in own.items() if ours in ("stop", "tool_calls") and _CUT.search(word.lower())
+        }
         remapped = {word: ours for word, ours in own.items() if _STANDARD.get(word, ours) != ours}
         place, found = "Dialect.finish_reasons", f"{wrong or remapped} would be taken for something else than it says"
         self.subject.check(not (wrong or remapped), place, dict(own), found, _MAP)

@@ -28,7 +28,9 @@ _OPTIONS: Mapping[str, tuple[Any, ...]] = {
     "reasoning": ("low", "high", "max", 3217),
 }
 _SAY = "send it, or say that it is lost (WireRequest.drop, .lower, .note); a wrapper keeps what its `yield` gave"
-_PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+_PICTURE = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "title": "Chatporttitle",

@@ -25,7 +25,7 @@ _TEXTS = {
     "new lines": "\n\n",
     "lines": "\n# Title\n\n    code\n- item\n\n",
     "emoji": "👩‍👩‍👧‍👦 🏳️‍🌈 🇳🇴 👍🏽",
-    "right to left": "שלום עולם \u200fمرحبا\u200e",
+    "right to left": "שלום עולם \u200f\u0645\u0631\u062d\u0628\u0627\u200e",
     "combining": "e\u0301 n\u0303 क्षि ก็ \u1112\u1161\u11ab",
     "signs": 'a "quote" \\ back\\slash {"json": [1]} data: [DONE] <think> &amp; \u2028 \x00',
 }
@@ -117,7 +117,9 @@ class StreamTests(ConformanceTests):
             kept = error.partial is not None and error.partial.text == "one two"
             it.check(kept, "decode_chunk", with_text, "what had come was lost", "give each piece as it comes")
         else:
-            it.fail("decode_chunk", with_text, "a stream without its end was taken as whole", "set no finish of your own")
+            it.fail(
+                "decode_chunk", with_text, "a stream without its end was taken as whole", "set no finish of your own"
+            )
 
 
 def _inside_letters(body: bytes) -> list[int]:

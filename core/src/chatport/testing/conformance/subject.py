@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
