@@ -74,7 +74,7 @@ def _of_message(message: Mapping[str, Any], rule: MessageRule) -> Iterator[str]:
 
 def _of_part(part: Mapping[str, Any], facts: ModelFacts, rules: Mapping[str, PartRule]) -> Iterator[str]:
     own = {rule.type: kind for kind, rule in rules.items() if rule.type is not None}
-    kind = own.get(part.get("type")) or _PARTS.get(str(part.get("type")))
+    kind = own.get(str(part.get("type"))) or _PARTS.get(str(part.get("type")))
     if kind is None:
         return
     rule = rules.get(kind, PartRule())
@@ -143,13 +143,14 @@ def _of_reasoning(
 
 def _asks_for(condition: str, body: Mapping[str, Any]) -> bool:
     choice, form = body.get("tool_choice"), (body.get("response_format") or {}).get("type")
-    return {
+    asked: Mapping[str, bool] = {
         "forced_choice": choice == "required" or isinstance(choice, Mapping),
         "required_choice": choice == "required",
         "named_choice": isinstance(choice, Mapping),
         "tools": bool(body.get("tools")),
         "prefix": body["messages"][-1].get("role") == "assistant",
-    }.get(condition, form == condition)
+    }
+    return asked.get(condition, bool(form == condition))
 
 
 def _of_tools(vendor: FactsEmulator, body: Mapping[str, Any], facts: ModelFacts, rules: Rules) -> Iterator[str]:

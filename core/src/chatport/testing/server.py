@@ -39,7 +39,7 @@ class Emulator:
 
     `provider` is an installed provider's name, a `Provider` value (the client gets it too: `providers=[value]`), or
     "compatible", the plain standard. For a provider without an emulator of its own one is made of its facts:
-    it refuses what they say that the vendor refuses. `settings` go to the vendor's emulator, such as `api_key` or `models`.
+    it refuses what they say that the vendor refuses. `settings` go to the vendor's emulator, such as `api_key`.
     `pace_seconds` is a pause after each piece of a stream on the port, for people who watch.
     `faults` (see `chatport.testing.faults`) are played one for each request, from the start again with `repeat`.
     `clock` is the time that a silent emulator lets pass in process; give its `clock` to the client too.

@@ -59,7 +59,8 @@ class DeepSeekEmulator(VendorEmulator):
         400: "Failed to deserialize the JSON body into the target type: missing field `model` at line 1 column 2",
         402: "Insufficient Balance",  # DS-E2
         403: "Forbidden",
-        422: "Failed to deserialize the JSON body into the target type: missing field `model` at line 1 column 2",  # DS-E5
+        # DS-E5
+        422: "Failed to deserialize the JSON body into the target type: missing field `model` at line 1 column 2",
         429: "Concurrency limit of the account reached.",  # DS-E7: the real words are not recorded
         500: "Server error, please retry later.",  # DS-E8
         503: "The server is overloaded, please retry later.",  # DS-E8

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from ...facts.models import Price
+from ...facts.models import Price, PriceTier
 from ...types import RateLimits, Usage
 from .subject import ConformanceTests, Exchange, Subject
 
@@ -89,7 +89,7 @@ class CountingTests(ConformanceTests):
         """What is cached costs no more than what is new."""
         facts = self.subject.provider.facts
         for price in facts.prices if facts is not None else ():
-            tiers = (price, *price.tiers)
+            tiers: tuple[Price | PriceTier, ...] = (price, *price.tiers)
             wrong = [rate for rate in tiers if rate.cached_input is not None and rate.cached_input > rate.input]
             found = "the rate of what is cached is above that of new input"
             self.subject.check(not wrong, "the facts file", f"prices: {price.match}", found, "are two rates swapped?")
@@ -166,7 +166,8 @@ def _bounds(price: Price, usage: Usage) -> tuple[float, float]:
     """Return the least and the most that this usage may cost by a price: whatever its tier and the hour."""
     cached, asked, answered = usage.cached_input_tokens or 0, usage.input_tokens or 0, usage.output_tokens or 0
     costs: list[float] = []
-    for rate in (price, *price.tiers):
+    rates: tuple[Price | PriceTier, ...] = (price, *price.tiers)
+    for rate in rates:
         outputs = [rate.output, *([rate.thinking_output] if rate.thinking_output is not None else [])]
         kept = rate.input if rate.cached_input is None else rate.cached_input
         costs += [((asked - cached) * rate.input + cached * kept + answered * output) / 1e6 for output in outputs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -165,12 +166,10 @@ class FailureTests(ConformanceTests):
         for status in dict.fromkeys((*self.statuses, *_MORE)):
             emulator = it.emulator(faults=[faults.error_event(after_events=place, status=status)])
             given = f"the vendor's error {status} as an event of a stream, after {place} events"
-            error = self._raised(
-                lambda emulator=emulator: it.ask(it.client(emulator), "say: one two three", True), given
-            )
-            partial = error.partial.text if error.partial else ""
-            kept = "one two three".startswith(partial)
-            it.check(kept, "decode_chunk", given, f"the partial text is {partial!r}", "give each piece as it comes")
+            error = self._raised(partial(it.ask, it.client(emulator), "say: one two three", True), given)
+            text = error.partial.text if error.partial else ""
+            kept = "one two three".startswith(text)
+            it.check(kept, "decode_chunk", given, f"the partial text is {text!r}", "give each piece as it comes")
             self._check_alike(status, error, given)
 
     def _check_alike(self, status: int, error: e.ChatportError, given: str) -> None:
@@ -189,7 +188,7 @@ class FailureTests(ConformanceTests):
         for data in (["x"], "x", 5, {"detail": ["x"]}, {"error": "x"}, {"error": {"message": ["x"], "code": {}}}):
             emulator = it.emulator(faults=[faults.error_event(after_events=2, body=data)])
             given = f"the event {data!r} in a stream"
-            self._raised(lambda emulator=emulator: it.ask(it.client(emulator), "say: one two three", True), given)
+            self._raised(partial(it.ask, it.client(emulator), "say: one two three", True), given)
 
     # --- tools for the tests
 

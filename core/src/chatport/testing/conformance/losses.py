@@ -77,7 +77,13 @@ class LossTests(ConformanceTests):
             it.check(sent, "shape_request", f"{it.model}: {done.sent}", found, _SAY)
 
     def test_options_given_together_are_all_sent_or_their_loss_is_said(self) -> None:
-        options = {"temperature": 0.37, "top_p": 0.93, "max_tokens": 717, "stop": ["#chatport"], "seed": 424_242}
+        options: dict[str, Any] = {
+            "temperature": 0.37,
+            "top_p": 0.93,
+            "max_tokens": 717,
+            "stop": ["#chatport"],
+            "seed": 424_242,
+        }
         for it in self.subject.each():
             done = it.exchange("say: fine", True, **options)
             for option, value in options.items():

@@ -55,7 +55,7 @@ class ThinkingTests(ConformanceTests):
 
     @pytest.mark.parametrize("prompt", [_THINK, _CALL], ids=["text", "call"])
     def test_shown_reasoning_is_the_same_plain_and_streamed(self, prompt: str) -> None:
-        tools = {"tools": [get_weather]} if prompt is _CALL else {}
+        tools: dict[str, Any] = {"tools": [get_weather]} if prompt is _CALL else {}
         for it in self.subject.each():
             replies = []
             for stream, hook in ((False, "decode_reply"), (True, "decode_chunk")):
