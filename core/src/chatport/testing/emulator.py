@@ -99,8 +99,8 @@ class VendorEmulator:
 
     What many vendors refuse is said as data: `types`, `ranges`, `words`, `roles`, `known_fields`, `refused_fields`,
     `most_stops`, `most_tools`, `call_id_form`, `statuses`. For the rest override in the order of need: `models`,
-    `check` (raise `Refusal`), `reasons`, `message`, `deltas`, `finish_chunks`, `usage`, `error_body`, `headers`. Another
-    protocol altogether overrides `respond`.
+    `check` (raise `Refusal`), `reasons`, `message`, `deltas`, `finish_chunks`, `usage`, `error_body`, `headers`.
+    Another protocol altogether overrides `respond`.
 
     `requests` lists every request that came, for assertions.
     """
