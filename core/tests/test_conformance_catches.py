@@ -80,7 +80,7 @@ class SampleEmulator(VendorEmulator):
     ranges: Mapping[str, tuple[float, float]] = {"temperature": (0, 1), "top_p": (0, 1), "max_tokens": (1, 8000)}
     types: Mapping[str, Any] = {"stop": list, "seed": int, "thinking": dict}
     refused_fields: Mapping[str, str] = {"reasoning_effort": "Unknown field reasoning_effort."}
-    call_id_form = "[A-Za-z0-9_]{1,40}"
+    call_id_form: str | None = "[A-Za-z0-9_]{1,40}"
 
     def reasons(self, body: Mapping[str, Any]) -> bool:
         return bool((body.get("thinking") or {}).get("type") != "disabled")
@@ -217,13 +217,13 @@ def errors(change: Callable[[Any], Any]) -> Provider:
 
 def hook(name: str, change: Callable[[Any], Any]) -> Provider:
     """Return the provider with `change(result)` around a hook."""
-    planted: dict[str, Callable[[], Generator[None, Any, Any]]] = {}
+    planted: dict[str, Any] = {}
 
     def wrapped() -> Generator[None, Any, Any]:
         return change((yield))
 
     wrapped.__name__ = name
-    planted[name] = staticmethod(hookimpl(wrapper=True)(wrapped))  # type: ignore[assignment]
+    planted[name] = staticmethod(hookimpl(wrapper=True)(wrapped))
     return attrs.evolve(SAMPLE, hooks=(Signatures, type("Planted", (), planted)))
 
 

@@ -33,7 +33,7 @@ class CountingTests(ConformanceTests):
             if done.reply is None:
                 continue
             usage, said = done.reply.usage, done.answered.decode("utf-8", "replace")
-            if not any(re.search(rf"\b{count}\b", said) for count in (_INPUT, _INPUT - _CACHED)):
+            if not any(count in _numbers(said) for count in (_INPUT, _INPUT - _CACHED)):
                 it.leave(f"{it.model}: usage", "the emulator does not tell the `input_tokens` of its script")
                 continue
             given = f"{it.model}: {said[-700:]}"
@@ -43,13 +43,14 @@ class CountingTests(ConformanceTests):
         script = done.script
         found = f"of {_INPUT} input and {script.output_tokens} output tokens became {usage!r}"
         it.check(usage.input_tokens == _INPUT, hook, given, found, _READ)
-        if re.search(rf"\b{script.output_tokens}\b", said):
+        if script.output_tokens in _numbers(said):
             it.check(usage.output_tokens == script.output_tokens, hook, given, found, _READ)
-        if re.search(rf"\b{_CACHED}\b", said):
+        if _CACHED in _numbers(said):
             it.check(usage.cached_input_tokens == _CACHED, hook, given, f"{_CACHED} cached tokens: {found}", _READ)
         within = (usage.reasoning_tokens or 0) <= (usage.output_tokens or 0)
         it.check(within, hook, given, f"more reasoning than output: {found}", _READ)
-        named = re.search(rf'"\w*(?:reasoning|thinking)_tokens": {script.reasoning_tokens}\b', said)
+        told = re.findall(r'(?:reasoning|thinking)_tokens": (\d+)', said)
+        named = str(script.reasoning_tokens) in told
         if script.reasoning and named:
             found = f"of {script.reasoning_tokens} reasoning tokens became {usage!r}"
             it.check(usage.reasoning_tokens == script.reasoning_tokens, hook, given, found, _READ)
@@ -150,6 +151,10 @@ class CountingTests(ConformanceTests):
             pytest.skip(f"the emulator of {it.name} sends no header with a request id")
         change = "name the header in Dialect.request_id_headers"
         it.check(reply.request_id, "Dialect.request_id_headers", named, "the reply has no request id", change)
+
+
+def _numbers(text: str) -> set[int]:
+    return {int(number) for number in re.findall(r"\d+", text) if len(number) < 12}
 
 
 def _kind(name: str) -> str:
