@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from .. import errors as e
-from ..facts.models import Facts, ModelFacts, estimate_cost
+from ..facts import Facts, ModelFacts, estimate_cost
 from ..facts.rules import ErrorRule, ReasoningRule, Rules
 from ..provider import Provider
 from ..standard.paths import at, holds

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from ...facts.models import Price, PriceTier
+from ...facts import Price, PriceTier
 from ...types import RateLimits, Usage
 from .subject import ConformanceTests, Exchange, Subject
 
