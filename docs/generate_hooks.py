@@ -25,6 +25,7 @@ import chatport.call
 import chatport.events
 import chatport.facts
 import chatport.facts.rules
+import chatport.helpers
 import chatport.hooks
 import chatport.provider
 import chatport.types
@@ -60,7 +61,7 @@ def hooks() -> dict[str, Callable[..., Any]]:
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([*_introduction(), *_hook_sections(), *_value_sections()]).rstrip() + "\n"
+    return "\n".join([*_introduction(), *_hook_sections(), *_helpers_section(), *_value_sections()]).rstrip() + "\n"
 
 
 def _introduction() -> Iterator[str]:
@@ -75,7 +76,8 @@ def _introduction() -> Iterator[str]:
     yield ""
     yield f"This page describes hook API {chatport.hooks.HOOK_API}, which is `chatport.HOOK_API`. A provider declares"
     yield "the version it was written for (`Provider.hook_api`); one that is newer than the core is refused."
-    yield "Worked examples: [patch a quirk](patching.md), [write a provider](write-a-provider.md)."
+    yield "Worked examples: [patch a quirk](patching.md), [write a provider](write-a-provider.md). The hooks stand in"
+    yield "`chatport.ProviderHooks`. What plugins may import beside `chatport` are the [helpers](#helpers)."
     yield ""
     yield "| hook | arguments | gives |"
     yield "|---|---|---|"
@@ -105,6 +107,27 @@ def _hook_sections() -> Iterator[str]:
         if used:
             yield f"Values: {', '.join(map(_link, used))}."
             yield ""
+
+
+def _helpers_section() -> Iterator[str]:
+    yield "## Helpers"
+    yield ""
+    yield _markdown(inspect.getdoc(chatport.helpers) or "")
+    yield ""
+    yield "Import them so: `from chatport.helpers import fit_output, with_losses`."
+    yield ""
+    yield "| name | what it is |"
+    yield "|---|---|"
+    for name in chatport.helpers.__all__:
+        value = getattr(chatport.helpers, name)
+        if callable(value):
+            shown = f"{name}{_arguments(value)}" if inspect.isfunction(value) else name
+            yield f"| `{shown}` | {_first_sentence(value)} |".replace("\n", " ")
+    yield ""
+
+
+def _first_sentence(value: Any) -> str:
+    return " ".join((inspect.getdoc(value) or "").split("\n\n")[0].split()).replace("|", "\\|")
 
 
 def _value_sections() -> Iterator[str]:

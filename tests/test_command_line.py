@@ -174,6 +174,21 @@ def test_explain_shows_the_request_and_sends_nothing(run: Command) -> None:
     assert not run.emulator.requests
 
 
+def test_explain_needs_no_key(run: Command) -> None:
+    (run.folder / "chatport.toml").write_text('[providers.glm]\napi_key = { env = "NOT_SET_HERE" }\n', "utf-8")
+    for model in ("moonshot:kimi-k3", "glm:glm-5"):
+        done = run("explain", "-m", model, "hello", MOONSHOT_API_KEY="")
+        assert done.returncode == 0, done.stderr
+        assert "authorization: Bearer (no key is set)" in done.stdout
+    assert "API key" in run("chat", "-m", "glm:glm-5", "hello").stderr
+
+
+def test_explain_takes_a_budget_of_tokens(run: Command) -> None:
+    done = run("explain", "-m", "anthropic:claude-sonnet-4-5", "--reasoning", "2000", "--max-tokens", "9000", "hello")
+    assert done.returncode == 0, done.stderr
+    assert '"budget_tokens": 2000' in done.stdout
+
+
 def test_decode_turns_recorded_bytes_into_events(run: Command) -> None:
     chunk = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": None}]}
     end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}

@@ -222,3 +222,9 @@ def test_the_page_of_vendors_is_what_the_facts_say() -> None:
     names = re.findall(r"^## .* \(`(\w+)`\)$", shown, re.MULTILINE)
     assert "deepseek" in names
     assert shown == generator["page"](names)
+
+
+def test_the_table_of_what_an_emulator_can_override_is_whole() -> None:
+    table = text_of("write-a-provider.md").partition("All that `VendorEmulator` offers")[2].partition("Two helpers")[0]
+    offered = {name for name in vars(chatport.testing.VendorEmulator) if not name.startswith("_")}
+    assert offered - set(re.findall(r"`(\w+)", table)) == set()

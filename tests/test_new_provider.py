@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from chatport import ConfigurationError
+from chatport.basics.version import __version__
 from chatport.cli.scaffold import NewProvider, _words, write_provider
 
 
@@ -172,3 +173,41 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(ConfigurationError, match="Cannot write"):
         write_provider(NewProvider.of("acme", "https://x.example"), tmp_path / "file" / "acme")
+
+
+# --- what a package has
+
+
+def test_a_package_can_be_published_as_it_is(tmp_path: Path) -> None:
+    """It has a licence, keeps to the core it was made for, and builds with what its test extra brings."""
+    folder = tmp_path / "acme"
+    written = write_provider(NewProvider.of("acme", "https://llm.acme.example/v1"), folder)
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    major, minor = __version__.split(".")[:2]
+    assert project["dependencies"] == [f"chatport-core>={major}.{minor},<{major}.{int(minor) + 1}"]
+    assert "build" in project["optional-dependencies"]["test"]
+    assert project["license-files"] == ["LICENSE"]
+    assert "chatport-provider-acme" in (folder / "LICENSE").read_text("utf-8")
+    source = folder / "src" / "chatport_acme"
+    names = {path.name for path in written if path.parent == source}
+    assert names == {"__init__.py", "emulator.py", "facts.json", "py.typed", "request.py", "stream.py"}
+    assert json.loads((source / "facts.json").read_text("utf-8"))["models"][0]["facts"]["rules"]
+    assert 'model="' in (folder / "tests" / "test_conformance.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "title"), [("acme", None, "Acme"), ("my_ai", None, "My Ai"), ("openai", "OpenAI", "OpenAI")]
+)
+def test_a_package_has_the_title_that_people_write(name: str, given: str | None, title: str, tmp_path: Path) -> None:
+    new = NewProvider.of(name, "https://x.example/v1", title=given)
+    assert new.title == title
+    write_provider(new, tmp_path / "p")
+    package = tmp_path / "p" / "src" / f"chatport_{name}"
+    assert title in literals((package / "__init__.py").read_text("utf-8"))
+    assert f"The {title} provider" in (tmp_path / "p" / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("title", ["", " ", "a\n", 'a"', "a\\", "$name", "a ", "{a}", "'''", "a" * 51, "a\u202e"])
+def test_a_title_that_cannot_be_is_refused(title: str) -> None:
+    with pytest.raises(ConfigurationError, match="--title"):
+        NewProvider.of("acme", "https://x.example/v1", title=title)

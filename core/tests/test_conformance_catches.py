@@ -25,6 +25,7 @@ from chatport import (
     ToolCallDelta,
     UsageReported,
     Verdict,
+    WireRequest,
     hookimpl,
 )
 from chatport.facts import Facts
@@ -243,8 +244,12 @@ def facts(*path: str, value: Any) -> Provider:
 
 def messages(change: Callable[[dict[str, Any]], Any]) -> Provider:
     """Return the provider with each message changed; None takes it out."""
-    made = lambda wire: [m for m in (change(dict(m)) for m in wire.body["messages"]) if m is not None]  # noqa: E731
-    return request(lambda wire, call: wire.set("messages", made(wire)))
+
+    def made(wire: WireRequest, call: Any) -> WireRequest:
+        changed = (change(dict(message)) for message in wire.body["messages"])
+        return wire.set("messages", [message for message in changed if message is not None])
+
+    return request(made)
 
 
 def but(message: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -63,20 +63,20 @@ def shaped(
         ([], "xhigh", "xhigh", None),
     ],
 )
-def test_an_effort_that_is_not_taken_becomes_the_nearest(efforts, asked, sent, kind):
+def test_an_effort_that_is_not_taken_becomes_the_nearest(efforts: Any, asked: Any, sent: Any, kind: Any) -> None:
     body, notes = shaped({"efforts": efforts}, reasoning=asked)
     assert body["reasoning_effort"] == sent
     assert notes == ({(kind, "reasoning")} if kind else set())
 
 
 @pytest.mark.parametrize(("asked", "notes"), [("high", {("dropped", "reasoning")}), ("none", set()), (None, set())])
-def test_a_model_that_does_not_reason_is_not_told_to(asked, notes):
+def test_a_model_that_does_not_reason_is_not_told_to(asked: Any, notes: Any) -> None:
     body, told = shaped({"reasoning": False}, reasoning=asked)
     assert "reasoning_effort" not in body
     assert told == notes
 
 
-def test_a_schema_goes_down_the_ladder_of_formats():
+def test_a_schema_goes_down_the_ladder_of_formats() -> None:
     body, notes = shaped({"output_formats": ["json_object"]}, output=SCHEMA)
     assert body["response_format"] == {"type": "json_object"}
     assert '"integer"' in body["messages"][0]["content"]
@@ -91,7 +91,7 @@ def test_a_schema_goes_down_the_ladder_of_formats():
     assert notes == set()
 
 
-def test_a_call_that_cannot_be_forced_is_asked_for_in_words():
+def test_a_call_that_cannot_be_forced_is_asked_for_in_words() -> None:
     body, notes = shaped({"forced_tool_choice": False}, tools=[WEATHER], tool_choice="required")
     assert body["tool_choice"] == "auto"
     assert body["messages"][0]["role"] == "system"
@@ -134,14 +134,14 @@ SWITCH: dict[str, Any] = {
         (9999, {"type": "enabled", "budget_tokens": 8000}, {("lowered", "thinking.budget_tokens")}),
     ],
 )
-def test_reasoning_is_said_by_the_models_own_switch(asked, thinking, notes):
+def test_reasoning_is_said_by_the_models_own_switch(asked: Any, thinking: Any, notes: Any) -> None:
     body, told = shaped(SWITCH, reasoning=asked)
     assert body.get("thinking") == thinking
     assert "reasoning_effort" not in body
     assert told == notes
 
 
-def test_the_vendors_own_switch_in_extra_is_the_callers():
+def test_the_vendors_own_switch_in_extra_is_the_callers() -> None:
     body, notes = shaped(SWITCH, extra={"thinking": {"type": "adaptive"}})
     assert body["thinking"] == {"type": "adaptive"}
     assert notes == set()
@@ -189,7 +189,7 @@ def _at_least(**more: Any) -> dict[str, Any]:
     return {"efforts": ["low", "high"], "rules": {"reasoning": rule}}
 
 
-def test_what_is_said_beside_an_effort_in_the_same_object_is_kept():
+def test_what_is_said_beside_an_effort_in_the_same_object_is_kept() -> None:
     beside = {"reasoning": {"exclude": True}}
     body, notes = shaped(_at_least(), reasoning="low", extra=beside)
     assert body["reasoning"] == {"exclude": True, "effort": "low"}
@@ -200,14 +200,14 @@ def test_what_is_said_beside_an_effort_in_the_same_object_is_kept():
     assert notes == {("dropped", "reasoning")}
 
 
-def test_a_budget_leaves_room_for_the_answer():
+def test_a_budget_leaves_room_for_the_answer() -> None:
     body, notes = shaped(_at_least(below_output=True, least_budget=100), reasoning=900, max_tokens=500)
     assert body["reasoning"] == {"tokens": 499}
     assert notes == {("lowered", "reasoning.tokens")}
     assert shaped(_at_least(below_output=True), reasoning=400, max_tokens=500)[1] == set()
 
 
-def test_where_there_is_no_off_nothing_may_be_better_than_the_least():
+def test_where_there_is_no_off_nothing_may_be_better_than_the_least() -> None:
     body, notes = shaped(_at_least(least_for_off=False), reasoning="none")
     assert "reasoning" not in body
     assert notes == {("dropped", "reasoning")}
@@ -215,7 +215,7 @@ def test_where_there_is_no_off_nothing_may_be_better_than_the_least():
 
 
 @pytest.mark.parametrize(("asked", "field"), [(None, "thinking"), ("high", "reasoning"), (2000, "reasoning")])
-def test_reasoning_gives_way_to_what_it_excludes(asked, field):
+def test_reasoning_gives_way_to_what_it_excludes(asked: Any, field: Any) -> None:
     body, notes = shaped(SWITCH, reasoning=asked, tools=[WEATHER], tool_choice="required")
     assert body["thinking"] == {"type": "disabled"}
     assert body["tool_choice"] == "required"
@@ -277,14 +277,14 @@ def test_what_a_model_does_anyway_is_no_loss(asked: Any, kind: Any) -> None:
     assert notes == ({(kind, "reasoning")} if kind else set())
 
 
-def test_only_function_tools_switch_reasoning_off():
+def test_only_function_tools_switch_reasoning_off() -> None:
     rule = {"on": {"thinking": True}, "off": {"thinking": False}, "effort": None, "gives_way_to": {"tools": "AC-T3"}}
     facts = {"default_effort": "high", "rules": {"reasoning": rule}}
     assert shaped(facts, tools=[WEATHER]) == (shaped(facts, tools=[WEATHER])[0], {("lowered", "thinking")})
     assert shaped(facts, extra={"tools": [{"type": "web_search"}]})[1] == set()
 
 
-def test_off_may_be_said_by_saying_nothing():
+def test_off_may_be_said_by_saying_nothing() -> None:
     facts = {
         "default_effort": "none",
         "efforts": ["none", "high"],
@@ -297,12 +297,12 @@ def test_off_may_be_said_by_saying_nothing():
 
 
 @pytest.mark.parametrize(("efforts", "dropped"), [(["low", "high"], True), (["none", "high"], False), ([], False)])
-def test_a_model_that_cannot_be_told_not_to_reason_always_does(efforts, dropped):
+def test_a_model_that_cannot_be_told_not_to_reason_always_does(efforts: Any, dropped: Any) -> None:
     facts = {"reasoning": True, "efforts": efforts, "rules": {"fields": {"seed": {"reasoning": True}}}}
     assert ("seed" not in shaped(facts, seed=1)[0]) is dropped
 
 
-def test_reasoning_that_wins_lowers_the_choice():
+def test_reasoning_that_wins_lowers_the_choice() -> None:
     facts = {"efforts": ["low", "high"], "rules": {"reasoning": {"wins_over": {"forced_choice": "AC-T2"}}}}
     body, notes = shaped(facts, reasoning="high", tools=[WEATHER], tool_choice="required")
     assert (body["reasoning_effort"], body["tool_choice"]) == ("high", "auto")
@@ -327,7 +327,7 @@ def test_a_word_for_an_effort_holds_only_where_it_is_taken() -> None:
     assert shaped({**facts, "efforts": ["low", "high"]}, reasoning="xhigh")[0]["reasoning_effort"] == "high"
 
 
-def test_words_and_meanings_of_efforts():
+def test_words_and_meanings_of_efforts() -> None:
     rule = {"words": {"xhigh": "ultra"}, "means": {"minimal": "low"}, "effort": "thinking.effort"}
     facts = {"efforts": ["minimal", "low", "high", "xhigh"], "rules": {"reasoning": rule}}
     assert shaped(facts, reasoning="xhigh") == (
@@ -339,7 +339,7 @@ def test_words_and_meanings_of_efforts():
     assert notes == {("note", "reasoning")}
 
 
-def test_a_budget_sent_as_an_effort_is_there_for_a_hook():
+def test_a_budget_sent_as_an_effort_is_there_for_a_hook() -> None:
     facts = {"efforts": ["low", "medium", "high"], "rules": {"reasoning": {"budget_as_effort": True}}}
     body, notes = shaped(facts, reasoning=2000)
     assert body["reasoning_effort"] == "low"
@@ -386,7 +386,7 @@ def test_what_cannot_be_switched_off_is_said(more: Any, sent: Any, kind: Any) ->
     assert notes == {(kind, "reasoning")}
 
 
-def test_a_default_that_differs_between_versions_is_said_aloud():
+def test_a_default_that_differs_between_versions_is_said_aloud() -> None:
     rule = {"on": {"enable_thinking": True}, "off": {"enable_thinking": False}, "effort": None, "say_default": True}
     assert shaped({"default_effort": "none", "rules": {"reasoning": rule}})[0]["enable_thinking"] is False
     assert shaped({"default_effort": "high", "rules": {"reasoning": rule}})[0]["enable_thinking"] is True
@@ -406,8 +406,8 @@ def loop(reasoning: str | None, origin: str = "acme") -> list[Message]:
     ]
 
 
-def test_a_blank_stands_for_reasoning_that_is_missing():
-    facts = {"default_effort": "high", "rules": {"history": {"blank": " ", "fact": "AC-H1"}}}
+def test_a_blank_stands_for_reasoning_that_is_missing() -> None:
+    facts: dict[str, Any] = {"default_effort": "high", "rules": {"history": {"blank": " ", "fact": "AC-H1"}}}
     body, notes = shaped(facts, loop("because"))
     assert body["messages"][1]["reasoning_content"] == "because"
     assert notes == set()
@@ -422,7 +422,7 @@ def test_a_blank_stands_for_reasoning_that_is_missing():
 
 
 @pytest.mark.parametrize(("keep", "has"), [("all", True), ("calls", True), ("none", False)])
-def test_earlier_reasoning_goes_back_where_it_is_wanted(keep, has):
+def test_earlier_reasoning_goes_back_where_it_is_wanted(keep: Any, has: Any) -> None:
     body, notes = shaped({"rules": {"history": {"keep": keep}}}, loop("because"))
     assert ("reasoning_content" in body["messages"][1]) is has
     assert notes == set()
@@ -436,7 +436,7 @@ def test_a_field_of_the_callers_lets_all_earlier_reasoning_go_back() -> None:
         assert ("reasoning_content" in body["messages"][1]) is kept
 
 
-def test_what_nobody_here_reads_goes_back_to_the_vendor_it_came_from():
+def test_what_nobody_here_reads_goes_back_to_the_vendor_it_came_from() -> None:
     pieces = [{"type": "reasoning.text", "index": 0, "text": text} for text in ("be", "cause")]
     opaque = {"reasoning_details": pieces, "annotations": [1], "other": 2}
     facts = {"rules": {"history": {"opaque": ["reasoning_details", "annotations"]}}}
@@ -447,7 +447,7 @@ def test_what_nobody_here_reads_goes_back_to_the_vendor_it_came_from():
         assert sent == {"role": "assistant", "content": "so", **(whole if origin == "acme" else {})}
 
 
-def test_messages_are_made_what_the_vendor_takes():
+def test_messages_are_made_what_the_vendor_takes() -> None:
     rule = {"names": False, "nulls": False, "joined_text": True, "empty": "(empty)", "empty_result": "(no output)"}
     parts = [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "b"}]
     messages = [
@@ -485,7 +485,7 @@ def test_messages_and_parts_have_known_keys_only() -> None:
     assert shaped({"rules": {"messages": rule}}, [refused, Message.user("b")])[1] == set()
 
 
-def test_a_tool_result_that_is_only_text_sends_the_rest_after_it():
+def test_a_tool_result_that_is_only_text_sends_the_rest_after_it() -> None:
     image = ImagePart("data:image/png;base64,AAAA")
     result = attrs.evolve(Message.tool(CALL, "seen"), content=(*Message.tool(CALL, "seen").content, image))
     messages = [Message.user("Look"), Message.assistant("", tool_calls=(CALL,)), result]
@@ -495,7 +495,7 @@ def test_a_tool_result_that_is_only_text_sends_the_rest_after_it():
     assert notes == {("renamed", "messages")}
 
 
-def test_foreign_ids_of_calls_are_mapped_in_calls_and_results_alike():
+def test_foreign_ids_of_calls_are_mapped_in_calls_and_results_alike() -> None:
     long = attrs.evolve(CALL, id="call_" + "x" * 60)
     messages = [Message.user("?"), Message.assistant("", tool_calls=(long,)), Message.tool(long, "Sunny")]
     body, notes = shaped({"rules": {"call_ids": {"longest": 40}}}, messages)
@@ -519,12 +519,12 @@ def test_foreign_ids_of_calls_are_mapped_in_calls_and_results_alike():
         ({"image": {"formats": ["png"]}}, ImagePart("data:image/webp;base64,AAAA"), "as png, not as webp"),
     ],
 )
-def test_content_that_would_not_be_read_is_refused_before_it_is_sent(rules, part, words):
+def test_content_that_would_not_be_read_is_refused_before_it_is_sent(rules: Any, part: Any, words: Any) -> None:
     with pytest.raises(UnsupportedFeatureError, match=rf"messages\[1\]: .*{words}"):
         shaped({"rules": {"parts": rules}}, ["look", Message("user", (part,))])
 
 
-def test_content_goes_in_the_vendors_own_shape():
+def test_content_goes_in_the_vendors_own_shape() -> None:
     rules = {"audio": {"data_url": True, "type": "audio_url"}}
     body, _ = shaped({"rules": {"parts": rules}}, [Message("user", (AudioPart("AAAA", "wav"),))])
     assert body["messages"][0]["content"] == [{"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AAAA"}}]
@@ -536,7 +536,7 @@ def test_content_goes_in_the_vendors_own_shape():
 # --- tools
 
 
-def test_a_choice_is_said_in_the_words_that_are_taken():
+def test_a_choice_is_said_in_the_words_that_are_taken() -> None:
     other = attrs.evolve(WEATHER, name="other")
     named = {"tools": [WEATHER, other], "tool_choice": "get_weather"}
     body, notes = shaped({"rules": {"tools": {"choices": ["auto", "required"]}}}, **named)
@@ -550,7 +550,7 @@ def test_a_choice_is_said_in_the_words_that_are_taken():
     assert notes == {("note", "tool_choice")}
 
 
-def test_tools_lose_what_the_vendor_does_not_know():
+def test_tools_lose_what_the_vendor_does_not_know() -> None:
     strict = attrs.evolve(WEATHER, strict=True)
     body, notes = shaped({"rules": {"tools": {"strict": False}}}, tools=[strict])
     assert "strict" not in body["tools"][0]["function"]
@@ -579,7 +579,7 @@ def test_where_no_choice_is_read_none_is_sent() -> None:
     assert "tools" not in shaped(facts, tools=[WEATHER], tool_choice="none")[0]
 
 
-def test_names_that_are_the_vendors_own_are_sent_under_another():
+def test_names_that_are_the_vendors_own_are_sent_under_another() -> None:
     tools = [attrs.evolve(WEATHER, name="search"), attrs.evolve(WEATHER, name="_private")]
     body, notes = shaped({"rules": {"tools": {"reserved": ["search"], "letter_first": True}}}, tools=tools)
     assert [tool["function"]["name"] for tool in body["tools"]] == ["f_search", "f__private"]
@@ -588,7 +588,7 @@ def test_names_that_are_the_vendors_own_are_sent_under_another():
     assert [tool["function"]["name"] for tool in body["tools"]] == ["find", "_private"]
 
 
-def test_a_choice_without_tools_is_left_out_and_told_where_it_is_refused():
+def test_a_choice_without_tools_is_left_out_and_told_where_it_is_refused() -> None:
     extra = {"tools": [], "tool_choice": "auto"}
     body, notes = shaped({"rules": {"tools": {"facts": {"without_tools": "AC-T9"}}}}, extra=extra)
     assert not body.keys() & {"tools", "tool_choice"}
@@ -622,7 +622,7 @@ def wish(**properties: Any) -> dict[str, Any]:
         ({"type": "integer", "maximum": 9}, {"type": "integer", "description": "(maximum: 9)"}, "maximum"),
     ],
 )
-def test_a_strict_schema_is_closed_and_what_it_loses_is_told(part, sent, lost):
+def test_a_strict_schema_is_closed_and_what_it_loses_is_told(part: Any, sent: Any, lost: Any) -> None:
     facts = {"rules": {"schemas": {"strict": STRICT, "fact": "AC-S1"}}}
     strict = attrs.evolve(WEATHER, schema=wish(a=part), strict=True)
     body, notes = shaped(facts, tools=[strict, attrs.evolve(WEATHER, name="loose")], output=wish(a=part))
@@ -638,7 +638,7 @@ def test_a_strict_schema_is_closed_and_what_it_loses_is_told(part, sent, lost):
     "properties",
     [{"a": {"not": {"type": "null"}}}, {name: {"type": "string"} for name in "abc"}, {"a": {"type": "array"}}],
 )
-def test_a_schema_that_cannot_be_strict_is_sent_as_one_that_is_not(properties):
+def test_a_schema_that_cannot_be_strict_is_sent_as_one_that_is_not(properties: Any) -> None:
     facts = {"rules": {"schemas": {"strict": STRICT}}}
     schema = wish(**properties)
     body, notes = shaped(facts, tools=[attrs.evolve(WEATHER, schema=schema, strict=True)], output=schema)
@@ -647,7 +647,7 @@ def test_a_schema_that_cannot_be_strict_is_sent_as_one_that_is_not(properties):
     assert notes == {("lowered", "tools.get_weather.strict"), ("lowered", "response_format")}
 
 
-def test_a_plain_schema_has_no_references_and_no_null():
+def test_a_plain_schema_has_no_references_and_no_null() -> None:
     facts = {"rules": {"schemas": {"plain": {"left_out": ["title", "$defs"], "in_words": ["pattern"]}}}}
     point = {"type": "object", "title": "P", "properties": {"x": {"type": ["number", "null"]}}}
     schema = {**wish(p={"$ref": "#/$defs/P"}, q={"type": "string", "pattern": "^x"}), "$defs": {"P": point}}
@@ -664,7 +664,7 @@ def test_a_plain_schema_has_no_references_and_no_null():
     }
 
 
-def test_a_schema_that_is_no_object_is_asked_for_in_words():
+def test_a_schema_that_is_no_object_is_asked_for_in_words() -> None:
     facts = {"rules": {"schemas": {"object_root": True}}}
     body, notes = shaped(facts, output={"type": "array", "items": {"type": "integer"}})
     assert "response_format" not in body
@@ -728,7 +728,7 @@ def test_any_object_is_a_schema_where_only_schemas_are_taken() -> None:
     assert notes == {("renamed", "response_format")}
 
 
-def test_what_structured_output_needs_beside_it():
+def test_what_structured_output_needs_beside_it() -> None:
     facts = {"output_formats": ["json_object", "json_schema"], "rules": {"output": {"say_json": True}}}
     wanted = {"response_format": {"type": "json_object"}}
     assert shaped(facts, extra=wanted)[1] == {("added", "messages")}
@@ -779,7 +779,7 @@ def test_tools_that_may_not_be_called_make_way_for_the_output_that_excludes_them
     assert notes == {("note", "tools")}
 
 
-def test_a_forced_tool_has_a_name_that_is_taken_and_an_object_at_its_root():
+def test_a_forced_tool_has_a_name_that_is_taken_and_an_object_at_its_root() -> None:
     facts = {"output_formats": [], "tools": True, "forced_tool_choice": True}
     spec = chatport.OutputSpec("the answer", {"$ref": "#/$defs/S", "$defs": {"S": SCHEMA}})
     body, _ = shaped(facts, output=spec)
@@ -788,7 +788,7 @@ def test_a_forced_tool_has_a_name_that_is_taken_and_an_object_at_its_root():
     assert function["parameters"]["type"] == "object"
 
 
-def test_usage_is_asked_for_beside_other_stream_options():
+def test_usage_is_asked_for_beside_other_stream_options() -> None:
     own = {"stream_options": {"include_obfuscation": False}}
     assert shaped({}, stream=True, extra=own)[0]["stream_options"] == {
         "include_usage": True,
@@ -829,13 +829,13 @@ def test_usage_is_asked_for_beside_other_stream_options():
         ({"when": "tools"}, {"seed": 1, "tools": [WEATHER]}, {}, {("dropped", "seed")}),
     ],
 )
-def test_a_rule_for_a_field(rule, options, sent, notes):
+def test_a_rule_for_a_field(rule: Any, options: Any, sent: Any, notes: Any) -> None:
     body, told = shaped({"rules": {"fields": {"seed": rule}}}, **options)
     assert {name: body[name] for name in ("seed", "random_seed", "fixed") if name in body} == sent
     assert told == notes
 
 
-def test_a_text_that_does_not_fit_its_pattern_is_dropped():
+def test_a_text_that_does_not_fit_its_pattern_is_dropped() -> None:
     facts = {"rules": {"fields": {"user": {"fits": "[a-z]{3,9}", "rename": "user_id"}}}}
     assert shaped(facts, extra={"user": "anna"})[0]["user_id"] == "anna"
     body, notes = shaped(facts, extra={"user": "Anna!"})
@@ -843,7 +843,7 @@ def test_a_text_that_does_not_fit_its_pattern_is_dropped():
     assert notes == {("dropped", "user")}
 
 
-def test_a_field_may_have_several_rules():
+def test_a_field_may_have_several_rules() -> None:
     rules = [{"reasoning": True, "reason": "no effect"}, {"least": 0.1}]
     facts = {"default_effort": "none", "rules": {"fields": {"top_p": rules}}}
     assert shaped(facts, top_p=0.0)[0]["top_p"] == 0.1
@@ -870,7 +870,7 @@ def test_a_field_brings_what_is_missing_and_no_more(given: Any, noted: Any) -> N
     assert notes == ({("added", "think")} if noted else set())
 
 
-def test_a_model_changes_one_word_of_a_rule():
+def test_a_model_changes_one_word_of_a_rule() -> None:
     entries = [
         {"match": "*", "facts": {"rules": SWITCH["rules"]}},
         {"match": "m*", "facts": {"rules": {"reasoning": {"off": None}}}},
@@ -907,7 +907,7 @@ def verdict(rules: list[dict[str, Any]], status: int, body: Any) -> Any:
     return classify_error(Failure(status, {}, "response", body, text, read_error(body, text)), context)
 
 
-def test_an_error_means_what_the_vendors_rules_say():
+def test_an_error_means_what_the_vendors_rules_say() -> None:
     rules: list[dict[str, Any]] = [
         {"code": ["1113"], "error": "QuotaExceededError", "advice": "This went to {host}."},
         {"status": [400], "words": ["too many tokens"], "error": "ContextLengthError"},
@@ -955,7 +955,7 @@ def test_the_wait_may_be_in_a_header_of_the_vendors_own(headers: Any, seconds: A
     assert error.retry_after_seconds == seconds
 
 
-def test_an_address_follows_from_the_settings():
+def test_an_address_follows_from_the_settings() -> None:
     addresses = [
         {"base_url": "https://api.acme.example/v1", "when": {"region": "international", "plan": "general"}},
         {"base_url": "https://api.acme.example/coding", "when": {"region": "international", "plan": "coding"}},
@@ -1013,7 +1013,9 @@ def rules(given: Mapping[str, Any]) -> dict[str, Any]:
         ({"modells": []}, "modells"),
     ],
 )
-def test_a_rule_that_means_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more, words):
+def test_a_rule_that_means_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: Any, words: Any
+) -> None:
     package = tmp_path / f"facts_{abs(hash(words))}"
     package.mkdir()
     (package / "__init__.py").write_text("")

@@ -196,8 +196,9 @@ class WireTools:
 class Chunk(msgspec.Struct, eq=False, gc=False):
     """One event of the stream: its `event` name ("message" if none), the `raw` bytes of its data, and `data`.
 
-    `data` is decoded on first use, once. Raises MalformedReplyError if it is not JSON. (A struct, like the events: one
-    is made for every chunk.)
+    `data` is decoded on first use, once. What carries no JSON, the end marker `[DONE]` and an event without data, gives
+    an empty object, so a hook need not look for it. Raises MalformedReplyError for anything else that is not JSON.
+    (A struct, like the events: one is made for every chunk.)
     """
 
     raw: bytes
@@ -216,6 +217,8 @@ class Chunk(msgspec.Struct, eq=False, gc=False):
             try:
                 self._data = jsoncodec.decode(self.raw, math.inf)  # whoever makes a chunk has counted its values
             except ValueError as error:
+                if self.raw.strip() in (b"[DONE]", b""):
+                    return {}
                 shown = self.raw[:200].decode("utf-8", "replace")
                 raise MalformedReplyError(f"A stream event is not valid JSON ({error}): {shown!r}", raw=shown) from None
         return self._data

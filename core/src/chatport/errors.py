@@ -2,7 +2,8 @@
 
 ChatportError
 ├── ConfigurationError          the configuration cannot be used; nothing was sent
-│   └── MisuseError             a client or stream is used in a way that cannot be, such as read by two at once
+│   ├── MisuseError             a client or stream is used in a way that cannot be, such as read by two at once
+│   └── UnknownOptionError      an option has a name that does not exist
 ├── PluginError                 a plugin is broken, or breaks the hook contract
 ├── PolicyError                 the policy forbids this call; nothing was sent
 ├── BudgetExceededError         the call does not fit into a budget; nothing was sent
@@ -53,6 +54,7 @@ __all__ = [
     "ServerError",
     "StreamInterruptedError",
     "TransportError",
+    "UnknownOptionError",
     "UnsupportedFeatureError",
     "over_limit",
 ]
@@ -69,6 +71,7 @@ class ChatportError(Exception):
     vendor's own hint, None when it gave none. `raw` is the vendor's error as decoded JSON or text, with our
     key taken out. `attempts` tells the story of the call up to here. Where an answer broke off after a part of it was
     handed over, `messages` is the conversation to go on with: yours, that part, and a request for the rest.
+    `raised_by` names the hook, plugin, package and version where a plugin has raised it; empty for core and vendor.
 
     Its text may quote a vendor, a file or a plugin, and goes to terminals and logs: it is one line of bounded length,
     with control characters as escapes. `message` and `raw` have them as they came.
@@ -104,6 +107,7 @@ class ChatportError(Exception):
         self.raw = raw
         self.partial = partial
         self.attempts = attempts
+        self.raised_by = ""
         self.messages: tuple[Message, ...] = ()
 
     def __str__(self) -> str:
@@ -119,6 +123,8 @@ class ChatportError(Exception):
         text = f"{message} [{', '.join(one_line(fact, _LONGEST_WORD) for fact in facts)}]" if facts else message
         if self.retry_after_seconds is not None:
             text += f" The vendor asks to wait {self.retry_after_seconds:g} s."
+        if self.raised_by:
+            text += f" Raised by {one_line(self.raised_by, _LONGEST_WORD)}."
         return f"{text} {self.advice}" if self.advice else text
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -135,6 +141,10 @@ class MisuseError(ConfigurationError, RuntimeError):
 
     The program is to be mended. What another task or thread does with the same object goes on undisturbed.
     """
+
+
+class UnknownOptionError(ConfigurationError, TypeError):
+    """A client or a call was given an option that does not exist. A TypeError too, as for any other function."""
 
 
 class PluginError(ChatportError):

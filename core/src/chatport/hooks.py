@@ -66,16 +66,22 @@ class ProviderHooks:
         """
 
     @hookspec(firstresult=True)
-    def decode_chunk(self, chunk: Chunk, state: StreamState, context: Context) -> Sequence[Event] | None:
+    def decode_chunk(
+        self, chunk: Chunk, state: StreamState, context: Context, request: WireRequest
+    ) -> Sequence[Event] | None:
         """Return the events that one parsed event of the stream means; empty for a preamble or a heartbeat.
 
         The end is told with `FinishReported`, an error inside the stream with `ErrorReported`. `chunk.data` is
-        the decoded JSON; a hook that does not touch it costs no second parse.
+        the decoded JSON; a hook that does not touch it costs no second parse. `request` is what this stream
+        answers, as it was sent. A plain hook that names all four arguments, in this order, is called directly.
         """
 
     @hookspec(firstresult=True)
-    def decode_reply(self, data: Any, context: Context) -> Sequence[Event] | None:
-        """Return a whole, not streamed reply as the same events that a stream would give."""
+    def decode_reply(self, data: Any, context: Context, request: WireRequest) -> Sequence[Event] | None:
+        """Return a whole, not streamed reply as the same events that a stream would give.
+
+        `request` is what it answers, as it was sent.
+        """
 
     @hookspec(firstresult=True)
     def classify_error(self, failure: Failure, context: Context) -> Verdict | None:

@@ -53,8 +53,7 @@ class Dialect:
     `fields`: body fields that the vendor does not take as they are, by name. `prefill`: how an answer is continued
     from its beginning, None: the vendor documents no way. `idempotency_header`: the header in which the vendor takes
     a key that makes a repeated request safe. `empty_is_error`: an answer that ends in order with nothing in it is a
-    failure of the vendor's, to be tried again, and no empty reply. `acts_on_facts`: the standard shapes a request by
-    the model's facts; a provider that does all of that in hooks of its own switches it off.
+    failure of the vendor's, to be tried again, and no empty reply.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -74,7 +73,6 @@ class Dialect:
     prefill: Prefill | None = None
     idempotency_header: str | None = None
     empty_is_error: bool = False
-    acts_on_facts: bool = True
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "finish_reasons", "fields", error=BadRequestError)

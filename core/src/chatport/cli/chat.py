@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .failures import reporting_errors
-from .options import config_option, piped_text, short_model_option
+from .options import config_option, piped_text, read_reasoning, reasoning_option, short_model_option
 from .terminal import write, write_bytes_of, write_json
 from .waiting import Waiting
 
@@ -22,9 +22,7 @@ __all__ = ["command"]
 @short_model_option
 @click.option("-s", "--system", help="An instruction above the conversation.")
 @click.option("--image", "images", multiple=True, metavar="FILE|URL", help="An image for the message; may be repeated.")
-@click.option(
-    "--reasoning", metavar="EFFORT", help="none, minimal, low, medium, high, xhigh, max, or a number of tokens."
-)
+@reasoning_option
 @click.option("--max-tokens", type=int)
 @click.option("--temperature", type=float)
 @click.option(
@@ -65,7 +63,7 @@ def _chat(text: str, config: Path | None, options: dict[str, Any]) -> None:
     messages = [Message.system(options["system"])] if options["system"] else []
     messages.append(Message.user(text, *(_image(image) for image in options["images"])))
     call = {name: options[name] for name in ("model", "max_tokens", "temperature", "timeout")}
-    call |= {"reasoning": _reasoning(options["reasoning"]), "output": _schema(options["schema"])}
+    call |= {"reasoning": read_reasoning(options["reasoning"]), "output": _schema(options["schema"])}
     if options["strict"]:
         call["on_unsupported"] = "raise"
     with Client(config) as client:
@@ -85,10 +83,6 @@ def _image(place: str) -> Any:
         return ImagePart.from_file(place)
     except OSError as error:
         raise BadRequestError(f"Cannot read the image {place}: {error.strerror}.") from error
-
-
-def _reasoning(value: str | None) -> str | int | None:
-    return int(value) if value and value.isdigit() else value
 
 
 def _schema(path: Path | None) -> Any:

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-__all__ = ["config_option", "piped_bytes", "piped_text", "short_model_option"]
+__all__ = [
+    "config_option",
+    "piped_bytes",
+    "piped_text",
+    "read_reasoning",
+    "reasoning_option",
+    "short_model_option",
+]
 
 _MOST_PIPED_BYTES = 64 * 1024 * 1024
 
@@ -27,6 +34,17 @@ def short_model_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("-m", "--model", metavar="TARGET", help="provider:model, or an alias (default: $LLM_MODEL).")(
         function
     )
+
+
+def reasoning_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--reasoning EFFORT`, whose word `read_reasoning` reads."""
+    words = "none, minimal, low, medium, high, xhigh, max, or a number of tokens."
+    return click.option("--reasoning", metavar="EFFORT", help=words)(function)
+
+
+def read_reasoning(word: str | None) -> str | int | None:
+    """Return an effort as it stands, and a budget as a number."""
+    return int(word) if word and word.isascii() and word.isdigit() and len(word) < 10 else word
 
 
 def piped_bytes() -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 
 # sync only: from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Never, Self, Unpack, cast
 
 from ..decoding.redaction import run_without_key
 from ..engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
@@ -18,7 +18,7 @@ from ..engine.timers import not_ready_in_time
 from ..errors import ChatportError, ConfigurationError, MisuseError
 from ..events import Event, Finished
 from ..inputs.messages import MessagesInput
-from ..inputs.options import ChatOptions, read_timeout
+from ..inputs.options import EMBED_OPTIONS, ChatOptions, read_timeout, unknown_option
 from ..plugins.guarding import guarded
 from ..setup.targets import split_target
 from ..transport import AsyncExchange, AsyncTransport
@@ -347,8 +347,11 @@ class AsyncClient(BaseClient):
         model: str,
         extra: Mapping[str, Any] | None = None,
         timeout: Any = None,
+        **unknown: Never,
     ) -> Embeddings:
         """Return an embedding vector for each text."""
+        if unknown:
+            raise unknown_option("embed", unknown, EMBED_OPTIONS)
         await self._ready(split_target(self._routes.targets(model)[0][0].target)[0], read_timeout(timeout))
         target, wire = self._embed_target(texts, model, extra)
         from .embeddings import read_embeddings

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 from ..call import Call, WireRequest
 from ..engine.commands import Clock
@@ -17,7 +17,7 @@ from ..engine.shared import BreakerBook, Observer, Shared
 from ..errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
-from ..inputs.options import read_call, read_timeout
+from ..inputs.options import CHAT_OPTIONS, read_call, read_timeout, unknown_option
 from ..limits.budget import Budget, active_budgets
 from ..provider import Provider
 from ..setup.config import Config, load_config
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .explain import Explanation
 
 __all__ = ["BaseClient", "is_httpx", "real_clock"]
+
+
+_CLIENT_OPTIONS = ("config", "plugins", "providers", "transport", "clock", "observers")
 
 
 def real_clock() -> Clock:
@@ -53,7 +56,11 @@ class BaseClient:
         transport: Any = None,
         clock: Clock | None = None,
         observers: Sequence[Observer] = (),
+        **unknown: Never,
     ) -> None:
+        if unknown:
+            del config  # as below
+            raise unknown_option(type(self).__name__, unknown, _CLIENT_OPTIONS)
         try:
             self.config = load_config(config)
         except ConfigurationError:
@@ -112,6 +119,8 @@ class BaseClient:
         self, messages: MessagesInput, stream: bool, options: Mapping[str, Any]
     ) -> tuple[Call, Mapping[str, float], Sequence[AliasTarget], Mapping[str, Any]]:
         """Return the call, its timers, the targets it names, and its options with the alias's under them."""
+        if not options.keys() <= CHAT_OPTIONS:
+            raise unknown_option("chat and stream", options, CHAT_OPTIONS)
         entries, alias_options = self._routes.targets(options.get("model"))
         given = {name: value for name, value in options.items() if value is not None and name != "model"}
         merged = {**alias_options, **given}

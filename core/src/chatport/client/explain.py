@@ -79,12 +79,14 @@ class Explanation:
 def explain_call(
     routes: Routes, call: Call, target: str, timeouts: Mapping[str, float], options: Mapping[str, Any]
 ) -> Explanation:
-    """Return the explanation of a call to a target. Nothing is sent."""
-    route = routes.route(call, target, timeouts=timeouts, options=options)
-    vendor = routes.vendors.provider(route.context.target.partition(":")[0])
+    """Return the explanation of a call to a target. Nothing is sent, and no key is needed."""
+    route = routes.route(call, target, timeouts=timeouts, options=options, needs_key=False)
+    vendor = routes.vendors.provider_to_explain(route.context.target.partition(":")[0])
     headers = dict(route.request.headers)
     if route.request.auth is not None:
         headers[route.request.auth[0]] = f"{route.request.auth[1]}***"
+    elif vendor.provider.auth.required:
+        headers[vendor.provider.auth.header] = f"{vendor.provider.auth.prefix}(no key is set)"
     return Explanation(
         route.context.target,
         route.request.method,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from .. import events as ev, jsoncodec
 from ..basics.pieces import join_small
@@ -12,6 +12,8 @@ from ..errors import MalformedReplyError, over_limit
 from ..types import Adjustment, Alternative, FinishReason, Reply, ToolCall, Usage
 
 __all__ = ["Collector"]
+
+_EVENTS: tuple[type, ...] = get_args(ev.Event)
 
 
 class _Choice:
@@ -185,6 +187,8 @@ class Collector:
                 _extend(self._choice(event).opaque, event.key, event.value)
             case ev.ErrorReported():
                 self.error = self.error or event
+            case _ if not isinstance(event, _EVENTS):
+                raise TypeError(f"{type(event).__name__} is not an event")
             case _:
                 pass
 

@@ -24,7 +24,8 @@ from ..errors import (
     TransportError,
     over_limit,
 )
-from ..plugins.guarding import blamed, guarded
+from ..plugins.guarding import blamed, guarded, wrong_result
+from ..plugins.results import problem_of
 from ..types import Reply
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
 from .delivery import Delivery
@@ -256,15 +257,18 @@ class AttemptRun:
 
     def _taken(self, arrived: list[ServerSentEvent]) -> tuple[list[ev.Event], ChatportError | None]:
         """Decode the events of one read; return what is to be handed over, and the error that ends it, if any."""
-        decode, context = self.route.plan.decode_chunk, self.route.context
+        decode, context, wire = self.route.plan.decode_chunk, self.route.context, self.route.wire
         state, collector, most_values = self._state, self.collector, self._limits.values
         batch: list[ev.Event] = []
         problem: ChatportError | None = None
+        event: ServerSentEvent | None = None
+        decoded: Any = None
         try:
             for event in arrived:
+                decoded = None
                 if len(event.data) > most_values:
                     self._check_values(event.data)
-                decoded = decode(Chunk(event.data, event.event), state, context)
+                decoded = decode(Chunk(event.data, event.event), state, context, wire)
                 if type(decoded) is not list:  # a hook may be a generator, which may fail after its first events
                     decoded = list(decoded or ())
                 if decoded:
@@ -272,10 +276,19 @@ class AttemptRun:
                 if collector.error is not None or state.ended:
                     break
         except Exception as error:
-            problem = blamed(context, "decode_chunk", error)
+            problem = self._fault_of_chunk(event, decoded, error)
         if collector.error is not None and problem is None:
             problem = self._reported(batch)
         return batch, problem
+
+    def _fault_of_chunk(self, event: ServerSentEvent | None, decoded: Any, error: Exception) -> ChatportError:
+        """Return the error for a decoder that failed, or gave what is no list of events."""
+        plan, context, wire = self.route.plan, self.route.context, self.route.wire
+        is_ours = isinstance(error, ChatportError) or event is None
+        if not is_ours and event is not None and problem_of("decode_chunk", decoded) is not None:
+            again = (Chunk(event.data, event.event), StreamState(), context, wire)  # this state has seen the chunk
+            return wrong_result("decode_chunk", decoded, plan.decode_chunk, again, context)
+        return blamed(context, "decode_chunk", error)
 
     def _check_values(self, data: bytes) -> None:
         try:
@@ -329,7 +342,7 @@ class AttemptRun:
     def _read_whole(self, body: BodyDecoder, pieces: Iterable[bytes]) -> Steps:
         self.raw = self._decoded((yield from self._whole_body(body, pieces)).strip())
         batch: list[ev.Event] = []
-        decoded = self._run_hook("decode_reply", self.raw)
+        decoded = self._run_hook("decode_reply", self.raw, self.route.context, self.route.wire)
         self._collect(decoded or (ev.ErrorReported(self.raw),), batch)
         if self.collector.error is not None:
             problem = self._reported(batch)
@@ -408,7 +421,7 @@ class AttemptRun:
         return None
 
     def _raise_or_take(self, failure: Failure, batch: list[ev.Event]) -> None:
-        verdict = self._run_hook("classify_error", failure)
+        verdict = self._run_hook("classify_error", failure, self.route.context)
         if verdict is None or not verdict.events:
             raise self._error_of(failure, verdict)
         self._collect(verdict.events, batch)
@@ -416,7 +429,7 @@ class AttemptRun:
 
     def _body_error(self, content: bytes) -> ChatportError:
         failure = failure_of(200, self.head.headers if self.head else {}, "body", content, self._key())
-        verdict = self._run_hook("classify_error", failure)
+        verdict = self._run_hook("classify_error", failure, self.route.context)
         return self._error_of(failure, verdict)
 
     def _error_of(self, failure: Failure, verdict: Verdict | None) -> ChatportError:
@@ -425,9 +438,8 @@ class AttemptRun:
             limits = run_side_hook(self.route, "read_rate_limits", failure.headers)
         return error_of(failure, verdict, self.route.context, self._clock.utcnow(), limits)
 
-    def _run_hook(self, name: Literal["decode_reply", "classify_error"], value: Any) -> Any:
-        context = self.route.context
-        return guarded(context, name, getattr(self.route.plan, name), value, context)
+    def _run_hook(self, name: Literal["decode_reply", "classify_error"], *arguments: Any) -> Any:
+        return guarded(self.route.context, name, getattr(self.route.plan, name), *arguments)
 
     def _key(self) -> str:
         return self.route.request.revealed_key()

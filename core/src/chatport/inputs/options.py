@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from ..basics.words import near_miss
 from ..call import Call
-from ..errors import BadRequestError
+from ..errors import BadRequestError, UnknownOptionError
 from ..standard.efforts import EFFORTS
 from .history import mended
 from .messages import MessagesInput, read_messages
@@ -14,7 +15,7 @@ from .output import read_output
 from .tools import ToolInput, read_tool_choice, read_tools
 from .values import read_timeouts
 
-__all__ = ["ChatOptions", "read_call", "read_timeout"]
+__all__ = ["CHAT_OPTIONS", "EMBED_OPTIONS", "ChatOptions", "read_call", "read_timeout", "unknown_option"]
 
 
 class ChatOptions(TypedDict, total=False):
@@ -42,6 +43,19 @@ class ChatOptions(TypedDict, total=False):
     """Vendor-only body fields, sent as they are."""
     on_unsupported: Literal["warn", "raise"] | None
     """What happens to an option that a vendor cannot honour: a warning on the reply, or UnsupportedFeatureError."""
+
+
+CHAT_OPTIONS = frozenset(ChatOptions.__annotations__)
+EMBED_OPTIONS = ("model", "extra", "timeout")
+
+
+def unknown_option(of: str, given: Iterable[str], known: Collection[str]) -> UnknownOptionError:
+    """Return the error for an option that nothing takes, with the nearest that is."""
+    name = next(name for name in given if name not in known)
+    hint = near_miss(name, known)
+    if not hint and "extra" in known:
+        hint = " A field of the vendor's own goes into extra={...}."
+    return UnknownOptionError(f"{of} has no option {name!r}.{hint} Options: {', '.join(sorted(known))}.")
 
 
 def read_call(

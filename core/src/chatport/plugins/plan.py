@@ -14,9 +14,10 @@ from typing import Any
 import attrs
 import pluggy
 
-__all__ = ["Plan", "compile_chain", "compile_plan", "nothing"]
+__all__ = ["Plan", "compile_chain", "compile_plan", "nothing", "origin_of", "run_again"]
 
 _Function = Callable[..., Any]
+_Look = Callable[[_Function, Any], None]
 
 
 @attrs.frozen
@@ -34,8 +35,19 @@ class Plan:
     observe: _Function
 
 
-class _SecondYield(RuntimeError):
+class _BrokenWrapper(RuntimeError):
+    """A wrapper that does not yield once. `wrapper` is its function: the error has no step in it."""
+
+    def __init__(self, wrapper: _Function, what: str) -> None:
+        super().__init__(f"hook wrapper {origin_of(wrapper)} {what}")
+        self.wrapper = wrapper
+
+
+class _SecondYield(_BrokenWrapper):
     """A wrapper yielded twice: a broken plugin, which nothing may hide."""
+
+    def __init__(self, wrapper: _Function) -> None:
+        super().__init__(wrapper, "has a second yield")
 
 
 def compile_plan(manager: pluggy.PluginManager) -> Plan:
@@ -52,12 +64,48 @@ def _compile(caller: pluggy.HookCaller) -> _Function:
 
 def compile_chain(impls: Sequence[pluggy.HookImpl], argnames: Sequence[str], *, firstresult: bool) -> _Function:
     """Return one callable for a list of implementations in pluggy's order (called from the last to the first)."""
-    plain = [_bind(impl, argnames) for impl in reversed(impls) if not impl.wrapper]
+    chain = _linked(impls, argnames, _bind, firstresult)
+    if len(impls) > 1:  # else it may be the plugin's own function, and nobody else can be meant
+        vars(chain)["again"] = lambda bind: _linked(impls, argnames, bind, firstresult)
+    return chain
+
+
+def _linked(impls: Sequence[pluggy.HookImpl], argnames: Sequence[str], bind: Any, firstresult: bool) -> _Function:
+    plain = [bind(impl, argnames) for impl in reversed(impls) if not impl.wrapper]
     chain = _first_result(plain) if firstresult else _all_results(plain)
     for impl in impls:  # the last wrapper is the outermost
         if impl.wrapper:
-            chain = _wrap(_bind(impl, argnames), impl.function, chain)
+            chain = _wrap(bind(impl, argnames), impl.function, chain)
     return chain
+
+
+def run_again(chain: _Function, arguments: Sequence[Any], look: _Look) -> None:
+    """Run a chain with somebody who looks at what each implementation gives, from the inside out. For failures only."""
+    again = getattr(chain, "again", None)
+    if again is not None:
+        again(lambda impl, argnames: _watched(impl, argnames, look))(*arguments)
+
+
+def _watched(impl: pluggy.HookImpl, argnames: Sequence[str], look: _Look) -> _Function:
+    function = _bind(impl, argnames)
+
+    def plain(*args: Any) -> Any:
+        result = function(*args)
+        result = list(result) if hasattr(result, "__next__") else result
+        look(impl.function, result)
+        return result
+
+    def wrapper(*args: Any) -> Generator[None, Any, Any]:
+        result = yield from function(*args)
+        look(impl.function, result)
+        return result
+
+    return wrapper if impl.wrapper else plain
+
+
+def origin_of(function: _Function) -> str:
+    """Return where a function is from: its module and its name there."""
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', type(function).__name__)}"
 
 
 def _bind(impl: pluggy.HookImpl, argnames: Sequence[str]) -> _Function:
@@ -68,9 +116,19 @@ def _bind(impl: pluggy.HookImpl, argnames: Sequence[str]) -> _Function:
         return function
     places = [argnames.index(name) for name in impl.argnames]
     keywords = [(name, argnames.index(name)) for name in impl.kwargnames if name in argnames]
+    if wanted == list(argnames[: len(wanted)]) and not keywords and 0 < len(wanted) <= len(_FIRST):
+        return _FIRST[len(wanted) - 1](function)
     if not keywords:
         return lambda *args: function(*[args[place] for place in places])
     return lambda *args: function(*[args[place] for place in places], **{name: args[at] for name, at in keywords})
+
+
+_FIRST: tuple[Callable[[_Function], _Function], ...] = (
+    lambda function: lambda a, *rest: function(a),
+    lambda function: lambda a, b, *rest: function(a, b),
+    lambda function: lambda a, b, c, *rest: function(a, b, c),
+)
+"""How a function is called that names only the first arguments: spelled out, in a third of the time."""
 
 
 def _first_result(functions: list[_Function]) -> _Function:
@@ -108,7 +166,7 @@ def _wrap(wrapper: Callable[..., Generator[None, Any, Any]], original: Any, inne
         try:
             next(generator)
         except StopIteration:
-            raise RuntimeError(f"hook wrapper {original.__qualname__} did not yield") from None
+            raise _BrokenWrapper(original, "did not yield") from None
         try:
             result = inner(*args)
         except _SecondYield:
@@ -120,7 +178,7 @@ def _wrap(wrapper: Callable[..., Generator[None, Any, Any]], original: Any, inne
         except StopIteration as stop:
             return stop.value
         generator.close()
-        raise _SecondYield(f"hook wrapper {original.__qualname__} has a second yield")
+        raise _SecondYield(original)
 
     return call
 
@@ -136,4 +194,4 @@ def _throw(generator: Generator[None, Any, Any], original: Any, error: BaseExcep
             raise error from None
         raise
     generator.close()
-    raise _SecondYield(f"hook wrapper {original.__qualname__} has a second yield")
+    raise _SecondYield(original)

@@ -6,8 +6,9 @@ imported is reported where it is used or listed, and takes nothing else down.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Sequence
+from typing import Any
 
 import pluggy
 
@@ -15,11 +16,8 @@ from ..basics.words import near_miss
 from ..errors import ConfigurationError, PluginError
 from ..hooks import HOOK_API, ProviderHooks
 from ..provider import Provider
-from .installed import installed_providers
+from .installed import installed_providers, package_of
 from .plan import Plan, compile_plan
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["build_plan", "given_by_name", "load_provider", "plugin_name"]
 
@@ -86,7 +84,7 @@ def plugin_name(plugin: Any) -> str:
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, provider: Provider) -> None:
-    shown = plugin_name(plugin)
+    shown = _named(plugin)
     known = {name for name in vars(ProviderHooks) if not name.startswith("_")}
     marked = 0
     for name in dir(plugin):
@@ -106,6 +104,7 @@ def _register(manager: pluggy.PluginManager, plugin: Any, provider: Provider) ->
                 f"{shown}.{name} uses hookwrapper=True; write it with wrapper=True (result = yield; return result).",
                 provider=provider.name,
             )
+        _check_arguments(shown, pluggy.HookImpl(plugin, shown, getattr(plugin, name), opts), hook, provider)
     if not marked:
         raise PluginError(f"{shown} has no function marked with @chatport.hookimpl.", provider=provider.name)
     try:
@@ -117,7 +116,26 @@ def _register(manager: pluggy.PluginManager, plugin: Any, provider: Provider) ->
         ) from error
 
 
-def _hook_options(manager: pluggy.PluginManager, plugin: Any, name: str) -> Mapping[str, Any] | None:
+def _named(plugin: Any) -> str:
+    """Return a plugin's name with its package and version, where it has one."""
+    name = plugin_name(plugin)
+    package = package_of(name)
+    return f"{name} ({package})" if package else name
+
+
+def _check_arguments(shown: str, impl: pluggy.HookImpl, hook: str, provider: Provider) -> None:
+    """Raise PluginError for an implementation that asks for what its hook does not give."""
+    has = list(inspect.signature(getattr(ProviderHooks, hook)).parameters)[1:]
+    wrong = next((name for name in impl.argnames if name not in has), None)
+    if wrong is not None:
+        raise PluginError(
+            f"{shown} breaks the hook contract of {provider.name}: {hook} has no argument {wrong!r}."
+            f"{near_miss(wrong, has)} Its arguments are: {', '.join(has)}.",
+            provider=provider.name,
+        )
+
+
+def _hook_options(manager: pluggy.PluginManager, plugin: Any, name: str) -> pluggy.HookimplOpts | None:
     if name.startswith("__"):
         return None
     try:

@@ -11,7 +11,7 @@ import attrs
 from ..basics.words import near_miss
 from ..call import Call, Context, WireRequest
 from ..engine.route import Route
-from ..errors import ConfigurationError, ModelNotFoundError
+from ..errors import ChatportError, ConfigurationError, ModelNotFoundError
 from ..events import ErrorReported, Event, FinishReported
 from ..facts.models import ModelFacts
 from ..limits.policy import check_policy
@@ -19,7 +19,7 @@ from ..limits.timeouts import Timeouts
 from ..provider import Provider
 from ..standard.stream import is_error
 from ..types import Adjustment
-from .shaping import check_content, encoded, http_request, refuse_losses, shape
+from .shaping import blame_shape, check_content, encoded, http_request, refuse_losses, shape
 from .targets import AliasTarget, check_length, split_target
 from .vendor import Vendor
 from .vendors import Vendors
@@ -62,14 +62,16 @@ class Routes:
         timeouts: Mapping[str, float],
         options: Mapping[str, Any],
         today: str | None = None,
+        needs_key: bool = True,
     ) -> Route:
         """Shape a call for a target. `options` are the call's own, by name, to tell them from a retired model's.
 
+        Without `needs_key` it is to be looked at, not sent.
         Raises before a byte is sent: ConfigurationError, PolicyError, UnsupportedFeatureError, ModelNotFoundError,
         PluginError.
         """
         name, model = split_target(target)
-        vendor = self.vendors.provider(name)
+        vendor = self.vendors.provider(name) if needs_key else self.vendors.provider_to_explain(name)
         model = self.vendors.named_model(name, model)
         facts = self.vendors.facts(vendor, model)
         redirected: tuple[Adjustment, ...] = ()
@@ -81,7 +83,7 @@ class Routes:
             call, model, facts, note = self._follow(call, vendor, facts, options)
             redirected = (*redirected, note)
         context = vendor.context(model, facts)
-        if vendor.key is None and vendor.provider.auth.required:
+        if needs_key and vendor.key is None and vendor.provider.auth.required:
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
         self._check_policy(vendor, model, call)
         check_content(call, context)
@@ -90,8 +92,12 @@ class Routes:
             wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
         if call.on_unsupported == "raise":
             refuse_losses(wire, context)
-        wire, content = encoded(wire, name)
-        request = http_request(wire, vendor, content)
+        try:
+            wire, content = encoded(wire, name)
+            request = http_request(wire, vendor, content)
+        except ChatportError as error:
+            blame_shape(error, call, tools, context, vendor)
+            raise
         timers = self.timeouts(vendor, timeouts, streams=wire.stream)
         pace = vendor.config.pacing or self.config.pacing
         return Route(context, vendor.plan, wire, request, timers, tools.names, call, pace=pace)
@@ -164,7 +170,7 @@ class Routes:
         return timeouts
 
 
-def _as_it_is(data: Any, context: Context) -> Sequence[Event]:
+def _as_it_is(data: Any, context: Context, request: WireRequest) -> Sequence[Event]:
     """Decode a reply that is no chat: it is kept as raw JSON, unless it is an error."""
     return (ErrorReported(data),) if isinstance(data, dict) and is_error(data) else (FinishReported("stop", "stop"),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urljoin
 
 import attrs
@@ -12,14 +13,14 @@ from ..basics.version import __version__
 from ..call import Call, Context, WireRequest, WireTools
 from ..decoding.body import ACCEPT_ENCODING
 from ..engine.commands import HttpRequest
-from ..errors import BadRequestError, ConfigurationError, PluginError, UnsupportedFeatureError
-from ..plugins.guarding import guarded
+from ..errors import BadRequestError, ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
+from ..plugins.guarding import giver_of, guarded
 from ..plugins.plan import Plan
 from ..types import AudioPart, FilePart, ImagePart
 from .origins import header_problem, origin
 from .vendor import Vendor
 
-__all__ = ["check_content", "encoded", "http_request", "refuse_losses", "shape"]
+__all__ = ["blame_shape", "check_content", "encoded", "http_request", "refuse_losses", "shape"]
 
 
 def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
@@ -28,19 +29,28 @@ def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTo
     A BadRequestError instead, where the call has a schema that nobody can make sense of.
     """
     try:
-        tools = guarded(context, "translate_tools", plan.translate_tools, call, context) or WireTools()
-        wire = guarded(context, "shape_request", plan.shape_request, call, tools, context)
+        tools: WireTools = guarded(context, "translate_tools", plan.translate_tools, call, context) or WireTools()
+        wire: WireRequest = guarded(context, "shape_request", plan.shape_request, call, tools, context)
     except PluginError as error:
         _blame_schema(call, context, error)
         raise
-    if not isinstance(wire, WireRequest):
-        raise PluginError(
-            f"The shape_request chain of {context.provider.name} gave {type(wire).__name__}, not a WireRequest.",
-            provider=context.provider.name,
-        )
     if call.adjustments:
         wire = attrs.evolve(wire, adjustments=(*call.adjustments, *wire.adjustments))
     return wire, tools
+
+
+def blame_shape(error: ChatportError, call: Call, tools: WireTools, context: Context, vendor: Vendor) -> None:
+    """Note on an error which hook has made of the request what cannot be sent, unless the caller's own did."""
+
+    def cannot_be_sent(wire: Any) -> bool:
+        try:
+            http_request(wire, vendor, encoded(wire, "")[1])
+        except ChatportError:
+            return True
+        return False
+
+    giver = giver_of(vendor.plan.shape_request, (call, tools, context), cannot_be_sent)
+    error.raised_by = f"the shape_request hook {giver}" if giver else ""
 
 
 def _blame_schema(call: Call, context: Context, error: PluginError) -> None:

@@ -93,6 +93,13 @@ class Vendors:
                     self._providers[name] = self._renewed(name)
         return self._providers[name]
 
+    def provider_to_explain(self, name: str) -> Vendor:
+        """Return a provider made ready, without its key where that cannot be had: a request can be seen without it."""
+        try:
+            return self.provider(name)
+        except ConfigurationError:
+            return self._open(name, needs_key=False)  # what else is wrong is so again
+
     def _check_exists(self, name: str) -> None:
         """Raise ConfigurationError for a provider that nobody knows, before a lock is kept by its name."""
         self._provider_value(name, self.config.providers.get(name, ProviderConfig()))
@@ -128,7 +135,7 @@ class Vendors:
         merged = {"total": Timeouts().total, **own, **self.config.timeouts, **table.timeouts, **call}
         return merged["total"] or None
 
-    def _open(self, name: str) -> Vendor:
+    def _open(self, name: str, *, needs_key: bool = True) -> Vendor:
         table = self.config.providers.get(name, ProviderConfig())
         provider = self._provider_value(name, table)
         unknown = [key for key in table.settings if key not in provider.settings]
@@ -152,7 +159,8 @@ class Vendors:
         plan = build_plan(provider, patches)
         variable = self._key_variable(provider, table)
         check_pair(provider, table, variable, address)
-        key, sources = self._key(provider, table, address.url), (address.source, source_of_key(table, variable))
+        key = self._key(provider, table, address.url, must_be_there=needs_key)
+        sources = (address.source, source_of_key(table, variable))
         return Vendor(provider, plan, address.url, key, table, patches, self.config.limits, *sources)
 
     def _provider_value(self, name: str, table: ProviderConfig) -> Provider:
@@ -234,7 +242,9 @@ class Vendors:
         """Return how the key is sent: a variable may hold a token, which goes another way than a key."""
         return provider.auth_env.get(self._key_variable(provider, table) or "", provider.auth)
 
-    def _key(self, provider: Provider, table: ProviderConfig, base_url: str) -> Secret | None:
+    def _key(
+        self, provider: Provider, table: ProviderConfig, base_url: str, *, must_be_there: bool = True
+    ) -> Secret | None:
         if table.api_key is None:
             variable = self._key_variable(provider, table)
             key = None if variable is None else Secret((self._variable(variable) or "").strip())
@@ -242,7 +252,12 @@ class Vendors:
             key = table.api_key
         else:
             folder = self.config.folder or Path()
-            key = resolve(table.api_key, provider.name, folder=folder, variable=self._variable)
+            try:
+                key = resolve(table.api_key, provider.name, folder=folder, variable=self._variable)
+            except ConfigurationError:
+                if must_be_there:
+                    raise
+                return None
         if key is not None:
             check_key(key, provider, base_url)
         return key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..call import Context
+from ..call import Context, WireRequest
 from ..events import ErrorReported, Event, ReplyStarted, UsageReported
 from ..hooks import hookimpl
 from .calls import CallCount
@@ -16,7 +16,7 @@ __all__ = ["decode_reply"]
 
 
 @hookimpl
-def decode_reply(data: Any, context: Context) -> Sequence[Event]:
+def decode_reply(data: Any, context: Context, request: WireRequest | None = None) -> Sequence[Event]:
     if not isinstance(data, Mapping) or is_error(data):
         return (ErrorReported(data),)
     choices = data.get("choices")

@@ -9,7 +9,6 @@ import attrs
 
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
-from ..facts.rules import FieldRule
 from ..hooks import hookimpl
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
 from .choice import shape_tools
@@ -17,7 +16,6 @@ from .conversation import fill_history, shape_messages
 from .details import opaque_fields
 from .fields import apply_field_rules
 from .output import shape_output
-from .paths import is_same
 from .reasoning import make_way, reasons, say_reasoning
 from .tools import wire_name
 
@@ -40,12 +38,10 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
         if dialect.include_usage:
             body["stream_options"] = {"include_usage": True}
     body.update(call.extra)
-    if call.stream and dialect.include_usage and isinstance(call.extra.get("stream_options"), Mapping):
-        body["stream_options"] = {"include_usage": True, **call.extra["stream_options"]}
+    own = call.extra.get("stream_options")
+    if call.stream and dialect.include_usage and isinstance(own, Mapping) and own:  # `{}` says: none of them
+        body["stream_options"] = {"include_usage": True, **own}
     wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=tools.adjustments)
-    if not dialect.acts_on_facts:
-        wire = _reasoning(wire, call, dialect.reasoning_budget_field).update(call.extra)
-        return _prefilled(_capped(_ruled(wire, dialect.fields), call, context), call, context)
     return _by_facts(wire, call, context)
 
 
@@ -92,42 +88,6 @@ def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
         ("seed", call.seed),
     )
     return {name: value for name, value in options if value is not None}
-
-
-def _reasoning(wire: WireRequest, call: Call, budget_field: str | None) -> WireRequest:
-    if isinstance(call.reasoning, int):
-        if budget_field is not None:
-            return wire.set(budget_field, call.reasoning)
-        return wire.note(
-            "dropped",
-            "reasoning",
-            "a reasoning budget in tokens has no field in the standard; use an effort word",
-        )
-    return wire if call.reasoning is None else wire.set("reasoning_effort", call.reasoning)
-
-
-def _ruled(wire: WireRequest, rules: Mapping[str, FieldRule]) -> WireRequest:
-    """Apply the dialect's rules to the fields that are there."""
-    for field, rule in rules.items():
-        if field not in wire.body:
-            continue
-        value = wire.body[field]
-        if any(is_same(value, same) for same in rule.same):
-            wire = wire.discard(field)
-        elif rule.rename is not None:
-            taken = rule.rename in wire.body
-            wire = (
-                wire.drop(field, f"{rule.rename} is given too", rule.fact)
-                if taken
-                else wire.rename(field, rule.rename, rule.reason, rule.fact)
-            )
-        elif rule.least is None and rule.most is None:
-            wire = wire.drop(field, rule.reason, rule.fact)
-        elif isinstance(value, int | float):
-            held = max(value, rule.least) if rule.least is not None else value
-            held = min(held, rule.most) if rule.most is not None else held
-            wire = wire if held == value else wire.lower(field, held, rule.reason, rule.fact)
-    return wire
 
 
 def _prefilled(wire: WireRequest, call: Call, context: Context) -> WireRequest:

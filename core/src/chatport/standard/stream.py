@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from .. import jsoncodec
 from ..basics.pieces import join_small
 from ..basics.sizes import Limits
-from ..call import Chunk, Context, StreamState
+from ..call import Chunk, Context, StreamState, WireRequest
 from ..errors import over_limit
 from ..events import (
     AudioDelta,
@@ -71,7 +71,10 @@ _ERROR_WORDS = ("message", "detail", "error_msg", "error_message", "errors")
 
 
 @hookimpl
-def decode_chunk(chunk: Chunk, state: StreamState, context: Context) -> Sequence[Event]:
+def decode_chunk(
+    chunk: Chunk, state: StreamState, context: Context, request: WireRequest | None = None
+) -> Sequence[Event]:
+    # All arguments of the hook are named, in its order: so the plan is this very function, and nothing around it.
     raw = chunk.raw
     if state.uncommon:
         state.uncommon -= 1

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import attrs
+
 from ..basics.secret import Secret
 from ..call import Call
 from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, TransportFailure, Wait
@@ -35,13 +37,15 @@ def replay(
     body: bytes | str | Iterable[bytes],
     stream: bool,
     model: str | None = None,
+    request: Mapping[str, Any] | None = None,
 ) -> Reply:
     """Return the reply that recorded bytes mean, raising what a live call would raise. Nothing is sent.
 
     `provider` is an installed provider's name, a `Provider` value, or "compatible", the plain standard. `body` is the
-    whole body, or the pieces in which it arrives. `stream` says whether the request asked for a stream.
+    whole body, or the pieces in which it arrives. `stream` says whether the request asked for a stream. `request` is
+    the body that was sent, for a provider whose decoders look into it.
     """
-    return _run(provider, status, headers, body, stream, model, deliver=False)[1]
+    return _run(provider, status, headers, body, stream, model, request, deliver=False)[1]
 
 
 def decode_events(
@@ -52,9 +56,10 @@ def decode_events(
     body: bytes | str | Iterable[bytes],
     stream: bool = True,
     model: str | None = None,
+    request: Mapping[str, Any] | None = None,
 ) -> list[Event]:
     """Return the events that a caller of `stream` would get, `Finished` last. Raises as `replay` does."""
-    return _run(provider, status, headers, body, stream, model, deliver=True)[0]
+    return _run(provider, status, headers, body, stream, model, request, deliver=True)[0]
 
 
 def _run(
@@ -64,12 +69,16 @@ def _run(
     body: Any,
     stream: bool,
     model: str | None,
+    request: Mapping[str, Any] | None,
     *,
     deliver: bool,
 ) -> tuple[list[Event], Reply]:
     pieces = [body.encode()] if isinstance(body, str) else [body] if isinstance(body, bytes) else list(body)
     head = Head(200 if status is None else status, {name.lower(): value for name, value in (headers or {}).items()})
-    return play(route_of(provider, model or "recorded", stream), head, pieces, deliver=deliver)
+    route = route_of(provider, model or "recorded", stream)
+    if request is not None:
+        route = attrs.evolve(route, wire=attrs.evolve(route.wire, body=request))
+    return play(route, head, pieces, deliver=deliver)
 
 
 def play(

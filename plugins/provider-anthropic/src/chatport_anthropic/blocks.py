@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chatport import Context, Event, FinishReported, MalformedReplyError, OpaqueReported, Usage, jsoncodec
-from chatport.standard.calls import CallCount
-from chatport.standard.stream import ChoiceState, finish_reason, join_small, over_limit
+from chatport import Context, Event, FinishReported, MalformedReplyError, OpaqueReported, Usage
+from chatport.helpers import CallCount, ChoiceState, finish_reason, join_small, jsoncodec, over_limit
 
 from .usage import read_usage, unbilled_above
 

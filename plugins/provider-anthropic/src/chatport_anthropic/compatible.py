@@ -11,11 +11,14 @@ from typing import Any
 import attrs
 
 from chatport import Adjustment, Call, Context, RateLimits, WireRequest, WireTools, hookimpl
-from chatport.standard import request as standard_request, tools as standard
-from chatport.standard.fields import apply_field_rules
-from chatport.standard.models import header_count
-from chatport.standard.output import fit_output
-from chatport.standard.schemas import object_root
+from chatport.helpers import (
+    apply_field_rules,
+    fit_output,
+    header_count,
+    object_root,
+    standard_request,
+    standard_tools as standard,
+)
 
 from . import thinking
 from .request import limited, path_below, streamed

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from chatport import RateLimits, hookimpl
-from chatport.standard.models import header_count
+from chatport.helpers import header_count
 
 from .models import read_time
 

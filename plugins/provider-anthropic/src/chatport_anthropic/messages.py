@@ -25,7 +25,7 @@ from chatport import (
     UnsupportedFeatureError,
     WireTools,
 )
-from chatport.standard.tools import wire_name
+from chatport.helpers import wire_name
 
 from .blocks import OPAQUE_KEY
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatport import Call, Context, WireRequest
-from chatport.standard.schemas import Loss, with_losses
+from chatport.helpers import Loss, with_losses
 
 from . import schemas
 

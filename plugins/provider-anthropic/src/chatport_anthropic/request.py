@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from chatport import Call, Context, UnsupportedFeatureError, WireRequest, WireTools, hookimpl
-from chatport.standard.fields import apply_field_rules
+from chatport.helpers import apply_field_rules
 
 from . import output, thinking
 from .messages import Conversation, conversation

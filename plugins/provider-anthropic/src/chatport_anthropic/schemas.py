@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chatport.standard.closed_schemas import ClosedSubset, closed, why_not_closed
-from chatport.standard.schemas import Loss, walk
+from chatport.helpers import ClosedSubset, Loss, closed, walk, why_not_closed
 
 __all__ = ["enforceable", "optional_properties", "unions", "why_not_closed"]
 

@@ -19,8 +19,8 @@ from chatport import (
     TextDelta,
     UsageReported,
     hookimpl,
-    jsoncodec,
 )
+from chatport.helpers import jsoncodec
 
 from .blocks import Turn
 

@@ -8,8 +8,7 @@ from typing import Any
 import attrs
 
 from chatport import Adjustment, Call, Context, Tool, ToolChoice, WireTools, hookimpl
-from chatport.standard.schemas import Loss, below, object_root
-from chatport.standard.tools import check_cap, wire_name
+from chatport.helpers import Loss, below, check_cap, object_root, wire_name
 
 from . import schemas
 from .blocks import OPAQUE_KEY

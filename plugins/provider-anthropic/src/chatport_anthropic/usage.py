@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatport import Usage
-from chatport.standard import usage as standard
+from chatport.helpers import standard_usage as standard
 
 __all__ = ["read_usage", "unbilled_above"]
 

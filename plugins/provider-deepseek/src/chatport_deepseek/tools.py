@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from chatport import Adjustment, Call, Context, WireTools, hookimpl
-from chatport.standard.schemas import StrictRules, strict_misfits
+from chatport.helpers import StrictRules, strict_misfits
 
 __all__ = ["on_beta_path", "translate_tools"]
 

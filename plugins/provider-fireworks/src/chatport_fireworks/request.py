@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from chatport import Context, WireRequest, hookimpl
-from chatport.standard.schemas import object_root
+from chatport.helpers import object_root
 
 from .models import full_id
 

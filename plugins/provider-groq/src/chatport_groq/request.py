@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from chatport import Context, WireRequest, hookimpl
-from chatport.standard.schemas import StrictRules, strict_misfits
+from chatport.helpers import StrictRules, strict_misfits
 
 __all__ = ["shape_request"]
 

@@ -12,17 +12,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chatport import (
-    Chunk,
-    ErrorReported,
-    Event,
-    FinishReported,
-    StreamState,
-    TextDelta,
-    ToolCallDelta,
-    hookimpl,
-    jsoncodec,
-)
+from chatport import Chunk, ErrorReported, Event, FinishReported, StreamState, TextDelta, ToolCallDelta, hookimpl
+from chatport.helpers import jsoncodec
 
 __all__ = ["decode_chunk", "recovered"]
 

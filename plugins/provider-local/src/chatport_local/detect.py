@@ -22,8 +22,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from chatport import ConfigurationError
-from chatport.provider import Discovery
+from chatport import ConfigurationError, Discovery
 
 __all__ = [
     "PORTS", "SIGNS", "Sign", "base_url_of", "best_first", "discover", "discover_for", "find_all",

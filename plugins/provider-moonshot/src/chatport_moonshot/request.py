@@ -6,9 +6,7 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from chatport import Call, Context, UnsupportedFeatureError, WireRequest, hookimpl
-from chatport.standard.output import schema_in_words
-from chatport.standard.reasoning import reasons
-from chatport.standard.schemas import with_losses
+from chatport.helpers import reasons, schema_in_words, with_losses
 
 from .schema import Misfit, fit_schema
 

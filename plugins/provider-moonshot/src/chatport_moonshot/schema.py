@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chatport.standard.typed_schemas import Misfit, fit_typed as fit_schema
+from chatport.helpers import Misfit, fit_typed as fit_schema
 
 __all__ = ["Misfit", "fit_schema"]

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import attrs
 
 from chatport import Call, Context, UnsupportedFeatureError, WireTools, hookimpl
-from chatport.standard.schemas import loss_warnings
+from chatport.helpers import loss_warnings
 
 from .schema import Misfit, fit_schema
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from chatport import Dialect, Provider, load_facts
-from chatport.provider import FieldRule
+from chatport import Dialect, FieldRule, Provider, load_facts
 
 from . import errors, models, request
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from chatport.testing.emulator import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
 
 __all__ = ["OpenAIEmulator"]
 

@@ -11,9 +11,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from chatport import hookimpl
-from chatport.call import Context
-from chatport.facts import ModelFacts
+from chatport import Context, ModelFacts, hookimpl
 
 __all__ = ["describe_model", "heir_of", "undated"]
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import attrs
 
-from chatport import ChatportError, ContentFilterError, Context, Failure, ServerError, Verdict, hookimpl, jsoncodec
-from chatport.call import ErrorDetails
-from chatport.standard import errors as standard
+from chatport import ChatportError, ContentFilterError, Context, ErrorDetails, Failure, ServerError, Verdict, hookimpl
+from chatport.helpers import jsoncodec, standard_errors as standard
 
 from .limits import hint_seconds
 

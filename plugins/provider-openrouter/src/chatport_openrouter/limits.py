@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from chatport import RateLimits, hookimpl
-from chatport.standard.models import header_count
+from chatport.helpers import header_count
 
 __all__ = ["hint_seconds", "read_rate_limits"]
 

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from chatport import Chunk, Context, ErrorReported, Event, OpaqueReported, StreamState, hookimpl
-from chatport.standard import reply as standard_reply, stream as standard_stream
+from chatport.helpers import standard_reply, standard_stream
 
 __all__ = ["decode_chunk", "decode_reply"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 
 from chatport import Call, Context, WireRequest, hookimpl
-from chatport.standard.output import with_instruction
+from chatport.helpers import with_instruction
 
 __all__ = ["shape_request"]
 

@@ -24,6 +24,7 @@ _NAME = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 _URL = r"[!#$%&'()*+,\-./:;=?@\[\]_~0-9A-Za-z]+"
 """The characters that RFC 3986 has for a URL; no quote but the single one, no brace, no backslash, no blank."""
+_TITLE = r"\w(?:[\w .&+-]*[\w+])?"
 _LONGEST_NAME, _LONGEST_TEXT = 50, 500
 
 
@@ -38,11 +39,26 @@ class NewProvider:
     base_url: str
     key_env: str
     model: str
+    title: str = attrs.field()
+
+    @title.default
+    def _title(self) -> str:
+        return " ".join(word.capitalize() for word in self.name.split("_"))
 
     @classmethod
-    def of(cls, name: str, base_url: str, *, key_env: str | None = None, model: str | None = None) -> NewProvider:
+    def of(
+        cls,
+        name: str,
+        base_url: str,
+        *,
+        key_env: str | None = None,
+        model: str | None = None,
+        title: str | None = None,
+    ) -> NewProvider:
         """Return it with the rest guessed."""
-        return cls(name, base_url.rstrip("/"), key_env or f"{name.upper()}_API_KEY", model or f"{name}-large")
+        known = {} if title is None else {"title": title}
+        url, variable = base_url.rstrip("/"), key_env or f"{name.upper()}_API_KEY"
+        return cls(name, url, variable, model or f"{name}-large", **known)
 
     def __attrs_post_init__(self) -> None:
         if not re.fullmatch(_NAME, self.name) or len(self.name) > _LONGEST_NAME:
@@ -58,6 +74,8 @@ class NewProvider:
             raise ConfigurationError(f"--key-env is letters, digits and _, not {self.key_env!r}.")
         if not 0 < len(self.model.strip()) == len(self.model) <= _LONGEST_TEXT or not self.model.isprintable():
             raise ConfigurationError(f"--model must be a printable word, not {self.model!r}.")
+        if not re.fullmatch(_TITLE, self.title) or len(self.title) > _LONGEST_NAME:
+            raise ConfigurationError(f"--title is letters, digits, blanks and . & + - between, not {self.title!r}.")
 
 
 def _is_address(url: str) -> bool:
@@ -90,9 +108,11 @@ def write_provider(new: NewProvider, folder: Path) -> list[Path]:
 def _words(new: NewProvider) -> dict[str, str]:
     """Return what stands for the words of the templates. Only a checked name stands there without quotes."""
     target = f"{new.name}:{new.model}"
+    major, minor = __version__.split(".")[:2]
     return {
         "name": new.name,
-        "title": new.name.replace("_", " ").title(),
+        "title": new.title,
+        "title_text": _quoted(new.title),
         "class_name": new.name.title().replace("_", ""),
         "base_url": _quoted(new.base_url),
         "key_env": _quoted(new.key_env),
@@ -101,7 +121,8 @@ def _words(new: NewProvider) -> dict[str, str]:
         "model_pattern": _quoted(re.sub(r"([*?[])", r"[\1]", new.model) + "*"),
         "target": _quoted(target),
         "target_word": shlex.quote(target),
-        "core": ".".join(__version__.split(".")[:2]),
+        "core": f"{major}.{minor}",
+        "next_core": f"{major}.{int(minor) + 1}",  # until 1.0 a minor version may change what plugins meet
         "hook_api": str(HOOK_API),
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from ...basics.frozen import FrozenValueError
-from ...call import Call, Chunk, Context, OutputSpec, StreamState, ToolChoice
+from ...call import Call, Chunk, Context, OutputSpec, StreamState, ToolChoice, WireRequest
 from ...decoding.failures import failure_of
 from ...decoding.sse import EventStreamParser
 from ...errors import ChatportError, PluginError, UnsupportedFeatureError
@@ -24,6 +24,7 @@ from .subject import ConformanceTests, get_weather
 __all__ = ["PurityTests"]
 
 _SAME = "compute the result from the arguments only; keep nothing in the module"
+_NO_REQUEST = WireRequest("/", {})
 _COPY = "make a new value in place of changing the one you were given"
 
 
@@ -69,7 +70,7 @@ class PurityTests(ConformanceTests):
             for state, events in zip(states, found, strict=True):
                 chunk = Chunk(raw, name)
                 before = _data_of(chunk)
-                events.append(port.plan.decode_chunk(chunk, state, context))
+                events.append(port.plan.decode_chunk(chunk, state, context, _NO_REQUEST))
                 same = _data_of(chunk) == before
                 self.subject.check(same, "decode_chunk", raw, "the chunk's data were changed", _COPY)
         return found
@@ -81,7 +82,8 @@ class PurityTests(ConformanceTests):
         it.ask(it.client(emulator), "say: one two", False)
         response = emulator.vendor.respond(emulator.requests[-1])
         if "json" in response.headers.get("content-type", ""):  # a vendor may be asked for streams only
-            self._twice("decode_reply", _json(response.body), lambda data: port.plan.decode_reply(data, context))
+            decode = port.plan.decode_reply
+            self._twice("decode_reply", _json(response.body), lambda data: decode(data, context, _NO_REQUEST))
         self._twice("read_rate_limits", dict(response.headers), lambda data: port.plan.read_rate_limits(data, context))
         for status in (400, 429, 500):
             refusal = emulator.vendor.error_for(status)

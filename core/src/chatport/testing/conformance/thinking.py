@@ -112,7 +112,7 @@ class ThinkingTests(ConformanceTests):
         facts = it.provider.facts
         rules = None if facts is None else facts.describe(it.model, it.provider.base_url).rules
         keeps = rules is None or rules.history is None or rules.history.keep != "none"
-        return keeps and it.provider.dialect.reasoning_field is not None and it.provider.dialect.acts_on_facts
+        return keeps and it.provider.dialect.reasoning_field is not None
 
     def test_the_reasoning_of_another_vendor_is_not_sent(self) -> None:
         for it in self.subject.each():
@@ -136,7 +136,7 @@ def _lacks_off(it: Subject, sent: Mapping[str, Any]) -> bool:
     rule = None if facts.rules is None else facts.rules.reasoning
     if rule is not None and rule.off is not None:
         return not holds(sent, rule.off)
-    return "none" in facts.efforts and it.provider.dialect.acts_on_facts
+    return "none" in facts.efforts
 
 
 def _less(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from chatport import (
     WireRequest,
     hookimpl,
 )
-from chatport.standard.output import fit_output
+from chatport.helpers import fit_output
 
 __all__ = ["classify_error", "decode_chunk", "shape_request"]
 

@@ -1,0 +1,168 @@
+"""Helpers for plugins: what a provider's package or a patch may import besides the names of `chatport` itself.
+
+Nothing else in `chatport` is promised to stay where it is. What stands here are the standard dialect's own tools, by
+what they are for:
+
+* Reasoning: `EFFORTS` are the words in their order, `nearest_effort` and `is_weaker` compare them, `reasons` tells
+  whether a request makes the model reason.
+* The structure of the answer: `fit_output`, `wire_output`, `schema_in_words`, `say_json`, `with_instruction`.
+* Tools: `wire_name`, `check_cap`.
+* Fields of the request: `apply_field_rules`.
+* Schemas. A walk: `parts`, `walk`, `with_parts`, `below`. What a schema says: `types_of`, `has_type`, `resolved`,
+  `excludes_itself`, `ANNOTATIONS` (keywords that forbid nothing), `MOST_LEVELS` (of schemas in schemas). A
+  change: `followed`, `joined`, `object_root`, `in_words`, `with_words`, within an `Allowance`, beyond which it is
+  `TooLarge`. What was lost: `Loss`, `with_losses`, `loss_warnings`. Subsets: `StrictRules`, `strict_misfits`;
+  `closed` within a `ClosedSubset`, `why_not_closed`; `fit_typed`, which raises `Misfit`.
+  A value against a schema: `examine`, within a `CheckBudget`.
+* Decoding: `finish_reason`, `read_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`.
+* Errors: `read_error`, `effective_status`, `named_status`.
+* Headers and addresses: `header_count`, `host_of`.
+* JSON, as the core reads and writes it: `jsoncodec`. All classes of errors: `errors`.
+* The standard's own steps, for a hook that wants one in another place than `yield` gives it. These are modules, and
+  each hook is a function of its name in one: `standard_request` (`shape_request`), `standard_tools`
+  (`translate_tools`), `standard_stream` (`decode_chunk`), `standard_reply` (`decode_reply`), `standard_errors`
+  (`classify_error`), `standard_usage`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import errors as errors, jsoncodec as jsoncodec
+from .basics.pieces import join_small as join_small
+from .errors import over_limit as over_limit
+from .setup.origins import host_of as host_of
+from .standard import (
+    errors as standard_errors,
+    reply as standard_reply,
+    request as standard_request,
+    stream as standard_stream,
+    tools as standard_tools,
+    usage as standard_usage,
+)
+from .standard.calls import CallCount as CallCount
+from .standard.closed_schemas import (
+    ClosedSubset as ClosedSubset,
+    closed as closed,
+    why_not_closed as why_not_closed,
+)
+from .standard.efforts import EFFORTS as EFFORTS, is_weaker as is_weaker, nearest_effort as nearest_effort
+from .standard.errors import (
+    effective_status as effective_status,
+    named_status as named_status,
+    read_error as read_error,
+)
+from .standard.fields import apply_field_rules as apply_field_rules
+from .standard.models import header_count as header_count
+from .standard.output import (
+    fit_output as fit_output,
+    say_json as say_json,
+    schema_in_words as schema_in_words,
+    with_instruction as with_instruction,
+)
+from .standard.reasoning import reasons as reasons
+from .standard.request import wire_output as wire_output
+from .standard.schemas import (
+    ANNOTATIONS as ANNOTATIONS,
+    MOST_LEVELS as MOST_LEVELS,
+    Allowance as Allowance,
+    Loss as Loss,
+    StrictRules as StrictRules,
+    TooLarge as TooLarge,
+    below as below,
+    excludes_itself as excludes_itself,
+    followed as followed,
+    has_type as has_type,
+    in_words as in_words,
+    joined as joined,
+    loss_warnings as loss_warnings,
+    object_root as object_root,
+    parts as parts,
+    resolved as resolved,
+    strict_misfits as strict_misfits,
+    types_of as types_of,
+    walk as walk,
+    with_losses as with_losses,
+    with_parts as with_parts,
+    with_words as with_words,
+)
+from .standard.stream import ChoiceState as ChoiceState, finish_reason as finish_reason
+from .standard.tools import check_cap as check_cap, wire_name as wire_name
+from .standard.typed_schemas import Misfit as Misfit, fit_typed as fit_typed
+from .standard.usage import read_usage as read_usage
+
+if TYPE_CHECKING:
+    from .schemas.check import Budget as CheckBudget, examine as examine
+
+__all__ = [
+    "ANNOTATIONS",
+    "EFFORTS",
+    "MOST_LEVELS",
+    "Allowance",
+    "CallCount",
+    "CheckBudget",
+    "ChoiceState",
+    "ClosedSubset",
+    "Loss",
+    "Misfit",
+    "StrictRules",
+    "TooLarge",
+    "apply_field_rules",
+    "below",
+    "check_cap",
+    "closed",
+    "effective_status",
+    "errors",
+    "examine",
+    "excludes_itself",
+    "finish_reason",
+    "fit_output",
+    "fit_typed",
+    "followed",
+    "has_type",
+    "header_count",
+    "host_of",
+    "in_words",
+    "is_weaker",
+    "join_small",
+    "joined",
+    "jsoncodec",
+    "loss_warnings",
+    "named_status",
+    "nearest_effort",
+    "object_root",
+    "over_limit",
+    "parts",
+    "read_error",
+    "read_usage",
+    "reasons",
+    "resolved",
+    "say_json",
+    "schema_in_words",
+    "standard_errors",
+    "standard_reply",
+    "standard_request",
+    "standard_stream",
+    "standard_tools",
+    "standard_usage",
+    "strict_misfits",
+    "types_of",
+    "walk",
+    "why_not_closed",
+    "wire_name",
+    "wire_output",
+    "with_instruction",
+    "with_losses",
+    "with_parts",
+    "with_words",
+]
+
+_RARE = {"CheckBudget": "Budget", "examine": "examine"}  # read when they are used: hardly a plugin needs them
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _RARE:
+        raise AttributeError(f"module 'chatport.helpers' has no attribute {name!r}")
+    from .schemas import check
+
+    return getattr(check, _RARE[name])
