@@ -56,7 +56,6 @@ __all__ = [
     "TransportError",
     "UnknownOptionError",
     "UnsupportedFeatureError",
-    "over_limit",
 ]
 
 

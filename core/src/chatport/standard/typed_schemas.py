@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..schemas.check import Budget, examine
 from .schemas import (
     ANNOTATIONS,
     Allowance,
@@ -137,6 +136,8 @@ class _Fitting:
         """
         root = {"$defs": self.definitions, "definitions": self.definitions}
         others = {key: value for key, value in rest.items() if key != "enum"}
+        from ..schemas.check import Budget, examine  # loaded when there is something to check
+
         budget = Budget()  # for all values: what they do not suffice for stays, and the vendor may judge it
         fits = [not examine(value, others, root, most=1, budget=budget).violations for value in rest["enum"]]
         values = [value for value, fitting in zip(rest["enum"], fits, strict=True) if value is None or fitting]
