@@ -307,7 +307,7 @@ class TestOllama:
 
     def test_a_linked_image_is_refused_before_it_is_sent(self, explain: Explain) -> None:
         """OL-I1."""
-        with pytest.raises(UnsupportedFeatureError, match="data URLs"):
+        with pytest.raises(UnsupportedFeatureError, match="as a data URL"):
             explain("ollama", [Message.user("what?", ImagePart("https://example.com/a.png"))])
         inline = Message.user("what?", ImagePart("data:image/png;base64,AA=="))
         assert explain("ollama", [inline]).body["messages"][0]["content"][1]["type"] == "image_url"

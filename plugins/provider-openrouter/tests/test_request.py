@@ -84,7 +84,7 @@ def test_mandatory_reasoning_is_not_switched_off(explain, notes):
     """OR-P7: known from the model's facts, which the configuration can correct."""
     explanation = explain(reasoning="none", facts={"efforts": ["low", "high"]})
     assert "reasoning" not in explanation.body
-    assert notes(explanation) == {("lowered", "reasoning", "OR-P7")}
+    assert notes(explanation) == {("dropped", "reasoning", "OR-P7")}
 
 
 def test_structured_output_asks_for_routes_that_have_it(explain, notes):

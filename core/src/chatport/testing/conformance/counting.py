@@ -13,7 +13,7 @@ from .subject import ConformanceTests, Exchange, Subject
 
 __all__ = ["CountingTests"]
 
-_INPUT, _CACHED = 43_211, 12_345
+_INPUT, _CACHED = 3_211, 1_234  # fewer than the smallest window of an emulator
 _READ = "read each count from its own field; input includes what came from the cache, output the reasoning"
 _KEEP = "report UsageReported from this chunk too; a wrapper keeps all events that its `yield` gave"
 
@@ -140,6 +140,8 @@ class CountingTests(ConformanceTests):
             listed = {model.id for model in it.client(emulator).models(it.name)}
         shown = b"".join(emulator.vendor.respond(emulator.requests[-1]).pieces).decode("utf-8", "replace")
         missing = [model for model in emulator.vendor.models if f'"{model}"' in shown and model not in listed]
+        if not any(model in shown for model in emulator.vendor.models):
+            pytest.skip(f"the emulator of {it.name} lists none of its models")
         it.check(listed, "parse_models", shown[:600], "no model was read", "read the list as the emulator gives it")
         it.check(not missing, "parse_models", shown[:600], f"{missing} are in the list, and were not read")
 

@@ -114,6 +114,9 @@ class FailureTests(ConformanceTests):
     def test_an_empty_account_is_no_rate_limit(self) -> None:
         """To wait would not help: with the standard's own words, at each status that vendors send them with."""
         code, words = _BROKE
+        facts = self.subject.provider.facts
+        if facts is not None and any(code in rule.code for rule in facts.errors):
+            pytest.skip(f"the facts of {self.subject.name} say what {code} means here")
         for status in (402, 403, 429):
             given = f"status {status}, {code}"
             body = {"error": {"message": words, "type": code, "code": code, "param": None}}
