@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,6 +111,7 @@ class StreamTests(ConformanceTests):
         """Without the finish and the end event that the vendor sends, whatever came before."""
         it, body = self.subject, self.subject.streamed("say: one two", None)
         events = [event for event in events_of(body) if b"one" in event or b" two" in event]
+        events = [event for event in events if not re.search(rb'"finish_reason": ?"', event)]  # some say both at once
         with_text = events_of(body)[: events_of(body).index(events[-1]) + 1] if events else []
         try:
             it.events([b"".join(with_text)])
