@@ -247,7 +247,7 @@ def test_json_excludes_tools(explain, notes):
     assert "JSON Schema" in explanation.body["messages"][0]["content"]
     assert notes(explanation) == {("lowered", "response_format", "GQ-J4")}
     explanation = explain(extra={"response_format": {"type": "json_object"}}, tools=[get_weather])
-    assert notes(explanation) == {("lowered", "response_format", "GQ-J4")}
+    assert notes(explanation) == {("lowered", "response_format", "GQ-J4"), ("added", "messages", "GQ-J1")}
 
 
 def test_json_mode_gets_its_word(explain, notes):

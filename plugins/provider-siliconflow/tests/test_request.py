@@ -228,7 +228,7 @@ def test_structured_output(explain, notes):
     assert explain("as JSON, please", extra=json_object).adjustments == ()
     plain = explain(model=at(R1), extra=json_object)
     assert "response_format" not in plain.body
-    assert notes(plain) == {("lowered", "response_format", "SF-J1")}
+    assert notes(plain) == {("lowered", "response_format", "SF-J1"), ("added", "messages", "SF-J2")}
 
 
 # --- places, prices

@@ -78,7 +78,7 @@ def _fallen_back(wire: WireRequest, call: Call, formats: Collection[str], fact: 
     if kind == "json_object" and _with_output(wire, call).output is None:
         wire = wire.discard("response_format").note("lowered", "response_format", f"{reason}: asked for in words", fact)
         if rule is not None and rule.say_json:  # it is asked for in words anyway, where the caller has not done so
-            return attrs.evolve(say_json(wire), adjustments=wire.adjustments)
+            return say_json(wire, rule.cite("say_json"))
         return with_instruction(wire, "Answer with one JSON object and nothing else.")
     is_wanted = (rule is None or rule.forced_tool) and call.prefix is None and not excludes_forced_call(wire, context)
     choices = None if facts.rules is None or facts.rules.tools is None else facts.rules.tools.choices
