@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..call import Context
 from ..errors import ChatportError
 from ..facts.prices import charged, cost_of, estimate_cost
 from ..limits.budget import Budget, Reservation, in_usd
-from ..types import Cost
+from ..standard.paths import at
+from ..types import Cost, Usage
 from .attempt import AttemptRun
 from .route import Route
 from .shared import Shared
@@ -58,13 +60,21 @@ class Expense:
             self._reservations.pop()
 
 
+def _charged(usage: Usage, context: Context) -> Cost | None:
+    provider = context.provider
+    rule = None if provider.facts is None else provider.facts.usage
+    if rule is not None and rule.cost is not None:
+        return charged(at(usage.raw, rule.cost), rule.cost_factor)
+    return None if provider.dialect.cost_field is None else charged(usage.raw.get(provider.dialect.cost_field))
+
+
 def cost_of_attempt(attempt: AttemptRun, shared: Shared) -> Cost | None:
     """Return what an attempt cost: as the vendor says it charged, else by list price, None where neither is known."""
     usage, context = attempt.collector.usage, attempt.route.context
     if usage is None:
         return None
     thinking = bool(attempt.collector.first.reasoning or usage.reasoning_tokens)
-    said = charged(usage, context.provider.dialect.cost_field)
+    said = _charged(usage, context)
     if said is not None or not context.facts.prices:
         return said
     return cost_of(usage, context.facts.prices, at=shared.clock.utcnow(), thinking=thinking)

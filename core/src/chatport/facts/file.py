@@ -23,7 +23,17 @@ from ..basics.hosts import is_named
 from ..errors import BadRequestError, ConfigurationError, PluginError
 from .models import HostFacts, ModelFacts, RetiredModel, is_region
 from .prices import Price
-from .rules import AddressRule, ErrorRule, LimitsRule, check_errors, check_limits, check_rules, refuse_unknown
+from .rules import (
+    AddressRule,
+    ErrorRule,
+    LimitsRule,
+    UsageRule,
+    check_errors,
+    check_limits,
+    check_rules,
+    check_usage,
+    refuse_unknown,
+)
 
 __all__ = ["Facts", "ModelEntry", "load_facts"]
 
@@ -61,6 +71,7 @@ class Facts:
     errors: tuple[ErrorRule, ...] = ()
     addresses: tuple[AddressRule, ...] = ()
     limits: LimitsRule | None = None
+    usage: UsageRule | None = None
     quirks: Mapping[str, Mapping[str, Mapping[str, Any]]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -166,6 +177,7 @@ def load_facts(package: str, filename: str = "facts.json") -> Facts:
                 check_rules(msgspec.convert(known, ModelFacts).rules, f"quirks {name} {word}")
         check_errors(facts.errors)
         check_limits(facts.limits)
+        check_usage(facts.usage)
         _check_hosts(facts.hosts)
         return facts
     except (OSError, ValueError, msgspec.ValidationError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta, timezone
+from typing import Any
 
 import attrs
 
@@ -134,12 +135,11 @@ def _cost(amount: float, price: Price, moment: datetime, basis: str) -> Cost:
     return Cost(amount * factor / 1_000_000, price.currency, f"{basis}, {price.source or price.match}")
 
 
-def charged(usage: Usage, field: str | None) -> Cost | None:
-    """Return what the vendor says it charged, in USD, None where it does not say."""
-    amount = usage.raw.get(field) if field is not None else None
-    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < 1e12:
+def charged(amount: Any, factor: float = 1) -> Cost | None:
+    """Return what the vendor says it charged, in USD, None where that is no amount. A unit of it is `factor` USD."""
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount * factor < 1e12:
         return None
-    return Cost(float(amount), "USD", "charged, as the vendor reports it")
+    return Cost(float(amount * factor), "USD", "charged, as the vendor reports it")
 
 
 def _price_at(prices: Sequence[Price], moment: datetime) -> Price | None:

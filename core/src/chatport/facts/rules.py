@@ -33,9 +33,11 @@ __all__ = [
     "StreamRule",
     "StrictRule",
     "ToolRule",
+    "UsageRule",
     "check_errors",
     "check_limits",
     "check_rules",
+    "check_usage",
     "refuse_unknown",
 ]
 
@@ -422,6 +424,24 @@ class LimitsRule:
     fact: str = ""
 
 
+@attrs.frozen
+class UsageRule:
+    """Where the vendor's usage says what, for counts that are not in the standard's places.
+
+    Each is a path inside the usage object, `details.thought`. What is not given is read as the standard reads it.
+    `cost` is the path of what was charged, and `cost_factor` what one unit of it is in USD: 1e-10 for ticks.
+    """
+
+    input_tokens: str | None = None
+    output_tokens: str | None = None
+    cached_input_tokens: str | None = None
+    cache_write_tokens: str | None = None
+    reasoning_tokens: str | None = None
+    cost: str | None = None
+    cost_factor: float = 1
+    fact: str = ""
+
+
 # --- what a facts file may say
 
 
@@ -501,6 +521,16 @@ def check_limits(rule: LimitsRule | None) -> None:
     for name in (name for names in given.values() for name in names or ()):
         if name != name.lower():
             raise ValueError(f"limits: headers are looked up in small letters, not as {name!r}")
+
+
+def check_usage(rule: UsageRule | None) -> None:
+    """Raise ValueError for a factor by which nothing, or less, would be charged, or for one without a cost."""
+    if rule is None:
+        return
+    if not 0 < rule.cost_factor < float("inf"):
+        raise ValueError(f"usage: cost_factor is a positive number, not {rule.cost_factor!r}")
+    if rule.cost is None and rule.cost_factor != 1:
+        raise ValueError("usage: cost_factor means nothing without cost")
 
 
 def _check_pattern(pattern: str | None, where: str) -> None:

@@ -10,7 +10,7 @@ from ..events import ErrorReported, Event, ReplyStarted, UsageReported
 from ..hooks import hookimpl
 from .calls import CallCount
 from .stream import check_choices, choice_events, is_error, reported_errors
-from .usage import read_usage
+from .usage import vendors_usage
 
 __all__ = ["decode_reply"]
 
@@ -28,7 +28,7 @@ def decode_reply(data: Any, context: Context, request: WireRequest | None = None
     events: list[Event] = [
         ReplyStarted(reply_id if isinstance(reply_id, str) else None, model if isinstance(model, str) else None)
     ]
-    usage = read_usage(data.get("usage"))
+    usage = vendors_usage(data.get("usage"), context)
     if usage is not None:
         events.append(UsageReported(usage))
     for position, choice in enumerate(choices):

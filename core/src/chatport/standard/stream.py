@@ -31,7 +31,7 @@ from ..events import (
 )
 from ..hooks import hookimpl
 from .calls import CallCount, Calls, CallState
-from .usage import read_usage
+from .usage import vendors_usage
 from .usual_chunks import usual_events
 
 _Piece: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
@@ -105,9 +105,9 @@ def decode_chunk(
             if isinstance(choice, dict):
                 _decode_choice(choice, position, state, context, events)
     if data.get("usage") is not None or not choices:
-        _decode_tail(data, events)
+        _decode_tail(data, context, events)
     elif events and type(events[-1]) is FinishReported:
-        _decode_own_usage(data, events)
+        _decode_own_usage(data, context, events)
     events.extend(reported_errors(data, events, chunk.event))
     return events
 
@@ -142,8 +142,8 @@ def _started(data: Mapping[str, Any]) -> ReplyStarted:
     )
 
 
-def _decode_tail(data: dict[str, Any], events: list[Event]) -> None:
-    usage = read_usage(data.get("usage"))
+def _decode_tail(data: dict[str, Any], context: Context, events: list[Event]) -> None:
+    usage = vendors_usage(data.get("usage"), context)
     if usage is not None:
         events.append(UsageReported(usage))
     if not data.get("choices"):
@@ -151,10 +151,10 @@ def _decode_tail(data: dict[str, Any], events: list[Event]) -> None:
         events.append(ReplyStarted(envelope=rest))
 
 
-def _decode_own_usage(data: dict[str, Any], events: list[Event]) -> None:
+def _decode_own_usage(data: dict[str, Any], context: Context, events: list[Event]) -> None:
     """Take the counts of a last chunk that has them inside an object of the server's own (GQ-S4)."""
     for value in data.values():
-        usage = read_usage(value.get("usage")) if isinstance(value, dict) else None
+        usage = vendors_usage(value.get("usage"), context) if isinstance(value, dict) else None
         if usage is not None:
             events.append(UsageReported(usage))
             return
@@ -178,7 +178,7 @@ def _decode_choice(
     if logprobs:
         events.append(LogprobsReported(logprobs, index))
     if choice.get("usage") is not None:  # one of the places vendors have found for it
-        usage = read_usage(choice["usage"])
+        usage = vendors_usage(choice["usage"], context)
         if usage is not None:
             events.append(UsageReported(usage))
     reason = choice.get("finish_reason")

@@ -5,14 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..types import Usage
+import attrs
 
-__all__ = ["read_usage"]
+from ..call import Context
+from ..types import Usage
+from .paths import at
+
+__all__ = ["read_usage", "vendors_usage"]
+
+_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
 
 _PLAIN = frozenset(("prompt_tokens", "completion_tokens", "total_tokens"))
 """What most servers send and nothing else; the other names are not looked for where they cannot be."""
 _TOO_MANY = 10**15
 """From here on, and below 0, a number is no count of tokens: it stays unknown, and no cost is made of it."""
+
+
+def vendors_usage(data: Any, context: Context) -> Usage | None:
+    """Return the usage object in our words, with the counts that the vendor's facts say are in other places."""
+    usage, facts = read_usage(data), context.provider.facts
+    if facts is None or facts.usage is None or not isinstance(data, Mapping):
+        return usage
+    counts: dict[str, Any] = {}
+    for name in _COUNTS:
+        place = getattr(facts.usage, name)
+        if place is not None:
+            counts[name] = _count({name: at(data, place)}, name)
+    usage = attrs.evolve(usage or Usage(raw=data), **counts)
+    return None if usage.input_tokens is None and usage.output_tokens is None else usage
 
 
 def read_usage(data: Any) -> Usage | None:
