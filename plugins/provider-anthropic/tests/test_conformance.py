@@ -4,7 +4,7 @@ import attrs
 
 from chatport.testing.conformance import conformance
 from chatport_anthropic import provider
-from chatport_anthropic.forms import adapt
+from chatport_anthropic.settings import adapt
 
 COMPATIBLE = attrs.evolve(adapt(provider, {"protocol": "openai"}), adapt=None)
 

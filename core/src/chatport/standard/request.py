@@ -11,12 +11,12 @@ from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
 from ..hooks import hookimpl
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
-from .choice import shape_tools
 from .conversation import fill_history, shape_messages
 from .details import opaque_fields
 from .fields import apply_field_rules
 from .output import shape_output
 from .reasoning import make_way, reasons, say_reasoning
+from .tool_rules import shape_tools
 from .tools import wire_name
 
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]

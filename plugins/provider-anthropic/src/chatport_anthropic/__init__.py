@@ -1,6 +1,6 @@
 """Anthropic for Chatport: the native Messages protocol, spoken through the same hooks as every other dialect.
 
-With a setting it speaks to the vendor's OpenAI-compatible endpoint instead (AN-E4), see `forms.py`.
+With a setting it speaks to the vendor's OpenAI-compatible endpoint instead (AN-E4), see `settings.py`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from chatport import Auth, Dialect, Prefill, Provider, load_facts
 
 from . import errors, limits, models, request, stream, tools
-from .forms import adapt
+from .settings import adapt
 
 __all__ = ["provider"]
 
