@@ -27,6 +27,9 @@ __all__ = ["HttpxAsyncTransport"]
 
 
 _CLIENTS = Room("openings of httpx")
+_ENDS: set[AsyncGenerator[Any, None]] = set()
+"""What closes clients when their loops end. Held here, since a client of Chatport that one loop closes lets go of its
+transport: garbage collected while another loop still uses it, that loop might end before it could close anything."""
 
 
 def _own_client(proxy: Proxy | None) -> Any:
@@ -79,6 +82,7 @@ class HttpxAsyncTransport:
             if place not in self._own:  # others may have waited for the same one
                 end = self._until_the_end(place, client)
                 self._own[place] = (client, end)
+                _ENDS.add(end)
                 await anext(end)
             return self._own[place][0]
         raise TimerExpired("connect")
@@ -88,7 +92,7 @@ class HttpxAsyncTransport:
         try:
             yield
         finally:
-            self._own.pop(place, None)
+            _ENDS.discard(self._own.pop(place)[1])
             with anyio.CancelScope(shield=True):
                 await client.aclose()
 
