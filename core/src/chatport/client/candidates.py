@@ -17,27 +17,17 @@ from ..setup.vendor import Vendor
 __all__ = ["ChatCandidate", "RequestCandidate"]
 
 
-class ChatCandidate:
-    """A target for a call, shaped for it when its turn comes."""
+class _Candidate:
+    """What is asked of any target before it is prepared: whether that would block, and how long a call may take."""
 
-    __slots__ = ("_call", "_first", "_model", "_options", "_provider", "_routes", "_timeouts", "_vendors", "target")
+    __slots__ = ("_model", "_provider", "_routes", "_timeouts", "_vendors", "target")
 
-    def __init__(
-        self,
-        routes: Routes,
-        target: str,
-        call: Call,
-        timeouts: Mapping[str, float],
-        options: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, routes: Routes, target: str, timeouts: Mapping[str, float]) -> None:
         self.target = target
         self._provider, self._model = split_target(target)  # a mistake in it is told where the call is made
         self._routes = routes
         self._vendors = routes.vendors
-        self._call = call
         self._timeouts = timeouts
-        self._options = options
-        self._first: Route | None = None
 
     def is_ready(self) -> bool:
         """Whether `prepare` will not block."""
@@ -55,6 +45,25 @@ class ChatCandidate:
     def total_seconds(self) -> float | None:
         """Return the total timer of the call there."""
         return self._vendors.total_seconds(self._provider, self._timeouts)
+
+
+class ChatCandidate(_Candidate):
+    """A target for a call, shaped for it when its turn comes."""
+
+    __slots__ = ("_call", "_first", "_options")
+
+    def __init__(
+        self,
+        routes: Routes,
+        target: str,
+        call: Call,
+        timeouts: Mapping[str, float],
+        options: Mapping[str, Any],
+    ) -> None:
+        super().__init__(routes, target, timeouts)
+        self._call = call
+        self._options = options
+        self._first: Route | None = None
 
     def prepare(self, prefix: str | None) -> Route:
         """Return the call as shaped for this target, to go on from `prefix` if one is given."""
@@ -81,35 +90,14 @@ class ChatCandidate:
                 raise
 
 
-class RequestCandidate:
+class RequestCandidate(_Candidate):
     """The only target of a request that is no chat: the same attempts, timers and errors."""
 
-    __slots__ = ("_provider", "_routes", "_timeouts", "_vendors", "_wire", "target")
+    __slots__ = ("_wire",)
 
     def __init__(self, routes: Routes, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> None:
-        self.target = target
-        self._provider, _ = split_target(target)  # a mistake in it is told where the call is made
-        self._routes = routes
-        self._vendors = routes.vendors
+        super().__init__(routes, target, timeouts)
         self._wire = wire
-        self._timeouts = timeouts
-
-    def is_ready(self) -> bool:
-        """Whether `prepare` will not block."""
-        return self._vendors.is_ready(self._provider)
-
-    @property
-    def work(self) -> Hashable:
-        """What is made ready: the provider, as this client knows it."""
-        return (self._vendors, self._provider)
-
-    def make_ready(self) -> Vendor:
-        """Make the provider ready. Blocks."""
-        return self._vendors.provider(self._provider)
-
-    def total_seconds(self) -> float | None:
-        """Return the total timer of the call there."""
-        return self._vendors.total_seconds(self._provider, self._timeouts)
 
     def prepare(self, prefix: str | None) -> Route:
         """Return the request for its provider."""
