@@ -17,6 +17,7 @@ from ..errors import ChatportError
 from ..plugins.installed import package_of
 from ..plugins.registry import build_plan, plugin_name
 from ..setup.shaping import shape
+from ..setup.targets import split_target
 from ..types import Adjustment
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def explain_call(
     routes: Routes, call: Call, target: str, timeouts: Mapping[str, float], options: Mapping[str, Any]
 ) -> Explanation:
     """Return the explanation of a call to a target. Nothing is sent, and no key is needed."""
-    route = routes.route(call, target, timeouts=timeouts, options=options, needs_key=False)
-    vendor = routes.vendors.provider_to_explain(route.context.target.partition(":")[0])
+    vendor = routes.vendors.provider_to_explain(split_target(target)[0])
+    route = routes.route(call, target, timeouts=timeouts, options=options, looked_at=vendor)
     headers = dict(route.request.headers)
     if route.request.auth is not None:
         headers[route.request.auth[0]] = f"{route.request.auth[1]}***"

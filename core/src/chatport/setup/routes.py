@@ -62,16 +62,16 @@ class Routes:
         timeouts: Mapping[str, float],
         options: Mapping[str, Any],
         today: str | None = None,
-        needs_key: bool = True,
+        looked_at: Vendor | None = None,
     ) -> Route:
         """Shape a call for a target. `options` are the call's own, by name, to tell them from a retired model's.
 
-        Without `needs_key` it is to be looked at, not sent.
+        `looked_at` is the provider made ready where the request is to be looked at, not sent: it may have no key.
         Raises before a byte is sent: ConfigurationError, PolicyError, UnsupportedFeatureError, ModelNotFoundError,
         PluginError.
         """
         name, model = split_target(target)
-        vendor = self.vendors.provider(name) if needs_key else self.vendors.provider_to_explain(name)
+        vendor = looked_at or self.vendors.provider(name)
         model = self.vendors.named_model(name, model)
         facts = self.vendors.facts(vendor, model)
         redirected: tuple[Adjustment, ...] = ()
@@ -83,7 +83,7 @@ class Routes:
             call, model, facts, note = self._follow(call, vendor, facts, options)
             redirected = (*redirected, note)
         context = vendor.context(model, facts)
-        if needs_key and vendor.key is None and vendor.provider.auth.required:
+        if looked_at is None and vendor.key is None and vendor.provider.auth.required:
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
         self._check_policy(vendor, model, call)
         check_content(call, context)
