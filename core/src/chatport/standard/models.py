@@ -51,20 +51,11 @@ def read_rate_limits(headers: Mapping[str, str], context: Context) -> RateLimits
     if not any(name.startswith("x-ratelimit-") for name in headers):
         return None
 
-    def count(name: str) -> int | None:
-        return header_count(headers.get(f"x-ratelimit-{name}", ""))
-
-    def seconds(name: str) -> float | None:
-        return go_duration_seconds(headers.get(f"x-ratelimit-{name}", ""))
-
-    return RateLimits(
-        requests_limit=count("limit-requests"),
-        requests_remaining=count("remaining-requests"),
-        requests_reset_seconds=seconds("reset-requests"),
-        tokens_limit=count("limit-tokens"),
-        tokens_remaining=count("remaining-tokens"),
-        tokens_reset_seconds=seconds("reset-tokens"),
-    )
+    found: dict[str, Any] = {}
+    for meaning, name in _HEADERS.items():
+        read = go_duration_seconds if meaning.endswith("seconds") else header_count
+        found[meaning] = read(headers.get(name, ""))
+    return RateLimits(**found)
 
 
 _HEADERS = {
