@@ -12,18 +12,11 @@ import chatport
 from chatport import BadRequestError, OutputSpec, Tool, UnsupportedFeatureError
 from chatport.plugins.installed import installed_providers
 
+from .fuzz.schemas import MODELS, MOST_BYTES
 from .steps import count_steps
 
 Explain = Callable[..., chatport.Explanation]
-MODELS = {
-    "anthropic": "claude-opus-5-5",
-    "groq": "openai/gpt-oss-120b",
-    "moonshot": "kimi-k3",
-    "openai": "gpt-5.4",
-    "openrouter": "google/gemini-3.5-flash",
-}
 PROVIDERS = [name for name in installed_providers() if name != "local"]
-MOST_BYTES = 300_000
 MOST_LINES = 3_000_000
 
 

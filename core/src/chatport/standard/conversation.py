@@ -13,7 +13,7 @@ from ..facts.rules import CallIdRule, HistoryRule, MessageRule, PartRule
 from .paths import holds
 from .reasoning import reasons
 
-__all__ = ["fill_history", "shape_messages"]
+__all__ = ["PART_KINDS", "fill_history", "shape_messages"]
 
 _Message = Mapping[str, Any]
 
@@ -165,16 +165,16 @@ def _with_parts(wire: WireRequest, rules: Mapping[str, PartRule], context: Conte
     return wire.set("messages", [changed(message, number) for number, message in enumerate(messages)])
 
 
-_KINDS = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
+PART_KINDS = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
 
 
 def _part(part: Any, place: str, rules: Mapping[str, PartRule], context: Context) -> Any:
     wire_type = part.get("type") if isinstance(part, Mapping) else None
-    rule = rules.get(_KINDS.get(str(wire_type), ""))
+    rule = rules.get(PART_KINDS.get(str(wire_type), ""))
     inner = part.get(wire_type) if rule is not None else None
     if rule is None or not isinstance(inner, Mapping):
         return part
-    kind = _KINDS[str(wire_type)]
+    kind = PART_KINDS[str(wire_type)]
     _check_source(f"{place}: ", kind, inner, rule, context)
     if kind == "audio" and rule.data_url:
         inner = _as_data_url(inner, rule)

@@ -1,7 +1,7 @@
 """An emulator made of a provider's facts, for a provider that ships none of its own.
 
 It refuses what the facts say that the vendor refuses (`facts_refusals`), reasons as their switch says, and speaks the
-vendor's finish words, usage names, error codes and header names. It is no second witness, as an emulator from recorded
+vendor's finish words, error codes and header of the request's id. It is no second witness, as an emulator from recorded
 exchanges is: a fact that is wrong is wrong in both.
 """
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..facts.models import ModelFacts
 from ..facts.rules import FieldRule, HistoryRule, MessageRule, OutputRule, PartRule, ReasoningRule, Rules, ToolRule
+from ..standard.conversation import PART_KINDS
 from ..standard.paths import at, has, is_same
 
 if TYPE_CHECKING:
     from .facts_emulator import FactsEmulator
 
 __all__ = ["check_by_facts"]
-
-_PARTS = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
 
 
 def check_by_facts(vendor: FactsEmulator, body: Mapping[str, Any]) -> None:
@@ -74,7 +73,7 @@ def _of_message(message: Mapping[str, Any], rule: MessageRule) -> Iterator[str]:
 
 def _of_part(part: Mapping[str, Any], facts: ModelFacts, rules: Mapping[str, PartRule]) -> Iterator[str]:
     own = {rule.type: kind for kind, rule in rules.items() if rule.type is not None}
-    kind = own.get(str(part.get("type"))) or _PARTS.get(str(part.get("type")))
+    kind = own.get(str(part.get("type"))) or PART_KINDS.get(str(part.get("type")))
     if kind is None:
         return
     rule = rules.get(kind, PartRule())
