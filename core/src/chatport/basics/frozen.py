@@ -15,6 +15,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
 __all__ = ["FrozenDict", "FrozenList", "FrozenValueError", "freeze", "freeze_fields"]
 
 _DEEPEST = 200  # levels, as of JSON that is read
@@ -67,12 +70,13 @@ class FrozenList(list[Any]):
 
 
 def freeze_fields(value: object, *names: str, error: type[Exception] = ValueError) -> None:
-    """Freeze fields of a frozen attrs value, for its `__attrs_post_init__` (which msgspec calls as well).
+    """Freeze fields of a frozen attrs value or struct, for its `__attrs_post_init__` or `__post_init__`.
 
     Raises `error` as `freeze` does.
     """
+    write: Any = force_setattr if isinstance(value, Struct) else object.__setattr__
     for name in names:
-        object.__setattr__(value, name, freeze(getattr(value, name), error))
+        write(value, name, freeze(getattr(value, name), error))
 
 
 def freeze(value: Any, error: type[Exception] = ValueError, _level: int = 0) -> Any:

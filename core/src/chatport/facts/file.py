@@ -6,11 +6,11 @@ entry names its `source`, which is a fact number of the vendor's quirk table or 
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -165,7 +165,7 @@ def _weight(pattern: str) -> int:
 def load_facts(package: str, filename: str = "facts.json") -> Facts:
     """Return the facts file of an installed plugin package. Raises PluginError if it is missing or malformed."""
     try:
-        data = resources.files(package).joinpath(filename).read_bytes()
+        data = pkgutil.get_data(package, filename) or b""
         facts = msgspec.json.decode(data, type=Facts)
         refuse_unknown(msgspec.json.decode(data), Facts, "")
         for entry in facts.models:

@@ -2,6 +2,8 @@
 
 Each rule carries the number of the fact that it comes from; `explain` and the warnings of a reply cite it. In which
 order the rules are applied is written in one place, `chatport.standard.request`.
+
+The rules are structs: a class of attrs takes thirty times as long to make, and every start makes all of them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
+import msgspec
 
 from ..basics.frozen import freeze_fields
 
@@ -42,12 +45,11 @@ __all__ = [
 ]
 
 
-@attrs.frozen
-class _Cited:
+class _Cited(msgspec.Struct, frozen=True, kw_only=True):
     """A rule of several parts, all from one fact, or each from its own."""
 
-    fact: str = attrs.field(default="", kw_only=True)
-    facts: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
+    fact: str = ""
+    facts: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The numbers of the facts behind single parts of the rule, by the part's name."""
 
     def cite(self, part: str) -> str:
@@ -55,8 +57,7 @@ class _Cited:
         return self.facts.get(part, self.fact)
 
 
-@attrs.frozen
-class FieldRule:
+class FieldRule(msgspec.Struct, frozen=True):
     """What becomes of a body field that a vendor does not take as it is.
 
     A rule holds for every call, or only where `streamed` (True: the answer is a stream, False: it is not), `reasoning`
@@ -82,22 +83,21 @@ class FieldRule:
     fits: str | None = None
     values: tuple[Any, ...] = ()
     instead: Any = None
-    brings: Mapping[str, Any] = attrs.field(factory=dict)
+    brings: Mapping[str, Any] = msgspec.field(default_factory=dict)
     noted: bool = False
     kept: bool = False
     streamed: bool | None = None
     reasoning: bool | None = None
     beside: str | None = None
     without: str | None = None
-    where: Mapping[str, Any] = attrs.field(factory=dict)
+    where: Mapping[str, Any] = msgspec.field(default_factory=dict)
     when: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         freeze_fields(self, "same", "values", "instead", "brings", "where")
 
 
-@attrs.frozen
-class KnownFieldsRule:
+class KnownFieldsRule(msgspec.Struct, frozen=True):
     """All fields that a body may have, where the vendor refuses a request for one that it does not know.
 
     `setting` names the provider's setting with further ones, which the vendor may have added since.
@@ -108,8 +108,7 @@ class KnownFieldsRule:
     fact: str = ""
 
 
-@attrs.frozen
-class ReasoningRule(_Cited):
+class ReasoningRule(_Cited, frozen=True):
     """How a model is told to reason, or not to.
 
     `on` and `off` are body fields that switch it; `off` None: it cannot be switched off (unless `none` is among the
@@ -130,11 +129,11 @@ class ReasoningRule(_Cited):
     already.
     """
 
-    on: Mapping[str, Any] = attrs.field(factory=dict)
+    on: Mapping[str, Any] = msgspec.field(default_factory=dict)
     off: Mapping[str, Any] | None = None
     effort: str | None = "reasoning_effort"
-    words: Mapping[str, str] = attrs.field(factory=dict)
-    means: Mapping[str, str] = attrs.field(factory=dict)
+    words: Mapping[str, str] = msgspec.field(default_factory=dict)
+    means: Mapping[str, str] = msgspec.field(default_factory=dict)
     budget: str | None = None
     least_budget: int | None = None
     most_budget: int | None = None
@@ -142,19 +141,18 @@ class ReasoningRule(_Cited):
     below_output: bool = False
     least_for_off: bool = True
     say_default: bool = False
-    gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
-    wins_over: Mapping[str, str] = attrs.field(factory=dict)
-    unasked_gives_way_to: Mapping[str, str] = attrs.field(factory=dict)
+    gives_way_to: Mapping[str, str] = msgspec.field(default_factory=dict)
+    wins_over: Mapping[str, str] = msgspec.field(default_factory=dict)
+    unasked_gives_way_to: Mapping[str, str] = msgspec.field(default_factory=dict)
     effort_alone: bool = False
     off_where_unknown: bool = False
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         tables = ("on", "off", "words", "means", "gives_way_to", "wins_over", "unasked_gives_way_to", "facts")
         freeze_fields(self, *tables)
 
 
-@attrs.frozen
-class HistoryRule:
+class HistoryRule(msgspec.Struct, frozen=True):
     """Which earlier answers take their reasoning back, in the dialect's `reasoning_field`.
 
     `keep`: of all answers, of those that called tools, or of none. `blank` is what stands for reasoning that is
@@ -167,16 +165,15 @@ class HistoryRule:
     keep: Literal["all", "calls", "none"] = "all"
     blank: str | None = None
     blank_for: Literal["calls", "tool_use", "all"] = "calls"
-    all_with: Mapping[str, Any] = attrs.field(factory=dict)
+    all_with: Mapping[str, Any] = msgspec.field(default_factory=dict)
     opaque: tuple[str, ...] = ()
     fact: str = ""
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         freeze_fields(self, "all_with")
 
 
-@attrs.frozen
-class MessageRule(_Cited):
+class MessageRule(_Cited, frozen=True):
     """What a message may look like.
 
     `names`: whether messages may have names. `nulls`: whether a field may be null. `joined_text`: content that is only
@@ -197,8 +194,7 @@ class MessageRule(_Cited):
     text_results: bool = False
 
 
-@attrs.frozen
-class PartRule:
+class PartRule(msgspec.Struct, frozen=True):
     """How a kind of content (image, audio, file, video) is sent.
 
     `addresses`: whether the vendor fetches it from an `http` address; `inline`: whether it takes the bytes themselves;
@@ -218,8 +214,7 @@ class PartRule:
     fact: str = ""
 
 
-@attrs.frozen
-class CallIdRule:
+class CallIdRule(msgspec.Struct, frozen=True):
     """Which ids of tool calls the vendor takes: foreign ones that do not fit are replaced, and mapped back.
 
     `longest` in characters; `fits` a pattern for the whole id.
@@ -230,8 +225,7 @@ class CallIdRule:
     fact: str = ""
 
 
-@attrs.frozen
-class ToolRule(_Cited):
+class ToolRule(_Cited, frozen=True):
     """What tools and the choice among them may look like.
 
     `choices`: the kinds of `tool_choice` that are taken (auto, none, required, named); None: all, but only auto and
@@ -252,12 +246,11 @@ class ToolRule(_Cited):
     letter_first: bool = False
     parallel: bool | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         freeze_fields(self, "reserved", "facts")
 
 
-@attrs.frozen
-class OutputRule(_Cited):
+class OutputRule(_Cited, frozen=True):
     """How structured output is asked for; which formats there are says `output_formats` of the model.
 
     `say_json`: JSON must be asked for in a message too, with the formats of `say_json_for`. `show_schema`: the model
@@ -278,8 +271,7 @@ class OutputRule(_Cited):
     any_object: bool = False
 
 
-@attrs.frozen
-class StreamRule:
+class StreamRule(msgspec.Struct, frozen=True):
     """When the answer to a plain call is asked for as a stream, which `chat` folds: the caller sees no difference.
 
     `when` is all of the cases: `always`, while the model is `reasoning`, or beside `tools`. `reason` goes into a note;
@@ -295,8 +287,7 @@ STRICT_SIZES = ("properties", "levels of nesting", "characters of names", "enum 
 """What `most` of a strict rule may bound."""
 
 
-@attrs.frozen
-class StrictRule:
+class StrictRule(msgspec.Struct, frozen=True):
     """The subset that a strict schema is made to fit: all objects closed, all their properties required.
 
     `kept` are the keywords that stay, and `left_out` those that go without a word; with a `barred` one a schema is not
@@ -310,14 +301,13 @@ class StrictRule:
     barred: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     look_around: bool = False
-    most: Mapping[str, int] = attrs.field(factory=dict)
+    most: Mapping[str, int] = msgspec.field(default_factory=dict)
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         freeze_fields(self, "most")
 
 
-@attrs.frozen
-class PlainRule:
+class PlainRule(msgspec.Struct, frozen=True):
     """A schema language without references, with `nullable` for null, and enumerations of texts only.
 
     `left_out` are the keywords that go without a word, `in_words` those that are said in the description.
@@ -327,8 +317,7 @@ class PlainRule:
     in_words: tuple[str, ...] = ()
 
 
-@attrs.frozen
-class SchemaRule(_Cited):
+class SchemaRule(_Cited, frozen=True):
     """Which part of JSON Schema is taken in tools and in structured output; what a schema loses is told.
 
     `object_root`: structured output is an object at its root; another one is asked for in words. `strict`: what a
@@ -341,8 +330,7 @@ class SchemaRule(_Cited):
     plain: PlainRule | None = None
 
 
-@attrs.frozen
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """All rules of one model on one host. `fields` are by the name of the body field; a field may have several.
 
     `known_fields` looks at what they leave.
@@ -351,21 +339,20 @@ class Rules:
     reasoning: ReasoningRule | None = None
     history: HistoryRule | None = None
     messages: MessageRule | None = None
-    parts: Mapping[str, PartRule] = attrs.field(factory=dict)
+    parts: Mapping[str, PartRule] = msgspec.field(default_factory=dict)
     call_ids: CallIdRule | None = None
     tools: ToolRule | None = None
     output: OutputRule | None = None
     stream: StreamRule | None = None
     schemas: SchemaRule | None = None
-    fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = attrs.field(factory=dict)
+    fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = msgspec.field(default_factory=dict)
     known_fields: KnownFieldsRule | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         freeze_fields(self, "parts", "fields")
 
 
-@attrs.frozen
-class ErrorRule:
+class ErrorRule(msgspec.Struct, frozen=True):
     """What an error means, where the standard's reading of code, words and status is wrong. The first that fits counts.
 
     It fits if everything that is given does: `status` one of these (inside a 200, the one that the error names), `code`
@@ -386,8 +373,7 @@ class ErrorRule:
     fact: str = ""
 
 
-@attrs.frozen
-class AddressRule:
+class AddressRule(msgspec.Struct, frozen=True):
     """A base URL of the vendor's, and the settings under which it holds: `{"region": "china", "plan": "general"}`.
 
     The first rule that has all that the user has set is taken, so the usual place stands first. A value that no rule
@@ -396,16 +382,15 @@ class AddressRule:
     """
 
     base_url: str
-    when: Mapping[str, str] = attrs.field(factory=dict)
+    when: Mapping[str, str] = msgspec.field(default_factory=dict)
     setting: str | None = None
     fact: str = ""
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         freeze_fields(self, "when")
 
 
-@attrs.frozen
-class LimitsRule:
+class LimitsRule(msgspec.Struct, frozen=True):
     """Which headers tell of the vendor's rate limits, by what they mean, where they are not the standard's.
 
     Of the headers given for a value, the first that holds a number counts. An empty list leaves the value out: a limit
@@ -424,8 +409,7 @@ class LimitsRule:
     fact: str = ""
 
 
-@attrs.frozen
-class UsageRule:
+class UsageRule(msgspec.Struct, frozen=True):
     """Where the vendor's usage says what, for counts that are not in the standard's places.
 
     Each is a path inside the usage object, `details.thought`. What is not given is read as the standard reads it.
@@ -461,11 +445,11 @@ def refuse_unknown(data: Any, kind: Any, where: str) -> None:
     """Raise ValueError for a key that has no meaning: a misspelt rule would seem to act, and do nothing."""
     if get_origin(kind) in (Union, UnionType):
         for option in get_args(kind):
-            if isinstance(data, Mapping) == (attrs.has(option) or get_origin(option) is Mapping):
+            if isinstance(data, Mapping) == (_has_fields(option) or get_origin(option) is Mapping):
                 refuse_unknown(data, option, where)
-    elif attrs.has(kind) and isinstance(data, Mapping):
+    elif _has_fields(kind) and isinstance(data, Mapping):
         hints = get_type_hints(kind)
-        unknown = sorted(data.keys() - {field.name for field in attrs.fields(kind)})
+        unknown = sorted(data.keys() - hints.keys())
         if unknown:
             raise ValueError(f"unknown facts {unknown} in the entry {where!r}")
         for name, value in data.items():
@@ -476,6 +460,10 @@ def refuse_unknown(data: Any, kind: Any, where: str) -> None:
     elif get_origin(kind) is Mapping and isinstance(data, Mapping):
         for name, item in data.items():
             refuse_unknown(item, get_args(kind)[1], f"{where} {name}".strip())
+
+
+def _has_fields(kind: Any) -> bool:
+    return attrs.has(kind) or (isinstance(kind, type) and issubclass(kind, msgspec.Struct))
 
 
 def check_rules(rules: Rules | None, where: str) -> None:
@@ -517,8 +505,8 @@ def check_errors(rules: tuple[ErrorRule, ...]) -> None:
 
 def check_limits(rule: LimitsRule | None) -> None:
     """Raise ValueError for a header that would never be found."""
-    given = {} if rule is None else attrs.asdict(rule, filter=lambda field, value: field.name != "fact")
-    for name in (name for names in given.values() for name in names or ()):
+    given = [] if rule is None else [getattr(rule, name) for name in rule.__struct_fields__ if name != "fact"]
+    for name in (name for names in given for name in names or ()):
         if name != name.lower():
             raise ValueError(f"limits: headers are looked up in small letters, not as {name!r}")
 

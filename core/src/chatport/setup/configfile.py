@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +57,8 @@ def read_config_file(path: Path, *, only_regular: bool = False) -> ConfigFile:
 
     `only_regular`: nothing but a regular file is opened; a pipe or a device might let us wait, or do something.
     """
+    import tomllib  # who says everything in Python has no file
+
     data = read_bytes(path, only_regular=only_regular)
     try:
         text = data.decode("utf-8").replace("\r\n", "\n")
@@ -109,6 +109,8 @@ def _check_regular(mode: int, path: Path) -> None:
 
 def digest_of(data: bytes) -> str:
     """Return the SHA-256 of bytes, as hexadecimal digits."""
+    from hashlib import sha256  # it loads OpenSSL, 4 MB; most starts read no file
+
     return sha256(data).hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -136,6 +135,8 @@ def _with_call_ids(wire: WireRequest, rule: CallIdRule) -> WireRequest:
         fits = isinstance(own, str) and (rule.longest is None or len(own) <= rule.longest)
         if not isinstance(own, str) or (fits and (rule.fits is None or re.fullmatch(rule.fits, own) is not None)):
             return own
+        import hashlib  # it loads OpenSSL, and hardly any call needs it
+
         digest = hashlib.sha256(own.encode("utf-8", "replace")).hexdigest()
         return digest[: min(rule.longest or 32, 32)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from itertools import chain, count
@@ -104,5 +103,7 @@ def wire_name(name: str, *, longest: int = 64) -> str:
     clean = re.sub(r"[^A-Za-z0-9_-]", "_", name)
     if clean == name and len(name) <= longest:
         return name
+    import hashlib  # it loads OpenSSL, and hardly any call needs it
+
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return f"{clean[: longest - 9]}_{digest}"
