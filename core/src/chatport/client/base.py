@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
 
+from ..basics.forks import new_lock, tell_child
 from ..call import Call, WireRequest
 from ..engine.commands import Clock
 from ..engine.machine import CallMachine
 from ..engine.shared import BreakerBook, Observer, Shared
-from ..errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
+from ..errors import BadRequestError, ConfigurationError, MisuseError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
 from ..inputs.options import CHAT_OPTIONS, read_call, read_timeout, unknown_option
@@ -72,10 +72,24 @@ class BaseClient:
         self._shared = _shared(self.config, clock, observers)
         self._budget = _budget(self.config)
         self._given_transport = transport if transport is not None else self.config.transport
-        self._opening = threading.Lock()  # a client without a loop may be used from several threads
+        self._opening = new_lock()  # a client without a loop may be used from several threads
+        self._is_closed = False
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Forget who waits for what in the parent, and which of its calls are under way. For a forked child."""
+        self._shared = _shared(self.config, self._shared.clock, self._shared.observers)
 
     def __repr__(self) -> str:
         return f"<chatport.{type(self).__name__}>"
+
+    def _check_open(self) -> None:
+        """Raise MisuseError if the client was closed: nobody would close what it opened from now on."""
+        if self._is_closed:
+            raise MisuseError(
+                f"This {type(self).__name__} is closed, and sends nothing any more. Make a new one, or make the call "
+                "before the client's block is left."
+            )
 
     def facts(self, target: str) -> ModelFacts:
         """Return what is known of a model, the user's corrections included. Nothing is sent."""

@@ -16,6 +16,7 @@ import msgspec
 
 from ..basics.blocking import OverdueError, Room
 from ..basics.bounded import MOST_MODELS, Bounded
+from ..basics.forks import tell_child
 from ..basics.frozen import freeze
 from ..basics.secret import Secret
 from ..basics.words import near_miss
@@ -69,6 +70,11 @@ class Vendors:
         self._discovered: dict[str, Discovery] = {}
         for plugin in self._plugins:
             self._check_patch(plugin)
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Let nobody wait for a thread of the parent that makes a provider ready."""
+        self._locks = defaultdict(threading.Lock)
 
     def _check_patch(self, plugin: Any) -> None:
         """Raise PluginError for a patch that would never run, since no provider has the name it gives."""

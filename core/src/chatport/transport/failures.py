@@ -72,6 +72,8 @@ def _has_descriptors() -> bool:
 def broken(error: BaseException | None, stage: Literal["send", "head", "body"]) -> TransportFailure:
     """Return the failure of a connection that broke, and did not end in order."""
     words = str(error or "").strip().rstrip(".") or "The connection was closed"
+    if isinstance(error, OSError) and error.errno == errno.ENOTSOCK:  # see `forks.leave_to_parent`
+        words = "The connection belongs to the process from which this one was forked: make the call again here"
     return TransportFailure(words, stage=stage, kind="WriteError" if stage == "send" else "ReadError")
 
 

@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http.cookiejar import CookieJar
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
+from ..basics.forks import leave_to_parent, tell_child
 from ..basics.hosts import is_localhost
 from ..engine.commands import HttpRequest
 from .address import address_of
 from .proxies import Proxy
 from .tls import client_context
 
-__all__ = ["no_cookies", "proxy_options", "wire_request"]
+__all__ = ["FORKED", "no_cookies", "note_socket", "proxy_options", "wire_request"]
+
+FORKED = (
+    "The httpx client that was given as transport was used before this process was forked, and its connections belong "
+    "to the parent. Give the child a client of its own, made after the fork."
+)
+
+
+class _Sockets:
+    """The sockets over which answers came, as long as httpx keeps them."""
+
+    def __init__(self) -> None:
+        self._streams: WeakSet[Any] = WeakSet()
+        tell_child(self)
+
+    def add(self, stream: Any) -> None:
+        self._streams.add(stream)
+
+    def forked(self) -> None:
+        for stream in list(self._streams):
+            with suppress(Exception):  # whatever is wrong with one that is closed
+                leave_to_parent(stream.get_extra_info("socket").fileno())
+
+
+_sockets = _Sockets()
+
+
+def note_socket(response: Any) -> None:
+    """Note over which socket a response comes, for a forked child to keep its hands off. A mock has none."""
+    stream = response.extensions.get("network_stream")
+    if stream is not None:
+        _sockets.add(stream)
 
 
 class _NoCookies(CookieJar):

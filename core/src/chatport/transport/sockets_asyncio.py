@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal, cast
 
 from ..basics.bell import is_trio
+from ..basics.forks import keep_for_ever, leave_to_parent, tell_child
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BUFFER_BYTES, BaseExchange, earlier_timer, head_failure
@@ -58,8 +59,8 @@ class _Connection(asyncio.BufferedProtocol):
     """A socket. One task at a time reads from it."""
 
     __slots__ = (
-        "_arrived", "_deadline", "_error", "_fileno", "_is_paused", "_loop", "_owner", "_timer", "_transport",
-        "_unread_bytes", "_view", "_waiter", "is_over",
+        "__weakref__", "_arrived", "_deadline", "_error", "_fileno", "_is_paused", "_loop", "_owner", "_timer",
+        "_transport", "_unread_bytes", "_view", "_waiter", "is_over",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: _Loop) -> None:
@@ -76,6 +77,13 @@ class _Connection(asyncio.BufferedProtocol):
         self._fileno = -1
         self._transport: Any = None
         self.is_over = False
+        tell_child(self)
+
+    def forked(self, *, is_idle: bool = False) -> None:
+        """Leave the socket to the parent. The number of one that is closed may be another file's by now."""
+        self.is_over = True
+        if self in self._owner.connections:
+            leave_to_parent(self._fileno)
 
     # --- called by the event loop
 
@@ -320,6 +328,12 @@ class AsyncioTransport:
     def __init__(self) -> None:
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
         self._is_closed = False
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Begin anew on each loop, also on one that the parent made."""
+        keep_for_ever(self._loops)
+        self._loops = {}
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None

@@ -8,6 +8,7 @@ import ssl
 import time
 from typing import Literal
 
+from ..basics.forks import leave_to_parent, tell_child
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
@@ -29,12 +30,20 @@ Stage = Literal["connect", "send", "head", "body"]
 class _Connection:
     """A socket. One thread at a time reads from it."""
 
-    __slots__ = ("_socket", "is_all_written", "is_over")
+    __slots__ = ("__weakref__", "_socket", "is_all_written", "is_over")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self.is_over = False
         self.is_all_written = True
+        tell_child(self)
+
+    def forked(self, *, is_idle: bool = False) -> None:
+        """Leave the socket to the parent."""
+        self.is_over = True
+        leave_to_parent(self._socket.fileno())
+        if is_idle:
+            self._socket.close()
 
     def write(self, data: memoryview, deadline: float | None) -> tuple[memoryview, Exception | None]:
         """Write until all is written, or something has come while the server would not take more.
