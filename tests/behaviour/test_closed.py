@@ -40,7 +40,6 @@ USES: dict[str, Callable[[Any], Any]] = {
     "stream": lambda client: client.stream("hello"),
     "models": lambda client: client.models("x"),
     "embed": lambda client: client.embed("text", model="x:m"),
-    "block": lambda client: client.__enter__(),
 }
 WAYS = ("sockets", "httpx", "a client of httpx")
 
@@ -57,6 +56,8 @@ def test_a_synchronous_client_that_is_closed(use: str, way: str, used_before: bo
     sent, connections = len(server.requests), server.connections
     with pytest.raises(MisuseError, match="This Client is closed"):
         USES[use](client)
+    with pytest.raises(MisuseError, match="This Client is closed"):
+        client.__enter__()
     assert (len(server.requests), server.connections) == (sent, connections)
     if given is not None:
         assert not given.is_closed
@@ -74,12 +75,9 @@ def test_an_asynchronous_client_that_is_closed(use: str, way: str, backend: str,
         await client.aclose()
         sent, connections = len(server.requests), server.connections
         with pytest.raises(MisuseError, match="This AsyncClient is closed"):
-            if use == "block":
-                await client.__aenter__()
-            else:
-                result = USES[use](client)
-                assert use != "stream", "a stream says so where it is made"
-                await result
+            await USES[use](client)  # a stream says so where it is made
+        with pytest.raises(MisuseError, match="This AsyncClient is closed"):
+            await client.__aenter__()
         assert (len(server.requests), server.connections) == (sent, connections)
         if given is not None:
             await given.aclose()

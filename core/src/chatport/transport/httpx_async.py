@@ -17,8 +17,8 @@ from ..basics.forks import keep_for_ever, new_lock, tell_child
 from ..engine.commands import HttpRequest, TimerExpired
 from ..errors import MisuseError
 from .failures import no_connection
-from .family import CLOSED, check_route, failure_of, family_of, head_of, raw_body
-from .httpx_own import FORKED, no_cookies, note_socket, wire_request
+from .family import CLOSED, check_route, failure_of, family_of, head_of, place_of, raw_body
+from .httpx_own import FORKED, end_if_doubtful, no_cookies, note_socket, wire_request
 from .late import within
 from .proxies import Proxy, read_proxies, through
 from .redaction import hiding_key
@@ -76,7 +76,7 @@ class HttpxAsyncTransport:
         self._own = {}
         self._is_parents = self._is_used
 
-    async def _open(self, proxy: Proxy | None, connect_seconds: float | None) -> Any:
+    async def _open(self, request_url: str, proxy: Proxy | None, connect_seconds: float | None) -> Any:
         loop = running_loop()
         if self._given is not None:
             with self._claiming:
@@ -88,7 +88,7 @@ class HttpxAsyncTransport:
         try:
             job = _CLIENTS.job((id(self), id(loop), proxy), partial(_own_client, proxy))
         except StuckError as error:
-            raise no_connection(error) from None
+            raise no_connection(error, *place_of(request_url, proxy)) from None
         with anyio.move_on_after(connect_seconds):
             client = await job.finished()
             if place not in self._own:  # others may have waited for the same one
@@ -129,7 +129,7 @@ class HttpxAsyncTransport:
     ) -> HttpxAsyncExchange:
         """Send a request and return its exchange once the head is there. Raises ConfigurationError for a bad proxy."""
         proxy = None if self._proxies is None else self._proxies.of(request.url)
-        client = await self._open(proxy, connect_seconds)
+        client = await self._open(request.url, proxy, connect_seconds)
         family = family_of(client)
         problem: Exception | None
         try:
@@ -152,7 +152,7 @@ class HttpxAsyncTransport:
                 return HttpxAsyncExchange(response, family, request)
             problem = TimerExpired("io")
         except Exception as error:
-            problem = failure_of(family, error, "head")
+            problem = failure_of(family, error, "head", request.url, proxy)
             if problem is None:
                 raise
         raise through(proxy, problem)
@@ -196,6 +196,7 @@ class HttpxAsyncExchange:
             closer = getattr(self._body, "aclose", None)
             if closer is not None:
                 await closer()
+            end_if_doubtful(self.head, self._response)
             await self._response.aclose()
 
 

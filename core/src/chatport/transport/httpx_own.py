@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import suppress
 from http.cookiejar import CookieJar
 from types import ModuleType
@@ -11,12 +12,12 @@ from weakref import WeakSet
 
 from ..basics.forks import leave_to_parent, tell_child
 from ..basics.hosts import is_localhost
-from ..engine.commands import HttpRequest
+from ..engine.commands import Head, HttpRequest
 from .address import address_of
 from .proxies import Proxy
 from .tls import client_context
 
-__all__ = ["FORKED", "no_cookies", "note_socket", "proxy_options", "wire_request"]
+__all__ = ["FORKED", "end_if_doubtful", "no_cookies", "note_socket", "proxy_options", "wire_request"]
 
 FORKED = (
     "The httpx client that was given as transport was used before this process was forked, and its connections belong "
@@ -41,6 +42,14 @@ class _Sockets:
 
 
 _sockets = _Sockets()
+
+
+def end_if_doubtful(head: Head, response: Any) -> None:
+    """End the connection of a response that has chunks and a length, so that it is not used again (RFC 9112, 6.3)."""
+    stream = response.extensions.get("network_stream")
+    if stream is not None and "transfer-encoding" in head.headers and "content-length" in head.headers:
+        with suppress(OSError, AttributeError):  # gone already, or no socket
+            stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)  # the pool finds it at its end, and drops it
 
 
 def note_socket(response: Any) -> None:

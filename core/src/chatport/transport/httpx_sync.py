@@ -18,7 +18,7 @@ from ..basics.forks import keep_for_ever, new_lock, tell_child
 from ..engine.commands import HttpRequest, TimerExpired
 from ..errors import MisuseError
 from .family import CLOSED, check_route, failure_of, family_of, head_of, raw_body
-from .httpx_own import FORKED, no_cookies, note_socket, proxy_options, wire_request
+from .httpx_own import FORKED, end_if_doubtful, no_cookies, note_socket, proxy_options, wire_request
 from .proxies import Proxy, read_proxies, through
 from .redaction import hiding_key
 from .tls import client_context
@@ -213,7 +213,7 @@ class HttpxTransport:
             note_socket(response)
             return HttpxExchange(response, family, deadline, request)
         except Exception as error:
-            problem = failure_of(family, error, "head")
+            problem = failure_of(family, error, "head", request.url, proxy)
             if problem is None:
                 raise
             if head_seconds is not None and head_seconds < (connect_seconds or math.inf) and _is_connect(problem):
@@ -256,4 +256,5 @@ class HttpxExchange:
 
     def close(self) -> None:
         """Close the response."""
+        end_if_doubtful(self.head, self._response)
         self._response.close()

@@ -217,7 +217,7 @@ async def _connect(
         async with asyncio.timeout(seconds) as limit:
             return await _open(loop, address)
     except (OSError, UnicodeError) as error:  # TimeoutError, which the kernel raises too, is an OSError
-        problem = TimerExpired(stage) if limit.expired() else no_connection(error)
+        problem = TimerExpired(stage) if limit.expired() else no_connection(error, address.host, address.port)
     raise problem
 
 

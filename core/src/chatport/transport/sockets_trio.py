@@ -16,7 +16,7 @@ from ..basics.forks import keep_for_ever, leave_to_parent, tell_child
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
-from .failures import broken, no_connection, no_descriptors
+from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .names import NEXT_ADDRESS_SECONDS, SocketAddress, is_numeric, look_up, numeric_addresses
 from .pool import Pool, is_readable
@@ -203,7 +203,7 @@ async def _connect(
         with trio.move_on_after(math.inf if seconds is None else seconds):
             return _Connection(await _open(address), watch)
     except (OSError, UnicodeError) as error:
-        problem = no_descriptors(error) or no_connection(error)
+        problem = no_connection(error, address.host, address.port)
     raise problem
 
 
