@@ -126,7 +126,7 @@ def test_chunks_overrule_a_length_beside_them_and_the_connection_is_not_used_aga
     """RFC 9112, 6.3: the coding counts, and since somebody may have read the length, nothing after it is believed."""
     lines = [f"Content-Length: {length}\r\n".encode(), b"Transfer-Encoding: chunked\r\n"]
     data = OK + b"".join(lines if is_first else reversed(lines)) + b"\r\n5\r\nhello\r\n2\r\n!!\r\n0\r\n\r\n"
-    for cuts in ([], range(0, len(data)), [len(data) // 2]):
+    for cuts in ([], range(len(data)), [len(data) // 2]):
         got = respond(data, [cut for cut in cuts if cut > 0])
         assert (got.body, got.problem) == (b"hello!!", None)
         assert not got.reusable

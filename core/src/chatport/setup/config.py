@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ..basics.hosts import shown_address
 from ..basics.secret import Secret
 from ..basics.sizes import Limits
 from ..engine.shared import HedgePolicy
@@ -427,21 +428,29 @@ def _base_url(value: Any, where: str) -> str | None:
 
 def read_base_url(url: str, where: str) -> str:
     """Return a base URL without its last slash. Raises ConfigurationError for one that cannot be meant."""
+    if _is_base_url(url):
+        return url.rstrip("/")
+    # Whatever stands behind the host may be a key, or the whole text, or the user name: it is not shown.
+    shown = shown_address(url)
+    told = f"{where} must be like https://host/v1 (no user name, query or blanks){shown and f', not {shown}'}."
+    if "?" in url:
+        told += " What stands behind the question mark goes into query = { name = value } beside it."
+    del url  # a traceback may show locals
+    raise ConfigurationError(told)
+
+
+def _is_base_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:  # a port that is no number, a bracket without its other one
-        is_good = False
-    if (
-        not is_good
-        or not url.startswith(("http://", "https://"))
-        or "@" in parts.netloc
-        or any(c in "?#\\" or ord(c) <= 32 or ord(c) == 127 for c in url)
-    ):
-        # The user name may be a key, or the whole text: neither that nor what hides it is shown.
-        shown = f", not {url!r}" if "@" not in url and "://" in url else ""
-        raise ConfigurationError(f"{where} must be like https://host/v1 (no user name, query or blanks){shown}.")
-    return url.rstrip("/")
+        return False
+    return (
+        is_good
+        and url.startswith(("http://", "https://"))
+        and "@" not in parts.netloc
+        and not any(c in "?#\\" or ord(c) <= 32 or ord(c) == 127 for c in url)
+    )
 
 
 def _model(name: str, table: Any, where: str) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from ..basics.hosts import is_loopback, is_named
+from ..basics.hosts import is_loopback, is_named, shown_address
 from ..basics.secret import Secret
 from ..errors import ConfigurationError
 from ..provider import Provider
@@ -85,7 +85,9 @@ def origin(url: str) -> tuple[str, str, int]:
     try:
         port = parts.port or {"https": 443, "http": 80}[parts.scheme]
     except (ValueError, KeyError):
-        raise ConfigurationError(f"{url!r} is not an http or https address.") from None
+        shown = shown_address(url)
+        del url, parts  # a key may stand in it by mistake, and a traceback may show locals
+        raise ConfigurationError(f"{shown or 'What is given'} is not an http or https address.") from None
     return parts.scheme, parts.hostname or "", port
 
 

@@ -225,12 +225,16 @@ class Vendors:
         if located is None and provider.facts is not None:
             located = provider.facts.address(table.settings)
         if located:
-            url = read_base_url(located, f"[providers.{provider.name}] as located")
+            try:
+                url = read_base_url(located, f"[providers.{provider.name}] as located")
+            except ConfigurationError:
+                del located  # a key may stand in it by mistake, and a traceback may show locals
+                raise
             return Address(url, "its settings", is_vendors_word=not is_stated)
         for variable in provider.base_url_env:
-            value = self._variable(variable)
-            if value:
-                return Address(read_base_url(value, f"${variable}"), f"${variable}", is_vendors_word=True)
+            if self._variable(variable):
+                url = read_base_url(self._variable(variable) or "", f"${variable}")
+                return Address(url, f"${variable}", is_vendors_word=True)
         if not provider.base_url:
             raise ConfigurationError(
                 f"[providers.{provider.name}] needs a base_url: where is this server?", provider=provider.name
