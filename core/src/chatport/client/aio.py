@@ -124,7 +124,9 @@ class _Driver:
                     case Pause(arm=arm, seconds=seconds):
                         await pause_async(arm, seconds, self._sleep)
                     case Block():
-                        answer = await run_blocking_async(command.name, command.function, command.seconds)
+                        answer = await run_blocking_async(
+                            command.name, command.function, command.seconds, command.ahead
+                        )
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
 
@@ -382,7 +384,12 @@ class AsyncClient(BaseClient):
         while not self._vendors.is_ready(provider):
             seconds = self._vendors.total_seconds(provider, timers)
             try:
-                await run_blocking_async((self._vendors, provider), lambda: self._vendors.provider(provider), seconds)
+                await run_blocking_async(
+                    (self._vendors, provider),
+                    lambda: self._vendors.provider(provider),
+                    seconds,
+                    self._vendors.ahead(provider),
+                )
             except TimerExpired:
                 raise not_ready_in_time(provider, seconds) from None
 

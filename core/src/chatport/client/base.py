@@ -94,7 +94,7 @@ class BaseClient:
     def facts(self, target: str) -> ModelFacts:
         """Return what is known of a model, the user's corrections included. Nothing is sent."""
         provider, model = split_target(target)
-        return self._vendors.facts(self._vendors.provider(provider), model)
+        return self._vendors.facts(self._vendors.provider_to_explain(provider), model)  # which needs no key
 
     def budget(
         self,

@@ -115,7 +115,7 @@ class _Driver:
                     case Pause(arm=arm, seconds=seconds):
                         pause(arm, seconds, self._sleep)
                     case Block():
-                        answer = run_blocking(command.name, command.function, command.seconds)
+                        answer = run_blocking(command.name, command.function, command.seconds, command.ahead)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
 
@@ -332,7 +332,12 @@ class Client(BaseClient):
         while not self._vendors.is_ready(provider):
             seconds = self._vendors.total_seconds(provider, timers)
             try:
-                run_blocking((self._vendors, provider), lambda: self._vendors.provider(provider), seconds)
+                run_blocking(
+                    (self._vendors, provider),
+                    lambda: self._vendors.provider(provider),
+                    seconds,
+                    self._vendors.ahead(provider),
+                )
             except TimerExpired:
                 raise not_ready_in_time(provider, seconds) from None
 

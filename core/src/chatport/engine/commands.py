@@ -7,7 +7,7 @@ events: two of them are made for every read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -114,12 +114,14 @@ class Deliver(msgspec.Struct, frozen=True):
 class Block(msgspec.Struct, frozen=True):
     """Run a function that may block, such as the search for a local server, off the event loop; give its result.
 
-    Whoever asks for the same `name` meanwhile waits for the same run of it. Gives up after so many seconds.
+    Whoever asks for the same `name` meanwhile waits for the same run of it. Gives up after so many seconds. `ahead` is
+    what an event loop awaits before, within the same time; a driver without one leaves it out.
     """
 
     name: Hashable
     function: Callable[[], Any]
     seconds: float | None
+    ahead: Callable[[], Awaitable[None]] | None = None
 
 
 Command: TypeAlias = Send | Read | Close | Wait | Pause | Deliver | Block

@@ -255,7 +255,7 @@ def _anchored_table(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         anchored["patches"] = [str(folder / path) for path in table["patches"]]
     key = table.get("api_key")
     if isinstance(key, Mapping) and "file" in key:
-        anchored["api_key"] = {"file": str(folder / Path(key["file"]).expanduser())}
+        anchored["api_key"] = {**key, "file": str(folder / Path(key["file"]).expanduser())}
     return anchored
 
 

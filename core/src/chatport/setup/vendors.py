@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from ..plugins.installed import installed_patches, installed_providers
 from ..plugins.registry import build_plan, given_by_name, load_provider, plugin_name
 from ..provider import Auth, Discovery, Provider
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
-from .keys import is_slow, refresh_seconds, resolve
+from .keys import fetched, is_given_by_function, is_slow, refresh_seconds, resolve
 from .origins import check_key
 from .pairing import Address, check_pair, source_of_key
 from .patches import checked_patch, patch_from_file, provider_of_patch
@@ -64,6 +64,8 @@ class Vendors:
         self._monotonic = monotonic
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._stale_at: dict[str, float] = {}
+        self._fetched: dict[str, Secret] = {}
+        """Keys that functions gave on an event loop, until the provider is made ready with them."""
         self._given_providers = given_by_name(providers)
         self._providers: dict[str, Vendor] = {}
         self._facts: Bounded[tuple[str, str], ModelFacts] = Bounded(MOST_MODELS)
@@ -106,6 +108,38 @@ class Vendors:
         except ConfigurationError:
             return self._open(name, needs_key=False)  # what else is wrong is so again
 
+    def ahead(self, name: str) -> Callable[[], Awaitable[None]] | None:
+        """Return what an event loop awaits before `provider(name)`, None where that is nothing.
+
+        It is for a key that a function gives, which may be an async one.
+        """
+        reference = self.config.providers.get(name, ProviderConfig()).api_key
+        if not isinstance(reference, Mapping) or not is_given_by_function(reference):
+            return None
+        function = reference["function"]
+
+        async def fetch() -> None:
+            if self._is_open(name) or name in self._fetched:
+                return  # by another call, while this one waited for its turn
+            key = await fetched(function, name)
+            if not self._is_open(name):
+                self._fetched[name] = key
+
+        return fetch
+
+    def forget_key(self, name: str, key: Secret | None) -> bool:
+        """Have a provider's key read again, if it is still the one that was refused.
+
+        Returns whether it is read from anywhere: a key that stands in the configuration is what it is.
+        """
+        known = self._providers.get(name)
+        if known is None or isinstance(known.config.api_key, Secret):
+            return False
+        if known.key == key:
+            self._fetched.pop(name, None)
+            self._stale_at[name] = -math.inf
+        return True
+
     def _check_exists(self, name: str) -> None:
         """Raise ConfigurationError for a provider that nobody knows, before a lock is kept by its name."""
         self._provider_value(name, self.config.providers.get(name, ProviderConfig()))
@@ -121,7 +155,9 @@ class Vendors:
             else attrs.evolve(known, key=self._key(known.provider, known.config, known.base_url))  # as paired before
         )
         seconds = refresh_seconds(vendor.config.api_key)
-        if seconds is not None:
+        if seconds is None:
+            self._stale_at.pop(name, None)
+        else:
             self._stale_at[name] = self._monotonic() + seconds
         return vendor
 
@@ -263,7 +299,9 @@ class Vendors:
         else:
             folder = self.config.folder or Path()
             try:
-                key = resolve(table.api_key, provider.name, folder=folder, variable=self._variable)
+                key = self._fetched.pop(provider.name, None) or resolve(
+                    table.api_key, provider.name, folder=folder, variable=self._variable
+                )
             except ConfigurationError:
                 if must_be_there:
                     raise
