@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
 
+import attrs
+
 from ..basics.forks import new_lock, tell_child
 from ..call import Call, WireRequest
 from ..engine.commands import Clock
@@ -24,6 +26,7 @@ from ..setup.config import Config, load_config
 from ..setup.routes import Routes
 from ..setup.targets import AliasTarget, in_order, split_target
 from ..setup.vendors import Vendors
+from ..types import Adjustment
 from .candidates import ChatCandidate, RequestCandidate
 
 if TYPE_CHECKING:
@@ -110,7 +113,8 @@ class BaseClient:
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
         call, timeouts, entries, merged = self._read(messages, stream, options)
         targets = self._in_order(entries, call)
-        candidates = [ChatCandidate(self._routes, target, call, timeouts, merged) for target in targets]
+        home = entries[0].target
+        candidates = [ChatCandidate(self._routes, t, _for_target(call, t, home), timeouts, merged) for t in targets]
         candidates[0].prepare_now(is_only=len(candidates) == 1)
         budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
         return CallMachine(candidates, self._shared, deliver, budgets)
@@ -158,7 +162,8 @@ class BaseClient:
         stream = bool(options.get("stream", False))
         rest = {name: value for name, value in options.items() if name != "stream"}
         call, timeouts, entries, merged = self._read(messages, stream, rest)
-        return explain_call(self._routes, call, self._in_order(entries, call)[0], timeouts, merged)
+        target = self._in_order(entries, call)[0]
+        return explain_call(self._routes, _for_target(call, target, entries[0].target), target, timeouts, merged)
 
     def _models_target(self, provider: str) -> tuple[str, WireRequest]:
         vendor = self._vendors.provider(provider)
@@ -183,6 +188,15 @@ class BaseClient:
         if not inputs or not all(inputs) or not all(type(text) is str for text in inputs):
             raise BadRequestError("embed takes a text or a list of texts, none of them empty.")
         return target, WireRequest(path, {"model": name, "input": inputs, "encoding_format": "float", **(extra or {})})
+
+
+def _for_target(call: Call, target: str, home: str) -> Call:
+    """Return a call as it goes to a target: its headers go to the provider that was named first, as its key does."""
+    if not call.headers or split_target(target)[0] == split_target(home)[0]:
+        return call
+    reason = f"the headers of a call go to the provider that it names first ({split_target(home)[0]}), and to no other"
+    note = Adjustment("dropped", "headers", reason)
+    return attrs.evolve(call, headers=(), adjustments=(*call.adjustments, note))
 
 
 def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:

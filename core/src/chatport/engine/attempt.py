@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from .. import events as ev, jsoncodec
+from ..basics.secret import Revealed
 from ..call import Chunk, Failure, StreamState, Verdict
 from ..decoding.body import LARGEST_PIECE, BodyDecoder, body_decoder, is_undecided, less_blanks, looks_like_events
 from ..decoding.caller_names import CallerNames
@@ -441,7 +442,7 @@ class AttemptRun:
     def _run_hook(self, name: Literal["decode_reply", "classify_error"], *arguments: Any) -> Any:
         return guarded(self.route.context, name, getattr(self.route.plan, name), *arguments)
 
-    def _key(self) -> str:
+    def _key(self) -> Revealed:
         return self.route.request.revealed_key()
 
     def _transport_error(self, failure: TransportFailure) -> ChatportError:

@@ -224,17 +224,17 @@ class CallMachine:
         if not isinstance(error, AuthenticationError) or not isinstance(candidate, SlowCandidate):
             return False
         is_begun = self._resumed is not None or (turn.attempt is not None and turn.attempt.committed)
-        if old.auth is None or is_begun or candidate.target in self._read_again:
+        if not old.secrets or is_begun or candidate.target in self._read_again:
             return False
         self._read_again.add(candidate.target)
-        if not candidate.forget_key(old.auth[2]):
+        if not candidate.forget_key(None if old.auth is None else old.auth[2]):
             return False
         try:
             yield from self._make_ready(candidate)
             new = candidate.prepare(None).request
         except ChatportError:  # what the vendor said is worth telling, and a later call says what this is
             return False
-        return new.auth != old.auth
+        return new.secrets != old.secrets
 
     # --- which target is next
 

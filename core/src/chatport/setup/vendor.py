@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from ..basics.bounded import MOST_MODELS, Bounded
-from ..basics.secret import Secret
+from ..basics.secret import Revealed, Secret
 from ..basics.sizes import Limits
 from ..call import Context
 from ..facts.models import ModelFacts
@@ -39,6 +39,9 @@ class Vendor:
     limits: Limits = attrs.field(factory=Limits)
     base_url_source: str = ""
     key_source: str = ""
+    query: str = ""
+    """What is sent in the query of every address and may be seen."""
+    secret_query: tuple[tuple[str, Secret], ...] = ()
     usual_timeouts: dict[bool, Timeouts] = attrs.field(factory=dict, init=False, eq=False, repr=False)
     usual_headers: dict[tuple[bool, bool], tuple[tuple[str, str], ...]] = attrs.field(
         factory=dict, init=False, eq=False, repr=False
@@ -53,6 +56,11 @@ class Vendor:
         """Return header, prefix and key, None where no key is sent."""
         how = self.provider.auth
         return None if self.key is None else (how.header, how.prefix, self.key)
+
+    def revealed_key(self) -> Revealed:
+        """Return the key and whatever else must not be seen, to hide it in what the vendor wrote."""
+        own = () if self.key is None else (self.key.reveal(),)
+        return (*own, *(secret.reveal() for _, secret in self.secret_query))
 
     def context(self, model: str, facts: ModelFacts | None = None) -> Context:
         """Return the context of a model here."""

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import attrs
 import msgspec
@@ -30,9 +31,10 @@ from ..plugins.registry import build_plan, given_by_name, load_provider, plugin_
 from ..provider import Auth, Discovery, Provider
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
 from .keys import fetched, is_given_by_function, is_slow, refresh_seconds, resolve
-from .origins import check_key
+from .origins import check_key, check_way
 from .pairing import Address, check_pair, source_of_key
 from .patches import checked_patch, patch_from_file, provider_of_patch
+from .placing import is_harmless
 from .targets import check_length
 from .vendor import Vendor
 
@@ -133,7 +135,7 @@ class Vendors:
         Returns whether it is read from anywhere: a key that stands in the configuration is what it is.
         """
         known = self._providers.get(name)
-        if known is None or isinstance(known.config.api_key, Secret):
+        if known is None or not _is_read(known.config, known.provider):
             return False
         if known.key == key:
             self._fetched.pop(name, None)
@@ -152,13 +154,17 @@ class Vendors:
         vendor = (
             self._open(name)
             if known is None
-            else attrs.evolve(known, key=self._key(known.provider, known.config, known.base_url))  # as paired before
+            else attrs.evolve(  # as paired before
+                known,
+                key=self._key(known.provider, known.config, known.base_url),
+                secret_query=self._secret_query(known.provider, known.config, known.base_url),
+            )
         )
-        seconds = refresh_seconds(vendor.config.api_key)
-        if seconds is None:
-            self._stale_at.pop(name, None)
+        seconds = [stated for source in vendor.config.key_sources if (stated := refresh_seconds(source)) is not None]
+        if seconds:
+            self._stale_at[name] = self._monotonic() + min(seconds)
         else:
-            self._stale_at[name] = self._monotonic() + seconds
+            self._stale_at.pop(name, None)
         return vendor
 
     def is_ready(self, name: str) -> bool:
@@ -166,7 +172,7 @@ class Vendors:
         if self._is_open(name):
             return True
         table = self.config.providers.get(name, ProviderConfig())
-        if is_slow(table.api_key):
+        if any(map(is_slow, table.key_sources)):
             return False
         return bool(table.base_url) or self._provider_value(name, table).discover is None
 
@@ -202,8 +208,16 @@ class Vendors:
         variable = self._key_variable(provider, table)
         check_pair(provider, table, variable, address)
         key = self._key(provider, table, address.url, must_be_there=needs_key)
+        secrets = self._secret_query(provider, table, address.url, must_be_there=needs_key)
+        seen = urlencode(
+            {
+                name: value.reveal()
+                for name, value in table.query.items()
+                if isinstance(value, Secret) and is_harmless(name, value)
+            }
+        )
         sources = (address.source, source_of_key(table, variable))
-        return Vendor(provider, plan, address.url, key, table, patches, self.config.limits, *sources)
+        return Vendor(provider, plan, address.url, key, table, patches, self.config.limits, *sources, seen, secrets)
 
     def _provider_value(self, name: str, table: ProviderConfig) -> Provider:
         check_length(name)
@@ -286,6 +300,8 @@ class Vendors:
 
     def _auth(self, provider: Provider, table: ProviderConfig) -> Auth:
         """Return how the key is sent: a variable may hold a token, which goes another way than a key."""
+        if table.auth is not None:
+            return Auth(table.auth.header, table.auth.prefix, required=provider.auth.required)
         return provider.auth_env.get(self._key_variable(provider, table) or "", provider.auth)
 
     def _key(
@@ -297,18 +313,35 @@ class Vendors:
         elif isinstance(table.api_key, Secret):
             key = table.api_key
         else:
-            folder = self.config.folder or Path()
             try:
-                key = self._fetched.pop(provider.name, None) or resolve(
-                    table.api_key, provider.name, folder=folder, variable=self._variable
-                )
+                key = self._fetched.pop(provider.name, None) or self._resolved(table.api_key, provider)
             except ConfigurationError:
                 if must_be_there:
                     raise
                 return None
         if key is not None:
-            check_key(key, provider, base_url)
+            check_key(key, provider, base_url, allow_plain_http=table.allow_plain_http)
         return key
+
+    def _resolved(self, reference: Mapping[str, Any], provider: Provider) -> Secret:
+        return resolve(reference, provider.name, folder=self.config.folder or Path(), variable=self._variable)
+
+    def _secret_query(
+        self, provider: Provider, table: ProviderConfig, base_url: str, *, must_be_there: bool = True
+    ) -> tuple[tuple[str, Secret], ...]:
+        """Return what is sent in the query and must not be seen. Raises ConfigurationError like `_key`."""
+        found: list[tuple[str, Secret]] = []
+        for name, value in table.query.items():
+            if is_harmless(name, value):
+                continue
+            try:
+                found.append((name, value if isinstance(value, Secret) else self._resolved(value, provider)))
+            except ConfigurationError:
+                if must_be_there:
+                    raise
+        if found and not table.allow_plain_http:
+            check_way(provider.name, base_url)
+        return tuple(found)
 
     def _patches(self, name: str, table: ProviderConfig) -> list[Any]:
         chosen = [checked_patch(plugin.load(), name) for plugin in installed_patches(name).values()]
@@ -362,6 +395,13 @@ def search(provider: Provider, settings: Mapping[str, Any]) -> Sequence[Discover
         f"The search for a server of {provider.title} {problem}. Give [providers.{provider.name}] a base_url.",
         provider=provider.name,
     ) from error
+
+
+def _is_read(table: ProviderConfig, provider: Provider) -> bool:
+    """Whether a key is read from somewhere, and may be another one the next time."""
+    if table.api_key is None and provider.key_env:
+        return True
+    return any(not isinstance(source, Secret) for source in table.key_sources)
 
 
 def _corrected(provider: Provider, facts: ModelFacts, corrections: Mapping[str, Any], where: str) -> ModelFacts:

@@ -36,7 +36,7 @@ def check_route(client: Any, family: ModuleType, request: HttpRequest) -> None:
     Plain http with a key is for this machine only, and httpx asks a proxy for that too, if the environment names one.
     """
     route = getattr(client, "_transport_for_url", None)  # httpx has no public word for it
-    if request.auth is None or route is None or not request.url.lower().startswith("http:"):
+    if not request.secrets or route is None or not request.url.lower().startswith("http:"):
         return
     if type(getattr(route(family.URL(request.url)), "_pool", None)).__name__.endswith("Proxy"):
         raise ConfigurationError(

@@ -17,7 +17,7 @@ from typing import Literal
 import attrs
 
 from ..engine.commands import Head, HttpRequest, TransportFailure
-from .address import Address
+from .address import Address, address_of
 
 __all__ = ["Body", "HeadReader", "Response", "request_bytes"]
 
@@ -59,6 +59,8 @@ def request_bytes(request: HttpRequest, address: Address) -> bytes:
     if request.auth is not None:
         name, prefix, key = request.auth
         lines.append(_field_lines(((name, prefix + key.reveal()),)))
+    if request.secret_headers:
+        lines.append(_field_lines([(name, secret.reveal()) for name, secret in request.secret_headers]))
     if content or method in ("POST", "PUT", "PATCH"):
         lines.append(f"content-length: {len(content)}\r\n")
     lines.append("\r\n")
@@ -71,8 +73,9 @@ def _request_head(request: HttpRequest, address: Address) -> str:
     if not (method.isascii() and method.isalpha()):
         raise TransportFailure("The method of the request cannot be sent", stage="connect", kind="invalid_request")
     fields = _field_lines(headers)
+    target = address_of(request.whole_url()).target if request.secret_query else address.target
     host = "" if any(name.lower() == "host" for name, _ in headers) else f"host: {address.authority}\r\n"
-    return f"{method} {address.target} HTTP/1.1\r\n{host}{fields}"
+    return f"{method} {target} HTTP/1.1\r\n{host}{fields}"
 
 
 def _field_lines(headers: Sequence[tuple[str, str]]) -> str:

@@ -20,7 +20,7 @@ from .failures import no_connection
 from .family import CLOSED, check_route, failure_of, family_of, head_of, place_of, raw_body
 from .httpx_own import FORKED, end_if_doubtful, no_cookies, note_socket, wire_request
 from .late import within
-from .proxies import Proxy, read_proxies, through
+from .proxies import Proxy, check_clear, read_proxies, through
 from .redaction import hiding_key
 from .tls import client_context
 
@@ -129,6 +129,7 @@ class HttpxAsyncTransport:
     ) -> HttpxAsyncExchange:
         """Send a request and return its exchange once the head is there. Raises ConfigurationError for a bad proxy."""
         proxy = None if self._proxies is None else self._proxies.of(request.url)
+        check_clear(proxy, request)
         client = await self._open(request.url, proxy, connect_seconds)
         family = family_of(client)
         problem: Exception | None

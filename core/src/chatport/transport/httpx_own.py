@@ -84,7 +84,7 @@ def wire_request(family: ModuleType, request: HttpRequest) -> Any:
 
     Names under localhost are not looked up: a key may go there in the clear, and it is this machine by definition.
     """
-    url, host = request.url, []
+    url, host = request.whole_url(), []
     if _is_under_localhost(url):
         address = address_of(url)
         url = f"http://localhost:{address.port}{address.target}"

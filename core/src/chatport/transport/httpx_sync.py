@@ -19,7 +19,7 @@ from ..engine.commands import HttpRequest, TimerExpired
 from ..errors import MisuseError
 from .family import CLOSED, check_route, failure_of, family_of, head_of, raw_body
 from .httpx_own import FORKED, end_if_doubtful, no_cookies, note_socket, proxy_options, wire_request
-from .proxies import Proxy, read_proxies, through
+from .proxies import Proxy, check_clear, read_proxies, through
 from .redaction import hiding_key
 from .tls import client_context
 
@@ -188,6 +188,7 @@ class HttpxTransport:
     def send(self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None) -> HttpxExchange:
         """Send a request and return its exchange once the head is there. Raises ConfigurationError for a bad proxy."""
         proxy = None if self._proxies is None else self._proxies.of(request.url)
+        check_clear(proxy, request)
         client = self._client if proxy is None and self._client is not None else self._open(proxy)
         if client is self._given and getattr(client, "is_closed", False):
             raise MisuseError(CLOSED)

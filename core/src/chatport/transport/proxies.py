@@ -23,11 +23,11 @@ import attrs
 
 from ..basics.hosts import ip_of, is_loopback, is_under
 from ..basics.secret import Secret
-from ..engine.commands import TransportFailure
+from ..engine.commands import HttpRequest, TransportFailure
 from ..errors import ConfigurationError
 from .address import address_of
 
-__all__ = ["Proxies", "Proxy", "SystemSettings", "read_proxies", "system_settings", "through"]
+__all__ = ["Proxies", "Proxy", "SystemSettings", "check_clear", "read_proxies", "system_settings", "through"]
 
 _SCHEMES: Mapping[str, tuple[Literal["http", "https", "socks5"], int]] = {
     "http": ("http", 80),
@@ -245,6 +245,16 @@ def _proxy_host(host: str) -> str | None:
         return address_of(f"http://{shown}/").host if host else None
     except TransportFailure:
         return None
+
+
+def check_clear(proxy: Proxy | None, request: HttpRequest) -> None:
+    """Raise ConfigurationError if a proxy would see a key: it sees all that goes over plain http."""
+    if proxy is not None and request.secrets and request.url.lower().startswith("http:"):
+        host = urlsplit(request.url).hostname
+        raise ConfigurationError(
+            f"The key would go in the clear to the proxy that {proxy.source} names. Reach {host} without it: put that "
+            "host into NO_PROXY."
+        )
 
 
 def through(proxy: Proxy | None, problem: Exception) -> Exception:
