@@ -12,6 +12,7 @@ import chatport
 from chatport.basics.secret import Secret
 from chatport.cli import group
 from chatport.errors import ConfigurationError
+from chatport.provider import Auth, Provider
 from chatport.setup.config import load_config
 from chatport.setup.placing import KeyHeader, is_harmless, read_auth, read_query
 from chatport.setup.vendors import Vendors
@@ -210,11 +211,8 @@ def test_leave_for_plain_http_is_for_one_address() -> None:
     ],
 )
 def test_a_file_that_nobody_trusts_may_say_none_of_it(line: str, folder: Path) -> None:
-    (folder / "chatport.toml").write_text(
-        f'[providers.openai]\nbase_url = "http://box/v1"\n{line}\n'
-        if "plain" in line
-        else f"[providers.openai]\n{line}\n"
-    )
+    address = 'base_url = "http://box/v1"' if "plain" in line else ""
+    (folder / "chatport.toml").write_text(f"[providers.openai]\n{address}\n{line}\n")
     with pytest.raises(ConfigurationError, match=f"providers.openai.{line.partition(' ')[0]}"):
         load_config()
 
@@ -222,9 +220,12 @@ def test_a_file_that_nobody_trusts_may_say_none_of_it(line: str, folder: Path) -
 def test_a_general_address_gets_no_query_of_another_source(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_PROVIDER", "x")
     monkeypatch.setenv("LLM_BASE_URL", "https://other.example/v1")
-    config = load_config({"providers": {"x": {"kind": "compatible", "query": {"key": KEY}}}})
-    with pytest.raises(ConfigurationError, match="LLM_BASE_URL has requests go to other.example"):
-        Vendors(config).provider("x")
+    vendor = Provider("x", "X", "https://x.example/v1", auth=Auth(required=False))
+    config = load_config({"providers": {"x": {"query": {"key": KEY}}}})
+    with pytest.raises(ConfigurationError, match=r"LLM_BASE_URL has requests go to other\.example"):
+        Vendors(config, providers=[vendor]).provider("x")
+    config = load_config({"providers": {"x": {"query": {"api-version": "2024-10-21"}}}})
+    assert Vendors(config, providers=[vendor]).provider("x").query == "api-version=2024-10-21", "that is no key"
 
 
 # --- doctor
