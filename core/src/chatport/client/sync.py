@@ -306,7 +306,7 @@ class Client(BaseClient):
         def read() -> list[ModelInfo]:
             return list(guarded(context, "parse_models", vendor.plan.parse_models, reply.raw, context) or ())
 
-        return run_without_key(vendor.revealed_key(), read)
+        return run_without_key(vendor.secrets, read)
 
     def embed(
         self,
@@ -326,7 +326,7 @@ class Client(BaseClient):
         from .embeddings import read_embeddings
 
         reply = self._fetch(target, wire, timeout)
-        return run_without_key(self._vendors.provider(reply.provider).revealed_key(), lambda: read_embeddings(reply))
+        return run_without_key(self._vendors.provider(reply.provider).secrets, lambda: read_embeddings(reply))
 
     def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
         while not self._vendors.is_ready(provider):

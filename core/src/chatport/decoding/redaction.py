@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
-from ..basics.secret import Revealed
+from ..basics.secret import Revealed, Secret
 from ..errors import ChatportError
 from ..types import Adjustment, Alternative, Reply
 
@@ -188,12 +188,12 @@ def _shown(error: BaseException) -> Iterator[str]:
             queue += [item.__cause__, item.__context__, *getattr(item, "exceptions", ())]
 
 
-def run_without_key(key: Revealed, run: Callable[[], T]) -> T:
+def run_without_key(secrets: Sequence[Secret], run: Callable[[], T]) -> T:
     """Run what reads a vendor's answer; its error has the key hidden, and no frames whose locals hold that answer."""
     try:
         return run()
     except ChatportError as problem:
-        error = hide_key_in_error(problem, key)
+        error = hide_key_in_error(problem, tuple(secret.reveal() for secret in secrets))
     raise error.with_traceback(None) from error.__cause__
 
 

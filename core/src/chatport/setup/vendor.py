@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from ..basics.bounded import MOST_MODELS, Bounded
-from ..basics.secret import Revealed, Secret
+from ..basics.secret import Secret
 from ..basics.sizes import Limits
 from ..call import Context
 from ..facts.models import ModelFacts
@@ -57,10 +57,11 @@ class Vendor:
         how = self.provider.auth
         return None if self.key is None else (how.header, how.prefix, self.key)
 
-    def revealed_key(self) -> Revealed:
-        """Return the key and whatever else must not be seen, to hide it in what the vendor wrote."""
-        own = () if self.key is None else (self.key.reveal(),)
-        return (*own, *(secret.reveal() for _, secret in self.secret_query))
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The key, and whatever else must not be seen."""
+        own = () if self.key is None else (self.key,)
+        return (*own, *(secret for _, secret in self.secret_query))
 
     def context(self, model: str, facts: ModelFacts | None = None) -> Context:
         """Return the context of a model here."""
