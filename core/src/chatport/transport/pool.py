@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from ..basics.forks import new_lock, tell_child
 from .address import Origin
 
-__all__ = ["Connection", "Origin", "Pool", "is_readable"]
+__all__ = ["Connection", "Origin", "Pool", "is_readable", "is_writable"]
 
 MOST_IDLE = 100
 
@@ -117,6 +117,15 @@ class Pool(Generic[C]):
             self._idle.clear()
         for connection in idle:
             connection.close()
+
+
+def is_writable(fileno: int) -> bool:
+    """Whether a socket would take more: all that was written is on its way."""
+    if not hasattr(select, "poll"):
+        return any(select.select([], [fileno], [], 0.0))
+    poll = select.poll()
+    poll.register(fileno, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def is_readable(fileno: int, seconds: float | None = 0.0, *, or_writable: bool = False) -> bool:

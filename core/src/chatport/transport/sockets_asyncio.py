@@ -22,7 +22,7 @@ from .exchange import BUFFER_BYTES, BaseExchange, earlier_timer, head_failure
 from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .names import NEXT_ADDRESS_SECONDS, SocketAddress, is_numeric, look_up
-from .pool import Pool, is_readable
+from .pool import Pool, is_readable, is_writable
 from .tls import context_if_made, made_context
 
 __all__ = ["AsyncioTransport"]
@@ -59,8 +59,8 @@ class _Connection(asyncio.BufferedProtocol):
     """A socket. One task at a time reads from it."""
 
     __slots__ = (
-        "__weakref__", "_arrived", "_deadline", "_error", "_fileno", "_is_paused", "_loop", "_owner", "_timer",
-        "_transport", "_unread_bytes", "_view", "_waiter", "is_over",
+        "__weakref__", "_arrived", "_below", "_deadline", "_error", "_fileno", "_is_paused", "_loop", "_owner",
+        "_timer", "_transport", "_unread_bytes", "_view", "_waiter", "is_over",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: _Loop) -> None:
@@ -76,6 +76,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._error: BaseException | None = None
         self._fileno = -1
         self._transport: Any = None
+        self._below: Any = None
         self.is_over = False
         tell_child(self)
 
@@ -91,6 +92,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._transport = transport
         sock = transport.get_extra_info("socket")
         self._fileno = sock.fileno()
+        self._below = _below(transport)
         self._owner.connections.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -194,7 +196,10 @@ class _Connection(asyncio.BufferedProtocol):
 
     def is_quiet(self) -> bool:
         """Whether all is written, all that came was read, and the connection stands."""
-        return not (self.is_over or self._arrived or self._transport.get_write_buffer_size())
+        if self.is_over or self._arrived or self._transport.get_write_buffer_size():
+            return False
+        below = self._below
+        return below is None or (is_writable(self._fileno) if below is _UNKNOWN else not below.get_write_buffer_size())
 
     def is_usable(self) -> bool:
         """Whether nothing has come since it became idle; asks the socket, for the loop may not have come round yet."""
@@ -205,6 +210,19 @@ class _Connection(asyncio.BufferedProtocol):
         self._end(None)
         if self._transport is not None:
             self._transport.abort()
+
+
+_UNKNOWN = object()
+
+
+def _below(transport: Any) -> Any:
+    """Return the transport below TLS, None without TLS, `_UNKNOWN` for a loop that does not show it (uvloop).
+
+    asyncio's TLS does not count what it has encrypted and the socket has not taken yet.
+    """
+    if transport.get_extra_info("sslcontext") is None:
+        return None
+    return getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or _UNKNOWN
 
 
 async def _connect(
