@@ -237,11 +237,13 @@ def test_doctor_says_that_a_key_goes_in_the_clear(folder: Path) -> None:
         "allow_plain_http = true\n"
         f'[providers.here]\nkind = "compatible"\nbase_url = "http://127.0.0.1:8000/v1"\napi_key = "{KEY}"\n'
         "allow_plain_http = true\n"
+        f'[providers.asked]\nkind = "compatible"\nbase_url = "https://box/v1"\nquery = {{ sig = "{KEY}" }}\n'
         f'[providers.odd]\nkind = "compatible"\nbase_url = "http://odd:8000/v1"\nquery = {{ key = "{KEY}" }}\n'
     )
     result = CliRunner().invoke(group, ["doctor", "--no-search", "--config", "c.toml"])
     lines = {line.split()[0]: line for line in result.output.splitlines() if line.startswith("  ")}
     assert "the key goes in the clear (allow_plain_http)" in lines["box"]
     assert "clear" not in lines["here"]
+    assert "key in the query (sig)" in lines["asked"]
     assert "broken" in lines["odd"]
     assert KEY not in result.output

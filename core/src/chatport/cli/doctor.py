@@ -76,6 +76,8 @@ def _providers(settings: Any) -> Iterator[str]:
 def _key_place(vendor: Any) -> str:
     """Say where the key comes from, or what to set; never the key."""
     provider = vendor.provider
+    if vendor.key is None and vendor.secret_query:
+        return f"key in the query ({vendor.secret_query[0][0]})"
     if vendor.key is None:
         return f"no key: set ${provider.key_env[0]}" if provider.auth.required and provider.key_env else "no key needed"
     source = vendor.key_source
