@@ -120,6 +120,21 @@ def test_how_long_a_connection_may_be_idle(value: str | None, seconds: float) ->
     assert found[0].idle_seconds == seconds
 
 
+@pytest.mark.parametrize("length", ["0", "5", "7", "5, 6", "-1", "x", ""])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_chunks_overrule_a_length_beside_them_and_the_connection_is_not_used_again(length: str, is_first: bool) -> None:
+    """RFC 9112, 6.3: the coding counts, and since somebody may have read the length, nothing after it is believed."""
+    lines = [f"Content-Length: {length}\r\n".encode(), b"Transfer-Encoding: chunked\r\n"]
+    data = OK + b"".join(lines if is_first else reversed(lines)) + b"\r\n5\r\nhello\r\n2\r\n!!\r\n0\r\n\r\n"
+    for cuts in ([], range(len(data)), [len(data) // 2]):
+        got = respond(data, [cut for cut in cuts if cut > 0])
+        assert (got.body, got.problem) == (b"hello!!", None)
+        assert not got.reusable
+    nothing = respond(OK + b"".join(lines) + b"\r\n", method="HEAD")
+    assert not nothing.reusable
+    assert respond(data[:-4]).problem is not None, "the end of the connection is no end of the chunks"
+
+
 # --- what is refused
 
 
@@ -152,7 +167,8 @@ BAD_HEADS = {
     "length with a blank": OK + b"Content-Length: 1 1\r\n\r\na",
     "length of other digits": OK + "Content-Length: ٣\r\n\r\nabc".encode(),
     "endless length": OK + b"Content-Length: " + b"9" * 19 + b"\r\n\r\n",
-    "length and chunks": OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "length and chunks in HTTP/1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello",
+    "length and another coding": OK + b"Content-Length: 5\r\nTransfer-Encoding: gzip\r\n\r\nhello",
     "other coding": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "coding that is not one": OK + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "chunked twice": OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import chatport
 from chatport.cli import group
+from chatport.plugins.installed import installed_providers
 from chatport.setup.config import load_config
 from chatport.setup.keys import told
 from chatport.setup.vendors import Vendors
@@ -38,6 +39,20 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "api-key": lambda key: {"api-key": {"token": [key]}},
     "key": lambda key: {"key": key},
     "base_url": lambda key: {"base_url": key},
+    "a header's name": lambda key: {"auth": {"header": f"{key} x"}},
+    "a scheme": lambda key: {"auth": {"scheme": f"{key} x"}},
+    "a key beside a header": lambda key: {"auth": {"header": "api-key", "key": key}},
+    "the variable of a query": lambda key: {"query": {"key": {"env": key}}},
+    "the file of a query": lambda key: {"query": {"key": {"file": key}}},
+    "a query as a text": lambda key: {"query": f"key={key}"},
+    "a query's list": lambda key: {"query": {"key": [key]}},
+    "the query of a base_url": lambda key: {"base_url": f"https://x.example/v1?api-version=1&key={key}"},
+    "the query of another scheme": lambda key: {"base_url": f"htps://x.example/v1?token={key}"},
+    "the query without a path": lambda key: {"base_url": f"http://127.0.0.1:1?{key}"},
+    "the fragment of a base_url": lambda key: {"base_url": f"https://x.example/v1#{key}"},
+    "the path of a base_url": lambda key: {"base_url": f"https://x.example/{key}?a"},
+    "the user of a base_url": lambda key: {"base_url": f"https://{key.replace('/', '%2F')}@x.example/v1"},
+    "the port of a base_url": lambda key: {"base_url": f"https://x.example:{key.replace('/', '%2F')}/v1"},
 }
 CASES = [(place, key) for place in PLACES for key in KEYS]
 
@@ -105,6 +120,29 @@ def test_no_command_shows_it(place: str, key: str, command: list[str]) -> None:
     written(place, key)
     result = CliRunner().invoke(group, [*command, "--config", "c.toml"])
     assert result.exit_code in (1, 2) or command[0] in ("doctor", "explain"), result.output  # these go on without a key
+    assert key not in result.output + result.stderr + repr(result.exception)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("variable", ["LLM_BASE_URL", "BASE_URL", "DEEPSEEK_BASE_URL", "OPENAI_BASE_URL"])
+def test_a_variable_with_a_key_in_its_query_is_refused_and_not_shown(
+    variable: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LLM_BASE_URL", "BASE_URL", "DEEPSEEK_BASE_URL", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, f"https://x.example/v1?key={key}")
+    monkeypatch.setenv("LLM_MODEL", "m")
+    model = f"{variable.partition('_')[0].lower()}:m" if variable.count("_") == 2 and variable[0] != "L" else "env:m"
+    if model != "env:m" and model.partition(":")[0] not in installed_providers():
+        pytest.skip("its package is not here")
+    try:
+        chatport.Client({"providers": {"openai": {"api_key": "k" * 20}}}).chat("hello", model=model)
+    except chatport.ConfigurationError as error:
+        shown = whole(error)
+    assert key not in shown
+    assert f"${variable}" in shown or variable in shown or "config" in shown
+    result = CliRunner().invoke(group, ["chat", "hello", "--model", model])
+    assert result.exit_code == 2
     assert key not in result.output + result.stderr + repr(result.exception)
 
 

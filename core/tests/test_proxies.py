@@ -9,8 +9,8 @@ import pytest
 
 from chatport.engine.commands import TransportFailure
 from chatport.errors import ConfigurationError
-from chatport.transport import proxies as module
-from chatport.transport.proxies import Proxies, read_proxies, through
+from chatport.transport import proxies as module, sockets
+from chatport.transport.proxies import Proxies, SystemSettings, read_proxies, system_settings, through
 
 PASSWORD = "p4ssw0rd-of-the-proxy"
 URL = "https://api.acme.example/v1"
@@ -142,6 +142,67 @@ def test_what_no_proxy_covers_is_reached_directly_and_a_bad_proxy_does_not_matte
 )
 def test_anything_else_in_no_proxy_covers_nothing_and_breaks_nothing(no_proxy: str, url: str) -> None:
     assert named(url, HTTPS_PROXY="http://one:1", NO_PROXY=no_proxy) == "http://one:1"
+
+
+# --- the settings of macOS and Windows
+
+
+SETTINGS = SystemSettings(
+    {"http": "http://plain:3128", "https": "http://secure:3128"}, lambda host: host.endswith("intern.example")
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "proxy"),
+    [
+        (URL, {}, "http://secure:3128"),
+        ("http://llm.example/v1", {}, "http://plain:3128"),
+        ("https://llm.intern.example/v1", {}, None),
+        ("http://127.0.0.1:8080/v1", {}, None),
+        (URL, {"HTTPS_PROXY": "http://one:1"}, "http://one:1"),
+        ("https://llm.intern.example/v1", {"HTTPS_PROXY": "http://one:1"}, "http://one:1"),
+        ("http://llm.example/v1", {"HTTPS_PROXY": "http://one:1"}, None),
+        (URL, {"NO_PROXY": "acme.example"}, None),
+        ("https://llm.example/v1", {"NO_PROXY": "acme.example"}, "http://secure:3128"),
+    ],
+)
+def test_the_settings_of_the_system_count_where_the_environment_names_no_proxy(
+    url: str, environment: Mapping[str, str], proxy: str | None
+) -> None:
+    found = read_proxies(environment, SETTINGS).of(url)
+    assert (None if found is None else found.url) == proxy
+    if found is not None and not environment:
+        assert found.source == "the system's settings"
+
+
+def test_a_bad_proxy_of_the_system_is_an_error_that_names_the_settings_and_no_password() -> None:
+    settings = SystemSettings({"https": f"socks4://user:{PASSWORD}@one:1"}, lambda host: False)
+    with pytest.raises(ConfigurationError, match="the system's settings names cannot be used") as caught:
+        read_proxies({}, settings).of(URL)
+    assert PASSWORD not in str(caught.value)
+    assert read_proxies({}, settings).of("http://llm.example") is None
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_which_of_the_systems_settings_are_read(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = {"http": "http://a:1", "https": "http://b:1", "ftp": "http://c:1", "socks": "d:1"}
+    monkeypatch.setattr("urllib.request.getproxies", lambda: everything)
+    monkeypatch.setattr("urllib.request.proxy_bypass", lambda host: host == "left.out")
+    settings = system_settings(platform)
+    assert settings is not None
+    assert settings.urls == {"http": "http://a:1", "https": "http://b:1"}
+    assert settings.is_bypassed("left.out")
+    assert not settings.is_bypassed("llm.example")
+    assert system_settings("linux") is None
+    monkeypatch.setattr(sockets.sys, "platform", platform)  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "system_settings", lambda: settings)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert sockets._has_proxy()
+    assert read_proxies().of(URL) is not None
+    monkeypatch.setattr(module, "system_settings", lambda: SystemSettings({}, lambda host: False))
+    assert not sockets._has_proxy()
 
 
 BAD = {

@@ -82,6 +82,62 @@ def test_a_deadline_may_come_nearer_and_go_away() -> None:
     run(talk)
 
 
+def test_what_it_keeps_does_not_grow_with_the_number_of_waits() -> None:
+    """A connection waits for each read anew, with a deadline that is mostly a little later than the last one."""
+
+    async def talk(watch: Watch) -> None:
+        wait = Wait()
+        for _ in range(1000):
+            watch.begin(wait, trio.current_time() + 60.0)
+            await trio.sleep(0.001)
+        assert len(watch._due) == 1
+        for _ in range(1000):
+            watch.begin(wait, trio.current_time() + 30.0)
+            await trio.sleep(0.001)
+        assert len(watch._due) == 2, "a nearer one is looked at beside the farther one"
+        for _ in range(1000):  # a short timer and a long one in turn
+            watch.begin(wait, trio.current_time() + 60.0)
+            watch.begin(wait, trio.current_time() + 1.0)
+            await trio.sleep(0.01)
+        assert len(watch._due) < 50
+        wait.is_waiting = False
+        await trio.sleep(100)
+        assert watch._due == []
+
+    run(talk)
+
+
+def test_a_deadline_that_is_nearer_by_next_to_nothing_is_not_kept_beside_the_other() -> None:
+    async def talk(watch: Watch) -> None:
+        wait = Wait()
+        now = trio.current_time()
+        watch.begin(wait, now + 1.0)
+        watch.begin(wait, now + 0.9995)
+        assert len(watch._due) == 1
+        watch.begin(wait, now + 0.99)
+        assert len(watch._due) == 2
+        await trio.sleep(2)
+        assert wait.ended_at == [0.99]
+
+    run(talk)
+
+
+def test_what_waits_no_more_is_let_go_of() -> None:
+    async def talk(watch: Watch) -> None:
+        waits = [Wait() for _ in range(100)]
+        for wait in waits:
+            watch.begin(wait, trio.current_time() + 60.0)
+        for wait in waits[1:]:
+            wait.is_waiting = False
+        watch.retire()
+        assert len(watch._due) == 1
+        assert {wait.watched_until for wait in waits[1:]} == {math.inf}
+        await trio.sleep(100)
+        assert [len(wait.ended_at) for wait in waits] == [1] + [0] * 99
+
+    run(talk)
+
+
 def test_a_watch_serves_one_run_after_the_other() -> None:
     watch, wait = Watch(), Wait()
 

@@ -142,7 +142,7 @@ def test_a_refused_connection(opened: Open, client_of: str, streamed: bool) -> N
     error = caught.value
     assert (error.code, error.status, error.provider) == ("connect", None, "raw")
     assert len(error.attempts) == 3
-    assert "No connection" in str(error)
+    assert f"No connection to 127.0.0.1:{port}: " in str(error)
     assert "sk-raw-key" not in repr(error) + str(error)
 
 
@@ -151,6 +151,7 @@ def test_a_name_that_does_not_exist(opened: Open, client_of: str) -> None:
     with pytest.raises(chatport.TransportError) as caught:
         runner.chat("hello")
     assert caught.value.code == "connect"
+    assert "No connection to chatport.invalid:443: the host name cannot be resolved (" in str(caught.value)
 
 
 def test_a_server_without_tls(opened: Open, serve: Serve, client_of: str) -> None:
@@ -159,6 +160,7 @@ def test_a_server_without_tls(opened: Open, serve: Serve, client_of: str) -> Non
     with pytest.raises(chatport.TransportError) as caught:
         runner.chat("hello")
     assert (caught.value.code, caught.value.retryable) == ("tls", False)
+    assert f"No secure connection to 127.0.0.1:{server.port}: " in str(caught.value)
     assert len(caught.value.attempts) == 1
 
 
@@ -230,6 +232,28 @@ def test_a_full_pool_of_the_users_own_ends_by_a_timer(backend: str, serve: Serve
 def test_a_strange_host_is_one_of_our_errors(opened: Open, client_of: str, host: str) -> None:
     with pytest.raises(chatport.ChatportError):
         opened(f"https://{host}/v1", of=client_of, timeouts={"total": 5}).chat("hello")
+
+
+# --- two lengths
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_with_chunks_and_a_length_is_read_and_its_connection_is_not_used_again(
+    opened: Open, serve: Serve, client_of: str, streamed: bool
+) -> None:
+    """RFC 9112, 6.3."""
+
+    def both(connection: Connection) -> None:
+        while connection.request():
+            connection.send(head(transfer_encoding="chunked", content_length=5))
+            connection.send(chunked(ROLE, text("hel"), text("lo"), STOP, DONE))
+
+    server = serve(both)
+    runner = opened(server.base_url, of=client_of)
+    for _ in range(2):
+        reply = (runner.stream if streamed else runner.chat)("hello")
+        assert reply.text == "hello"
+    assert (len(server.requests), server.connections) == (2, 2)
 
 
 # --- cuts

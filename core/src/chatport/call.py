@@ -11,6 +11,7 @@ import msgspec
 
 from . import jsoncodec
 from .basics.frozen import freeze_fields
+from .basics.secret import Secret
 from .basics.sizes import Limits
 from .errors import BadRequestError, MalformedReplyError
 from .facts.models import ModelFacts
@@ -67,7 +68,8 @@ class Call:
     `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`), a budget in tokens,
     or None. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces. `prefix` is the
     beginning of the answer, from which the vendor is to go on. `adjustments` tell what was mended in earlier answers,
-    so that they can be sent again.
+    so that they can be sent again. `headers` are the call's own, names in lower case; one that is a Secret is shown
+    nowhere.
     """
 
     messages: tuple[Message, ...]
@@ -85,6 +87,7 @@ class Call:
     on_unsupported: Literal["warn", "raise"] = "warn"
     prefix: str | None = None
     adjustments: tuple[Adjustment, ...] = ()
+    headers: tuple[tuple[str, str | Secret], ...] = attrs.field(default=(), repr=False)
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "extra", error=BadRequestError)

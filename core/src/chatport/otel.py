@@ -8,7 +8,6 @@ and a vendor's own error text, which may quote a prompt, is in no table.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 import attrs
 
 from .basics.bounded import MOST_METRIC_MODELS
+from .basics.forks import new_lock
 from .basics.log import short
 from .basics.version import __version__
 
@@ -168,7 +168,7 @@ class Telemetry:
         self._monotonic = monotonic
         self._open: OrderedDict[str, _OpenCall] = OrderedDict()  # oldest first
         self._models: set[str] = set()  # those that metrics have named
-        self._lock = threading.Lock()  # one observer may serve clients in several threads
+        self._lock = new_lock()  # one observer may serve clients in several threads
 
     def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
         """Record an event of a call's life. Events that are not in the table are left alone."""

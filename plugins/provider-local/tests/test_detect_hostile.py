@@ -199,6 +199,14 @@ def test_an_address_that_cannot_be_is_refused(host: str) -> None:
         discover_for({"hosts": host})
 
 
+@pytest.mark.parametrize("host", ["http://me:KEY@host:x", "http://host:x/?key=KEY", "host:KEY", "http://[::1?KEY"])
+def test_a_key_in_such_an_address_is_not_shown(host: str) -> None:
+    key = "sk-" + "in-an-address"
+    with pytest.raises(ConfigurationError, match="is no host, host:port or address") as caught:
+        base_url_of(host.replace("KEY", key), 11434)
+    assert key not in str(caught.value)
+
+
 def test_a_call_and_doctor_end_beside_a_server_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(dripping(JSON + b"content-length: 1000000\r\n\r\n")) as port:
         monkeypatch.setattr(detect, "PORTS", (port,))

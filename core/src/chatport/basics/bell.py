@@ -28,8 +28,10 @@ class Bell(Protocol):
 
 def is_trio() -> bool:
     """Whether this is a task of trio, and none of asyncio."""
-    trio: Any = sys.modules.get("trio")  # where it runs, it was imported
-    return trio is not None and bool(trio.lowlevel.in_trio_run())
+    trio: Any = sys.modules.get("trio")  # where it runs, it was imported; another thread may be importing it just now
+    lowlevel = None if trio is None else getattr(trio, "lowlevel", None)
+    in_run = getattr(lowlevel, "in_trio_run", None)
+    return in_run is not None and bool(in_run())
 
 
 def running_loop() -> Any:

@@ -16,7 +16,6 @@ It is done in threads of our own, and waited for only as long as whoever needs i
 from __future__ import annotations
 
 import copy
-import os
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -24,6 +23,7 @@ from contextvars import copy_context
 from typing import Any, Generic, TypeVar, cast
 
 from .bell import new_bell
+from .forks import tell_child
 
 __all__ = ["Job", "OverdueError", "Room", "StuckError"]
 
@@ -133,11 +133,11 @@ class Room:
         self._most_stuck = most_stuck
         self._most_stuck_on_one = most_stuck_on_one
         self._most = most
-        self._begin_anew()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._begin_anew)  # the threads are not there any more
+        self.forked()
+        tell_child(self)  # the threads are not there any more
 
-    def _begin_anew(self) -> None:
+    def forked(self) -> None:
+        """Forget the threads, of which there is none."""
         self._lock = threading.Lock()
         self._jobs: dict[Hashable, list[Job[Any]]] = {}
 

@@ -9,11 +9,12 @@ is kept by a name is therefore in one of these two, and forgets what was used le
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
+
+from .forks import new_lock
 
 __all__ = [
     "LONGEST_NAME",
@@ -56,7 +57,7 @@ class Bounded(Generic[K, V]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._recent: OrderedDict[K, V] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def __len__(self) -> int:
         return len(self._recent)
@@ -91,7 +92,7 @@ class Shelf(Generic[K, V]):
         self._is_idle = is_idle
         self._recent: OrderedDict[K, V] = OrderedDict()
         self._alive: WeakValueDictionary[K, V] = WeakValueDictionary()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def __len__(self) -> int:
         return len(self._recent)

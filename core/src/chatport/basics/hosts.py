@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-__all__ = ["ip_of", "is_localhost", "is_loopback", "is_named", "is_under"]
+__all__ = ["ip_of", "is_localhost", "is_loopback", "is_named", "is_under", "shown_address"]
 
 _OLD_FORM = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
 
@@ -35,11 +35,25 @@ def _ip_of_old_form(host: str) -> IPv4Address | None:
         return None
 
 
+_ORIGIN = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]{0,15}://(?:\[[0-9A-Fa-f:.]{1,45}\]|[^/?#\\@:\[\]]{1,253})(?::[0-9]{0,5})?(?=[/?#\\]|\Z)"
+)
+"""Scheme, host and port of a URL that has no user name."""
+
+
 @lru_cache(maxsize=256)
 def is_loopback(host: str | None) -> bool:
     """Whether a URL's host is this machine: 127.0.0.0/8, ::1, localhost, and the names under it."""
     address = ip_of(host or "")
     return is_localhost(host or "") if address is None else address.is_loopback
+
+
+def shown_address(url: str) -> str:
+    """Return as much of a URL as a message may show, "" for nothing: a path, a query or a user name may be a key."""
+    found = _ORIGIN.match(url)
+    if found is None:
+        return ""
+    return repr(found[0] if found.end() == len(url) else f"{found[0]}/…")
 
 
 def is_localhost(host: str) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn, final
+from typing import NoReturn, TypeAlias, final
 
-__all__ = ["Secret"]
+__all__ = ["Revealed", "Secret"]
+
+Revealed: TypeAlias = str | tuple[str, ...]
+"""The texts of one key or of several, to be hidden in what is told; "" for none."""
 
 
 @final

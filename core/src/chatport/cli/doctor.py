@@ -50,6 +50,7 @@ def _providers(settings: Any) -> Iterator[str]:
     from ..errors import ChatportError
     from ..plugins.installed import installed_providers
     from ..setup.keys import asks_nobody, is_slow
+    from ..setup.origins import is_open_way
     from ..setup.vendors import Vendors
 
     write("\nProviders", bold=True)
@@ -60,6 +61,8 @@ def _providers(settings: Any) -> Iterator[str]:
             if vendors.is_ready(name) or (table is not None and asks_nobody(table.api_key)):
                 vendor = vendors.provider(name)
                 where, key = f"{vendor.base_url} (by {vendor.base_url_source})", _key_place(vendor)
+                if vendor.config.allow_plain_http and is_open_way(vendor.base_url):
+                    where += ": the key goes in the clear (allow_plain_http)"
             elif table is not None and is_slow(table.api_key):
                 where, key = "not asked", f"key from a {next(iter(table.api_key))}"
             else:
@@ -73,6 +76,8 @@ def _providers(settings: Any) -> Iterator[str]:
 def _key_place(vendor: Any) -> str:
     """Say where the key comes from, or what to set; never the key."""
     provider = vendor.provider
+    if vendor.key is None and vendor.secret_query:
+        return f"key in the query ({vendor.secret_query[0][0]})"
     if vendor.key is None:
         return f"no key: set ${provider.key_env[0]}" if provider.auth.required and provider.key_env else "no key needed"
     source = vendor.key_source

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 # sync only: from contextlib import suppress
 from types import TracebackType
@@ -55,13 +55,17 @@ _OVER = _over()
 class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
-    def __init__(self, machine: CallMachine, transport: AsyncTransport) -> None:
+    def __init__(
+        self, machine: CallMachine, transport: AsyncTransport, check_open: Callable[[], None] | None = None
+    ) -> None:
+        """`check_open` raises MisuseError where the client was closed before the call has sent anything."""
         # async only: begin
         self._machine = machine
         # async only: end
         self._run: Generator[Any, Any, Reply] = machine.run()
         self._sleep = machine.clock.sleep
         self._transport = transport
+        self._check_open = check_open
         self._exchange: AsyncExchange | None = None
         self.reply: Reply | None = None
 
@@ -86,6 +90,9 @@ class _Driver:
             # sync only:     if self._run is not _OVER:
             # sync only:         raise
             # sync only:     raise MisuseError(_LEFT) from None  # another thread is just closing it
+            except BaseException:
+                answer = None  # a vendor may have echoed the key in it, and a traceback may show locals
+                raise
             answer = thrown = None
             try:
                 match command:
@@ -97,6 +104,9 @@ class _Driver:
                     case Deliver(events=events):
                         return events
                     case Send():
+                        if self._check_open is not None:
+                            self._check_open()
+                            self._check_open = None  # a call that has begun goes on to its end
                         self._exchange = await self._transport.send(
                             command.request, command.connect_seconds, command.head_seconds
                         )
@@ -114,7 +124,9 @@ class _Driver:
                     case Pause(arm=arm, seconds=seconds):
                         await pause_async(arm, seconds, self._sleep)
                     case Block():
-                        answer = await run_blocking_async(command.name, command.function, command.seconds)
+                        answer = await run_blocking_async(
+                            command.name, command.function, command.seconds, command.ahead
+                        )
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
 
@@ -263,6 +275,7 @@ class AsyncClient(BaseClient):
         opened = self._opened
         if opened is None:
             with self._opening:
+                self._check_open()
                 opened = self._opened
                 if opened is None:
                     opened = self._opened = self._open_transport()
@@ -286,6 +299,7 @@ class AsyncClient(BaseClient):
         return cast(AsyncTransport, given)
 
     async def __aenter__(self) -> Self:
+        self._check_open()
         return self
 
     async def __aexit__(
@@ -294,17 +308,22 @@ class AsyncClient(BaseClient):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections. A client that was passed in stays open.
+        """Close the client and its connections. An HTTP client that was passed in stays open.
 
         Calls under way, here or in other threads, go on to their end, and their connections are closed then. A call
-        that is made later opens new ones.
+        that is made later is a MisuseError, and so is a stream that was made before and not yet read. Safe to call
+        twice.
         """
-        opened, self._opened = self._opened, None
+        with self._opening:
+            self._is_closed = True
+            opened, self._opened = self._opened, None
         if opened is not None and opened is not self._given_transport:
             await opened.aclose()
 
     def _driver(self, messages: MessagesInput, stream: bool, options: Mapping[str, Any]) -> AsyncDriver:
         """Return what runs a call: one driver, or two where a slow try gets a second one beside it."""
+        transport = self._transport()
+        check_open = self._check_open if stream else None  # a stream may be read at any later time
         machine = self._machine(messages, stream, stream, options)
         # async only: begin
         after_seconds = self._shared.hedging.after_seconds
@@ -312,12 +331,12 @@ class AsyncClient(BaseClient):
 
             def second() -> _Driver | None:
                 other = self._second_try(machine)
-                return None if other is None else _Driver(other, self._transport())
+                return None if other is None else _Driver(other, transport)
 
-            first = _Driver(machine, self._transport())
+            first = _Driver(machine, transport, check_open)
             return HedgedDriver(first, second, after_seconds, lambda: machine.trace)
         # async only: end
-        return _Driver(machine, self._transport())
+        return _Driver(machine, transport, check_open)
 
     async def chat(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> Reply:
         """Return the whole answer. Options as in `ChatOptions`; raises ChatportError, see `chatport.errors`."""
@@ -329,6 +348,7 @@ class AsyncClient(BaseClient):
 
     async def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""
+        self._check_open()
         await self._ready(provider, {})
         target, wire = self._models_target(provider)
         reply = await self._fetch(target, wire)
@@ -338,7 +358,7 @@ class AsyncClient(BaseClient):
         def read() -> list[ModelInfo]:
             return list(guarded(context, "parse_models", vendor.plan.parse_models, reply.raw, context) or ())
 
-        return run_without_key(vendor.key, read)
+        return run_without_key(vendor.secrets, read)
 
     async def embed(
         self,
@@ -352,18 +372,24 @@ class AsyncClient(BaseClient):
         """Return an embedding vector for each text."""
         if unknown:
             raise unknown_option("embed", unknown, EMBED_OPTIONS)
+        self._check_open()
         await self._ready(split_target(self._routes.targets(model)[0][0].target)[0], read_timeout(timeout))
         target, wire = self._embed_target(texts, model, extra)
         from .embeddings import read_embeddings
 
         reply = await self._fetch(target, wire, timeout)
-        return run_without_key(self._vendors.provider(reply.provider).key, lambda: read_embeddings(reply))
+        return run_without_key(self._vendors.provider(reply.provider).secrets, lambda: read_embeddings(reply))
 
     async def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
         while not self._vendors.is_ready(provider):
             seconds = self._vendors.total_seconds(provider, timers)
             try:
-                await run_blocking_async((self._vendors, provider), lambda: self._vendors.provider(provider), seconds)
+                await run_blocking_async(
+                    (self._vendors, provider),
+                    lambda: self._vendors.provider(provider),
+                    seconds,
+                    self._vendors.ahead(provider),
+                )
             except TimerExpired:
                 raise not_ready_in_time(provider, seconds) from None
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
 
+import attrs
+
+from ..basics.forks import new_lock, tell_child
 from ..call import Call, WireRequest
 from ..engine.commands import Clock
 from ..engine.machine import CallMachine
 from ..engine.shared import BreakerBook, Observer, Shared
-from ..errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
+from ..errors import BadRequestError, ConfigurationError, MisuseError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
 from ..inputs.options import CHAT_OPTIONS, read_call, read_timeout, unknown_option
@@ -24,6 +26,7 @@ from ..setup.config import Config, load_config
 from ..setup.routes import Routes
 from ..setup.targets import AliasTarget, in_order, split_target
 from ..setup.vendors import Vendors
+from ..types import Adjustment
 from .candidates import ChatCandidate, RequestCandidate
 
 if TYPE_CHECKING:
@@ -72,15 +75,29 @@ class BaseClient:
         self._shared = _shared(self.config, clock, observers)
         self._budget = _budget(self.config)
         self._given_transport = transport if transport is not None else self.config.transport
-        self._opening = threading.Lock()  # a client without a loop may be used from several threads
+        self._opening = new_lock()  # a client without a loop may be used from several threads
+        self._is_closed = False
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Forget who waits for what in the parent, and which of its calls are under way. For a forked child."""
+        self._shared = _shared(self.config, self._shared.clock, self._shared.observers)
 
     def __repr__(self) -> str:
         return f"<chatport.{type(self).__name__}>"
 
+    def _check_open(self) -> None:
+        """Raise MisuseError if the client was closed: nobody would close what it opened from now on."""
+        if self._is_closed:
+            raise MisuseError(
+                f"This {type(self).__name__} is closed, and sends nothing any more. Make a new one, or make the call "
+                "before the client's block is left."
+            )
+
     def facts(self, target: str) -> ModelFacts:
         """Return what is known of a model, the user's corrections included. Nothing is sent."""
         provider, model = split_target(target)
-        return self._vendors.facts(self._vendors.provider(provider), model)
+        return self._vendors.facts(self._vendors.provider_to_explain(provider), model)  # which needs no key
 
     def budget(
         self,
@@ -96,7 +113,8 @@ class BaseClient:
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
         call, timeouts, entries, merged = self._read(messages, stream, options)
         targets = self._in_order(entries, call)
-        candidates = [ChatCandidate(self._routes, target, call, timeouts, merged) for target in targets]
+        home = entries[0].target
+        candidates = [ChatCandidate(self._routes, t, _for_target(call, t, home), timeouts, merged) for t in targets]
         candidates[0].prepare_now(is_only=len(candidates) == 1)
         budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
         return CallMachine(candidates, self._shared, deliver, budgets)
@@ -144,7 +162,8 @@ class BaseClient:
         stream = bool(options.get("stream", False))
         rest = {name: value for name, value in options.items() if name != "stream"}
         call, timeouts, entries, merged = self._read(messages, stream, rest)
-        return explain_call(self._routes, call, self._in_order(entries, call)[0], timeouts, merged)
+        target = self._in_order(entries, call)[0]
+        return explain_call(self._routes, _for_target(call, target, entries[0].target), target, timeouts, merged)
 
     def _models_target(self, provider: str) -> tuple[str, WireRequest]:
         vendor = self._vendors.provider(provider)
@@ -169,6 +188,15 @@ class BaseClient:
         if not inputs or not all(inputs) or not all(type(text) is str for text in inputs):
             raise BadRequestError("embed takes a text or a list of texts, none of them empty.")
         return target, WireRequest(path, {"model": name, "input": inputs, "encoding_format": "float", **(extra or {})})
+
+
+def _for_target(call: Call, target: str, home: str) -> Call:
+    """Return a call as it goes to a target: its headers go to the provider that was named first, as its key does."""
+    if not call.headers or split_target(target)[0] == split_target(home)[0]:
+        return call
+    reason = f"the headers of a call go to the provider that it names first ({split_target(home)[0]}), and to no other"
+    note = Adjustment("dropped", "headers", reason)
+    return attrs.evolve(call, headers=(), adjustments=(*call.adjustments, note))
 
 
 def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:

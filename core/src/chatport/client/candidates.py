@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any
 
 import attrs
 
+from ..basics.secret import Secret
 from ..call import Call, WireRequest
 from ..engine.route import Route
 from ..errors import ModelNotFoundError, PolicyError, UnsupportedFeatureError
@@ -42,6 +43,15 @@ class _Candidate:
         """Make the provider ready. Blocks."""
         return self._vendors.provider(self._provider)
 
+    @property
+    def ahead(self) -> Callable[[], Awaitable[None]] | None:
+        """What an event loop awaits before that."""
+        return self._vendors.ahead(self._provider)
+
+    def forget_key(self, key: Secret | None) -> bool:
+        """Have the key read again that was refused. Returns whether another one may be there."""
+        return self._vendors.forget_key(self._provider, key)
+
     def total_seconds(self) -> float | None:
         """Return the total timer of the call there."""
         return self._vendors.total_seconds(self._provider, self._timeouts)
@@ -71,6 +81,11 @@ class ChatCandidate(_Candidate):
             return self._first
         call = self._call if prefix is None else attrs.evolve(self._call, prefix=prefix)
         return self._routes.route(call, self.target, timeouts=self._timeouts, options=self._options)
+
+    def forget_key(self, key: Secret | None) -> bool:
+        """The same, and what was prepared with it is prepared again."""
+        self._first = None
+        return super().forget_key(key)
 
     def window(self) -> int | None:
         """Return the context window of the model in tokens, None where it is not known."""

@@ -83,7 +83,7 @@ def explain_call(
     """Return the explanation of a call to a target. Nothing is sent, and no key is needed."""
     vendor = routes.vendors.provider_to_explain(split_target(target)[0])
     route = routes.route(call, target, timeouts=timeouts, options=options, looked_at=vendor)
-    headers = dict(route.request.headers)
+    headers = dict(route.request.headers) | {name: "***" for name, _ in route.request.secret_headers}
     if route.request.auth is not None:
         headers[route.request.auth[0]] = f"{route.request.auth[1]}***"
     elif vendor.provider.auth.required:
@@ -91,7 +91,7 @@ def explain_call(
     return Explanation(
         route.context.target,
         route.request.method,
-        route.request.url,
+        route.request.shown_url,
         headers,
         route.wire.body,
         route.wire.stream,

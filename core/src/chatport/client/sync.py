@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self, Unpack, cast
@@ -49,10 +49,14 @@ _OVER = _over()
 class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
-    def __init__(self, machine: CallMachine, transport: Transport) -> None:
+    def __init__(
+        self, machine: CallMachine, transport: Transport, check_open: Callable[[], None] | None = None
+    ) -> None:
+        """`check_open` raises MisuseError where the client was closed before the call has sent anything."""
         self._run: Generator[Any, Any, Reply] = machine.run()
         self._sleep = machine.clock.sleep
         self._transport = transport
+        self._check_open = check_open
         self._exchange: Exchange | None = None
         self.reply: Reply | None = None
 
@@ -77,6 +81,9 @@ class _Driver:
                 if self._run is not _OVER:
                     raise
                 raise MisuseError(_LEFT) from None  # another thread is just closing it
+            except BaseException:
+                answer = None  # a vendor may have echoed the key in it, and a traceback may show locals
+                raise
             answer = thrown = None
             try:
                 match command:
@@ -88,6 +95,9 @@ class _Driver:
                     case Deliver(events=events):
                         return events
                     case Send():
+                        if self._check_open is not None:
+                            self._check_open()
+                            self._check_open = None  # a call that has begun goes on to its end
                         self._exchange = self._transport.send(
                             command.request, command.connect_seconds, command.head_seconds
                         )
@@ -105,7 +115,7 @@ class _Driver:
                     case Pause(arm=arm, seconds=seconds):
                         pause(arm, seconds, self._sleep)
                     case Block():
-                        answer = run_blocking(command.name, command.function, command.seconds)
+                        answer = run_blocking(command.name, command.function, command.seconds, command.ahead)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
 
@@ -227,6 +237,7 @@ class Client(BaseClient):
         opened = self._opened
         if opened is None:
             with self._opening:
+                self._check_open()
                 opened = self._opened
                 if opened is None:
                     opened = self._opened = self._open_transport()
@@ -247,6 +258,7 @@ class Client(BaseClient):
         return cast(Transport, given)
 
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     def __exit__(
@@ -255,19 +267,24 @@ class Client(BaseClient):
         self.close()
 
     def close(self) -> None:
-        """Close the connections. A client that was passed in stays open.
+        """Close the client and its connections. An HTTP client that was passed in stays open.
 
         Calls under way, here or in other threads, go on to their end, and their connections are closed then. A call
-        that is made later opens new ones.
+        that is made later is a MisuseError, and so is a stream that was made before and not yet read. Safe to call
+        twice.
         """
-        opened, self._opened = self._opened, None
+        with self._opening:
+            self._is_closed = True
+            opened, self._opened = self._opened, None
         if opened is not None and opened is not self._given_transport:
             opened.close()
 
     def _driver(self, messages: MessagesInput, stream: bool, options: Mapping[str, Any]) -> _Driver:
         """Return what runs a call: one driver, or two where a slow try gets a second one beside it."""
+        transport = self._transport()
+        check_open = self._check_open if stream else None  # a stream may be read at any later time
         machine = self._machine(messages, stream, stream, options)
-        return _Driver(machine, self._transport())
+        return _Driver(machine, transport, check_open)
 
     def chat(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> Reply:
         """Return the whole answer. Options as in `ChatOptions`; raises ChatportError, see `chatport.errors`."""
@@ -279,6 +296,7 @@ class Client(BaseClient):
 
     def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""
+        self._check_open()
         self._ready(provider, {})
         target, wire = self._models_target(provider)
         reply = self._fetch(target, wire)
@@ -288,7 +306,7 @@ class Client(BaseClient):
         def read() -> list[ModelInfo]:
             return list(guarded(context, "parse_models", vendor.plan.parse_models, reply.raw, context) or ())
 
-        return run_without_key(vendor.key, read)
+        return run_without_key(vendor.secrets, read)
 
     def embed(
         self,
@@ -302,18 +320,24 @@ class Client(BaseClient):
         """Return an embedding vector for each text."""
         if unknown:
             raise unknown_option("embed", unknown, EMBED_OPTIONS)
+        self._check_open()
         self._ready(split_target(self._routes.targets(model)[0][0].target)[0], read_timeout(timeout))
         target, wire = self._embed_target(texts, model, extra)
         from .embeddings import read_embeddings
 
         reply = self._fetch(target, wire, timeout)
-        return run_without_key(self._vendors.provider(reply.provider).key, lambda: read_embeddings(reply))
+        return run_without_key(self._vendors.provider(reply.provider).secrets, lambda: read_embeddings(reply))
 
     def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
         while not self._vendors.is_ready(provider):
             seconds = self._vendors.total_seconds(provider, timers)
             try:
-                run_blocking((self._vendors, provider), lambda: self._vendors.provider(provider), seconds)
+                run_blocking(
+                    (self._vendors, provider),
+                    lambda: self._vendors.provider(provider),
+                    seconds,
+                    self._vendors.ahead(provider),
+                )
             except TimerExpired:
                 raise not_ready_in_time(provider, seconds) from None
 

@@ -9,10 +9,11 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
-from ..basics.bell import new_bell
+from ..basics.bell import new_bell, running_loop
 from ..basics.blocking import Job, OverdueError, Room, StuckError
 from ..engine.commands import TimerExpired
 from ..errors import ConfigurationError
@@ -73,21 +74,40 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-async def run_blocking_async(name: Hashable, function: Callable[[], T], seconds: float | None) -> T:
+_TURNS: WeakValueDictionary[tuple[int, Hashable], Any] = WeakValueDictionary()
+"""Whose turn it is to await what goes ahead of a piece of work, on each event loop."""
+
+
+async def run_blocking_async(
+    name: Hashable,
+    function: Callable[[], T],
+    seconds: float | None,
+    ahead: Callable[[], Awaitable[None]] | None = None,
+) -> T:
     """Run a function that may block off the event loop, once for all who ask for this name meanwhile.
 
-    Raises what it raises, TimerExpired after so many seconds, and ConfigurationError if too many of them hang.
+    `ahead` is awaited on the loop before, by one at a time. Raises what they raise, TimerExpired after so many seconds,
+    and ConfigurationError if too many of them hang.
     """
     import anyio
 
-    job = _job(name, function)
     with anyio.move_on_after(seconds):
-        return await job.finished()
+        if ahead is not None:
+            place = (id(running_loop()), name)
+            turn = _TURNS.get(place) or _TURNS.setdefault(place, anyio.Lock())
+            async with turn:
+                await ahead()
+        return await _job(name, function).finished()
     raise TimerExpired("io")
 
 
-def run_blocking(name: Hashable, function: Callable[[], T], seconds: float | None) -> T:
-    """The same in a thread without an event loop."""
+def run_blocking(
+    name: Hashable,
+    function: Callable[[], T],
+    seconds: float | None,
+    ahead: Callable[[], Awaitable[None]] | None = None,
+) -> T:
+    """The same in a thread without an event loop, where nothing can be awaited: `function` finds that out."""
     try:
         return _job(name, function).wait(seconds)
     except OverdueError:

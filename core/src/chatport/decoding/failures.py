@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from .. import jsoncodec
+from ..basics.secret import Revealed
 from ..call import Context, Failure, Verdict
 from ..errors import ChatportError, OverloadedError, QuotaExceededError, RateLimitError
 from ..standard.errors import class_of_status, read_error
@@ -33,7 +34,7 @@ def failure_of(
     headers: Mapping[str, str],
     where: Literal["response", "body", "chunk"],
     content: bytes,
-    secret: str,
+    secret: Revealed,
 ) -> Failure:
     """Return what `classify_error` looks at, with the key taken out: some vendors echo it in their error text."""
     content = content[:LARGEST_ERROR_BYTES]

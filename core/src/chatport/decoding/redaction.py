@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
-from ..basics.secret import Secret
+from ..basics.secret import Revealed, Secret
 from ..errors import ChatportError
 from ..types import Adjustment, Alternative, Reply
 
@@ -46,12 +46,16 @@ _ALONE = {
 _END = re.compile(r"[\s\"'<>]|\Z")
 
 
-def hide_key(text: str, key: str) -> str:
+def hide_key(text: str, key: Revealed) -> str:
     """Return a text with the key, and what a cut or escapes have left of it, replaced by `***`.
 
     A key of less than four characters is not looked for: it would be found in ordinary words. Takes linear time, and
-    next to none where no part of the key can be there.
+    next to none where no part of the key can be there. Of several keys each is replaced.
     """
+    if isinstance(key, tuple):
+        for each in key:
+            text = hide_key(text, each)
+        return text
     if len(key) < _SHORTEST:
         return text
     text = text.replace(key, HIDDEN)  # first: what stands before the key might look like the beginning of an escape
@@ -120,8 +124,12 @@ def _letter(escape: re.Match[str]) -> str:
 # --- what holds texts
 
 
-def hide_key_in(value: Any, key: str) -> Any:
+def hide_key_in(value: Any, key: Revealed) -> Any:
     """Return a value of JSON, or a text, with the key hidden in all its texts, names included."""
+    if isinstance(key, tuple):
+        for each in key:
+            value = hide_key_in(value, each)
+        return value
     if len(key) < _SHORTEST:
         return value
     if isinstance(value, str):
@@ -135,7 +143,7 @@ def hide_key_in(value: Any, key: str) -> Any:
     return value
 
 
-def hide_key_in_error(error: E, key: str) -> E:
+def hide_key_in_error(error: E, key: Revealed) -> E:
     """Return the error with the key hidden in all that a vendor may have written into it, its cause included.
 
     `partial` holds what was received, and stays as it came.
@@ -149,11 +157,15 @@ def hide_key_in_error(error: E, key: str) -> E:
     return error
 
 
-def hide_key_in_cause(cause: BaseException | None, key: str) -> BaseException | None:
+def hide_key_in_cause(cause: BaseException | None, key: Revealed) -> BaseException | None:
     """Return what caused an error; its words alone, where it or the locals of its frames show the key.
 
     A hook of a plugin works on what the vendor sent, and a traceback may show that.
     """
+    if isinstance(key, tuple):
+        for each in key:
+            cause = hide_key_in_cause(cause, each)
+        return cause
     if cause is None or len(key) < _SHORTEST:
         return cause
     if all(hide_key(text, key) == text for text in _shown(cause)):
@@ -176,16 +188,16 @@ def _shown(error: BaseException) -> Iterator[str]:
             queue += [item.__cause__, item.__context__, *getattr(item, "exceptions", ())]
 
 
-def run_without_key(key: Secret | None, run: Callable[[], T]) -> T:
+def run_without_key(secrets: Sequence[Secret], run: Callable[[], T]) -> T:
     """Run what reads a vendor's answer; its error has the key hidden, and no frames whose locals hold that answer."""
     try:
         return run()
     except ChatportError as problem:
-        error = hide_key_in_error(problem, key.reveal() if key else "")
+        error = hide_key_in_error(problem, tuple(secret.reveal() for secret in secrets))
     raise error.with_traceback(None) from error.__cause__
 
 
-def hide_key_in_reply(reply: Reply, key: str) -> Reply:
+def hide_key_in_reply(reply: Reply, key: Revealed) -> Reply:
     """Return the reply with the key hidden in what names it and in its warnings. What it says stays as it came."""
     names = ("id", "model", "request_id", "raw_finish_reason")
     texts = [reply.id, reply.model, reply.request_id, reply.raw_finish_reason]
@@ -204,12 +216,12 @@ def hide_key_in_reply(reply: Reply, key: str) -> Reply:
     )
 
 
-def _without_key(value: V, names: tuple[str, ...], key: str) -> V:
+def _without_key(value: V, names: tuple[str, ...], key: Revealed) -> V:
     changed = _hidden_fields(value, names, key)
     return attrs.evolve(value, **changed) if changed else value
 
 
-def _hidden_fields(value: Any, names: tuple[str, ...], key: str) -> dict[str, Any]:
+def _hidden_fields(value: Any, names: tuple[str, ...], key: Revealed) -> dict[str, Any]:
     """Return those fields that show the key, without it."""
     texts = {name: text for name in names if isinstance(text := getattr(value, name), str)}
     return {name: hidden for name, text in texts.items() if (hidden := hide_key(text, key)) != text}

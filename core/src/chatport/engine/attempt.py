@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from .. import events as ev, jsoncodec
+from ..basics.secret import Revealed
 from ..call import Chunk, Failure, StreamState, Verdict
 from ..decoding.body import LARGEST_PIECE, BodyDecoder, body_decoder, is_undecided, less_blanks, looks_like_events
 from ..decoding.caller_names import CallerNames
@@ -101,21 +102,24 @@ class AttemptRun:
 
     def run(self) -> Steps:
         """Run the attempt to its end. Raises the ChatportError that ended it, with what was received in `partial`."""
+        error: ChatportError
+        cause: TransportFailure | None = None
         try:
             yield from self._exchange()
+            return
         except TransportFailure as failure:
             failure.args = (hide_key(str(failure), self._key()),)
-            raise self._located(self._transport_error(failure)) from failure.with_traceback(None)
+            error, cause = self._transport_error(failure), failure.with_traceback(None)
         except TimerExpired as expired:
-            if expired.stage == "connect":
-                raise self._located(self._timers.error("connect")) from None
-            raise self._located(self._timers.expired(streams=self._streams)) from None
+            is_connect = expired.stage == "connect"
+            error = self._timers.error("connect") if is_connect else self._timers.expired(streams=self._streams)
         except ChatportError as problem:
             error = problem
             if type(error) is TransportError and self._streams and self._state.started:  # its compression was cut
                 error = StreamInterruptedError(f"The stream was cut: {problem.message}")
-            # Without the frames below, whose locals hold the vendor's bytes: some vendors echo the key in them.
-            raise self._located(error).with_traceback(None) from error.__cause__
+        # Without what was caught, and its frames: their locals hold the vendor's bytes, and some echo the key in them.
+        located = self._located(error).with_traceback(None)
+        raise located from cause or located.__cause__
 
     def _exchange(self) -> Steps:
         self._streams = self.route.wire.stream
@@ -441,7 +445,7 @@ class AttemptRun:
     def _run_hook(self, name: Literal["decode_reply", "classify_error"], *arguments: Any) -> Any:
         return guarded(self.route.context, name, getattr(self.route.plan, name), *arguments)
 
-    def _key(self) -> str:
+    def _key(self) -> Revealed:
         return self.route.request.revealed_key()
 
     def _transport_error(self, failure: TransportFailure) -> ChatportError:

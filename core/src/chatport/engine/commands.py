@@ -7,14 +7,15 @@ events: two of them are made for every read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlencode
 
 import attrs
 import msgspec
 
-from ..basics.secret import Secret
+from ..basics.secret import Revealed, Secret
 from ..events import Event
 
 __all__ = [
@@ -38,7 +39,8 @@ __all__ = [
 class HttpRequest:
     """A request ready to be sent. The key is apart, so that no repr of a request can show it.
 
-    `auth` is (header name, prefix, key), None where no key is sent.
+    `auth` is (header name, prefix, key), None where no key is sent. `secret_headers` and `secret_query` are what else
+    must not be seen; `url` is without the latter.
     """
 
     method: str
@@ -46,17 +48,40 @@ class HttpRequest:
     headers: Sequence[tuple[str, str]]
     content: bytes = attrs.field(repr=False)
     auth: tuple[str, str, Secret] | None = None
+    secret_headers: tuple[tuple[str, Secret], ...] = ()
+    secret_query: tuple[tuple[str, Secret], ...] = ()
 
-    def revealed_key(self) -> str:
-        """Return the key, "" where none is sent: to hide it in what the vendor wrote."""
-        return "" if self.auth is None else self.auth[2].reveal()
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The key, and whatever else must not be seen."""
+        key = () if self.auth is None else (self.auth[2],)
+        return (*key, *(secret for _, secret in (*self.secret_headers, *self.secret_query)))
+
+    def revealed_key(self) -> Revealed:
+        """Return the key, "" where none is sent, or several: to hide it in what the vendor wrote."""
+        if not (self.secret_headers or self.secret_query):
+            return "" if self.auth is None else self.auth[2].reveal()
+        return tuple(secret.reveal() for secret in self.secrets)
 
     def all_headers(self) -> list[tuple[str, str]]:
         """Return the headers with the key in its place. For the transport only."""
-        if self.auth is None:
-            return list(self.headers)
-        name, prefix, key = self.auth
-        return [*self.headers, (name, prefix + key.reveal())]
+        more = [(name, secret.reveal()) for name, secret in self.secret_headers]
+        if self.auth is not None:
+            name, prefix, key = self.auth
+            more.append((name, prefix + key.reveal()))
+        return [*self.headers, *more]
+
+    def whole_url(self) -> str:
+        """Return the URL with all of its query. For the transport only."""
+        return self._url_with([(name, secret.reveal()) for name, secret in self.secret_query])
+
+    @property
+    def shown_url(self) -> str:
+        """The URL for people: with the names of the secret parts of its query, and stars for their values."""
+        return self._url_with([(name, "***") for name, _ in self.secret_query])
+
+    def _url_with(self, query: Sequence[tuple[str, str]]) -> str:
+        return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(query, safe='*')}" if query else self.url
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -114,12 +139,14 @@ class Deliver(msgspec.Struct, frozen=True):
 class Block(msgspec.Struct, frozen=True):
     """Run a function that may block, such as the search for a local server, off the event loop; give its result.
 
-    Whoever asks for the same `name` meanwhile waits for the same run of it. Gives up after so many seconds.
+    Whoever asks for the same `name` meanwhile waits for the same run of it. Gives up after so many seconds. `ahead` is
+    what an event loop awaits before, within the same time; a driver without one leaves it out.
     """
 
     name: Hashable
     function: Callable[[], Any]
     seconds: float | None
+    ahead: Callable[[], Awaitable[None]] | None = None
 
 
 Command: TypeAlias = Send | Read | Close | Wait | Pause | Deliver | Block

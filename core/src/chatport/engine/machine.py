@@ -8,11 +8,12 @@ of it was handed over is an error with that part, or goes on from there where th
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Hashable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
+from ..basics.secret import Secret
 from ..decoding.collector import Collector
 from ..decoding.redaction import hide_key_in_reply
 from ..errors import (
@@ -81,6 +82,13 @@ class SlowCandidate(Candidate, Protocol):
     def make_ready(self) -> Any:
         """Make the provider ready. Blocks."""
 
+    @property
+    def ahead(self) -> Callable[[], Awaitable[None]] | None:
+        """What an event loop awaits before that, None for nothing."""
+
+    def forget_key(self, key: Secret | None) -> bool:
+        """Have the key read again that was refused. Returns whether another one may be there."""
+
     def total_seconds(self) -> float | None:
         """Return the call's own total timer there."""
 
@@ -139,6 +147,8 @@ class CallMachine:
     trace: CallTrace = attrs.field(init=False)
     _error: ChatportError | None = attrs.field(init=False, default=None)
     _resumed: Collector | None = attrs.field(init=False, default=None)
+    _read_again: set[str] = attrs.field(init=False, factory=set)
+    """The targets whose key was read once more."""
 
     @property
     def clock(self) -> Clock:
@@ -193,6 +203,10 @@ class CallMachine:
                 try:
                     return (yield from turn.run())
                 except ChatportError as error:
+                    if (yield from self._has_another_key(error, turn, candidate)):
+                        waiting.insert(0, candidate)
+                        yield from turn.tell_caller(error, 0.0)
+                        continue
                     self._error = self._worth_telling(error)
                     waiting = self._next_targets(error, turn, candidate, waiting)
                     if waiting:
@@ -201,6 +215,26 @@ class CallMachine:
                 breaker.give_back(caller)  # undecided if the call ended before its first attempt
         assert self._error is not None, "a target that is passed over without an error has one after it"
         raise self._error
+
+    def _has_another_key(
+        self, error: ChatportError, turn: TargetRun, candidate: Candidate
+    ) -> Generator[Command, Any, bool]:
+        """Whether the key that was refused is another one by now: it is read once more for that, once for a target."""
+        old = turn.route.request
+        if not isinstance(error, AuthenticationError) or not isinstance(candidate, SlowCandidate):
+            return False
+        is_begun = self._resumed is not None or (turn.attempt is not None and turn.attempt.committed)
+        if not old.secrets or is_begun or candidate.target in self._read_again:
+            return False
+        self._read_again.add(candidate.target)
+        if not candidate.forget_key(None if old.auth is None else old.auth[2]):
+            return False
+        try:
+            yield from self._make_ready(candidate)
+            new = candidate.prepare(None).request
+        except ChatportError:  # what the vendor said is worth telling, and a later call says what this is
+            return False
+        return new.secrets != old.secrets
 
     # --- which target is next
 
@@ -241,7 +275,7 @@ class CallMachine:
             total = candidate.total_seconds()
             left = None if total is None else self.trace.started + total - self.clock.monotonic()
             try:
-                yield Block(candidate.work, candidate.make_ready, left)
+                yield Block(candidate.work, candidate.make_ready, left, candidate.ahead)
             except TimerExpired:
                 raise not_ready_in_time(candidate.target, total) from None
 

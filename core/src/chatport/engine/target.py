@@ -253,7 +253,8 @@ def _verdict(error: ChatportError, attempt: AttemptRun) -> Outcome:
 def _with_idempotency_key(route: Route, trace: CallTrace) -> Route:
     """Give the requests of this target one key, where the vendor takes one: the same for each try of the same body."""
     header = route.context.provider.dialect.idempotency_header
-    if header is None:
+    own = () if route.call is None else route.call.headers
+    if header is None or any(name == header.lower() for name, _ in own):
         return route
     trace.bodies += 1
     key = f"chatport-{trace.call_id}-{trace.bodies}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from ..basics.secret import Secret
 from ..basics.words import near_miss
 from ..call import Call
 from ..errors import BadRequestError, UnknownOptionError
 from ..standard.efforts import EFFORTS
+from .headers import read_headers
 from .history import mended
 from .messages import MessagesInput, read_messages
 from .output import read_output
@@ -41,6 +43,8 @@ class ChatOptions(TypedDict, total=False):
     """Seconds for the whole call, or a dict of timers: connect, silence, first_event, between_events, total."""
     extra: Mapping[str, Any] | None
     """Vendor-only body fields, sent as they are."""
+    headers: Mapping[str, str | Secret] | None
+    """More headers for the requests of this call, to the provider that it names first. A `Secret` is shown nowhere."""
     on_unsupported: Literal["warn", "raise"] | None
     """What happens to an option that a vendor cannot honour: a warning on the reply, or UnsupportedFeatureError."""
 
@@ -73,6 +77,7 @@ def read_call(
     seed: int | None = None,
     timeout: float | Mapping[str, float] | None = None,
     extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str | Secret] | None = None,
     on_unsupported: Literal["warn", "raise"] = "warn",
 ) -> tuple[Call, Mapping[str, float]]:
     """Return the call and its own timers from a user's arguments. Raises BadRequestError for what cannot be meant."""
@@ -98,6 +103,7 @@ def read_call(
         fields,
         on_unsupported,
         adjustments=tuple(notes),
+        headers=() if headers is None else read_headers(headers),
     )
     return call, read_timeout(timeout)
 

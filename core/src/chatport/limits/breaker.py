@@ -6,13 +6,14 @@ half-open --(probe ok)--> closed,  half-open --(probe failed)--> open, for twice
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import attrs
 from attrs import validators
+
+from ..basics.forks import new_lock
 
 __all__ = ["Admission", "Breaker", "BreakerPolicy", "BreakerState", "Outcome"]
 
@@ -46,7 +47,7 @@ class Breaker:
     def __init__(self, policy: BreakerPolicy, now: Callable[[], float]) -> None:
         self._policy = policy
         self._now = now
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._failures_in_a_row = 0
         self._recent = _Recent(policy.window_seconds)
         self._open_seconds = policy.open_seconds

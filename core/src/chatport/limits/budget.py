@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Mapping
 from contextvars import ContextVar
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Any, Literal, Self
 
 import attrs
 
+from ..basics.forks import new_lock, tell_child
 from ..errors import BudgetExceededError, ConfigurationError
 from ..types import Cost
 
@@ -79,7 +79,13 @@ class Budget:
         self._tokens = _Account(None if tokens is None else _whole(tokens))
         self._unknown_calls = 0
         self._open: dict[Reservation, None] = {}
-        self._lock = threading.Lock()
+        self._lock = new_lock()
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Give back what the parent's calls have reserved: they go on there."""
+        self._open.clear()
+        self._money.reserved = self._tokens.reserved = 0
 
     def __repr__(self) -> str:
         caps = [f"{self._money.cap / _PICODOLLARS:g} USD"] if self._money.cap is not None else []

@@ -18,7 +18,6 @@ what belongs together changes on lines with no call between them.
 from __future__ import annotations
 
 import math
-import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Literal
@@ -27,6 +26,7 @@ import attrs
 from attrs import validators
 
 from ..basics.bounded import MOST_PACERS, Shelf
+from ..basics.forks import new_lock
 from ..types import RateLimits
 
 __all__ = ["PaceLimits", "Pacer", "PacerBook", "Ticket"]
@@ -77,7 +77,7 @@ class Pacer:
     def __init__(self, limits: PaceLimits, now: Callable[[], float]) -> None:
         self._limits = limits
         self._now = now
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._queue: OrderedDict[Ticket, None] = OrderedDict()
         self._active = 0
         self._hold_until = -math.inf

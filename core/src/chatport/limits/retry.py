@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 
 import attrs
+
+from ..basics.forks import new_lock
 
 __all__ = ["RetryBudget", "RetryPolicy", "backoff_seconds"]
 
@@ -45,7 +46,7 @@ class RetryBudget:
         self._window = window_seconds
         self._calls: deque[float] = deque()
         self._retries: deque[float] = deque()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def count_call(self) -> None:
         """Note a call; to be said once per call."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ..basics.hosts import shown_address
 from ..basics.secret import Secret
 from ..basics.sizes import Limits
 from ..engine.shared import HedgePolicy
@@ -26,6 +27,7 @@ from ..limits.policy import Policy, stricter
 from ..limits.retry import RetryPolicy
 from .configfile import ConfigFile, read_config_file, sealed
 from .keys import Reference, read_reference
+from .placing import KeyHeader, is_harmless, read_auth, read_query
 from .tables import (
     BudgetConfig,
     read_alias_target,
@@ -54,11 +56,14 @@ ENVIRONMENT_PROVIDER = "env"
 """Name of the provider that `LLM_BASE_URL` describes when `LLM_PROVIDER` names none."""
 
 PROVIDER_KEYS = (
-    "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains",
+    "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains", "auth",
+    "query", "allow_plain_http",
 )  # fmt: skip
 _LONGEST_NAME = 200
-_STATED_KEYS = ("regions", "trains")
+_STATED_KEYS = ("regions", "trains", "allow_plain_http")
 """What the user states of an endpoint: it goes with its base_url."""
+_KEYS_OF_ADDRESS = ("api_key", "auth", "query", *_STATED_KEYS)
+"""What a table does not take over from another one with another base_url."""
 _TOP_KEYS = (
     "aliases",
     "providers",
@@ -108,9 +113,21 @@ class ProviderConfig:
     """Where this endpoint processes requests, as its user states it: codes like "US" or "EU"."""
     trains: bool | None = None
     """Whether the vendor trains on what this endpoint is sent, as its user states it."""
+    auth: KeyHeader | None = None
+    """How the key is sent here, None: as the provider's package says."""
+    query: Mapping[str, Secret | Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
+    """What is sent in the query of every address, by name: a text, or a reference as for `api_key`."""
+    allow_plain_http: bool = False
+    """Whether a key may go over plain http to this address, where whoever is in between can read it."""
     settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)  # `apikey = "…"` is one until it is refused
     base_url_variable: str | None = None
     """The variable of no vendor that says `base_url`; None where a file or an argument does, or nobody."""
+
+    @property
+    def key_sources(self) -> tuple[Secret | Mapping[str, Any], ...]:
+        """Where the keys of this table come from: that of its header, and those of its query."""
+        own = () if self.api_key is None else (self.api_key,)
+        return (*own, *(value for name, value in self.query.items() if not is_harmless(name, value)))
 
     def stated_facts(self, name: str) -> HostFacts | None:
         """Return what the user states of the endpoint of the provider `name`, None if that is nothing."""
@@ -252,10 +269,17 @@ def _anchored_table(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     anchored = dict(table)
     if "patches" in table:
         anchored["patches"] = [str(folder / path) for path in table["patches"]]
-    key = table.get("api_key")
-    if isinstance(key, Mapping) and "file" in key:
-        anchored["api_key"] = {"file": str(folder / Path(key["file"]).expanduser())}
+    if "api_key" in table:
+        anchored["api_key"] = _anchored_key(table["api_key"], folder)
+    if "query" in table:
+        anchored["query"] = {name: _anchored_key(key, folder) for name, key in table["query"].items()}
     return anchored
+
+
+def _anchored_key(key: Any, folder: Path) -> Any:
+    if isinstance(key, Mapping) and "file" in key:
+        return {**key, "file": str(folder / Path(key["file"]).expanduser())}
+    return key
 
 
 def _addressed(data: dict[str, Any], where: str) -> dict[str, Any]:
@@ -322,7 +346,7 @@ def _over(old: Any, new: Any) -> Any:
         return new
     kept = dict(old)
     if "base_url" in new and new["base_url"] != old.get("base_url"):
-        for key in ("api_key", *_STATED_KEYS):
+        for key in _KEYS_OF_ADDRESS:
             kept.pop(key, None)
     return {**kept, **new}
 
@@ -402,9 +426,17 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
         pacing=read_pace(table.get("pacing"), f"{where} pacing"),
         regions=read_regions(table.get("regions", ()), f"{where} regions"),
         trains=flag(table.get("trains"), f"{where} trains"),
-        settings={key: value for key, value in table.items() if key not in PROVIDER_KEYS},
+        auth=read_auth(table.get("auth"), f"{where} auth"),
+        query=read_query(table_of(table, "query", where), where),
+        allow_plain_http=flag(table.get("allow_plain_http", False), f"{where} allow_plain_http") or False,
+        settings={key: value for key, value in table.items() if key not in PROVIDER_KEYS or _is_setting(key, value)},
         base_url_variable=getattr(table.get("base_url"), "variable", None),
     )
+
+
+def _is_setting(key: str, value: Any) -> bool:
+    """Whether a key of ours is the provider's own here: some have a setting `auth`, which is a word and no table."""
+    return key == "auth" and isinstance(value, str)
 
 
 def _dialect(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
@@ -427,21 +459,29 @@ def _base_url(value: Any, where: str) -> str | None:
 
 def read_base_url(url: str, where: str) -> str:
     """Return a base URL without its last slash. Raises ConfigurationError for one that cannot be meant."""
+    if _is_base_url(url):
+        return url.rstrip("/")
+    # Whatever stands behind the host may be a key, or the whole text, or the user name: it is not shown.
+    shown = shown_address(url)
+    told = f"{where} must be like https://host/v1 (no user name, query or blanks){shown and f', not {shown}'}."
+    if "?" in url:
+        told += " What stands behind the question mark goes into query = { name = value } beside it."
+    del url  # a traceback may show locals
+    raise ConfigurationError(told)
+
+
+def _is_base_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:  # a port that is no number, a bracket without its other one
-        is_good = False
-    if (
-        not is_good
-        or not url.startswith(("http://", "https://"))
-        or "@" in parts.netloc
-        or any(c in "?#\\" or ord(c) <= 32 or ord(c) == 127 for c in url)
-    ):
-        # The user name may be a key, or the whole text: neither that nor what hides it is shown.
-        shown = f", not {url!r}" if "@" not in url and "://" in url else ""
-        raise ConfigurationError(f"{where} must be like https://host/v1 (no user name, query or blanks){shown}.")
-    return url.rstrip("/")
+        return False
+    return (
+        is_good
+        and url.startswith(("http://", "https://"))
+        and "@" not in parts.netloc
+        and not any(c in "?#\\" or ord(c) <= 32 or ord(c) == 127 for c in url)
+    )
 
 
 def _model(name: str, table: Any, where: str) -> Mapping[str, Any]:

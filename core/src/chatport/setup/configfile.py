@@ -153,10 +153,16 @@ def sealed(data: Mapping[str, Any]) -> dict[str, Any]:
     providers = data.get("providers")
     if not isinstance(providers, Mapping):
         return dict(data)
-    tables = {
-        name: {**table, "api_key": Secret(table["api_key"].strip())}
-        if isinstance(table, Mapping) and isinstance(table.get("api_key"), str)
-        else table
-        for name, table in providers.items()
-    }
-    return {**data, "providers": tables}
+    return {**data, "providers": {name: _sealed_table(table) for name, table in providers.items()}}
+
+
+def _sealed_table(table: Any) -> Any:
+    if not isinstance(table, Mapping):
+        return table
+    kept = dict(table)
+    if isinstance(table.get("api_key"), str):
+        kept["api_key"] = Secret(table["api_key"].strip())
+    query = table.get("query")
+    if isinstance(query, Mapping):
+        kept["query"] = {name: Secret(value) if isinstance(value, str) else value for name, value in query.items()}
+    return kept

@@ -1,4 +1,4 @@
-"""Where a key comes from: an environment variable, a file, a command, or the system's keyring.
+"""Where a key comes from: an environment variable, a file, a command, the system's keyring, or a function.
 
 A configuration refers to a key, so that the key itself stands in no file of the project. What is read here goes into
 a `Secret` at once. No error of this module holds what a command wrote or a file contained. Nor does it, or a traceback,
@@ -7,6 +7,7 @@ hold what a reference says where that may be the key itself, put there by mistak
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shutil
@@ -26,6 +27,8 @@ from ..errors import ConfigurationError
 __all__ = [
     "Reference",
     "asks_nobody",
+    "fetched",
+    "is_given_by_function",
     "is_slow",
     "kind_of",
     "may_be_shown",
@@ -45,9 +48,10 @@ _SHORTEST_KEY = 12
 _SHORTEST_REFRESH_SECONDS = 1.0
 _FIELDS = {
     "env": {"env"},
-    "file": {"file"},
+    "file": {"file", "refresh_seconds"},
     "command": {"command", "refresh_seconds"},
-    "keyring": {"keyring", "user"},
+    "keyring": {"keyring", "user", "refresh_seconds"},
+    "function": {"function", "refresh_seconds"},
 }
 _NOT_SHOWN = "(not shown, since it may be the key itself)"
 _SHAPES = (
@@ -74,7 +78,7 @@ class Reference(dict[str, Any]):
 
 
 def kind_of(reference: Mapping[str, Any]) -> str:
-    """Return where a reference leads: `env`, `file`, `command` or `keyring`."""
+    """Return where a reference leads: `env`, `file`, `command`, `keyring` or `function`."""
     return next((kind for kind in _FIELDS if kind in reference), "nothing")
 
 
@@ -88,29 +92,46 @@ def told(text: str) -> str:
     return repr(text) if may_be_shown(text) else _NOT_SHOWN
 
 
-def read_reference(value: Any, where: str) -> Secret | Mapping[str, Any] | None:
-    """Return `api_key` as a configuration keeps it. Raises ConfigurationError, which never shows the value."""
+def read_reference(value: Any, where: str, name: str = "api_key") -> Secret | Mapping[str, Any] | None:
+    """Return a key as a configuration keeps it. Raises ConfigurationError, which never shows the value."""
     if isinstance(value, Secret):
         if not value:
-            raise ConfigurationError(f"{where} api_key is empty. Leave it out where no key is needed.")
+            raise ConfigurationError(f"{where} {name} is empty. Leave it out where no key is needed.")
         return value
     if value is None:
         return None
+    if callable(value):
+        value = {"function": value}
     if isinstance(value, Mapping):
         kind = next((kind for kind in _FIELDS if kind in value), None)
         if kind is not None and set(value) <= _FIELDS[kind]:
-            checked = _CHECKS[kind](value, f"{where} api_key")
+            checked = {**_CHECKS[kind](value, f"{where} {name}"), **_refreshing(value, f"{where} {name}")}
             return Reference(checked, bound=isinstance(value, Reference) and value.bound)
-    raise ConfigurationError(f"{where} api_key is {_SHAPES}.")
+    raise ConfigurationError(f"{where} {name} is {_SHAPES}.")
 
 
-def _named(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    (kind,) = value
-    return {kind: _text(value[kind], f"{where}.{kind}")}
+def _refreshing(value: Mapping[str, Any], where: str) -> Mapping[str, float]:
+    if "refresh_seconds" not in value:
+        return {}
+    seconds = value["refresh_seconds"]
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not _SHORTEST_REFRESH_SECONDS <= seconds < 1e9:
+        raise ConfigurationError(f"{where}.refresh_seconds is a number of seconds, at least 1.")
+    return {"refresh_seconds": float(seconds)}
+
+
+def _file(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    return {"file": _text(value["file"], f"{where}.file")}
+
+
+def _function(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    if not callable(value["function"]):
+        raise ConfigurationError(f"{where}.function is a function of your program, which a file cannot name.")
+    return {"function": value["function"]}
 
 
 def _variable(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    reference = _named(value, where)
+    reference = {"env": _text(value["env"], f"{where}.env")}
     if not re.fullmatch(r"[A-Za-z_]\w*", reference["env"], re.ASCII) or not may_be_shown(reference["env"]):
         raise ConfigurationError(
             f"{where}.env is the name of an environment variable, such as ACME_API_KEY. What stands there is no such "
@@ -130,14 +151,7 @@ def _command(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
         raise ConfigurationError(f"{where}.command is a list of words, the program first.")
     if not words[0].strip() or any("\0" in word for word in words):
         raise ConfigurationError(f"{where}.command names no program, or holds a NUL character.")
-    reference: dict[str, Any] = {"command": tuple(words)}
-    if "refresh_seconds" in value:
-        seconds = value["refresh_seconds"]
-        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not is_number or not _SHORTEST_REFRESH_SECONDS <= seconds < 1e9:
-            raise ConfigurationError(f"{where}.refresh_seconds is a number of seconds, at least 1.")
-        reference["refresh_seconds"] = float(seconds)
-    return reference
+    return {"command": tuple(words)}
 
 
 def _keyring(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
@@ -148,9 +162,10 @@ def _keyring(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any], str], Mapping[str, Any]]] = {
     "env": _variable,
-    "file": _named,
+    "file": _file,
     "command": _command,
     "keyring": _keyring,
+    "function": _function,
 }
 
 
@@ -161,13 +176,18 @@ def _text(value: Any, where: str) -> str:
 
 
 def is_slow(reference: Secret | Mapping[str, Any] | None) -> bool:
-    """Whether `resolve` may take its time: a command runs, a keyring asks its owner, a file is on another machine."""
+    """Whether `resolve` may take its time: a command or a function runs, a keyring asks, a file is far away."""
     return isinstance(reference, Mapping) and "env" not in reference
 
 
 def asks_nobody(reference: Secret | Mapping[str, Any] | None) -> bool:
     """Whether a slow `resolve` is only the reading of a file."""
     return isinstance(reference, Mapping) and "file" in reference
+
+
+def is_given_by_function(reference: Secret | Mapping[str, Any] | None) -> bool:
+    """Whether a function of the program gives the key: it may be one that an event loop has to await."""
+    return isinstance(reference, Mapping) and "function" in reference
 
 
 def refresh_seconds(reference: Secret | Mapping[str, Any] | None) -> float | None:
@@ -189,6 +209,8 @@ def resolve(
         return _from_file(reference, folder, provider)
     if "command" in reference:
         return _from_command(reference, provider)
+    if "function" in reference:
+        return _from_function(reference["function"], provider)
     return _from_keyring(reference, provider)
 
 
@@ -364,3 +386,92 @@ def _entry_of(keyring: Any, service: str, user: str) -> Secret:
 
 def _told_entry(name: str) -> str:
     return repr(name) if len(name) < _SHORTEST_KEY else _NOT_SHOWN
+
+
+# --- a function
+
+
+_FUNCTION_FAULTS = "Call it by hand to see why"
+
+
+def _from_function(function: Callable[[], Any], provider: str) -> Secret:
+    try:
+        given = _ROOM.run(("function", id(function)), lambda: _called(function), _READ_SECONDS)
+    except OverdueError:
+        given = f"did not return within {_READ_SECONDS:g} s"
+    except StuckError as error:
+        given = f"is not waited for: {error}"
+    if inspect.isawaitable(given):
+        if inspect.iscoroutine(given):
+            given.close()
+        given = "is asynchronous, and nothing awaits it here: use it with an AsyncClient"
+    return _checked(given, provider)
+
+
+async def fetched(function: Callable[[], Any], provider: str) -> Secret:
+    """Return the key that a function gives, sync (in a thread of our own) or async (on this loop).
+
+    Raises ConfigurationError like `resolve`.
+    """
+    import anyio  # which a loop of trio's needs as well
+
+    with anyio.move_on_after(_READ_SECONDS):
+        given: Any
+        if _is_asynchronous(function):
+            given = _called(function)
+        else:
+            try:
+                given = await _ROOM.job(("function", id(function)), lambda: _called(function)).finished()
+            except StuckError as error:
+                given = f"is not waited for: {error}"
+        return _checked(await _awaited(given) if inspect.isawaitable(given) else given, provider)
+    return _checked(f"did not return within {_READ_SECONDS:g} s", provider)
+
+
+def _is_asynchronous(function: Callable[[], Any]) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004  # it is an object with an async one that is looked for
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+def _called(function: Callable[[], Any]) -> Any:
+    """Return what a function gives, a text as a secret at once; what went wrong as a text."""
+    try:
+        return _taken(function())
+    except ConfigurationError as error:
+        return error
+    except Exception as error:
+        return _fault(error)
+
+
+async def _awaited(given: Any) -> Any:
+    try:
+        return _taken(await given)
+    except ConfigurationError as error:
+        return error
+    except Exception as error:
+        return _fault(error)
+
+
+def _taken(given: Any) -> Any:
+    if isinstance(given, str):
+        return Secret(given.strip()) if given.strip() else "gave an empty text"
+    if isinstance(given, Secret) or inspect.isawaitable(given):
+        return given
+    return f"gave a value of type {type(given).__name__}, not a text"
+
+
+def _fault(error: Exception) -> str:
+    return f"raised {type(error).__name__}"  # no more: its words and frames may hold a token
+
+
+def _checked(given: Any, provider: str) -> Secret:
+    """Return a key that a function gave. Raises its own ConfigurationError, or one that says what it did instead."""
+    if isinstance(given, Secret):
+        return given
+    if isinstance(given, ConfigurationError):
+        problem = given.with_traceback(None)
+        problem.provider = problem.provider or provider
+        raise problem
+    raise ConfigurationError(
+        f"The function that gives the API key of {provider} {given}. {_FUNCTION_FAULTS}.", provider=provider
+    )

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from ..basics.hosts import is_loopback, is_named
+from ..basics.hosts import is_loopback, is_named, shown_address
 from ..basics.secret import Secret
 from ..errors import ConfigurationError
 from ..provider import Provider
 
 __all__ = [
     "check_key",
+    "check_way",
     "header_problem",
     "host_of",
+    "is_open_way",
     "is_own_host",
     "is_placeholder",
     "is_vendor_host",
@@ -50,8 +52,8 @@ def header_problem(name: str, value: str, provider: str) -> ConfigurationError |
     return None
 
 
-def check_key(key: Secret, provider: Provider, base_url: str) -> None:
-    """Raise ConfigurationError for a key that cannot be sent, or would be sent in the clear."""
+def check_key(key: Secret, provider: Provider, base_url: str, *, allow_plain_http: bool = False) -> None:
+    """Raise ConfigurationError for a key that cannot be sent, or would be sent in the clear without leave."""
     if not key:
         raise ConfigurationError(f"The API key of {provider.name} is empty.", provider=provider.name)
     parts = urlsplit(base_url)
@@ -66,11 +68,24 @@ def check_key(key: Secret, provider: Provider, base_url: str) -> None:
     problem = header_problem(provider.auth.header, provider.auth.prefix + key.reveal(), provider.name)
     if problem is not None:
         raise problem
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if not allow_plain_http:
+        check_way(provider.name, base_url)
+
+
+def is_open_way(base_url: str) -> bool:
+    """Whether what goes to an address can be read on its way: plain http, and not within this machine."""
+    parts = urlsplit(base_url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname)
+
+
+def check_way(provider: str, base_url: str) -> None:
+    """Raise ConfigurationError if a key would be sent in the clear."""
+    if is_open_way(base_url):
         raise ConfigurationError(
-            f"[providers.{provider.name}] would send its key over plain http to {parts.hostname}. "
-            "Use https; plain http with a key is for this machine only.",
-            provider=provider.name,
+            f"[providers.{provider}] would send its key over plain http to {host_of(base_url)}. "
+            "Use https; plain http with a key is for this machine only. In a network that nobody else can read (of "
+            "Docker, of Kubernetes), say allow_plain_http = true beside the base_url.",
+            provider=provider,
         )
 
 
@@ -85,7 +100,9 @@ def origin(url: str) -> tuple[str, str, int]:
     try:
         port = parts.port or {"https": 443, "http": 80}[parts.scheme]
     except (ValueError, KeyError):
-        raise ConfigurationError(f"{url!r} is not an http or https address.") from None
+        shown = shown_address(url)
+        del url, parts  # a key may stand in it by mistake, and a traceback may show locals
+        raise ConfigurationError(f"{shown or 'What is given'} is not an http or https address.") from None
     return parts.scheme, parts.hostname or "", port
 
 

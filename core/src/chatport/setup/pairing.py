@@ -40,7 +40,7 @@ def check_pair(provider: Provider, table: ProviderConfig, variable: str | None, 
     """
     if _is_general_key(table):
         is_meant = table.base_url is not None or is_own_host(provider, address.url)
-    elif table.base_url_variable is not None and (variable is not None or table.api_key is not None):
+    elif table.base_url_variable is not None and (variable is not None or table.key_sources):
         is_meant = is_vendor_host(provider, address.url)
     elif not _is_vendors_key(table, variable):
         return

@@ -19,7 +19,7 @@ from ..limits.timeouts import Timeouts
 from ..provider import Provider
 from ..standard.stream import is_error
 from ..types import Adjustment
-from .shaping import blame_shape, check_content, encoded, http_request, refuse_losses, shape
+from .shaping import blame_shape, check_content, encoded, http_request, refuse_losses, shape, with_call_headers
 from .targets import AliasTarget, check_length, split_target
 from .vendor import Vendor
 from .vendors import Vendors
@@ -83,7 +83,7 @@ class Routes:
             call, model, facts, note = self._follow(call, vendor, facts, options)
             redirected = (*redirected, note)
         context = vendor.context(model, facts)
-        if looked_at is None and vendor.key is None and vendor.provider.auth.required:
+        if looked_at is None and vendor.key is None and vendor.provider.auth.required and not _brings_key(call, vendor):
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
         self._check_policy(vendor, model, call)
         check_content(call, context)
@@ -98,6 +98,8 @@ class Routes:
         except ChatportError as error:
             blame_shape(error, call, tools, context, vendor)
             raise
+        if call.headers:
+            request = with_call_headers(request, call.headers, vendor)
         timers = self.timeouts(vendor, timeouts, streams=wire.stream)
         pace = vendor.config.pacing or self.config.pacing
         return Route(context, vendor.plan, wire, request, timers, tools.names, call, pace=pace)
@@ -168,6 +170,12 @@ class Routes:
         if not call:
             vendor.usual_timeouts[streams] = timeouts
         return timeouts
+
+
+def _brings_key(call: Call, vendor: Vendor) -> bool:
+    """Whether the key of a call is among its own headers."""
+    name = vendor.provider.auth.header.lower()
+    return any(header == name for header, _ in call.headers)
 
 
 def _as_it_is(data: Any, context: Context, request: WireRequest) -> Sequence[Event]:

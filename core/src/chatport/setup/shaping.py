@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urljoin
 
@@ -9,18 +10,20 @@ import attrs
 import msgspec
 
 from .. import jsoncodec
+from ..basics.secret import Secret
 from ..basics.version import __version__
 from ..call import Call, Context, WireRequest, WireTools
 from ..decoding.body import ACCEPT_ENCODING
 from ..engine.commands import HttpRequest
 from ..errors import BadRequestError, ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
+from ..inputs.headers import is_key_like
 from ..plugins.guarding import giver_of, guarded
 from ..plugins.plan import Plan
 from ..types import AudioPart, FilePart, ImagePart
-from .origins import header_problem, origin
+from .origins import check_way, header_problem, origin
 from .vendor import Vendor
 
-__all__ = ["blame_shape", "check_content", "encoded", "http_request", "refuse_losses", "shape"]
+__all__ = ["blame_shape", "check_content", "encoded", "http_request", "refuse_losses", "shape", "with_call_headers"]
 
 
 def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
@@ -103,13 +106,48 @@ def http_request(wire: WireRequest, vendor: Vendor, content: bytes) -> HttpReque
             f"A hook of {vendor.provider.name} sends to another origin than {vendor.base_url}.",
             provider=vendor.provider.name,
         )
+    if vendor.query:
+        url += f"{'&' if '?' in url else '?'}{vendor.query}"
     kind = (wire.stream, bool(content))
     headers = None if wire.headers else vendor.usual_headers.get(kind)
     if headers is None:
         headers = _headers(wire, bool(content), vendor)
         if not wire.headers:
             vendor.usual_headers[kind] = headers
-    return HttpRequest(wire.method, url, headers, content, vendor.auth)
+    return HttpRequest(wire.method, url, headers, content, vendor.auth, (), vendor.secret_query)
+
+
+def with_call_headers(request: HttpRequest, given: Sequence[tuple[str, str | Secret]], vendor: Vendor) -> HttpRequest:
+    """Return a request with the caller's own headers, in the place of any others of these names.
+
+    One in the place of the key's is meant if it is a Secret, or if there is no key. Raises BadRequestError where it is
+    not, and ConfigurationError where a secret would be sent in the clear.
+    """
+    name = vendor.provider.auth.header.lower()
+    texts, secrets, auth = dict(request.headers), dict[str, Secret](), request.auth
+    for header, value in given:
+        texts.pop(header, None)
+        if header == name:
+            if auth is not None and not isinstance(value, Secret):
+                del given, value, texts  # a traceback may show locals
+                raise _unmeant_key(header, vendor)
+            auth = (header, "", value if isinstance(value, Secret) else Secret(value))
+        elif isinstance(value, Secret) or is_key_like(header):
+            secrets[header] = value if isinstance(value, Secret) else Secret(value)
+        else:
+            texts[header] = value
+    if (secrets or auth is not request.auth) and not vendor.config.allow_plain_http:
+        check_way(vendor.provider.name, vendor.base_url)
+    return attrs.evolve(request, headers=tuple(texts.items()), auth=auth, secret_headers=tuple(secrets.items()))
+
+
+def _unmeant_key(header: str, vendor: Vendor) -> BadRequestError:
+    name = vendor.provider.name
+    return BadRequestError(
+        f"The header {header!r} is where the key of [providers.{name}] goes. If this call is to use another key, say "
+        f"so: headers={{{header!r}: chatport.Secret(...)}}. Nothing was sent.",
+        provider=name,
+    )
 
 
 def _headers(wire: WireRequest, has_content: bool, vendor: Vendor) -> tuple[tuple[str, str], ...]:

@@ -39,6 +39,9 @@ class Vendor:
     limits: Limits = attrs.field(factory=Limits)
     base_url_source: str = ""
     key_source: str = ""
+    query: str = ""
+    """What is sent in the query of every address and may be seen."""
+    secret_query: tuple[tuple[str, Secret], ...] = ()
     usual_timeouts: dict[bool, Timeouts] = attrs.field(factory=dict, init=False, eq=False, repr=False)
     usual_headers: dict[tuple[bool, bool], tuple[tuple[str, str], ...]] = attrs.field(
         factory=dict, init=False, eq=False, repr=False
@@ -53,6 +56,12 @@ class Vendor:
         """Return header, prefix and key, None where no key is sent."""
         how = self.provider.auth
         return None if self.key is None else (how.header, how.prefix, self.key)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The key, and whatever else must not be seen."""
+        own = () if self.key is None else (self.key,)
+        return (*own, *(secret for _, secret in self.secret_query))
 
     def context(self, model: str, facts: ModelFacts | None = None) -> Context:
         """Return the context of a model here."""

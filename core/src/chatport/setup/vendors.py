@@ -7,15 +7,17 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import attrs
 import msgspec
 
 from ..basics.blocking import OverdueError, Room
 from ..basics.bounded import MOST_MODELS, Bounded
+from ..basics.forks import tell_child
 from ..basics.frozen import freeze
 from ..basics.secret import Secret
 from ..basics.words import near_miss
@@ -28,10 +30,11 @@ from ..plugins.installed import installed_patches, installed_providers
 from ..plugins.registry import build_plan, given_by_name, load_provider, plugin_name
 from ..provider import Auth, Discovery, Provider
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
-from .keys import is_slow, refresh_seconds, resolve
-from .origins import check_key
+from .keys import fetched, is_given_by_function, is_slow, refresh_seconds, resolve
+from .origins import check_key, check_way
 from .pairing import Address, check_pair, source_of_key
 from .patches import checked_patch, patch_from_file, provider_of_patch
+from .placing import is_harmless
 from .targets import check_length
 from .vendor import Vendor
 
@@ -63,12 +66,19 @@ class Vendors:
         self._monotonic = monotonic
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._stale_at: dict[str, float] = {}
+        self._fetched: dict[str, Secret] = {}
+        """Keys that functions gave on an event loop, until the provider is made ready with them."""
         self._given_providers = given_by_name(providers)
         self._providers: dict[str, Vendor] = {}
         self._facts: Bounded[tuple[str, str], ModelFacts] = Bounded(MOST_MODELS)
         self._discovered: dict[str, Discovery] = {}
         for plugin in self._plugins:
             self._check_patch(plugin)
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Let nobody wait for a thread of the parent that makes a provider ready."""
+        self._locks = defaultdict(threading.Lock)
 
     def _check_patch(self, plugin: Any) -> None:
         """Raise PluginError for a patch that would never run, since no provider has the name it gives."""
@@ -100,6 +110,38 @@ class Vendors:
         except ConfigurationError:
             return self._open(name, needs_key=False)  # what else is wrong is so again
 
+    def ahead(self, name: str) -> Callable[[], Awaitable[None]] | None:
+        """Return what an event loop awaits before `provider(name)`, None where that is nothing.
+
+        It is for a key that a function gives, which may be an async one.
+        """
+        reference = self.config.providers.get(name, ProviderConfig()).api_key
+        if not isinstance(reference, Mapping) or not is_given_by_function(reference):
+            return None
+        function = reference["function"]
+
+        async def fetch() -> None:
+            if self._is_open(name) or name in self._fetched:
+                return  # by another call, while this one waited for its turn
+            key = await fetched(function, name)
+            if not self._is_open(name):
+                self._fetched[name] = key
+
+        return fetch
+
+    def forget_key(self, name: str, key: Secret | None) -> bool:
+        """Have a provider's key read again, if it is still the one that was refused.
+
+        Returns whether it is read from anywhere: a key that stands in the configuration is what it is.
+        """
+        known = self._providers.get(name)
+        if known is None or not _is_read(known.config, known.provider):
+            return False
+        if known.key == key:
+            self._fetched.pop(name, None)
+            self._stale_at[name] = -math.inf
+        return True
+
     def _check_exists(self, name: str) -> None:
         """Raise ConfigurationError for a provider that nobody knows, before a lock is kept by its name."""
         self._provider_value(name, self.config.providers.get(name, ProviderConfig()))
@@ -112,11 +154,17 @@ class Vendors:
         vendor = (
             self._open(name)
             if known is None
-            else attrs.evolve(known, key=self._key(known.provider, known.config, known.base_url))  # as paired before
+            else attrs.evolve(  # as paired before
+                known,
+                key=self._key(known.provider, known.config, known.base_url),
+                secret_query=self._secret_query(known.provider, known.config, known.base_url),
+            )
         )
-        seconds = refresh_seconds(vendor.config.api_key)
-        if seconds is not None:
-            self._stale_at[name] = self._monotonic() + seconds
+        seconds = [stated for source in vendor.config.key_sources if (stated := refresh_seconds(source)) is not None]
+        if seconds:
+            self._stale_at[name] = self._monotonic() + min(seconds)
+        else:
+            self._stale_at.pop(name, None)
         return vendor
 
     def is_ready(self, name: str) -> bool:
@@ -124,7 +172,7 @@ class Vendors:
         if self._is_open(name):
             return True
         table = self.config.providers.get(name, ProviderConfig())
-        if is_slow(table.api_key):
+        if any(map(is_slow, table.key_sources)):
             return False
         return bool(table.base_url) or self._provider_value(name, table).discover is None
 
@@ -160,8 +208,16 @@ class Vendors:
         variable = self._key_variable(provider, table)
         check_pair(provider, table, variable, address)
         key = self._key(provider, table, address.url, must_be_there=needs_key)
+        secrets = self._secret_query(provider, table, address.url, must_be_there=needs_key)
+        seen = urlencode(
+            {
+                name: value.reveal()
+                for name, value in table.query.items()
+                if isinstance(value, Secret) and is_harmless(name, value)
+            }
+        )
         sources = (address.source, source_of_key(table, variable))
-        return Vendor(provider, plan, address.url, key, table, patches, self.config.limits, *sources)
+        return Vendor(provider, plan, address.url, key, table, patches, self.config.limits, *sources, seen, secrets)
 
     def _provider_value(self, name: str, table: ProviderConfig) -> Provider:
         check_length(name)
@@ -219,12 +275,16 @@ class Vendors:
         if located is None and provider.facts is not None:
             located = provider.facts.address(table.settings)
         if located:
-            url = read_base_url(located, f"[providers.{provider.name}] as located")
+            try:
+                url = read_base_url(located, f"[providers.{provider.name}] as located")
+            except ConfigurationError:
+                del located  # a key may stand in it by mistake, and a traceback may show locals
+                raise
             return Address(url, "its settings", is_vendors_word=not is_stated)
         for variable in provider.base_url_env:
-            value = self._variable(variable)
-            if value:
-                return Address(read_base_url(value, f"${variable}"), f"${variable}", is_vendors_word=True)
+            if self._variable(variable):
+                url = read_base_url(self._variable(variable) or "", f"${variable}")
+                return Address(url, f"${variable}", is_vendors_word=True)
         if not provider.base_url:
             raise ConfigurationError(
                 f"[providers.{provider.name}] needs a base_url: where is this server?", provider=provider.name
@@ -240,6 +300,8 @@ class Vendors:
 
     def _auth(self, provider: Provider, table: ProviderConfig) -> Auth:
         """Return how the key is sent: a variable may hold a token, which goes another way than a key."""
+        if table.auth is not None:
+            return Auth(table.auth.header, table.auth.prefix, required=provider.auth.required)
         return provider.auth_env.get(self._key_variable(provider, table) or "", provider.auth)
 
     def _key(
@@ -251,16 +313,35 @@ class Vendors:
         elif isinstance(table.api_key, Secret):
             key = table.api_key
         else:
-            folder = self.config.folder or Path()
             try:
-                key = resolve(table.api_key, provider.name, folder=folder, variable=self._variable)
+                key = self._fetched.pop(provider.name, None) or self._resolved(table.api_key, provider)
             except ConfigurationError:
                 if must_be_there:
                     raise
                 return None
         if key is not None:
-            check_key(key, provider, base_url)
+            check_key(key, provider, base_url, allow_plain_http=table.allow_plain_http)
         return key
+
+    def _resolved(self, reference: Mapping[str, Any], provider: Provider) -> Secret:
+        return resolve(reference, provider.name, folder=self.config.folder or Path(), variable=self._variable)
+
+    def _secret_query(
+        self, provider: Provider, table: ProviderConfig, base_url: str, *, must_be_there: bool = True
+    ) -> tuple[tuple[str, Secret], ...]:
+        """Return what is sent in the query and must not be seen. Raises ConfigurationError like `_key`."""
+        found: list[tuple[str, Secret]] = []
+        for name, value in table.query.items():
+            if is_harmless(name, value):
+                continue
+            try:
+                found.append((name, value if isinstance(value, Secret) else self._resolved(value, provider)))
+            except ConfigurationError:
+                if must_be_there:
+                    raise
+        if found and not table.allow_plain_http:
+            check_way(provider.name, base_url)
+        return tuple(found)
 
     def _patches(self, name: str, table: ProviderConfig) -> list[Any]:
         chosen = [checked_patch(plugin.load(), name) for plugin in installed_patches(name).values()]
@@ -314,6 +395,13 @@ def search(provider: Provider, settings: Mapping[str, Any]) -> Sequence[Discover
         f"The search for a server of {provider.title} {problem}. Give [providers.{provider.name}] a base_url.",
         provider=provider.name,
     ) from error
+
+
+def _is_read(table: ProviderConfig, provider: Provider) -> bool:
+    """Whether a key is read from somewhere, and may be another one the next time."""
+    if table.api_key is None and provider.key_env:
+        return True
+    return any(not isinstance(source, Secret) for source in table.key_sources)
 
 
 def _corrected(provider: Provider, facts: ModelFacts, corrections: Mapping[str, Any], where: str) -> ModelFacts:

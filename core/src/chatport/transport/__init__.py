@@ -1,7 +1,8 @@
 """Doing the I/O: the protocol a transport meets. The modules beside this one alone import an HTTP library.
 
 A transport sends one request and gives an exchange: status, headers, and the body as it was sent, in pieces. It does
-not retry, follow redirects, decompress, or keep cookies. Failures are `TransportFailure`, a time that is over
+not retry, follow redirects, decompress, or keep cookies. It sends `request.all_headers()` to `request.whole_url()`, the
+only two that hold keys. Failures are `TransportFailure`, a time that is over
 `TimerExpired`; both come from `chatport.engine.commands`. A proxy that cannot be used is a `ConfigurationError`.
 
 An exchange may have a method `distrust()`. It is called before the exchange is closed where the server has cut an

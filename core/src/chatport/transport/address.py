@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import attrs
 
 from ..basics.bounded import LONGEST_URL
-from ..basics.hosts import is_localhost
+from ..basics.hosts import is_localhost, shown_address
 from ..engine.commands import TransportFailure
 
 __all__ = ["Address", "Origin", "address_of"]
@@ -53,7 +53,7 @@ def _read_address(url: str) -> Address:
     except ValueError as error:
         raise _invalid(url, str(error)) from None
     if parts.scheme not in _PORTS:
-        words = f"The address has no usable protocol: {url[:200]!r}"
+        words = f"The address has no usable protocol: {shown_address(url) or '(not shown)'}"
         raise TransportFailure(words, stage="connect", kind="unsupported_protocol")
     if not host or "@" in parts.netloc or port == 0 or "%" in host:
         raise _invalid(url, "it needs a host, without a user name")
@@ -91,5 +91,5 @@ def _ascii(host: str, url: str) -> str:
 
 
 def _invalid(url: str, why: str) -> TransportFailure:
-    shown = repr(url[:200]) if "@" not in url else "(not shown: it has a user name)"
+    shown = shown_address(url) or "(not shown: it may hold a key)"
     return TransportFailure(f"The address {shown} is not valid: {why}", stage="connect", kind="invalid_url")

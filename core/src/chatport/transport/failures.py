@@ -20,17 +20,20 @@ NO_DESCRIPTORS = "no_descriptors"
 _MOST_CAUSES = 20
 
 
-def no_connection(error: BaseException) -> TransportFailure:
-    """Return the failure of a connection that did not come to stand."""
+def no_connection(error: BaseException, host: str, port: int) -> TransportFailure:
+    """Return the failure of a connection that did not come to stand: what was wrong, and where."""
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     nothing_left = no_descriptors(error)
     if nothing_left is not None:
         return nothing_left
     if isinstance(error, ssl.SSLError):  # a certificate that is not trusted is one too
-        return TransportFailure(f"No secure connection: {error}", stage="connect", kind="tls")
+        return TransportFailure(f"No secure connection to {where}: {error}", stage="connect", kind="tls")
     if isinstance(error, UnicodeError):  # a host name that cannot be one
         return TransportFailure(f"The address is not valid: {error}", stage="connect", kind="invalid_url")
     words = str(error).strip().rstrip(".") or type(error).__name__
-    return TransportFailure(f"No connection: {words}", stage="connect", kind="connect")
+    if any(isinstance(cause, socket.gaierror) for cause in _causes(error)):
+        words = f"the host name cannot be resolved ({words})"
+    return TransportFailure(f"No connection to {where}: {words}", stage="connect", kind="connect")
 
 
 def no_descriptors(error: BaseException) -> TransportFailure | None:
@@ -72,6 +75,8 @@ def _has_descriptors() -> bool:
 def broken(error: BaseException | None, stage: Literal["send", "head", "body"]) -> TransportFailure:
     """Return the failure of a connection that broke, and did not end in order."""
     words = str(error or "").strip().rstrip(".") or "The connection was closed"
+    if isinstance(error, OSError) and error.errno == errno.ENOTSOCK:  # see `forks.leave_to_parent`
+        words = "The connection belongs to the process from which this one was forked: make the call again here"
     return TransportFailure(words, stage=stage, kind="WriteError" if stage == "send" else "ReadError")
 
 

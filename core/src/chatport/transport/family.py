@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from ..engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
 from ..errors import ConfigurationError
-from .failures import no_descriptors
+from .failures import no_connection
+from .proxies import Proxy
 
-__all__ = ["CLOSED", "check_route", "failure_of", "family_of", "head_of", "raw_body"]
+__all__ = ["CLOSED", "check_route", "failure_of", "family_of", "head_of", "place_of", "raw_body"]
 
 CLOSED = "The httpx client that was given as transport is closed. Keep it open as long as calls are made with it."
 _H11_TOO_LONG = "Receive buffer too long"
@@ -34,7 +36,7 @@ def check_route(client: Any, family: ModuleType, request: HttpRequest) -> None:
     Plain http with a key is for this machine only, and httpx asks a proxy for that too, if the environment names one.
     """
     route = getattr(client, "_transport_for_url", None)  # httpx has no public word for it
-    if request.auth is None or route is None or not request.url.lower().startswith("http:"):
+    if not request.secrets or route is None or not request.url.lower().startswith("http:"):
         return
     if type(getattr(route(family.URL(request.url)), "_pool", None)).__name__.endswith("Proxy"):
         raise ConfigurationError(
@@ -56,8 +58,10 @@ def raw_body(response: Any) -> Iterator[bytes] | None:
     return iter((response.content,)) if response.is_stream_consumed else None
 
 
-def failure_of(family: ModuleType, error: BaseException, stage: Stage) -> Exception | None:
-    """Return our exception for one of the family's, None for any other.
+def failure_of(
+    family: ModuleType, error: BaseException, stage: Stage, url: str = "", proxy: Proxy | None = None
+) -> Exception | None:
+    """Return our exception for one of the family's, None for any other. `url` is what was asked for, `proxy` by whom.
 
     The caller raises it outside its `except` block: the library's own exception and its frames hold the request with
     its key, and must not hang on ours as its context.
@@ -74,7 +78,7 @@ def failure_of(family: ModuleType, error: BaseException, stage: Stage) -> Except
             f"The address has no usable protocol: {error}", stage="connect", kind="unsupported_protocol"
         )
     if isinstance(error, family.ConnectError) or (core and isinstance(error, core.ConnectError)):
-        return _connect_failure(error)
+        return _connect_failure(error, url, proxy)
     if isinstance(error, (family.HTTPError, family.StreamError)) or (
         core and isinstance(error, (core.NetworkError, core.ProtocolError, core.ProxyError))
     ):
@@ -85,15 +89,23 @@ def failure_of(family: ModuleType, error: BaseException, stage: Stage) -> Except
     return None
 
 
-def _connect_failure(error: BaseException) -> TransportFailure:
+def _connect_failure(error: BaseException, url: str, proxy: Proxy | None) -> TransportFailure:
     """Tell the causes apart that the user can mend: a certificate that is not trusted, too many files open, nobody."""
-    nothing_left = no_descriptors(error)
-    if nothing_left is not None:
-        return nothing_left
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            return TransportFailure(f"No secure connection: {cause}", stage="connect", kind="tls")
+            # A proxy that is asked in the clear has let us through, and the trouble is at the other end.
+            return no_connection(cause, *place_of(url, proxy if proxy and proxy.scheme == "https" else None))
         cause = cause.__cause__ or cause.__context__
-    words = str(error).strip().rstrip(".") or "nobody answers there"
-    return TransportFailure(f"No connection: {words}", stage="connect", kind="connect")
+    return no_connection(error, *place_of(url, proxy))
+
+
+def place_of(url: str, proxy: Proxy | None) -> tuple[str, int]:
+    """Return the host and the port to which a connection is made: the proxy's, where there is one."""
+    if proxy is not None:
+        return proxy.host, proxy.port
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)
+    except ValueError:
+        return "", 0  # httpx has said what is wrong with it

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -13,13 +13,14 @@ import anyio
 
 from ..basics.bell import is_running, running_loop
 from ..basics.blocking import Room, StuckError
+from ..basics.forks import keep_for_ever, new_lock, tell_child
 from ..engine.commands import HttpRequest, TimerExpired
 from ..errors import MisuseError
 from .failures import no_connection
-from .family import CLOSED, check_route, failure_of, family_of, head_of, raw_body
-from .httpx_own import no_cookies, wire_request
+from .family import CLOSED, check_route, failure_of, family_of, head_of, place_of, raw_body
+from .httpx_own import FORKED, end_if_doubtful, no_cookies, note_socket, wire_request
 from .late import within
-from .proxies import Proxy, read_proxies, through
+from .proxies import Proxy, check_clear, read_proxies, through
 from .redaction import hiding_key
 from .tls import client_context
 
@@ -59,12 +60,23 @@ class HttpxAsyncTransport:
     def __init__(self, client: Any = None) -> None:
         self._given = client
         self._given_to: weakref.ref[Any] | None = None
-        self._claiming = threading.Lock()
+        self._claiming = new_lock()
+        self._is_used = self._is_parents = False
+        tell_child(self)
         self._own: dict[tuple[Any, Proxy | None], tuple[Any, AsyncGenerator[Any, None]]] = {}
         """By loop, since connections belong to one, and by proxy: the client, and what closes it when the loop ends."""
         self._proxies = read_proxies() if client is None else None
 
-    async def _open(self, proxy: Proxy | None, connect_seconds: float | None) -> Any:
+    def forked(self) -> None:
+        """Begin anew on each loop. A client that was given cannot be made anew here: it is refused if it was used."""
+        keep_for_ever(self._own)
+        for loop, _ in self._own:
+            if hasattr(loop, "set_default_executor"):  # it has no threads any more, and looks names up in them
+                loop.set_default_executor(ThreadPoolExecutor())
+        self._own = {}
+        self._is_parents = self._is_used
+
+    async def _open(self, request_url: str, proxy: Proxy | None, connect_seconds: float | None) -> Any:
         loop = running_loop()
         if self._given is not None:
             with self._claiming:
@@ -76,7 +88,7 @@ class HttpxAsyncTransport:
         try:
             job = _CLIENTS.job((id(self), id(loop), proxy), partial(_own_client, proxy))
         except StuckError as error:
-            raise no_connection(error) from None
+            raise no_connection(error, *place_of(request_url, proxy)) from None
         with anyio.move_on_after(connect_seconds):
             client = await job.finished()
             if place not in self._own:  # others may have waited for the same one
@@ -100,6 +112,9 @@ class HttpxAsyncTransport:
         """Raise MisuseError if the given client is closed, or another loop uses it: its locks are not made for two."""
         if getattr(self._given, "is_closed", False):
             raise MisuseError(CLOSED)
+        if self._is_parents:
+            raise MisuseError(FORKED)
+        self._is_used = True
         owner = self._given_to and self._given_to()
         if owner is not loop:
             if owner is not None and is_running(owner):
@@ -114,7 +129,8 @@ class HttpxAsyncTransport:
     ) -> HttpxAsyncExchange:
         """Send a request and return its exchange once the head is there. Raises ConfigurationError for a bad proxy."""
         proxy = None if self._proxies is None else self._proxies.of(request.url)
-        client = await self._open(proxy, connect_seconds)
+        check_clear(proxy, request)
+        client = await self._open(request.url, proxy, connect_seconds)
         family = family_of(client)
         problem: Exception | None
         try:
@@ -133,10 +149,11 @@ class HttpxAsyncTransport:
             ):
                 response = await client.send(wire, stream=True, follow_redirects=False)
             if not scope.cancelled_caught:
+                note_socket(response)
                 return HttpxAsyncExchange(response, family, request)
             problem = TimerExpired("io")
         except Exception as error:
-            problem = failure_of(family, error, "head")
+            problem = failure_of(family, error, "head", request.url, proxy)
             if problem is None:
                 raise
         raise through(proxy, problem)
@@ -180,6 +197,7 @@ class HttpxAsyncExchange:
             closer = getattr(self._body, "aclose", None)
             if closer is not None:
                 await closer()
+            end_if_doubtful(self.head, self._response)
             await self._response.aclose()
 
 

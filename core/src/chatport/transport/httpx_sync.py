@@ -9,17 +9,17 @@ second late.
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
+from ..basics.forks import keep_for_ever, new_lock, tell_child
 from ..engine.commands import HttpRequest, TimerExpired
 from ..errors import MisuseError
 from .family import CLOSED, check_route, failure_of, family_of, head_of, raw_body
-from .httpx_own import no_cookies, proxy_options, wire_request
-from .proxies import Proxy, read_proxies, through
+from .httpx_own import FORKED, end_if_doubtful, no_cookies, note_socket, proxy_options, wire_request
+from .proxies import Proxy, check_clear, read_proxies, through
 from .redaction import hiding_key
 from .tls import client_context
 
@@ -167,7 +167,15 @@ class HttpxTransport:
         self._client = client  # for all that needs no proxy
         self._proxied: dict[Proxy, Any] = {}
         self._proxies = read_proxies() if client is None else None
-        self._opening = threading.Lock()
+        self._opening = new_lock()
+        self._is_used = self._is_parents = False
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Begin anew. A client that was given cannot be made anew here: it is refused if it has connections."""
+        keep_for_ever(self._client, self._proxied)
+        self._client, self._proxied = self._given, {}
+        self._is_parents = self._is_used
 
     def _open(self, proxy: Proxy | None = None) -> Any:
         with self._opening:  # the first calls may come from several threads at once
@@ -180,9 +188,14 @@ class HttpxTransport:
     def send(self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None) -> HttpxExchange:
         """Send a request and return its exchange once the head is there. Raises ConfigurationError for a bad proxy."""
         proxy = None if self._proxies is None else self._proxies.of(request.url)
+        check_clear(proxy, request)
         client = self._client if proxy is None and self._client is not None else self._open(proxy)
         if client is self._given and getattr(client, "is_closed", False):
             raise MisuseError(CLOSED)
+        if client is self._given:
+            if self._is_parents:
+                raise MisuseError(FORKED)
+            self._is_used = True
         family = family_of(client)
         deadline = _Deadline(head_seconds)
         problem: Exception | None
@@ -198,9 +211,10 @@ class HttpxTransport:
             }
             with hiding_key(request, () if proxy is None else proxy.secrets):
                 response = client.send(wire, stream=True, follow_redirects=False)
+            note_socket(response)
             return HttpxExchange(response, family, deadline, request)
         except Exception as error:
-            problem = failure_of(family, error, "head")
+            problem = failure_of(family, error, "head", request.url, proxy)
             if problem is None:
                 raise
             if head_seconds is not None and head_seconds < (connect_seconds or math.inf) and _is_connect(problem):
@@ -243,4 +257,5 @@ class HttpxExchange:
 
     def close(self) -> None:
         """Close the response."""
+        end_if_doubtful(self.head, self._response)
         self._response.close()

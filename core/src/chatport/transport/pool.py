@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import math
 import select
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from ..basics.forks import new_lock, tell_child
 from .address import Origin
 
-__all__ = ["Connection", "Origin", "Pool", "is_readable"]
+__all__ = ["Connection", "Origin", "Pool", "is_readable", "is_writable"]
 
 MOST_IDLE = 100
 
 
 class Connection(Protocol):
-    """What a pool keeps. Neither method blocks or awaits, so no cancellation can come between."""
+    """What a pool keeps. No method blocks or awaits, so no cancellation can come between."""
 
     def is_usable(self) -> bool:
         """Whether nothing has come since it became idle: neither bytes nor the end."""
 
     def close(self) -> None:
         """Close it at once. Safe to call twice."""
+
+    def forked(self, *, is_idle: bool = False) -> None:
+        """Leave the socket to the parent, in a child: nothing is read, written or ended here. `is_idle`: unused now."""
 
 
 C = TypeVar("C", bound=Connection)
@@ -44,7 +47,16 @@ class Pool(Generic[C]):
         self._idle: dict[Origin, dict[C, float]] = {}
         self._oldest: OrderedDict[C, tuple[Origin, float]] = OrderedDict()
         self._is_closed = False
-        self._lock = threading.Lock()
+        self._lock = new_lock()
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Leave all connections to the parent."""
+        idle = list(self._oldest)
+        self._oldest.clear()
+        self._idle.clear()
+        for connection in idle:
+            connection.forked(is_idle=True)
 
     def __len__(self) -> int:
         return len(self._oldest)
@@ -105,6 +117,15 @@ class Pool(Generic[C]):
             self._idle.clear()
         for connection in idle:
             connection.close()
+
+
+def is_writable(fileno: int) -> bool:
+    """Whether a socket would take more: all that was written is on its way."""
+    if not hasattr(select, "poll"):
+        return any(select.select([], [fileno], [], 0.0))
+    poll = select.poll()
+    poll.register(fileno, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def is_readable(fileno: int, seconds: float | None = 0.0, *, or_writable: bool = False) -> bool:

@@ -14,7 +14,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -23,11 +23,11 @@ import attrs
 
 from ..basics.hosts import ip_of, is_loopback, is_under
 from ..basics.secret import Secret
-from ..engine.commands import TransportFailure
+from ..engine.commands import HttpRequest, TransportFailure
 from ..errors import ConfigurationError
 from .address import address_of
 
-__all__ = ["Proxies", "Proxy", "read_proxies", "through"]
+__all__ = ["Proxies", "Proxy", "SystemSettings", "check_clear", "read_proxies", "system_settings", "through"]
 
 _SCHEMES: Mapping[str, tuple[Literal["http", "https", "socks5"], int]] = {
     "http": ("http", 80),
@@ -102,6 +102,8 @@ class Proxies:
 
     _urls: Mapping[str, tuple[str, Secret]]
     _exclusions: tuple[_Exclusion, ...]
+    _is_bypassed: Callable[[str], object] = lambda host: False
+    """Whether the system's settings, should it be they who name the proxy, leave a host out."""
 
     def of(self, url: str) -> Proxy | None:
         """Return the proxy for an address, None if it is to be reached directly.
@@ -119,20 +121,41 @@ class Proxies:
         host, port = _ascii(host), port or {"http": 80}.get(parts.scheme, 443)
         if any(each.covers(parts.scheme, host, port) for each in self._exclusions):
             return None
-        if named[0] == _SYSTEM and _is_bypassed(host):
+        if named[0] == _SYSTEM and self._is_bypassed(host):
             return None
         return _usable(*named, host)
 
 
-def read_proxies(environment: Mapping[str, str] | None = None) -> Proxies:
-    """Read the environment, and where it names no proxy, the settings of macOS and Windows. Raises nothing."""
+@attrs.frozen
+class SystemSettings:
+    """What macOS and Windows say of proxies: a URL for each scheme, as `urllib` reads them, and whom they leave out."""
+
+    urls: Mapping[str, str]
+    is_bypassed: Callable[[str], object]
+
+
+def system_settings(platform: str = sys.platform) -> SystemSettings | None:
+    """Return the system's settings, None where there are none: anywhere but on macOS and Windows."""
+    if platform not in ("darwin", "win32"):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # which takes long to import
+
+    urls = {scheme: url for scheme, url in getproxies().items() if scheme in ("http", "https", "all")}
+    return SystemSettings(urls, proxy_bypass)
+
+
+def read_proxies(environment: Mapping[str, str] | None = None, system: SystemSettings | None = None) -> Proxies:
+    """Read the environment, and where it names no proxy, the system's settings. Raises nothing.
+
+    Who gives an environment gives the system's settings as well, None for none.
+    """
+    system = system_settings() if environment is None else system
     named = _named(os.environ if environment is None else environment)
     exclusions = tuple(_exclusion(entry) for entry in re.split(r"[,\s]+", named.pop("no", ("", ""))[1]) if entry)
-    if not named and environment is None and sys.platform in ("darwin", "win32"):
-        from urllib.request import getproxies
-
-        named = {scheme: (_SYSTEM, url) for scheme, url in getproxies().items() if scheme in ("http", "https", "all")}
-    return Proxies({scheme: (source, Secret(url)) for scheme, (source, url) in named.items()}, exclusions)
+    if system is not None and not named:
+        named = {scheme: (_SYSTEM, url) for scheme, url in system.urls.items()}
+    urls = {scheme: (source, Secret(url)) for scheme, (source, url) in named.items()}
+    return Proxies(urls, exclusions) if system is None else Proxies(urls, exclusions, system.is_bypassed)
 
 
 def _named(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -180,12 +203,6 @@ def _ascii(name: str) -> str:
     return name.lower()
 
 
-def _is_bypassed(host: str) -> bool:
-    from urllib.request import proxy_bypass
-
-    return bool(proxy_bypass(host))
-
-
 def _usable(source: str, url: Secret, host: str) -> Proxy:
     proxy = _parsed(source, url)
     if isinstance(proxy, Proxy):
@@ -228,6 +245,16 @@ def _proxy_host(host: str) -> str | None:
         return address_of(f"http://{shown}/").host if host else None
     except TransportFailure:
         return None
+
+
+def check_clear(proxy: Proxy | None, request: HttpRequest) -> None:
+    """Raise ConfigurationError if a proxy would see a key: it sees all that goes over plain http."""
+    if proxy is not None and request.secrets and request.url.lower().startswith("http:"):
+        host = urlsplit(request.url).hostname
+        raise ConfigurationError(
+            f"The key would go in the clear to the proxy that {proxy.source} names. Reach {host} without it: put that "
+            "host into NO_PROXY."
+        )
 
 
 def through(proxy: Proxy | None, problem: Exception) -> Exception:

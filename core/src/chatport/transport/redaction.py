@@ -35,7 +35,7 @@ _hidden: ContextVar[tuple[Secret, ...] | None] = ContextVar("chatport_hidden", d
 @contextmanager
 def hiding_key(request: HttpRequest, others: tuple[Secret, ...] = ()) -> Iterator[None]:
     """Replace the key of a request, and other secrets, by `***` in the records that are logged inside the block."""
-    token = _hidden.set(others if request.auth is None else (request.auth[2], *others))
+    token = _hidden.set((*request.secrets, *others))
     try:
         yield
     finally:

@@ -17,9 +17,10 @@ def _has_proxy() -> bool:
     if any(value and name.lower() in _VARIABLES for name, value in os.environ.items()):
         return True
     if sys.platform in ("darwin", "win32"):
-        from urllib.request import getproxies  # which asks the system's settings there, and takes long to import
+        from .proxies import system_settings
 
-        return bool(getproxies().keys() & {"http", "https", "all"})
+        settings = system_settings()
+        return settings is not None and bool(settings.urls)
     return False
 
 

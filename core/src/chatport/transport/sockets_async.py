@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-
 from ..basics.bell import is_trio
+from ..basics.forks import new_lock
 from ..engine.commands import HttpRequest
 from . import AsyncExchange, AsyncTransport
 
@@ -15,7 +14,7 @@ class SocketsAsyncTransport:
     """Sends on asyncio or trio, by what is running. Each is imported when it is first needed."""
 
     def __init__(self) -> None:
-        self._making = threading.Lock()  # loops in several threads may share a client
+        self._making = new_lock()  # loops in several threads may share a client
         self._asyncio: AsyncTransport | None = None
         self._trio: AsyncTransport | None = None
 

@@ -15,13 +15,14 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal, cast
 
 from ..basics.bell import is_trio
+from ..basics.forks import keep_for_ever, leave_to_parent, tell_child
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BUFFER_BYTES, BaseExchange, earlier_timer, head_failure
 from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .names import NEXT_ADDRESS_SECONDS, SocketAddress, is_numeric, look_up
-from .pool import Pool, is_readable
+from .pool import Pool, is_readable, is_writable
 from .tls import context_if_made, made_context
 
 __all__ = ["AsyncioTransport"]
@@ -58,8 +59,8 @@ class _Connection(asyncio.BufferedProtocol):
     """A socket. One task at a time reads from it."""
 
     __slots__ = (
-        "_arrived", "_deadline", "_error", "_fileno", "_is_paused", "_loop", "_owner", "_timer", "_transport",
-        "_unread_bytes", "_view", "_waiter", "is_over",
+        "__weakref__", "_arrived", "_below", "_deadline", "_error", "_fileno", "_is_paused", "_loop", "_owner",
+        "_timer", "_transport", "_unread_bytes", "_view", "_waiter", "is_over",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: _Loop) -> None:
@@ -75,7 +76,15 @@ class _Connection(asyncio.BufferedProtocol):
         self._error: BaseException | None = None
         self._fileno = -1
         self._transport: Any = None
+        self._below: Any = None
         self.is_over = False
+        tell_child(self)
+
+    def forked(self, *, is_idle: bool = False) -> None:
+        """Leave the socket to the parent. The number of one that is closed may be another file's by now."""
+        self.is_over = True
+        if self in self._owner.connections:
+            leave_to_parent(self._fileno)
 
     # --- called by the event loop
 
@@ -83,6 +92,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._transport = transport
         sock = transport.get_extra_info("socket")
         self._fileno = sock.fileno()
+        self._below = _below(transport)
         self._owner.connections.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -186,7 +196,10 @@ class _Connection(asyncio.BufferedProtocol):
 
     def is_quiet(self) -> bool:
         """Whether all is written, all that came was read, and the connection stands."""
-        return not (self.is_over or self._arrived or self._transport.get_write_buffer_size())
+        if self.is_over or self._arrived or self._transport.get_write_buffer_size():
+            return False
+        below = self._below
+        return below is None or (is_writable(self._fileno) if below is _UNKNOWN else not below.get_write_buffer_size())
 
     def is_usable(self) -> bool:
         """Whether nothing has come since it became idle; asks the socket, for the loop may not have come round yet."""
@@ -199,6 +212,19 @@ class _Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
 
+_UNKNOWN = object()
+
+
+def _below(transport: Any) -> Any:
+    """Return the transport below TLS, None without TLS, `_UNKNOWN` for a loop that does not show it (uvloop).
+
+    asyncio's TLS does not count what it has encrypted and the socket has not taken yet.
+    """
+    if transport.get_extra_info("sslcontext") is None:
+        return None
+    return getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or _UNKNOWN
+
+
 async def _connect(
     loop: _Loop, address: Address, connect_seconds: float | None, head_seconds: float | None
 ) -> _Connection:
@@ -209,7 +235,7 @@ async def _connect(
         async with asyncio.timeout(seconds) as limit:
             return await _open(loop, address)
     except (OSError, UnicodeError) as error:  # TimeoutError, which the kernel raises too, is an OSError
-        problem = TimerExpired(stage) if limit.expired() else no_connection(error)
+        problem = TimerExpired(stage) if limit.expired() else no_connection(error, address.host, address.port)
     raise problem
 
 
@@ -320,6 +346,12 @@ class AsyncioTransport:
     def __init__(self) -> None:
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
         self._is_closed = False
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Begin anew on each loop, also on one that the parent made."""
+        keep_for_ever(self._loops)
+        self._loops = {}
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None

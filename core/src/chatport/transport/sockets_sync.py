@@ -8,6 +8,7 @@ import ssl
 import time
 from typing import Literal
 
+from ..basics.forks import leave_to_parent, tell_child
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
@@ -23,18 +24,25 @@ _LEAST_SECONDS = 0.001  # 0 would mean: do not block
 _LONGEST_SECONDS = 1e6  # a socket takes no more than 24 days, and nobody waits for so long
 
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-Stage = Literal["connect", "send", "head", "body"]
 
 
 class _Connection:
     """A socket. One thread at a time reads from it."""
 
-    __slots__ = ("_socket", "is_all_written", "is_over")
+    __slots__ = ("__weakref__", "_socket", "is_all_written", "is_over")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self.is_over = False
         self.is_all_written = True
+        tell_child(self)
+
+    def forked(self, *, is_idle: bool = False) -> None:
+        """Leave the socket to the parent."""
+        self.is_over = True
+        leave_to_parent(self._socket.fileno())
+        if is_idle:
+            self._socket.close()
 
     def write(self, data: memoryview, deadline: float | None) -> tuple[memoryview, Exception | None]:
         """Write until all is written, or something has come while the server would not take more.
@@ -76,7 +84,7 @@ class _Connection:
             self.is_over = not count
             return bytes(view[:count])
         except TimeoutError as error:
-            problem = _timer_or(error, deadline, stage)
+            problem = TimerExpired("io") if _is_timer(error, deadline) else broken(error, stage)
         except OSError as error:
             problem = broken(error, stage)
         # A process that was suspended may be told that the time is over before anybody has looked at the socket.
@@ -107,11 +115,9 @@ class _Connection:
             self._socket.close()
 
 
-def _timer_or(error: TimeoutError, deadline: float | None, stage: Stage) -> Exception:
+def _is_timer(error: TimeoutError, deadline: float | None) -> bool:
     """Tell our timers from those of the kernel (ETIMEDOUT), which raises the same exception."""
-    if error.errno is None or (deadline is not None and time.monotonic() >= deadline):
-        return TimerExpired("connect" if stage == "connect" else "io")
-    return no_connection(error) if stage == "connect" else broken(error, stage)
+    return error.errno is None or (deadline is not None and time.monotonic() >= deadline)
 
 
 def _connect(address: Address, connect_seconds: float | None, head_seconds: float | None) -> _Connection:
@@ -123,11 +129,10 @@ def _connect(address: Address, connect_seconds: float | None, head_seconds: floa
         sock = _open(address, deadline)
         return _Connection(sock if context is None else _secured(sock, context, address.host, deadline))
     except TimeoutError as error:
-        problem = _timer_or(error, deadline, "connect")
-        if isinstance(problem, TimerExpired):
-            problem = TimerExpired(stage)
+        is_late = _is_timer(error, deadline)
+        problem = TimerExpired(stage) if is_late else no_connection(error, address.host, address.port)
     except (OSError, UnicodeError) as error:
-        problem = no_connection(error)
+        problem = no_connection(error, address.host, address.port)
     raise problem
 
 

@@ -12,10 +12,11 @@ from typing import Literal, TypeVar, cast
 import trio
 
 from ..basics.bell import is_trio
+from ..basics.forks import keep_for_ever, leave_to_parent, tell_child
 from ..engine.commands import HttpRequest, TimerExpired, TransportFailure
 from .address import Address, address_of
 from .exchange import BaseExchange, buffers, earlier_timer, has_pending, head_failure
-from .failures import broken, no_connection, no_descriptors
+from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .names import NEXT_ADDRESS_SECONDS, SocketAddress, is_numeric, look_up, numeric_addresses
 from .pool import Pool, is_readable
@@ -32,8 +33,8 @@ class _Connection:
     """A socket that does not block. One task at a time uses it."""
 
     __slots__ = (
-        "_is_expired", "_is_tls", "_socket", "_watch", "deadline", "is_all_written", "is_over", "is_waiting",
-        "watched_until",
+        "__weakref__", "_is_expired", "_is_tls", "_socket", "_watch", "deadline", "is_all_written", "is_over",
+        "is_waiting", "watched_until",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, watch: Watch) -> None:
@@ -45,6 +46,14 @@ class _Connection:
         self._is_tls = isinstance(sock, ssl.SSLSocket)
         self.is_all_written = True
         self.is_over = False
+        tell_child(self)
+
+    def forked(self, *, is_idle: bool = False) -> None:
+        """Leave the socket to the parent."""
+        self.is_over = True
+        leave_to_parent(self._socket.fileno())
+        if is_idle:
+            self._socket.close()
 
     async def write(self, data: memoryview, deadline: float) -> tuple[memoryview, Exception | None]:
         """Write until all is written, or something has come while the server would not take more.
@@ -194,7 +203,7 @@ async def _connect(
         with trio.move_on_after(math.inf if seconds is None else seconds):
             return _Connection(await _open(address), watch)
     except (OSError, UnicodeError) as error:
-        problem = no_descriptors(error) or no_connection(error)
+        problem = no_connection(error, address.host, address.port)
     raise problem
 
 
@@ -356,6 +365,12 @@ class TrioTransport:
     def __init__(self) -> None:
         self._runs: dict[trio.lowlevel.TrioToken, _Run] = {}
         self._is_closed = False
+        tell_child(self)
+
+    def forked(self) -> None:
+        """Begin anew in each run, also in one that the parent began."""
+        keep_for_ever(self._runs)
+        self._runs = {}
 
     async def send(
         self, request: HttpRequest, connect_seconds: float | None, head_seconds: float | None

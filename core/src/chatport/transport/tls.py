@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import ssl
-import threading
 
 from ..basics.blocking import Job, Room
 from ..basics.bounded import MOST_CERTIFICATES, Bounded
+from ..basics.forks import new_lock
 from ..engine.commands import TransportFailure
 from .failures import no_descriptors
 
 __all__ = ["client_context", "context_if_made", "made_context"]
 
 _ROOM = Room("readings of certificates", stuck_after_seconds=60)
-_lock = threading.Lock()
+_lock = new_lock()
 _made: Bounded[tuple[str | None, str | None], ssl.SSLContext] = Bounded(MOST_CERTIFICATES)
 
 

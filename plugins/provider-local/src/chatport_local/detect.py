@@ -98,6 +98,10 @@ def _named(hosts: Any) -> Sequence[str]:
     return named
 
 
+_SHOWN = re.compile(r"(?:https?://)?[^/?#@:]{1,80}(?::[0-9]{0,9})?")
+"""A host and a port, and nothing that may be a key."""
+
+
 def base_url_of(host: str, port: int) -> str:
     """Return the base URL that `host`, `host:port` or a URL means, as `$OLLAMA_HOST` has it (OL-B1)."""
     scheme = "https" if host.startswith("https://") else "http"
@@ -111,8 +115,10 @@ def _split(host: str) -> tuple[str, int | None]:
     try:
         parts = urlsplit(host if "//" in host else f"//{host}")
         name, port = parts.hostname or "127.0.0.1", parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{host[:200]!r} is no host, host:port or address: {error}.") from None
+    except ValueError:
+        shown = repr(host) if _SHOWN.fullmatch(host) else "What is given"
+        del host  # it may hold a key, and a traceback may show locals
+        raise ConfigurationError(f"{shown} is no host, host:port or address.") from None
     return {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "::1"}.get(name, name), port
 
 

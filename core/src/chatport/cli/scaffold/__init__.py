@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ...basics.hosts import shown_address
 from ...basics.version import __version__
 from ...errors import ConfigurationError
 from ...hooks import HOOK_API
@@ -67,9 +68,8 @@ class NewProvider:
                 f"at most {_LONGEST_NAME}, not {self.name!r}."
             )
         if not _is_address(self.base_url):
-            raise ConfigurationError(
-                f"--base-url must be like https://llm.{self.name}.example/v1, not {self.base_url!r}."
-            )
+            shown = shown_address(self.base_url) or "what is given"
+            raise ConfigurationError(f"--base-url must be like https://llm.{self.name}.example/v1, not {shown}.")
         if not re.fullmatch(_VARIABLE, self.key_env) or len(self.key_env) > _LONGEST_TEXT:
             raise ConfigurationError(f"--key-env is letters, digits and _, not {self.key_env!r}.")
         if not 0 < len(self.model.strip()) == len(self.model) <= _LONGEST_TEXT or not self.model.isprintable():
