@@ -360,9 +360,14 @@ def test_waits_double_from_half_a_second_to_eight_with_full_jitter() -> None:
 
 def test_the_engine_draws_its_jitter_from_the_clock_it_was_given() -> None:
     c = call(
-        failure(500), failure(500), failure(500), failure(500), GOOD, draws=[0.1, 0.9, 0.0, 0.5], retry={"attempts": 5}
+        failure(500),
+        failure(500),
+        failure(500),
+        failure(500),
+        GOOD,
+        draws=[0.1, 0.9, 0.0, 0.5],
+        retry={"attempts": 5, "budget_least": 10},
     )
-    c.client._shared.retries._at_least = 10
     c.run()
     assert c.world.waits == pytest.approx([0.05, 0.9, 2.0])  # a wait of nothing is no wait
 
@@ -823,9 +828,11 @@ def test_the_last_targets_error_is_raised_with_all_attempts() -> None:
 
 
 def test_each_target_has_its_three_attempts_while_the_budget_lasts() -> None:
-    c = call(*[failure(503)] * 9)
+    c = call(*[failure(503)] * 15)
     error = c.error(model="all")
-    assert [a.target for a in error.attempts] == ["one:m1"] * 3 + ["two:m2"] * 2 + ["three:m3"]
+    assert [a.target for a in error.attempts] == ["one:m1"] * 3 + ["two:m2"] * 3 + ["three:m3"] * 3
+    again = c.error(model="all")
+    assert [a.target for a in again.attempts] == ["one:m1"] * 2 + ["two:m2"] * 2 + ["three:m3"] * 2
 
 
 def test_a_target_that_cannot_be_prepared_tells_what_went_before() -> None:

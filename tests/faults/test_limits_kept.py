@@ -227,6 +227,9 @@ def test_a_call_whose_time_is_over_while_it_waits_says_so_and_leaves_no_place(ba
     assert w.ask().reply.text == TEXT
     errors = [outcome.raised for outcome in (w.ask() for _ in range(6)) if outcome.raised is not None]
     assert errors
-    assert all(isinstance(error, chatport.RateLimitError) for error in errors)
-    assert "own limits" in str(errors[0])
+    for error in errors:
+        assert isinstance(error, chatport.DeadlineError)
+        assert (error.timer, error.seconds, error.attempts) == ("queue", 5, ())
+        assert "own limits ([pacing])" in str(error)
+        assert "the vendor asks" not in str(error).lower()
     assert (pacer(w).waiting, pacer(w).active) == (0, 0)

@@ -54,10 +54,10 @@ ENVIRONMENT_PROVIDER = "env"
 """Name of the provider that `LLM_BASE_URL` describes when `LLM_PROVIDER` names none."""
 
 PROVIDER_KEYS = (
-    "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains",
+    "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains", "free",
 )  # fmt: skip
 _LONGEST_NAME = 200
-_STATED_KEYS = ("regions", "trains")
+_STATED_KEYS = ("regions", "trains", "free")
 """What the user states of an endpoint: it goes with its base_url."""
 _TOP_KEYS = (
     "aliases",
@@ -108,6 +108,8 @@ class ProviderConfig:
     """Where this endpoint processes requests, as its user states it: codes like "US" or "EU"."""
     trains: bool | None = None
     """Whether the vendor trains on what this endpoint is sent, as its user states it."""
+    free: bool | None = None
+    """Whether nobody bills what this endpoint is sent, as its user states it."""
     settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)  # `apikey = "…"` is one until it is refused
     base_url_variable: str | None = None
     """The variable of no vendor that says `base_url`; None where a file or an argument does, or nobody."""
@@ -402,6 +404,7 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
         pacing=read_pace(table.get("pacing"), f"{where} pacing"),
         regions=read_regions(table.get("regions", ()), f"{where} regions"),
         trains=flag(table.get("trains"), f"{where} trains"),
+        free=flag(table.get("free"), f"{where} free"),
         settings={key: value for key, value in table.items() if key not in PROVIDER_KEYS},
         base_url_variable=getattr(table.get("base_url"), "variable", None),
     )
