@@ -69,9 +69,8 @@ def _longest(text: str, read: Callable[[str], float | None]) -> float | None:
     text = text.strip()[:_MOST_CHARACTERS]
     if not text:
         return None
-    whole = read(text)
-    if whole is not None or "," not in text:
-        return whole
+    if "," not in text:
+        return read(text)
     pieces = text.split(",")
     pairs = (f"{day},{rest}" for day, rest in pairwise(pieces))
     waits = [wait for wait in map(read, [*pieces, *pairs]) if wait is not None]
