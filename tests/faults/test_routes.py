@@ -251,6 +251,18 @@ def test_the_end_of_an_outage_of_a_minute_is_noticed_within_half_a_minute_at_no_
 
 
 @on_backends
+def test_the_next_outage_is_found_out_beside_the_calls_too(backend: str) -> None:
+    w = opened(backend)
+    for _ in range(2):
+        w.emulators["one"].misbehave(())
+        w.clock.advance(11)
+        assert [outcome.story for outcome in w.ask_one_by_one(2)] == [[("two", "ok")], [("one", "ok")]]
+        w.emulators["one"].misbehave(always(DOWN))
+        w.ask_one_by_one(5)
+        assert w.breaker().state == "open"
+
+
+@on_backends
 def test_a_probe_is_a_small_request_of_our_own_that_budgets_and_observers_see(backend: str) -> None:
     prices = {"models": {"one:m": {"prices": [{"match": "*", "input": 1, "output": 1}]}}}
     seen: list[tuple[str, str]] = []

@@ -206,7 +206,7 @@ class CallMachine:
                 except ChatportError as error:
                     self._error = self._worth_telling(error)
                     waiting = self._next_targets(error, turn, candidate, waiting)
-                    if waiting and turn.attempt is None:
+                    if turn.attempt is None and (waiting or error is not self._error):  # nothing was sent there
                         self.trace.passed_over(candidate.target, f"{type(error).__name__}: {error.message}")
                     elif waiting:
                         yield from turn.tell_caller(error, 0.0)
