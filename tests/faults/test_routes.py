@@ -264,14 +264,14 @@ def test_the_next_outage_is_found_out_beside_the_calls_too(backend: str) -> None
 
 @on_backends
 def test_a_probe_is_a_small_request_of_our_own_that_budgets_and_observers_see(backend: str) -> None:
-    prices = {"models": {"one:m": {"prices": [{"match": "*", "input": 1, "output": 1}]}}}
+    models = {"one:m": {"prices": [{"match": "*", "input": 1, "output": 1}]}}
     seen: list[tuple[str, str]] = []
     w = World(
         backend,
         {"one": always(DOWN), "two": ()},
         retry={"attempts": 1},
         observers=[lambda event, fields: seen.append((event, fields.get("operation", "")))],
-        **prices,
+        models=models,
     )
     for _ in range(5):
         w.ask()
