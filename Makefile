@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick coverage test-pythons bench bench-peers check lint types contracts docs wheels lock clean
+.PHONY: help demo test quick coverage test-pythons mutants bench bench-peers check lint types contracts docs wheels lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -60,6 +60,9 @@ coverage: $(VENV)/synced ## run core's own tests, and fail if they reach less of
 
 test-pythons: $(VENV)/synced ## run the tests on each Python found, 3.11 and newer (some of them: ARGS=core/tests)
 	@$(PY) .ci/pythons.py $(ARGS)
+
+mutants: $(VENV)/synced ## make small faults in a copy of the code, and say which the tests do not notice; an hour or two (ARGS="--number 10")
+	@$(PY) -m tests.mutants.run $(ARGS)
 
 bench: $(VENV)/synced ## measure ours against raw sockets and bare httpx, in about 3 minutes (more options: ARGS="--scenario paced")
 	@$(PY) -m benchmarks.run $(ARGS)

@@ -26,6 +26,7 @@ REPLACEMENTS = (
     ("checkpoint_async, ", ""),
     ("sleep_async", "sleep"),
     ("pause_async", "pause"),
+    ("run_beside_async", "run_beside"),
     ("run_blocking_async", "run_blocking"),
     ("aclose", "close"),
     ("async with", "with"),

@@ -611,10 +611,12 @@ def test_timers_are_laid_over_one_another() -> None:
     assert timers({}) == Timeouts(first_event=300.0)
     assert timers({"timeouts": {"first_event": 9, "silence": 0}}) == Timeouts(first_event=9.0, silence=None)
     both = {"timeouts": {"first_event": 9, "total": 8}, "acme": {"timeouts": {"first_event": 7}}}
-    assert timers({**both}) == Timeouts(first_event=7.0, total=8.0)
-    assert timers({**both}, first_event=0) == Timeouts(first_event=None, total=8.0)
+    assert timers({**both}) == Timeouts(first_event=7.0, total=8.0, queue=8.0)
+    assert timers({**both}, first_event=0) == Timeouts(first_event=None, total=8.0, queue=8.0)
+    assert timers({**both}, queue=30) == Timeouts(first_event=7.0, total=8.0, queue=30.0)
+    assert timers({**both}, queue=0) == Timeouts(first_event=7.0, total=8.0, queue=None)
     off = dict.fromkeys(("connect", "silence", "first_event", "between_events", "total"), 0)
-    assert timers({"timeouts": off}) == Timeouts(None, None, None, None, None)
+    assert timers({"timeouts": off}) == Timeouts(None, None, None, None, None, None)
 
 
 # --- targets and aliases

@@ -16,6 +16,7 @@ import pytest
 
 import chatport
 from chatport import events as ev
+from chatport.basics.secret import Secret
 from chatport.call import Context, Failure, Verdict
 from chatport.client.base import BaseClient
 from chatport.decoding.caller_names import CallerNames
@@ -28,13 +29,15 @@ from chatport.engine.commands import (
     Deliver,
     Head,
     HttpRequest,
+    Pause,
     Read,
     Send,
     TimerExpired,
     TransportFailure,
     Wait,
 )
-from chatport.engine.machine import CallMachine
+from chatport.engine.machine import CallMachine, Given
+from chatport.engine.route import Route
 from chatport.errors import (
     AuthenticationError,
     BadRequestError,
@@ -50,6 +53,7 @@ from chatport.errors import (
     TransportError,
 )
 from chatport.hooks import hookimpl
+from chatport.inputs.options import read_call
 from chatport.limits.retry import RetryBudget, RetryPolicy, backoff_seconds
 from chatport.setup.config import load_config
 from chatport.types import Reply
@@ -360,9 +364,14 @@ def test_waits_double_from_half_a_second_to_eight_with_full_jitter() -> None:
 
 def test_the_engine_draws_its_jitter_from_the_clock_it_was_given() -> None:
     c = call(
-        failure(500), failure(500), failure(500), failure(500), GOOD, draws=[0.1, 0.9, 0.0, 0.5], retry={"attempts": 5}
+        failure(500),
+        failure(500),
+        failure(500),
+        failure(500),
+        GOOD,
+        draws=[0.1, 0.9, 0.0, 0.5],
+        retry={"attempts": 5, "budget_least": 10},
     )
-    c.client._shared.retries._at_least = 10
     c.run()
     assert c.world.waits == pytest.approx([0.05, 0.9, 2.0])  # a wait of nothing is no wait
 
@@ -494,6 +503,96 @@ def test_the_budget_forgets_old_calls_even_if_nothing_is_ever_retried() -> None:
         now[0] = float(second)
         budget.count_call()
     assert len(budget._calls) <= 62
+
+
+# --- what calls share, and what they do not
+
+
+def test_two_keys_of_a_vendor_have_a_queue_each() -> None:
+    """The limits are kept for the provider, the key and the model: what one key waits for is nothing to another."""
+    c = call(pacing={"concurrency": 1})
+    route = c.client._routes.route(read_call("hi", stream=False)[0], "one:m1", timeouts={}, options={})
+    other = attrs.evolve(route.request, auth=("authorization", "Bearer ", Secret("sk-another")))
+
+    def first_command(route: Route) -> Any:
+        machine = CallMachine([Given("one:m1", route)], c.client._shared, False)
+        running.append(machine.run())
+        return next(running[-1])
+
+    running: list[Any] = []
+    assert isinstance(first_command(route), Send)
+    assert isinstance(first_command(route), Pause), "the same key waits for its turn"
+    assert isinstance(first_command(attrs.evolve(route, request=other)), Send)
+    for generator in running:
+        generator.close()
+
+
+def test_a_retry_settles_no_probe_of_another_call() -> None:
+    """The first attempt of a call is the probe; its later ones are like any other, and another call has the probe."""
+    c = call(retry={"budget_least": 10}, breaker={"failures": 1, "open_seconds": 10, "probe_beside": False})
+    breaker = c.client._shared.breakers.of("one:m1")
+    breaker.record("failed")
+    c.world.now += 11
+    mine = c.machine(deliver=False).run()
+    assert isinstance(next(mine), Send)
+    assert isinstance(mine.send(Head(503, JSON)), Read)
+    while not isinstance(mine.send(b""), Wait):
+        pass
+    assert breaker.state == "open", "its first attempt has decided"
+    c.world.now += 21
+    assert breaker.admit() == "probe"
+    assert isinstance(mine.send(None), Send)
+    mine.send(Head(200, JSON))
+    command = mine.send(GOOD_JSON.body[0])
+    while not isinstance(command, Close):
+        command = mine.send(b"")
+    with pytest.raises(StopIteration):
+        mine.send(None)
+    assert str(breaker.state) == "half-open", "the other one is still to decide"
+    breaker.record("ok", probe=True)
+    assert breaker.admit() == "closed"
+
+
+@pytest.mark.parametrize("deliver", [True, False])
+def test_the_time_of_the_first_content_is_told_once_and_in_the_end(deliver: bool) -> None:
+    told: list[tuple[str, Mapping[str, Any]]] = []
+    body: list[Step] = [ROLE, Silence(3), text("hel"), Silence(4), text("lo"), STOP, USAGE, DONE]
+    c = call(
+        failure(503), Response(body=body), draws=[1.0], observers=[lambda event, fields: told.append((event, fields))]
+    )
+    c.run(deliver=deliver, stream=True)
+    (first,) = [fields for event, fields in told if event == "first_event"]
+    assert (first["attempt"], first["seconds"]) == (2, pytest.approx(3.5))
+    (finished,) = [fields for event, fields in told if event == "call_finished"]
+    assert finished["first_event_seconds"] == pytest.approx(3.5)
+    assert finished["seconds"] == pytest.approx(7.5)
+    assert [event for event, _ in told] == [
+        "call_started", "attempt_started", "attempt_failed", "attempt_started", "first_event", "call_finished",
+    ]  # fmt: skip
+
+
+def test_a_plain_answer_tells_its_first_content_too() -> None:
+    told: list[tuple[str, Mapping[str, Any]]] = []
+    answer = Response(headers=JSON, body=[Silence(2), *GOOD_JSON.body])
+    call(answer, observers=[lambda event, fields: told.append((event, fields))]).run(deliver=False)
+    assert [fields["first_event_seconds"] for event, fields in told if event == "call_finished"] == [pytest.approx(2)]
+
+
+@pytest.mark.parametrize("end", [cut(), b""], ids=["broken", "ended too early"])
+@pytest.mark.parametrize("before", [(), (text("hel"),)], ids=["before content", "after content"])
+def test_the_error_of_a_cut_stream_has_no_status(end: Any, before: Sequence[bytes]) -> None:
+    """The vendor said 200, which is what did not fail: a status on an error is that of a refusal."""
+    error = call(Response(body=[ROLE, *before, *([end] if end else [])]), retry={"attempts": 1}).error()
+    assert isinstance(error, StreamInterruptedError)
+    assert error.status is None
+    assert "HTTP 200" not in str(error)
+    assert [attempt.status for attempt in error.attempts] == [200], "there it stands"
+
+
+def test_an_error_reported_in_a_200_says_that_status_nowhere_but_with_the_attempt() -> None:
+    broken = Response(headers=JSON, body=[b'{"cut'])
+    error = call(broken, retry={"attempts": 1}).error(deliver=False)
+    assert [attempt.status for attempt in error.attempts] == [200]
 
 
 # --- commitment
@@ -823,9 +922,11 @@ def test_the_last_targets_error_is_raised_with_all_attempts() -> None:
 
 
 def test_each_target_has_its_three_attempts_while_the_budget_lasts() -> None:
-    c = call(*[failure(503)] * 9)
+    c = call(*[failure(503)] * 15)
     error = c.error(model="all")
-    assert [a.target for a in error.attempts] == ["one:m1"] * 3 + ["two:m2"] * 2 + ["three:m3"]
+    assert [a.target for a in error.attempts] == ["one:m1"] * 3 + ["two:m2"] * 3 + ["three:m3"] * 3
+    again = c.error(model="all")
+    assert [a.target for a in again.attempts] == ["one:m1"] * 2 + ["two:m2"] * 2 + ["three:m3"] * 2
 
 
 def test_a_target_that_cannot_be_prepared_tells_what_went_before() -> None:
@@ -851,6 +952,9 @@ def test_a_server_that_is_not_found_is_left_for_the_next() -> None:
 
         def window(self) -> None:
             return None
+
+        def probe(self) -> Any:
+            return self.prepare(None)
 
     machine = attrs.evolve(good, targets=[Nowhere(), *good.targets])
     reply = c.world.run(machine)

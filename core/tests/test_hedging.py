@@ -138,6 +138,33 @@ async def test_second_tries_are_few() -> None:
     assert transport.open == 0
 
 
+@pytest.mark.parametrize(
+    ("calls", "hedge", "tries"),
+    [
+        (0, {}, 1),
+        (18, {}, 1),
+        (19, {}, 2),
+        (38, {}, 2),
+        (39, {}, 3),
+        (59, {"share": 0.01}, 1),
+        (99, {"share": 0.01}, 2),
+    ],
+)
+async def test_second_tries_are_paid_for_by_a_twentieth_of_the_calls_or_the_share_that_is_set(
+    calls: int, hedge: dict[str, float], tries: int
+) -> None:
+    """A quiet client has none at all: unlike a retry, a second try is paid for where nothing has failed."""
+    transport = Two()
+    async with AsyncClient(config={**CONFIG, "hedge": {"after_seconds": 0.02, **hedge}}, transport=transport) as client:
+        for _ in range(calls):
+            client._shared.hedges.count_call()
+        taken = 1 + sum(client._shared.hedges.take() for _ in range(tries - 2))
+        with anyio.move_on_after(0.3):
+            await client.chat("say: twice", model="main")
+    assert len(transport.sent) + taken - 1 == tries
+    assert (client._shared.hedges._at_least, client._shared.hedges._window) == (0, 600)
+
+
 async def test_vendor_fields_are_never_sent_twice() -> None:
     transport = Two()
     async with client_of(transport) as client:

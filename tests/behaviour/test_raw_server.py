@@ -580,6 +580,15 @@ def test_blank_lines_while_a_plain_request_waits(opened: Open, serve: Serve) -> 
     assert runner.chat("hello").text == "hello"
 
 
+def test_of_two_retry_after_headers_the_longer_wait_counts(opened: Open, serve: Serve, client_of: str) -> None:
+    twice = head(429, content_type="application/json", content_length=2, retry_after="1\r\nRetry-After: 120") + b"{}"
+    server = serve(answering(twice))
+    with pytest.raises(chatport.RateLimitError) as caught:
+        opened(server.base_url, of=client_of, attempts=3).chat("hello")
+    assert caught.value.retry_after_seconds == 120
+    assert len(server.requests) == 1
+
+
 # --- where bytes may go
 
 

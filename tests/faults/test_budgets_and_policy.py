@@ -107,6 +107,129 @@ def test_the_budget_of_the_configuration_holds_for_all_calls(backend: str) -> No
     assert "[budget]" in str(outcomes[-1].error)
 
 
+@on_backends
+@plain_and_streamed
+def test_a_target_that_is_too_dear_or_of_unknown_price_is_passed_over(backend: str, stream: bool) -> None:
+    dear = [{"match": "*", "input": 1.0, "output": 1e6}]
+    for models in ({"one:m": {"prices": dear}, "two:m": {"prices": PRICES}}, {"two:m": {"prices": PRICES}}):
+        w = world(backend, (), (), models=models)
+        with w.client.budget(usd=1.0) as budget:
+            outcome = w.ask(stream=stream, max_tokens=MAX_TOKENS)
+        assert outcome.story == [("two", "ok")], "what was not sent is no attempt"
+        assert any("BudgetExceededError" in str(note) for note in outcome.reply.warnings)
+        assert not any(isinstance(event, chatport.AttemptFailed) for event in outcome.events)
+        assert (w.seen("one"), budget.reserved_usd) == ([], 0)
+        assert budget.spent_usd == pytest.approx(outcome.reply.cost.amount if outcome.reply.cost else None)
+
+
+@on_backends
+@plain_and_streamed
+def test_with_no_target_left_the_first_refusal_is_told_and_the_others_noted(backend: str, stream: bool) -> None:
+    w = world(backend, (), (), models={"one:m": {"prices": PRICES}})
+    with w.client.budget(usd=DEAREST_USD):
+        error = w.ask(stream=stream, max_tokens=MAX_TOKENS).error
+    assert isinstance(error, chatport.BudgetExceededError)
+    assert (error.provider, error.estimate is not None) == ("one", True)
+    assert any("two:m" in note and "not known" in note for note in error.__notes__)
+    assert w.requests == 0
+
+
+@on_backends
+def test_what_was_sent_and_failed_is_told_and_not_that_the_next_target_was_too_dear(backend: str) -> None:
+    w = world(backend, always(faults.status(503)), (), models={"one:m": {"prices": PRICES}})
+    with w.client.budget(usd=1.0):
+        error = w.ask(max_tokens=MAX_TOKENS).error
+    assert isinstance(error, chatport.OverloadedError)
+    assert w.seen("two") == []
+    assert any("BudgetExceededError" in note for note in error.__notes__)
+
+
+@on_backends
+@pytest.mark.parametrize("currency", ["CNY", "EUR"])
+def test_a_price_without_a_rate_says_which_price_which_currency_and_what_to_write(backend: str, currency: str) -> None:
+    priced = {"one:m": {"prices": [{**PRICES[0], "currency": currency, "source": "its page"}]}}
+    w = world(backend, models=priced)
+    with w.client.budget(usd=1.0):
+        error = w.ask(max_tokens=MAX_TOKENS).error
+    assert isinstance(error, chatport.BudgetExceededError)
+    assert f"the price of one:m is in {currency} (estimate at list price, its page)" in str(error)
+    assert f"[budget] rates = {{ {currency} = … }}" in str(error)
+    assert "[models." not in str(error)
+    rated = world(backend, models=priced, budget={"rates": {currency: 0.14}})
+    with rated.client.budget(usd=1.0) as budget:
+        cost = rated.ask(max_tokens=MAX_TOKENS).reply.cost
+    assert cost is not None
+    assert budget.spent_usd == pytest.approx(cost.amount * 0.14)
+
+
+@on_backends
+def test_a_price_that_is_not_known_says_where_to_write_it(backend: str) -> None:
+    w = world(backend, models={})
+    with w.client.budget(usd=1.0):
+        error = w.ask().error
+    assert '[models."one:m"]' in str(error)
+    assert "free = true" not in str(error), "that is a public host"
+    assert "rates" not in str(error)
+
+
+# --- what costs nothing
+
+
+@on_backends
+@pytest.mark.parametrize("free", [True, False])
+def test_what_its_user_says_is_free_costs_nothing(backend: str, free: bool) -> None:
+    w = World(backend, {"one": ()}, providers={"one": {"free": free}})
+    with w.client.budget(usd=0) as budget:
+        outcome = w.ask()
+    if free:
+        assert (outcome.reply.cost, budget.spent_usd, budget.has_unknown) == (
+            chatport.Cost(0.0, "USD", "list price, nobody bills it"),
+            0,
+            False,
+        )
+    else:
+        assert isinstance(outcome.error, chatport.BudgetExceededError)
+
+
+@on_backends
+def test_a_price_of_the_users_own_goes_before_that_it_is_free(backend: str) -> None:
+    w = world(backend, providers={"one": {"free": True}})
+    cost = w.ask().reply.cost
+    assert cost is not None
+    assert cost.amount > 0
+
+
+OWN = ("http://127.0.0.1:1/v1", "http://localhost:1/v1", "http://192.168.0.7:8000/v1", "http://[fd00::1]/v1",
+       "http://vllm:8000/v1", "http://host.docker.internal:1/v1", "http://box.local/v1")  # fmt: skip
+PUBLIC = ("https://llm.example/v1", "https://8.8.8.8/v1", "https://internal.example/v1", "https://localhost.example/v1")
+
+
+@pytest.mark.parametrize("url", [*OWN, *PUBLIC])
+def test_a_server_of_ones_own_is_free_at_an_address_of_ones_own(url: str) -> None:
+    provider = chatport.Provider("mine", "Mine", url, is_own_server=True)
+    other = chatport.Provider("theirs", "Theirs", url)
+    with chatport.Client({"providers": {"mine": {"base_url": url, "free": False}}}, providers=[provider]) as client:
+        assert client.facts("mine:m").prices == ()
+    with chatport.Client({}, providers=[provider, other]) as client:
+        assert bool(client.facts("mine:m").prices) == (url in OWN)
+        assert client.facts("theirs:m").prices == (), "a gateway on this machine may pass requests on, and be billed"
+
+
+def test_that_it_is_free_is_said_of_an_address() -> None:
+    with pytest.raises(chatport.ConfigurationError, match="free is a fact of one address"):
+        chatport.Client({"providers": {"openai": {"free": True}}})
+    with pytest.raises(chatport.ConfigurationError, match="free is true or false"):
+        chatport.Client({"providers": {"x": {"base_url": "http://127.0.0.1/v1", "free": "yes"}}})
+
+
+@on_backends
+def test_a_server_at_an_own_address_is_told_how_to_say_that_it_is_free(backend: str) -> None:
+    w = World(backend, {"one": ()}, providers={"one": {"base_url": "http://one.internal/v1", "api_key": None}})
+    with w.client.budget(usd=1.0):
+        error = w.ask().error
+    assert "free = true beside the base_url in [providers.one]" in str(error)
+
+
 # --- policy
 
 

@@ -92,6 +92,98 @@ def test_a_hint_is_followed_in_words(backend: str, form: str) -> None:
     assert w.clock.waits == [pytest.approx(SECONDS)]
 
 
+TWICE: Mapping[str, Headers] = {
+    "seconds": hint(retry_after="1, 7"),
+    "the longer one first": hint(retry_after="7, 1"),
+    "three": hint(retry_after="1,7,3"),
+    "seconds and nonsense": hint(retry_after="soon, 7"),
+    "durations": hint(retry_after="7s, 1s"),
+    "milliseconds": hint(retry_after_ms="7000, 250"),
+    "dates": lambda now: {
+        "retry-after": ", ".join(
+            format_datetime(now + timedelta(seconds=seconds), usegmt=True) for seconds in (SECONDS, 2)
+        )
+    },
+    "seconds and a date": lambda now: {
+        "retry-after": "1, " + format_datetime(now + timedelta(seconds=SECONDS), usegmt=True)
+    },
+    "a date and seconds": lambda now: {"retry-after": format_datetime(now + timedelta(seconds=1), usegmt=True) + ", 7"},
+}
+
+
+@on_backends
+@pytest.mark.parametrize("form", TWICE)
+def test_of_a_header_that_came_twice_the_longer_wait_counts(backend: str, form: str) -> None:
+    w = hinted(backend, TWICE[form])
+    w.ask()
+    assert w.clock.waits == [pytest.approx(SECONDS)]
+
+
+YEARS = timedelta(days=365)
+FAR: Mapping[str, tuple[Headers, float]] = {
+    "a number that was a moment long ago": (hint(retry_after="1000000000"), 1e9),
+    "one beside it": (hint(retry_after="1000000001"), 1000000001),
+    "below it": (hint(retry_after="999999999"), 999999999),
+    "the same in milliseconds": (hint(retry_after="1000000000000"), 1e12),
+    "more digits than any clock has": (hint(retry_after="9" * 30), 1e15),
+    "more than a float holds": (hint(retry_after="9" * 400), 1e15),
+    "milliseconds that are too many": (hint(retry_after_ms="9" * 400), 1e12),
+    "a duration beyond sense": (hint(retry_after="99999999999s"), 99999999999),
+    "a date far ahead": (lambda now: {"retry-after": format_datetime(now + 10 * YEARS, usegmt=True)}, 3650 * 86400),
+    "a Unix time far ahead": (lambda now: {"retry-after": f"{(now + 10 * YEARS).timestamp():.0f}"}, 3650 * 86400),
+    "one of two is far ahead": (hint(retry_after="1, 1000000000"), 1e9),
+}
+
+
+@on_backends
+@pytest.mark.parametrize("form", FAR)
+def test_a_wait_of_years_is_over_the_cap_and_never_taken_for_one_that_is_over(backend: str, form: str) -> None:
+    headers, seconds = FAR[form]
+    w = hinted(backend, headers)
+    error = w.ask().error
+    assert isinstance(error, chatport.RateLimitError)
+    assert error.retry_after_seconds == pytest.approx(seconds)
+    assert (w.requests, w.clock.waits) == (1, [])
+    assert hinted(backend, headers, targets=2).ask().story == [("one", "RateLimitError"), ("two", "ok")]
+
+
+OVER: Mapping[str, Headers] = {
+    "zero": hint(retry_after="0"),
+    "zero with parts": hint(retry_after="0.0"),
+    "no milliseconds": hint(retry_after_ms="0"),
+    "a date in the past": lambda now: {"retry-after": format_datetime(now - timedelta(minutes=5), usegmt=True)},
+    "a Unix time in the past": lambda now: {"retry-after": f"{(now - timedelta(minutes=5)).timestamp():.0f}"},
+    "a date of another age": lambda now: {"retry-after": format_datetime(now - 20 * YEARS, usegmt=True)},
+}
+
+
+@on_backends
+@pytest.mark.parametrize("form", OVER)
+def test_a_wait_that_is_over_is_none(backend: str, form: str) -> None:
+    w = hinted(backend, OVER[form])
+    outcome = w.ask()
+    assert outcome.story == [("one", "RateLimitError"), ("one", "ok")]
+    assert outcome.seconds == 0
+    assert outcome.attempts[0].error is not None
+    assert outcome.attempts[0].error.retry_after_seconds == 0
+
+
+@on_backends
+def test_a_wait_of_nothing_spends_the_retry_budget(backend: str) -> None:
+    for value, attempts in (("0", 2), ("0.001", 5)):
+        bad = [faults.rate_limited(value)] * 4
+        w = World(backend, {"one": bad}, retry={"attempts": 5, "budget_least": 1, "budget_share": 0})
+        assert len(w.ask().attempts) == attempts
+
+
+@on_backends
+@pytest.mark.parametrize("milliseconds", ["-5", "", "nan", "soon"])
+def test_milliseconds_that_cannot_be_read_leave_the_word_to_the_seconds(backend: str, milliseconds: str) -> None:
+    w = hinted(backend, hint(retry_after_ms=milliseconds, retry_after="7"))
+    w.ask()
+    assert w.clock.waits == [pytest.approx(SECONDS)]
+
+
 KIT_FORMS = ("seconds", "milliseconds", "date", "rfc850", "asctime", "duration", "iso", "epoch", "epoch_milliseconds")
 
 

@@ -18,7 +18,7 @@ import chatport
 from chatport.limits.pacing import Pacer
 from chatport.testing import EmulatedResponse, Refusal, Script, VendorEmulator, VirtualClock, faults
 
-from .world import PROMPT, TEXT, Outcome, World, on_backends
+from .world import PROMPT, TEXT, Outcome, World, always, on_backends
 
 WORKERS = 10
 CALLS = 12  # of each
@@ -227,6 +227,121 @@ def test_a_call_whose_time_is_over_while_it_waits_says_so_and_leaves_no_place(ba
     assert w.ask().reply.text == TEXT
     errors = [outcome.raised for outcome in (w.ask() for _ in range(6)) if outcome.raised is not None]
     assert errors
-    assert all(isinstance(error, chatport.RateLimitError) for error in errors)
-    assert "own limits" in str(errors[0])
+    for error in errors:
+        assert isinstance(error, chatport.DeadlineError)
+        assert (error.timer, error.seconds, error.attempts) == ("queue", 5, ())
+        assert "own limits ([pacing])" in str(error)
+        assert "the vendor asks" not in str(error).lower()
     assert (pacer(w).waiting, pacer(w).active) == (0, 0)
+
+
+def queued_behind_a_stream(w: World, seconds: float, **options: Any) -> Outcome:
+    """Make a call while a stream has the only place, which it gives back after so many seconds."""
+    if w.backend == "sync":
+        with w.client.stream(PROMPT) as held, ThreadPoolExecutor(1) as threads:
+            next(held)
+            asked = threads.submit(lambda: w._ask("say: second", False, options))
+            until(lambda: pacer(w).waiting == 1)
+            w.clock.advance(seconds)
+            list(held)
+            return asked.result()
+
+    outcomes: list[Outcome] = []
+
+    async def ask() -> None:
+        outcomes.append(await w._ask_async("say: second", False, options))
+
+    async def run() -> None:
+        async with anyio.create_task_group() as group, w.client.stream(PROMPT) as held:
+            await anext(held)
+            group.start_soon(ask)
+            await until_async(lambda: pacer(w).waiting == 1)
+            w.clock.advance(seconds)
+            async for _ in held:
+                pass
+
+    w.run(run)
+    return outcomes[0]
+
+
+def real_waits(w: World) -> None:
+    """Let calls wait for one another in real time, while timers go by the virtual one."""
+    clock = attrs.evolve(w.clock.clock, sleep=None)
+    w.client._shared = attrs.evolve(w.client._shared, clock=clock)
+
+
+@on_backends
+def test_the_time_in_our_own_queue_is_not_the_vendors(backend: str) -> None:
+    w = busy(backend, timeouts={"total": 10})
+    real_waits(w)
+    w.emulators["one"].misbehave(lambda number, request: faults.stall("before_head", seconds=9) if number > 1 else None)
+    outcome = queued_behind_a_stream(w, 8)
+    assert outcome.reply.text == "second"
+    (attempt,) = outcome.attempts
+    assert attempt.seconds == 9, "and the attempt tells the vendor's time alone"
+
+
+@on_backends
+def test_nor_does_it_leave_less_time_for_waits_and_further_targets(backend: str) -> None:
+    w = busy(backend, timeouts={"total": 10})
+    real_waits(w)
+    bad = [None, faults.status(503, headers={"retry-after": "0.05"}), None]
+    w.emulators["one"].misbehave(lambda number, request: bad[number - 1])
+    outcome = queued_behind_a_stream(w, 9.97)
+    assert outcome.story == [("one", "OverloadedError"), ("one", "ok")]
+
+    pacing = {"one": {"pacing": {"concurrency": 1, "learn": False}}}
+    w = World(backend, {"one": (), "two": ()}, providers=pacing, timeouts={"total": 20}, retry={"attempts": 1})
+    real_waits(w)
+    w.emulators["one"].misbehave(lambda number, request: faults.status(503) if number > 1 else None)
+    w.emulators["two"].misbehave(always(faults.stall("before_head", seconds=15)))
+    outcome = queued_behind_a_stream(w, 8)
+    assert outcome.story == [("one", "OverloadedError"), ("two", "ok")]
+
+
+@on_backends
+def test_a_call_that_is_not_answered_in_the_vendors_own_time_says_that(backend: str) -> None:
+    w = busy(backend, timeouts={"total": 10})
+    real_waits(w)
+    w.emulators["one"].misbehave(lambda number, request: faults.stall("before_head") if number > 1 else None)
+    error = queued_behind_a_stream(w, 8).error
+    assert isinstance(error, chatport.DeadlineError)
+    assert (error.timer, error.seconds) == ("total", 10)
+
+
+@on_backends
+def test_a_full_queue_leaves_the_next_target_its_turn(backend: str) -> None:
+    pacing = {"one": {"pacing": {"requests_per_minute": 1}}}
+    w = World(backend, {"one": (), "two": ()}, timeouts={"total": 5}, providers=pacing)
+    outcomes = [w.ask() for _ in range(6)]
+    assert {outcome.reply.provider for outcome in outcomes} == {"one", "two"}
+    last = outcomes[-1]
+    assert last.story == [("two", "ok")], "what was not sent is no attempt"
+    assert any("[pacing]" in str(note) for note in last.reply.warnings)
+    assert not any(isinstance(event, chatport.AttemptFailed) for event in last.events)
+    assert w.breaker().state == "closed", "and says nothing of the target"
+
+
+@on_backends
+@pytest.mark.parametrize("queue", [90, 0])
+def test_the_queue_has_a_timer_of_its_own(backend: str, queue: float) -> None:
+    w = World(backend, {"one": ()}, pacing={"requests_per_minute": 2}, timeouts={"total": 5, "queue": queue})
+    outcomes = [w.ask() for _ in range(5)]
+    assert all(outcome.reply.text == TEXT for outcome in outcomes)
+    assert w.clock.elapsed_seconds > 60
+
+
+@on_backends
+def test_what_goes_before_is_told_and_not_the_queue_after_it(backend: str) -> None:
+    w = World(
+        backend,
+        {"one": always(faults.status(503)), "two": ()},
+        timeouts={"total": 5},
+        providers={"two": {"pacing": {"requests_per_minute": 1}}},
+        breaker={"failures": 100, "least_calls": 100},
+    )
+    errors = [outcome.raised for outcome in (w.ask() for _ in range(4)) if outcome.raised is not None]
+    assert errors
+    for error in errors:
+        assert isinstance(error, chatport.OverloadedError)
+        assert any("queue timer" in note for note in error.__notes__)

@@ -12,7 +12,7 @@ import chatport
 from chatport.facts import RetiredModel
 from chatport.testing import Fault, faults
 
-from .world import TEXT, World, always, on_backends, plain_and_streamed
+from .world import TEXT, Outcome, World, always, on_backends, plain_and_streamed
 
 OVERFLOW = faults.status(400, body={"error": {"message": "too long", "code": "context_length_exceeded"}})
 CUT = faults.cut(after_events=3, how="reset")
@@ -188,12 +188,15 @@ def test_what_is_no_fault_of_the_target_leaves_it_closed(backend: str, status: i
 def test_one_probe_brings_it_back(backend: str, stream: bool) -> None:
     w = opened(backend)
     w.emulators["one"].misbehave(())
-    w.clock.advance(29)
+    w.clock.advance(9)
     assert w.ask(stream=stream).reply.provider == "two"
     w.clock.advance(2)
     assert w.breaker().state == "half-open"
-    assert w.ask(stream=stream).reply.provider == "one"
+    first, second = w.ask_one_by_one(2, stream=stream)
+    assert first.story == [("two", "ok")], "a request of our own finds out, and no call waits for it"
+    assert second.story == [("one", "ok")]
     assert w.breaker().state == "closed"
+    assert len(w.seen("one")) == 5 + 1 + 1
 
 
 @on_backends
@@ -214,20 +217,107 @@ def test_the_breaker_of_a_retired_name_opens(backend: str) -> None:
 @on_backends
 def test_a_failed_probe_costs_one_request_and_doubles_the_time(backend: str) -> None:
     w = opened(backend)
-    w.clock.advance(31)
-    assert w.ask().reply.provider == "two"
+    w.clock.advance(11)
+    w.ask_one_by_one(2)
     assert (w.breaker().state, len(w.seen("one"))) == ("open", 6)
-    w.clock.advance(31)
-    assert w.ask().reply.provider == "two"
+    w.clock.advance(11)
+    w.ask_one_by_one(2)
     assert len(w.seen("one")) == 6, "twice the time"
-    w.clock.advance(30)
+    w.clock.advance(10)
+    outcomes = w.ask_one_by_one(2)
+    assert [outcome.story for outcome in outcomes] == [[("two", "ok")]] * 2
+    assert len(w.seen("one")) == 7
+
+
+@on_backends
+@pytest.mark.parametrize("fault", [DOWN, faults.stall("before_head"), faults.refuse_connection()],
+                         ids=lambda fault: fault.name)  # fmt: skip
+def test_the_end_of_an_outage_of_a_minute_is_noticed_within_half_a_minute_at_no_callers_cost(
+    backend: str, fault: Fault
+) -> None:
+    w = opened(backend)
+    began = w.clock.elapsed_seconds
+    w.emulators["one"].misbehave(lambda number, request: fault if w.clock.elapsed_seconds < began + 60 else None)
+
+    def back(outcome: Outcome) -> bool:
+        w.clock.advance(1)
+        return outcome.reply.provider == "one"
+
+    outcomes = w.ask_until(back, most=200)
+    assert 60 < w.clock.elapsed_seconds - began < 90
+    assert all(outcome.story == [("two", "ok")] for outcome in outcomes[:-1])
+    assert len(w.seen("one")) < 5 + 8
+    assert all(len(request.content) < 200 for request in w.seen("one")[5:-1]), "and at little cost"
+
+
+@on_backends
+def test_the_next_outage_is_found_out_beside_the_calls_too(backend: str) -> None:
+    w = opened(backend)
+    for _ in range(2):
+        w.emulators["one"].misbehave(())
+        w.clock.advance(11)
+        assert [outcome.story for outcome in w.ask_one_by_one(2)] == [[("two", "ok")], [("one", "ok")]]
+        w.emulators["one"].misbehave(always(DOWN))
+        w.ask_one_by_one(5)
+        assert w.breaker().state == "open"
+
+
+@on_backends
+def test_a_probe_is_a_small_request_of_our_own_that_budgets_and_observers_see(backend: str) -> None:
+    models = {"one:m": {"prices": [{"match": "*", "input": 1, "output": 1}]}}
+    seen: list[tuple[str, str]] = []
+    w = World(
+        backend,
+        {"one": always(DOWN), "two": ()},
+        retry={"attempts": 1},
+        observers=[lambda event, fields: seen.append((event, fields.get("operation", "")))],
+        models=models,
+    )
+    for _ in range(5):
+        w.ask()
+    w.emulators["one"].misbehave(())
+    w.clock.advance(11)
+    seen.clear()
+    with w.client.budget(usd=1, unknown_cost="allow") as budget:
+        w.ask_one_by_one(1, "say: a secret that is none of its business")
+        reply = w.ask_one_by_one(1, max_tokens=5)[0].reply
+    body = w.bodies("one")[5]
+    assert body["messages"] == [{"role": "user", "content": "Hi"}]
+    assert body["max_tokens"] == 16
+    assert ("call_started", "probe") in seen
+    assert reply.cost is not None
+    assert budget.spent_usd > reply.cost.amount, "the probe is in it"
+
+
+@on_backends
+def test_without_another_target_that_is_up_or_by_wish_the_call_itself_finds_out(backend: str) -> None:
+    w = World(backend, {"one": always(DOWN), "two": ()}, retry={"attempts": 1}, breaker={"probe_beside": False})
+    for _ in range(5):
+        w.ask()
+    w.clock.advance(11)
     assert w.ask().story == [("one", "OverloadedError"), ("two", "ok")]
+    both = World(backend, {"one": always(DOWN), "two": always(DOWN)}, retry={"attempts": 1})
+    for _ in range(6):
+        both.ask()
+    both.clock.advance(11)
+    both.emulators["one"].misbehave(())
+    assert both.ask().story == [("one", "ok")]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_probe_that_its_loop_has_ended_with_leaves_the_next_one_to_a_call(backend: str) -> None:
+    w = opened(backend)
+    w.emulators["one"].misbehave(always(faults.stall("before_head")))
+    w.breaker().finds_out_beside = False  # as it is while one is under way, and after it was lost
+    w.emulators["one"].misbehave(())
+    w.clock.advance(11)
+    assert w.ask().story == [("one", "ok")]
 
 
 @on_backends
 def test_of_calls_at_the_same_time_one_is_the_probe(backend: str) -> None:
     w = opened(backend)
-    w.clock.advance(31)
+    w.clock.advance(11)
     outcomes = w.ask_many(20, threads=4)
     assert [outcome.reply.text for outcome in outcomes] == [TEXT] * 20
     probes = len(w.seen("one")) - 5

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 
@@ -210,6 +211,39 @@ class World:
                 return await self._ask_async(messages, stream, options)
 
         return self.run(one)
+
+    def ask_one_by_one(
+        self, calls: int, messages: Any = PROMPT, *, stream: bool = True, **options: Any
+    ) -> list[Outcome]:
+        """Make so many calls one after the other, in one loop: what runs beside them comes to its end."""
+        return self.ask_until(lambda outcome: False, messages, most=calls, stream=stream, **options)
+
+    def ask_until(
+        self,
+        is_last: Callable[[Outcome], bool],
+        messages: Any = PROMPT,
+        *,
+        most: int,
+        stream: bool = True,
+        **options: Any,
+    ) -> list[Outcome]:
+        """Make calls one after the other, in one loop, until one is the last, and so many at most."""
+        outcomes: list[Outcome] = []
+        if self.backend == "sync":
+            with self.client:
+                while len(outcomes) < most and not (outcomes and is_last(outcomes[-1])):
+                    outcomes.append(self._ask(messages, stream, options))
+            return outcomes
+
+        async def run() -> list[Outcome]:
+            async with self.client:
+                while len(outcomes) < most and not (outcomes and is_last(outcomes[-1])):
+                    outcomes.append(await self._ask_async(messages, stream, options))
+                    for _ in range(20):
+                        await anyio.lowlevel.checkpoint()
+            return outcomes
+
+        return self.run(run)
 
     def ask_many(self, number: int, *, stream: bool = False, threads: int = 64, **options: Any) -> list[Outcome]:
         """Make so many calls at once: as many tasks, or as many as go into so many threads."""

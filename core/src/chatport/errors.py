@@ -249,7 +249,10 @@ class TransportError(ChatportError):
 
 
 class DeadlineError(ChatportError):
-    """A timer fired. `timer` is connect, silence, first_event, between_events or total; `seconds` its setting."""
+    """A timer fired. `timer` is connect, silence, first_event, between_events, total or queue; `seconds` its setting.
+
+    The timer `queue` is of this client's own limits (`[pacing]`), not the vendor's.
+    """
 
     def __init__(self, message: str, *, timer: str = "total", seconds: float | None = None, **known: Any) -> None:
         super().__init__(message, **known)

@@ -109,8 +109,9 @@ class Provider:
     are sent with every request. `settings_headers` names the header in which a setting is sent with every request
     of the provider. `locate` gives the base URL from the settings, for vendors whose host depends on them (None:
     `base_url` holds). `adapt` gives another form of the provider from its settings, for a vendor that speaks a second
-    protocol. `discover` looks for running servers, best first, when no base URL is configured. It may
-    block: core runs it off the event loop, once.
+    protocol. `is_own_server`: it stands for servers that people run themselves, so that at an address of their own
+    (this machine, a private network) it costs nothing. `discover` looks for running servers, best first, when no base
+    URL is configured. It may block: core runs it off the event loop, once.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Provider:
     emulator: str | None = None
     hook_api: int = 1
     auth_env: Mapping[str, Auth] = attrs.field(factory=dict, repr=False)
+    is_own_server: bool = False
 
     def __attrs_post_init__(self) -> None:
         fields = ("headers", "settings", "settings_env", "settings_headers", "timeouts", "auth_env")

@@ -364,6 +364,21 @@ def test_image_detail_is_told(explain, notes):
 # --- tools
 
 
+def test_a_tool_goes_out_with_its_name_its_description_and_its_schema(explain):
+    """AN-T1: the description is what the model decides by."""
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "Where."}},
+        "required": ["city"],
+    }
+    weather = Tool("get_weather", "Tell the weather in a city.", schema)
+    (first, second) = explain(tools=[weather, Tool("bare")]).body["tools"]
+    assert (first["name"], first["description"]) == ("get_weather", "Tell the weather in a city.")
+    assert first["input_schema"]["properties"]["city"] == {"type": "string", "description": "Where."}
+    assert first["input_schema"]["required"] == ["city"]
+    assert (second["name"], second.get("description", "")) == ("bare", "")
+
+
 @pytest.mark.parametrize(
     ("model", "wish", "extra", "choice", "names", "facts"),
     [

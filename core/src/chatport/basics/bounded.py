@@ -24,6 +24,7 @@ __all__ = [
     "MOST_METRIC_MODELS",
     "MOST_MODELS",
     "MOST_PACERS",
+    "MOST_RETRY_BUDGETS",
     "MOST_WARNINGS",
     "Bounded",
     "Shelf",
@@ -37,6 +38,7 @@ MOST_MODELS = 1024
 """Models whose facts a client keeps, and whose contexts each of its providers keeps."""
 MOST_BREAKERS = 1024
 MOST_PACERS = 1024
+MOST_RETRY_BUDGETS = 1024
 MOST_CERTIFICATES = 8
 """Sets of certificates, by the file or folder that the environment names."""
 MOST_METRIC_MODELS = 1024

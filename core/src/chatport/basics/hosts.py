@@ -6,8 +6,9 @@ import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-__all__ = ["ip_of", "is_localhost", "is_loopback", "is_named", "is_under", "shown_address"]
+__all__ = ["ip_of", "is_localhost", "is_loopback", "is_named", "is_private", "is_under", "shown_address"]
 
+_NOT_PUBLIC = ("local", "internal", "home.arpa")
 _OLD_FORM = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
 
 
@@ -54,6 +55,19 @@ def shown_address(url: str) -> str:
     if found is None:
         return ""
     return repr(found[0] if found.end() == len(url) else f"{found[0]}/…")
+
+
+def is_private(host: str) -> bool:
+    """Whether a URL's host can only be the user's own: this machine, a private address, a name that is not public.
+
+    Such a name has no dot (containers, a search domain), or ends in `.local`, `.internal` or `.home.arpa` (RFC 6762,
+    ICANN's resolution of 2024, RFC 8375).
+    """
+    address = ip_of(host)
+    if address is not None:
+        return address.is_loopback or address.is_private or address.is_link_local
+    name = host.lower().removesuffix(".")
+    return bool(name) and ("." not in name or is_localhost(name) or any(is_under(end, name) for end in _NOT_PUBLIC))
 
 
 def is_localhost(host: str) -> bool:

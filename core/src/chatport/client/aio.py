@@ -8,12 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 # sync only: from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self, Unpack, cast
 
 from ..decoding.redaction import run_without_key
-from ..engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
-from ..engine.machine import CallMachine
+from ..engine.commands import (
+    Beside,
+    Block,
+    Close,
+    Deliver,
+    Machine,
+    Pause,
+    Read,
+    Send,
+    TimerExpired,
+    TransportFailure,
+    Wait,
+)
 from ..engine.timers import not_ready_in_time
 from ..errors import ChatportError, ConfigurationError, MisuseError
 from ..events import Event, Finished
@@ -29,7 +41,7 @@ from .base import BaseClient, is_httpx
 from .hedging import AsyncDriver, HedgedDriver
 
 # async only: end
-from .waiting import checkpoint_async, pause_async, run_blocking_async, sleep_async
+from .waiting import checkpoint_async, pause_async, run_beside_async, run_blocking_async, sleep_async
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
@@ -56,7 +68,7 @@ class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
     def __init__(
-        self, machine: CallMachine, transport: AsyncTransport, check_open: Callable[[], None] | None = None
+        self, machine: Machine, transport: AsyncTransport, check_open: Callable[[], None] | None = None
     ) -> None:
         """`check_open` raises MisuseError where the client was closed before the call has sent anything."""
         # async only: begin
@@ -123,6 +135,11 @@ class _Driver:
                         await sleep_async(seconds)
                     case Pause(arm=arm, seconds=seconds):
                         await pause_async(arm, seconds, self._sleep)
+                    case Beside(machine=machine):
+                        # async only: begin
+                        run_beside_async(partial(_reply_of, _Driver(machine, self._transport)))
+                        # async only: end
+                        # sync only: run_beside(partial(_reply_of, _Driver(machine, self._transport)), self._sleep)
                     case Block():
                         answer = await run_blocking_async(
                             command.name, command.function, command.seconds, command.ahead

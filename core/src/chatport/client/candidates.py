@@ -14,8 +14,14 @@ from ..errors import ModelNotFoundError, PolicyError, UnsupportedFeatureError
 from ..setup.routes import Routes
 from ..setup.targets import split_target
 from ..setup.vendor import Vendor
+from ..types import Message
 
 __all__ = ["ChatCandidate", "RequestCandidate"]
+
+_PROBE_TOKENS = 16
+"""The least that every vendor takes as the length of an answer."""
+_PROBE_SECONDS = 20.0
+"""A server on a slow machine needs some for so few tokens; one that hangs is asked again beside it meanwhile."""
 
 
 class _Candidate:
@@ -91,6 +97,11 @@ class ChatCandidate(_Candidate):
         """Return the context window of the model in tokens, None where it is not known."""
         return self._vendors.facts(self._vendors.provider(self._provider), self._model).context_tokens
 
+    def probe(self) -> Route:
+        """Return a request for a few tokens, without anything of the call but where it goes."""
+        call = Call((Message.user("Hi"),), max_tokens=_PROBE_TOKENS)
+        return self._routes.route(call, self.target, timeouts={"total": _PROBE_SECONDS}, options={})
+
     def prepare_now(self, *, is_only: bool) -> None:
         """Prepare it at once, so that what is wrong is said where the call is made.
 
@@ -120,3 +131,7 @@ class RequestCandidate(_Candidate):
 
     def window(self) -> None:
         """Return None: there is no prompt that could be too long."""
+
+    def probe(self) -> Route:
+        """Return the request itself: there is no other target, so nobody asks."""
+        return self.prepare(None)

@@ -7,12 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self, Unpack, cast
 
 from ..decoding.redaction import run_without_key
-from ..engine.commands import Block, Close, Deliver, Pause, Read, Send, TimerExpired, TransportFailure, Wait
-from ..engine.machine import CallMachine
+from ..engine.commands import (
+    Beside,
+    Block,
+    Close,
+    Deliver,
+    Machine,
+    Pause,
+    Read,
+    Send,
+    TimerExpired,
+    TransportFailure,
+    Wait,
+)
 from ..engine.timers import not_ready_in_time
 from ..errors import ChatportError, ConfigurationError, MisuseError
 from ..events import Event, Finished
@@ -23,7 +35,7 @@ from ..setup.targets import split_target
 from ..transport import Exchange, Transport
 from ..types import ModelInfo, Reply
 from .base import BaseClient, is_httpx
-from .waiting import pause, run_blocking, sleep
+from .waiting import pause, run_beside, run_blocking, sleep
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
@@ -49,9 +61,7 @@ _OVER = _over()
 class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
-    def __init__(
-        self, machine: CallMachine, transport: Transport, check_open: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, machine: Machine, transport: Transport, check_open: Callable[[], None] | None = None) -> None:
         """`check_open` raises MisuseError where the client was closed before the call has sent anything."""
         self._run: Generator[Any, Any, Reply] = machine.run()
         self._sleep = machine.clock.sleep
@@ -114,6 +124,8 @@ class _Driver:
                         sleep(seconds)
                     case Pause(arm=arm, seconds=seconds):
                         pause(arm, seconds, self._sleep)
+                    case Beside(machine=machine):
+                        run_beside(partial(_reply_of, _Driver(machine, self._transport)), self._sleep)
                     case Block():
                         answer = run_blocking(command.name, command.function, command.seconds, command.ahead)
             except (TransportFailure, TimerExpired, ChatportError) as failure:

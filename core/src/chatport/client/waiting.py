@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from ..basics.bell import new_bell, running_loop
+from ..basics.bell import is_trio, new_bell, running_loop
 from ..basics.blocking import Job, OverdueError, Room, StuckError
 from ..engine.commands import TimerExpired
 from ..errors import ConfigurationError
@@ -22,6 +23,8 @@ __all__ = [
     "checkpoint_async",
     "pause",
     "pause_async",
+    "run_beside",
+    "run_beside_async",
     "run_blocking",
     "run_blocking_async",
     "sleep",
@@ -32,6 +35,9 @@ T = TypeVar("T")
 
 _ROOM = Room("preparations of providers", stuck_after_seconds=math.inf)
 """Each step that makes a provider ready ends by itself, so whoever needs it may wait for the one under way."""
+
+_BESIDE_ROOM = Room("probes", stuck_after_seconds=math.inf)
+_BESIDE: set[Any] = set()
 
 Arm = Callable[[Callable[[], None]], None]
 
@@ -120,6 +126,39 @@ def _job(name: Hashable, function: Callable[[], T]) -> Job[T]:
         return _ROOM.job(name, function)
     except StuckError as error:
         raise ConfigurationError(f"A provider cannot be made ready: {error}.") from None
+
+
+def run_beside_async(work: Callable[[], Awaitable[Any]]) -> None:
+    """Begin work that nobody waits for, whose failure is its own affair. It ends with its loop at the latest."""
+
+    async def quietly() -> None:
+        with suppress(Exception):
+            await work()
+
+    if is_trio():
+        import trio
+
+        trio.lowlevel.spawn_system_task(quietly)
+        return
+    import asyncio
+
+    task = asyncio.get_running_loop().create_task(quietly())
+    _BESIDE.add(task)  # a loop holds its tasks weakly
+    task.add_done_callback(_BESIDE.discard)
+
+
+def run_beside(work: Callable[[], Any], sleep: Callable[[float], None] | None = None) -> None:
+    """The same in a thread of its own. In a time that is told to move it is done at once: threads would race for it."""
+
+    def quietly() -> None:
+        with suppress(Exception):
+            work()
+
+    if sleep is not None:
+        quietly()
+        return
+    with suppress(StuckError):
+        _BESIDE_ROOM.job(object(), quietly)
 
 
 async def checkpoint_async() -> None:

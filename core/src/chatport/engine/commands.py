@@ -7,9 +7,9 @@ events: two of them are made for every read.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Hashable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import urlencode
 
 import attrs
@@ -17,8 +17,10 @@ import msgspec
 
 from ..basics.secret import Revealed, Secret
 from ..events import Event
+from ..types import Reply
 
 __all__ = [
+    "Beside",
     "Block",
     "Clock",
     "Close",
@@ -26,6 +28,7 @@ __all__ = [
     "Deliver",
     "Head",
     "HttpRequest",
+    "Machine",
     "Pause",
     "Read",
     "Send",
@@ -149,7 +152,13 @@ class Block(msgspec.Struct, frozen=True):
     ahead: Callable[[], Awaitable[None]] | None = None
 
 
-Command: TypeAlias = Send | Read | Close | Wait | Pause | Deliver | Block
+class Beside(msgspec.Struct, frozen=True):
+    """Let another machine run beside this one, to its own end, which nobody waits for."""
+
+    machine: Machine
+
+
+Command: TypeAlias = Send | Read | Close | Wait | Pause | Deliver | Block | Beside
 
 
 class TransportFailure(Exception):
@@ -167,6 +176,19 @@ class TimerExpired(Exception):
     def __init__(self, stage: Literal["connect", "io"] = "io") -> None:
         super().__init__(stage)
         self.stage = stage
+
+
+class Machine(Protocol):
+    """What a driver runs. `is_quiet`: its end is not to be told."""
+
+    is_quiet: bool
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that drivers sleep by."""
+
+    def run(self) -> Generator[Command, Any, Reply]:
+        """Run; the generator's value is the reply."""
 
 
 @attrs.frozen

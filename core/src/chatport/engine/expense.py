@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
+from ..basics.hosts import is_private
 from ..call import Context
 from ..errors import ChatportError
 from ..facts.prices import charged, cost_of, estimate_cost
@@ -35,9 +37,10 @@ class Expense:
         asked, answered = estimate_input_tokens(call), estimate_output_tokens(call, context.facts)
         cost = estimate_cost(context.facts.prices, asked, answered, at=self._shared.clock.utcnow())
         usd = in_usd(cost, self._shared.rates)
+        why = "" if usd is not None else _why_unknown(cost, context)
         try:
             for budget in budgets:
-                reservation = Reservation(budget, usd, asked + answered)
+                reservation = Reservation(budget, usd, asked + answered, why)
                 self._reservations.append(reservation)  # ours before it is granted: an interrupt may come between
                 budget.grant(reservation)
         except ChatportError as error:
@@ -58,6 +61,20 @@ class Expense:
                 usd = in_usd(cost_of_attempt(attempt, self._shared), self._shared.rates)
                 reservation.budget.settle(reservation, usd=usd, tokens=sum(known) if len(known) == 2 else None)
             self._reservations.pop()
+
+
+def _why_unknown(cost: Cost | None, context: Context) -> str:
+    """Return why a cost in USD is not known, and what to write so that it is."""
+    target, name = context.target, context.provider.name
+    if cost is not None:
+        currency = cost.currency
+        return (
+            f"the price of {target} is in {currency} ({cost.basis}), and there is no rate for {currency}. Write what "
+            f"one {currency} is in USD: [budget] rates = {{ {currency} = … }}."
+        )
+    own = f" If nobody bills it, say free = true beside the base_url in [providers.{name}]."
+    is_own = is_private(urlsplit(context.base_url).hostname or "")
+    return f'no price of {target} is known. State its prices in [models."{target}"].{own if is_own else ""}'
 
 
 def _charged(usage: Usage, context: Context) -> Cost | None:

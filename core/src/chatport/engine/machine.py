@@ -42,9 +42,10 @@ from ..inputs.arguments import misfits
 from ..limits.budget import Budget
 from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun
-from .commands import Block, Clock, Command, Deliver, TimerExpired
+from .commands import Beside, Block, Clock, Command, Deliver, TimerExpired
 from .continuation import can_continue, conversation, reopened
 from .expense import cost_of_attempt
+from .probe import Probe
 from .route import Route, request_id, run_side_hook
 from .shared import Shared
 from .target import TargetRun
@@ -69,6 +70,9 @@ class Candidate(Protocol):
 
     def window(self) -> int | None:
         """Return the model's context window in tokens, None where it is not known."""
+
+    def probe(self) -> Route:
+        """Return a small request that finds out whether it answers, once it is ready."""
 
 
 @runtime_checkable
@@ -112,6 +116,10 @@ class Given:
         """Return the window that its facts tell."""
         return self.route.context.facts.context_tokens
 
+    def probe(self) -> Route:
+        """Return the route."""
+        return self.route
+
 
 _ANOTHER_TARGET_MAY_DO = (
     QuotaExceededError,
@@ -149,6 +157,7 @@ class CallMachine:
     _resumed: Collector | None = attrs.field(init=False, default=None)
     _read_again: set[str] = attrs.field(init=False, factory=set)
     """The targets whose key was read once more."""
+    _queued_seconds: float = attrs.field(init=False, default=0.0)
 
     @property
     def clock(self) -> Clock:
@@ -158,7 +167,6 @@ class CallMachine:
     def run(self) -> Generator[Command, Any, Reply]:
         """Run the call; the generator's value is the reply. Raises the error that ended it."""
         self.trace = self.shared_trace or CallTrace(self.shared, self.shared.clock.monotonic())
-        self.shared.retries.count_call()
         try:
             attempt = yield from self._answered()
             reply = self._reply(attempt)
@@ -189,6 +197,8 @@ class CallMachine:
                 if admission == "open" and waiting:  # another call has just found out, or is finding out
                     self.trace.passed_over(candidate.target, "it keeps failing, and is left alone for a while")
                     continue
+                if admission == "probe" and (yield from self._is_probed_beside(candidate, waiting, caller)):
+                    continue
                 self.trace.turn_to(route, len(self.targets))
                 turn = TargetRun(
                     route,
@@ -199,17 +209,21 @@ class CallMachine:
                     is_probe=admission == "probe",
                     budgets=self.budgets,
                     resumed=self._resumed,
+                    queued_seconds=self._queued_seconds,
                 )
                 try:
                     return (yield from turn.run())
                 except ChatportError as error:
+                    self._queued_seconds = turn.queued_seconds
                     if (yield from self._has_another_key(error, turn, candidate)):
                         waiting.insert(0, candidate)
                         yield from turn.tell_caller(error, 0.0)
                         continue
                     self._error = self._worth_telling(error)
                     waiting = self._next_targets(error, turn, candidate, waiting)
-                    if waiting:
+                    if turn.attempt is None and (waiting or error is not self._error):  # nothing was sent there
+                        self.trace.passed_over(candidate.target, f"{type(error).__name__}: {error.message}")
+                    elif waiting:
                         yield from turn.tell_caller(error, 0.0)
             finally:
                 breaker.give_back(caller)  # undecided if the call ended before its first attempt
@@ -235,6 +249,28 @@ class CallMachine:
         except ChatportError:  # what the vendor said is worth telling, and a later call says what this is
             return False
         return new.secrets != old.secrets
+
+    def _is_probed_beside(
+        self, candidate: Candidate, waiting: Sequence[Candidate], caller: object
+    ) -> Generator[Command, Any, bool]:
+        """Whether a request of our own finds out if a target is back, since another one can answer the call."""
+        breakers = self.shared.breakers
+        breaker = breakers.of(candidate.target)
+        if not breakers.probe_beside or not breaker.finds_out_beside:
+            breaker.finds_out_beside = True
+            return False
+        if not any(breakers.of(other.target).state == "closed" for other in waiting):
+            return False
+        try:
+            route = attrs.evolve(candidate.probe(), operation="probe")
+        except ChatportError:  # it cannot be asked for so little: the call itself will find out
+            return False
+        probe = Probe(route, self.shared, breaker, self.budgets)
+        breaker.finds_out_beside = False
+        breaker.hand_on(caller, probe)
+        yield Beside(probe)
+        self.trace.passed_over(candidate.target, "it kept failing, and is asked beside this call whether it is back")
+        return True
 
     # --- which target is next
 
@@ -273,15 +309,22 @@ class CallMachine:
         # Asked in this order, since the second question costs much; again, since the key may be old again at once.
         while not candidate.is_ready() and isinstance(candidate, SlowCandidate):
             total = candidate.total_seconds()
-            left = None if total is None else self.trace.started + total - self.clock.monotonic()
+            began = self.trace.started + self._queued_seconds
+            left = None if total is None else began + total - self.clock.monotonic()
             try:
                 yield Block(candidate.work, candidate.make_ready, left, candidate.ahead)
             except TimerExpired:
                 raise not_ready_in_time(candidate.target, total) from None
 
     def _worth_telling(self, error: ChatportError) -> ChatportError:
-        """Return the error to end with: a later one must not hide the one that has a part of the answer."""
+        """Return the error to end with.
+
+        A later one must not hide the one that has a part of the answer, nor one that does not even concern the vendor
+        why the vendors before it failed.
+        """
         earlier = self._error
+        if earlier is not None and _is_ours(error):
+            return earlier
         if self._resumed is None or earlier is None or earlier.partial is None:
             return error
         has_more = error.partial is not None and len(error.partial.text) > len(earlier.partial.text)
@@ -293,13 +336,13 @@ class CallMachine:
         """Return the targets that may still be asked after an error, none if it is final."""
         attempt = turn.attempt
         if attempt is not None and (attempt.committed or self._resumed is not None):
-            return self._going_on(error, attempt, candidate, waiting)
+            return self._going_on(error, turn, attempt, candidate, waiting)
         if isinstance(error, ContextLengthError):
             return list(self._with_larger_window(turn.route, waiting))
         if _is_final(error):
             return []
         is_silent = isinstance(error, TransportError) and (attempt is None or not attempt.heard)
-        may_do = error.retryable or is_silent or isinstance(error, _ANOTHER_TARGET_MAY_DO)
+        may_do = error.retryable or is_silent or _is_ours(error) or isinstance(error, _ANOTHER_TARGET_MAY_DO)
         return waiting if may_do else []
 
     def _with_larger_window(self, route: Route, waiting: Sequence[Candidate]) -> Iterator[Candidate]:
@@ -312,7 +355,12 @@ class CallMachine:
                 self.trace.passed_over(candidate.target, "its context window is not known to be larger")
 
     def _going_on(
-        self, error: ChatportError, attempt: AttemptRun, candidate: Candidate, waiting: list[Candidate]
+        self,
+        error: ChatportError,
+        turn: TargetRun,
+        attempt: AttemptRun,
+        candidate: Candidate,
+        waiting: list[Candidate],
     ) -> list[Candidate]:
         """Return who may go on from the part that the caller has, the same target first; none: the error is final."""
         call = attempt.route.call
@@ -328,7 +376,11 @@ class CallMachine:
             return []
         self._resumed = attempt.collector
         asked = sum(earlier.target == attempt.route.context.target for earlier in self.trace.attempts)
-        is_asked_again = asked < self.shared.policy.attempts and self.shared.retries.take()
+        is_asked_again = asked < self.shared.policy.attempts
+        if is_asked_again and not turn.retries.take():
+            is_asked_again = False
+            if not waiting:
+                turn.tell_of_budget(error)
         return [candidate, *waiting] if is_asked_again else waiting
 
     # --- the reply
@@ -375,6 +427,11 @@ class CallMachine:
 
 
 def _is_final(error: ChatportError) -> bool:
-    """Whether no other target may be asked: the content is refused, the money is spent, or the time is over."""
+    """Whether no other target may be asked: the content is refused, or the time is over."""
     is_over = isinstance(error, DeadlineError) and error.timer == "total"
-    return is_over or isinstance(error, ContentFilterError | BudgetExceededError)
+    return is_over or isinstance(error, ContentFilterError)
+
+
+def _is_ours(error: ChatportError) -> bool:
+    """Whether nothing was sent, by limits of the caller's own: what is too dear here may fit a cheaper target."""
+    return isinstance(error, BudgetExceededError) or (isinstance(error, DeadlineError) and error.timer == "queue")

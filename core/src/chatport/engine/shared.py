@@ -1,4 +1,4 @@
-"""What the calls of one client share: clock, retry budget, breakers, pacers, and who listens."""
+"""What the calls of one client share: clock, retry budgets, breakers, pacers, and who listens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..basics.display import one_line
 from ..basics.log import emit, is_configured, warn
 from ..limits.breaker import Breaker, BreakerPolicy
 from ..limits.pacing import PacerBook
-from ..limits.retry import RetryBudget, RetryPolicy
+from ..limits.retry import RetryBook, RetryBudget, RetryPolicy
 from .commands import Clock
 
 __all__ = ["BreakerBook", "HedgePolicy", "Observer", "Shared"]
@@ -45,6 +45,11 @@ class BreakerBook:
         self._now = now
         self._breakers: Shelf[str, Breaker] = Shelf(MOST_BREAKERS, lambda breaker: not breaker.open_for_seconds)
 
+    @property
+    def probe_beside(self) -> bool:
+        """Whether a request of our own is the probe where another target is up."""
+        return self._policy.probe_beside
+
     def of(self, target: str) -> Breaker:
         """Return the breaker of a target."""
         return self._breakers.find(target, self._new)
@@ -59,7 +64,7 @@ class Shared:
 
     clock: Clock
     policy: RetryPolicy = attrs.field(factory=RetryPolicy)
-    retries: RetryBudget = attrs.field()
+    retries: RetryBook = attrs.field()
     breakers: BreakerBook = attrs.field()
     pacers: PacerBook = attrs.field()
     rates: Mapping[str, float] = attrs.field(factory=dict)
@@ -68,8 +73,8 @@ class Shared:
     hedges: RetryBudget = attrs.field()
 
     @retries.default
-    def _retries(self) -> RetryBudget:
-        return RetryBudget(self.clock.monotonic)
+    def _retries(self) -> RetryBook:
+        return RetryBook(self.policy, self.clock.monotonic)
 
     @breakers.default
     def _breakers(self) -> BreakerBook:

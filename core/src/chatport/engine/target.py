@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,7 +53,8 @@ class TargetRun:
     `breaker` is that of the target as it was named, which a retired model or a search may have led elsewhere.
     `is_probe`: the first attempt decides whether it closes.
 
-    `resumed` holds the part of an answer that was cut, from which this target goes on.
+    `resumed` holds the part of an answer that was cut, from which this target goes on. `queued_seconds` are those that
+    the call has spent in queues of our own, which are not the vendor's: the timers leave them out.
     """
 
     def __init__(
@@ -67,9 +68,12 @@ class TargetRun:
         is_probe: bool = False,
         budgets: Sequence[Budget] = (),
         resumed: Collector | None = None,
+        queued_seconds: float = 0.0,
+        judge: Callable[[ChatportError, AttemptRun], Outcome] | None = None,
     ) -> None:
         self.route = _with_idempotency_key(route, trace)
         self.attempt: AttemptRun | None = None
+        self.queued_seconds = queued_seconds
         self._trace = trace
         self._shared: Shared = trace.shared
         self._deliver = deliver
@@ -78,25 +82,41 @@ class TargetRun:
         self._budgets = budgets
         self._resumed = resumed
         self._breaker = breaker
+        self.retries = self._shared.retries.of(route.context.target)
+        self._began = 0.0
+        self._judge = judge or _verdict
         self._pacer = None if route.pace is None else self._shared.pacers.get(route.pace_key, route.pace)
 
     def run(self) -> Generator[Command, Any, AttemptRun]:
         """Run attempts until one succeeds; return it. Raises the error of the last one, which ends this target."""
+        self.retries.count_call()
+        try:
+            return (yield from self._attempts())
+        finally:
+            self.retries.give_up(self)
+
+    def _attempts(self) -> Generator[Command, Any, AttemptRun]:
+        self.retries.hope(self)
         is_probe = self._is_probe
         failures = 0
         while True:
-            began = self._shared.clock.monotonic()
-            attempt, error = yield from self._try(is_probe, began)
+            attempt, error = yield from self._try(is_probe)
             is_probe = False
             failures += error is not None
             wait = None if error is None else self._wait_before_next(error, attempt, failures)
-            self._trace.attempt_ended(attempt, began, error, wait)
+            has_room = error is None or wait is None or self._is_free(error, failures) or self.retries.take()
+            if error is not None and not has_room and self._is_hopeless():
+                wait = None
+                self.tell_of_budget(error)
+            self._trace.attempt_ended(attempt, self._began, error, wait)
             if error is None:
                 return attempt
             if wait is None:
                 raise error
             yield from self.tell_caller(error, wait)
-            if wait:
+            if not has_room:
+                yield from self._wait_for_room(error, wait)
+            elif wait:
                 yield Wait(wait)
 
     def tell_caller(self, error: ChatportError, wait: float) -> Generator[Command, Any, None]:
@@ -106,7 +126,7 @@ class TargetRun:
 
     # --- one attempt
 
-    def _try(self, is_probe: bool, began: float) -> Generator[Command, Any, tuple[AttemptRun, ChatportError | None]]:
+    def _try(self, is_probe: bool) -> Generator[Command, Any, tuple[AttemptRun, ChatportError | None]]:
         """Run one attempt. What it holds (a place in the queue, money) is given back however it ends.
 
         And again: an interrupt (Ctrl-C) may come while it is given back, and giving back twice changes nothing.
@@ -122,6 +142,7 @@ class TargetRun:
                     yield from self._wait_for_place(ticket)
                 if expense is not None:
                     expense.reserve(self._budgets)
+                self._began = self._shared.clock.monotonic()
                 attempt = self.attempt = self._new_attempt()
                 self._trace.attempt_started()
                 try:
@@ -129,11 +150,13 @@ class TargetRun:
                 except ChatportError as problem:
                     error = problem
                 except GeneratorExit:
-                    self._trace.attempt_cancelled(attempt, began)
+                    self._trace.attempt_cancelled(attempt, self._began)
                     raise
                 yield Close(not isinstance(error, _CUT))
-                outcome = "ok" if error is None else _verdict(error, attempt)
-                if error is not None:
+                outcome = "ok" if error is None else self._judge(error, attempt)
+                if error is None:
+                    self.retries.answered()
+                else:
                     self._hold_back(error)
             finally:
                 if ticket is not None:
@@ -157,7 +180,7 @@ class TargetRun:
         return AttemptRun(
             self.route,
             self._shared.clock,
-            self._trace.started,
+            self._trace.started + self.queued_seconds,
             deliver=self._deliver,
             leave_after=self._share_of_time(),
             resumed=self._resumed,
@@ -171,7 +194,9 @@ class TargetRun:
 
     def _time_left(self) -> float:
         total = self.route.timeouts.total
-        return math.inf if total is None else self._trace.started + total - self._shared.clock.monotonic()
+        if total is None:
+            return math.inf
+        return self._trace.started + self.queued_seconds + total - self._shared.clock.monotonic()
 
     # --- pacing
 
@@ -185,25 +210,38 @@ class TargetRun:
         return Ticket(estimate_input_tokens(call) + estimate_output_tokens(call, self.route.context.facts))
 
     def _wait_for_place(self, ticket: Ticket) -> Generator[Command, Any, None]:
-        """Wait for a place under this client's own limits. Raises RateLimitError if it would come too late."""
-        pacer = self._pacer
+        """Wait for a place under this client's own limits. Raises DeadlineError if it would come too late."""
+        pacer, now = self._pacer, self._shared.clock.monotonic
         assert pacer is not None, "a ticket is for a pacer"
+        longest, joined = self._queue_seconds(), now()
         pacer.join(ticket)
-        while wait := pacer.poll(ticket):
-            left = self._time_left()
-            if (wait if wait < math.inf else 0.0) >= left:
-                raise self._too_late(wait)
-            longest = min(wait, left)
-            yield Pause(partial(pacer.on_wake, ticket), None if longest == math.inf else longest)
+        try:
+            while wait := pacer.poll(ticket):
+                left = joined + longest - now()
+                if (wait if wait < math.inf else 0.0) >= left:
+                    raise self._too_late(wait, longest)
+                seconds = min(wait, left)
+                yield Pause(partial(pacer.on_wake, ticket), None if seconds == math.inf else seconds)
+        finally:
+            self.queued_seconds += now() - joined
 
-    def _too_late(self, wait: float) -> RateLimitError:
+    def _queue_seconds(self) -> float:
+        """Return how long this call may wait in our own queue here, so that other targets still get their turn."""
+        longest = self.route.timeouts.queue
+        return math.inf if longest is None else (longest - self.queued_seconds) / (self._others + 1)
+
+    def _too_late(self, wait: float, longest: float) -> DeadlineError:
         context = self.route.context
-        when = "within the time of the call" if wait == math.inf else f"for {wait:.1f} s"
-        return RateLimitError(
-            f"Held back by this client's own limits: there is no room {when}. Raise [pacing], or the total timer.",
+        when = "" if wait == math.inf else f"; the next one is free in {wait:.1f} s"
+        return DeadlineError(
+            f"The queue timer fired: this client's own limits ([pacing]) had no place for the call within "
+            f"{max(longest, 0.0):g} s{when}. Nothing was sent, and the vendor has nothing to do with it. "
+            "Raise [pacing], or timeouts.queue, or make fewer calls at once.",
+            timer="queue",
+            seconds=longest,
             provider=context.provider.name,
             model=context.model,
-            retry_after_seconds=None if wait == math.inf else wait,
+            retryable=True,
         )
 
     def _hold_back(self, error: ChatportError) -> None:
@@ -233,13 +271,60 @@ class TargetRun:
         hint = error.retry_after_seconds
         if hint is not None and hint > policy.longest_hint_seconds:
             return None
-        if isinstance(error, TransportError) and error.code == "stale_connection" and failures == 1:
-            wait = 0.0  # an idle connection was closed: no sign of trouble, and the next one is new
+        if _was_idle(error, failures):
+            wait = 0.0
         else:
             wait = hint if hint is not None else backoff_seconds(failures, policy, self._shared.clock.random)
-        if wait >= self._time_left() / (self._others + 1):
-            return None
-        return wait if self._shared.retries.take() else None
+        return wait if self._has_time_for(wait) else None
+
+    def _has_time_for(self, wait: float) -> bool:
+        return wait < self._time_left() / (self._others + 1)
+
+    # --- the retry budget
+
+    def _is_free(self, error: ChatportError, failures: int) -> bool:
+        """Whether another attempt spends nothing of the budget: an answer that asks to wait is no sign of an outage.
+
+        While the breaker says that the target is down, such words are worth no more than any other failure.
+        """
+        return _was_idle(error, failures) or (bool(error.retry_after_seconds) and self._breaker.state == "closed")
+
+    def _is_hopeless(self) -> bool:
+        """Whether there is nothing to wait for: another target can be asked, or no call is left that makes room."""
+        self.retries.give_up(self)
+        return self._others > 0 or not self.retries.may_get_room
+
+    def _wait_for_room(self, error: ChatportError, wait: float) -> Generator[Command, Any, None]:
+        """Wait as between attempts, and ask the budget again, as long as other calls may bring an answer.
+
+        What fails fails fast, while an answer takes its time: in a burst the refusals are there before the answers
+        that show that the vendor is well. Raises the error if there is no room after all.
+        """
+        policy = self._shared.policy
+        for turn in range(2, policy.attempts + 1):
+            yield Wait(wait)
+            if self.retries.take():
+                self.retries.hope(self)
+                return
+            wait = backoff_seconds(turn, policy, self._shared.clock.random)
+            if not self.retries.may_get_room or not self._has_time_for(wait):
+                break
+        self.tell_of_budget(error)
+        raise error
+
+    def tell_of_budget(self, error: ChatportError) -> None:
+        """Say on an error that another attempt was due, and why it was not made."""
+        policy = self._shared.policy
+        told = (
+            f"It was not tried again, since of the calls of the last minute there no more than {policy.budget_share:g} "
+            f"of all (or {policy.budget_least}) may be tried again in vain: [retry] budget_share, budget_least."
+        )
+        error.advice = f"{error.advice} {told}".strip()
+
+
+def _was_idle(error: ChatportError, failures: int) -> bool:
+    """Whether an idle connection was closed: no sign of trouble, and the next one is new."""
+    return isinstance(error, TransportError) and error.code == "stale_connection" and failures == 1
 
 
 def _verdict(error: ChatportError, attempt: AttemptRun) -> Outcome:

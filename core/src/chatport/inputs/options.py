@@ -40,7 +40,7 @@ class ChatOptions(TypedDict, total=False):
     stop: str | Sequence[str] | None
     seed: int | None
     timeout: float | Mapping[str, float] | None
-    """Seconds for the whole call, or a dict of timers: connect, silence, first_event, between_events, total."""
+    """Seconds for the whole call, or a dict of timers: connect, silence, first_event, between_events, total, queue."""
     extra: Mapping[str, Any] | None
     """Vendor-only body fields, sent as they are."""
     headers: Mapping[str, str | Secret] | None

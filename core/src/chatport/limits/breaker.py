@@ -2,6 +2,9 @@
 
 closed --(consecutive failures, or failure rate)--> open --(open time over)--> half-open
 half-open --(probe ok)--> closed,  half-open --(probe failed)--> open, for twice as long
+
+The open time has a low cap: an outage of a minute, the usual one, is to be noticed within half a minute of its end, and
+a probe is one small request.
 """
 
 from __future__ import annotations
@@ -27,15 +30,17 @@ class BreakerPolicy:
     """When a target counts as down: `failures` in a row, or a share of `failure_rate` within `window_seconds`.
 
     The share counts from `least_calls` on. The breaker then stays open for `open_seconds`; each probe that fails
-    doubles that, up to `longest_open_seconds`.
+    doubles that, up to `longest_open_seconds`. `probe_beside`: while another target is up, a small request of our own
+    is the probe, beside the next call; without, that call itself is.
     """
 
     failures: int = attrs.field(default=5, validator=validators.ge(1))
     failure_rate: float = attrs.field(default=0.5, validator=[validators.gt(0), validators.le(1)])
     least_calls: int = attrs.field(default=10, validator=validators.ge(1))
     window_seconds: float = attrs.field(default=60.0, validator=validators.gt(0))
-    open_seconds: float = attrs.field(default=30.0, validator=validators.gt(0))
-    longest_open_seconds: float = attrs.field(default=300.0, validator=validators.gt(0))
+    open_seconds: float = attrs.field(default=10.0, validator=validators.gt(0))
+    longest_open_seconds: float = attrs.field(default=20.0, validator=validators.gt(0))
+    probe_beside: bool = True
 
 
 class Breaker:
@@ -54,6 +59,8 @@ class Breaker:
         self._open_until: float | None = None
         self._probe_since: float | None = None
         self._prober: object = None
+        self.finds_out_beside = True
+        """Whether a probe beside a call comes to its end here: not in a program whose loop ends with each call."""
 
     def admit(self, caller: object = None) -> Admission:
         """Say whether a call may go: `closed` yes, `open` no, `probe` yes, and its outcome decides.
@@ -68,6 +75,12 @@ class Breaker:
             now = self._now()
             self._probe_since, self._prober = now, caller
             return "probe"
+
+    def hand_on(self, caller: object, other: object) -> None:
+        """Let another one have the probe that this caller has."""
+        with self._lock:
+            if self._prober is caller:
+                self._prober = other
 
     def give_back(self, caller: object) -> None:
         """Take back a probe that this caller has and that has not decided anything; without one nothing happens."""
@@ -126,16 +139,18 @@ class Breaker:
         return self._failures_in_a_row >= policy.failures or (too_many and self._failures_in_a_row > 0)
 
     def _judge_probe(self, outcome: Outcome) -> bool:
-        self._probe_since = self._prober = None
+        began, self._probe_since, self._prober = self._probe_since, None, None
         if outcome == "ok":
             self._close()
         elif outcome == "failed":
             self._open_seconds = min(self._open_seconds * 2, self._policy.longest_open_seconds)
-            self._open()
+            self._open(began)
         return outcome == "failed"
 
-    def _open(self) -> None:
-        self._open_until = self._now() + self._open_seconds
+    def _open(self, probed_at: float | None = None) -> None:
+        """Open it, after a probe counted from when that began: its own silence was a time of leaving alone too."""
+        now = self._now()
+        self._open_until = max((now if probed_at is None else probed_at) + self._open_seconds, now)
 
     def _close(self) -> None:
         self._open_until = None

@@ -20,6 +20,8 @@ __all__ = ["Budget", "Reservation", "active_budgets", "in_usd"]
 # One token at the lowest list prices is some thousands of them.
 _PICODOLLARS = 1_000_000_000_000
 
+_UNKNOWN_PRICE = 'no price is known. State the model\'s prices in [models."PROVIDER:MODEL"].'
+
 _ENTERED: ContextVar[tuple[Budget, ...]] = ContextVar("chatport_budgets", default=())
 
 
@@ -27,12 +29,14 @@ _ENTERED: ContextVar[tuple[Budget, ...]] = ContextVar("chatport_budgets", defaul
 class Reservation:
     """What one attempt has been granted from `budget`: its estimates, until they are settled or cancelled.
 
-    `usd` is None where the cost is not known and the budget lets such calls pass.
+    `usd` is None where the cost is not known and the budget lets such calls pass; `why` says why it is not known, and
+    what to write so that it is.
     """
 
     budget: Budget
     usd: float | None
     tokens: int
+    why: str = ""
 
 
 @attrs.define
@@ -128,7 +132,7 @@ class Budget:
         """
         usd, count, money = reservation.usd, reservation.tokens, _estimate(reservation)
         with self._lock:
-            self._check_money(usd, money)
+            self._check_money(usd, money, reservation.why)
             if not self._tokens.fits(count):
                 raise self._exceeded("tokens", self._tokens, count, f"{count} tokens")
             # No call on these lines, so no interrupt comes between them: all or nothing.
@@ -136,7 +140,7 @@ class Budget:
             self._money.reserved += money
             self._tokens.reserved += count
 
-    def _check_money(self, usd: float | None, money: int) -> None:
+    def _check_money(self, usd: float | None, money: int, why: str) -> None:
         if self._money.cap is None:
             return
         if usd is not None:
@@ -144,9 +148,8 @@ class Budget:
                 raise self._exceeded("usd", self._money, money, f"{usd:.6f} USD")
         elif self.unknown_cost == "refuse":
             raise BudgetExceededError(
-                f"{self._title()} refuses a call whose cost is not known. State the model's prices in "
-                '[models."PROVIDER:MODEL"], an exchange rate in [budget] rates if they are not in USD, or let '
-                'such calls pass with unknown_cost = "allow".',
+                f"{self._title()} refuses a call whose cost is not known in USD: {why or _UNKNOWN_PRICE} "
+                'Nothing was sent. Or let such calls pass: unknown_cost = "allow".',
                 unit="usd",
                 cap=self._money.cap / _PICODOLLARS,
                 remaining=(self._money.remaining() or 0) / _PICODOLLARS,

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import attrs
 
+from ..basics.bounded import MOST_RETRY_BUDGETS, Shelf
 from ..basics.forks import new_lock
 
-__all__ = ["RetryBudget", "RetryPolicy", "backoff_seconds"]
+__all__ = ["RetryBook", "RetryBudget", "RetryPolicy", "backoff_seconds"]
 
 
 @attrs.frozen
@@ -19,6 +20,8 @@ class RetryPolicy:
     A vendor's hint is followed up to `longest_hint_seconds`; a longer one ends the attempts on this target.
     `continue_after_cut`: an answer that is cut after a part of it was handed over goes on from there, where the
     vendor documents a way. Without, it is an error that carries the part.
+
+    `budget_share` and `budget_least` bound the retries that a failing vendor costs: see `RetryBudget`.
     """
 
     attempts: int = 3
@@ -26,6 +29,8 @@ class RetryPolicy:
     longest_seconds: float = 8.0
     longest_hint_seconds: float = 60.0
     continue_after_cut: bool = False
+    budget_share: float = 0.2
+    budget_least: int = 3
 
 
 def backoff_seconds(failures: int, policy: RetryPolicy, random: Callable[[], float]) -> float:
@@ -35,17 +40,34 @@ def backoff_seconds(failures: int, policy: RetryPolicy, random: Callable[[], flo
 
 
 class RetryBudget:
-    """Allow retries up to a share of the calls of the last minute, and always a few. Shared by a client's calls."""
+    """Allow retries up to a share of the calls of the last minute, and always a few. Thread-safe.
+
+    An answer gives one spent retry back. So a vendor that answers most of the time is asked again as often as that
+    helps, while one that answers nothing costs the share and no more: what was given back is not saved up, and a good
+    hour buys no storm in the next one.
+
+    `parent` is a wider budget in which there must be room too.
+    """
+
+    # Invariant: `_retries` has a time for each retry of the last `window_seconds` that no answer has given back.
 
     def __init__(
-        self, now: Callable[[], float], *, share: float = 0.2, at_least: int = 3, window_seconds: float = 60.0
+        self,
+        now: Callable[[], float],
+        *,
+        share: float = 0.2,
+        at_least: int = 3,
+        window_seconds: float = 60.0,
+        parent: RetryBudget | None = None,
     ) -> None:
         self._now = now
         self._share = share
         self._at_least = at_least
         self._window = window_seconds
+        self._parent = parent
         self._calls: deque[float] = deque()
         self._retries: deque[float] = deque()
+        self._hopes: dict[object, None] = {}
         self._lock = new_lock()
 
     def count_call(self) -> None:
@@ -53,18 +75,86 @@ class RetryBudget:
         with self._lock:
             self._forget_old()
             self._calls.append(self._now())
+        if self._parent is not None:
+            self._parent.count_call()
 
     def take(self) -> bool:
         """Return whether one more retry is allowed now, and count it if so."""
+        if not self._take():
+            return False
+        if self._parent is None or self._parent.take():
+            return True
+        self._give_back()
+        return False
+
+    def hope(self, caller: object) -> None:
+        """Note a call whose answer may give a retry back; `give_up` takes that back, and twice changes nothing."""
+        self._hopes[caller] = None
+
+    def give_up(self, caller: object) -> None:
+        """Note that nothing is to be hoped for from this call: it has ended, or waits for room itself."""
+        self._hopes.pop(caller, None)
+
+    def answered(self) -> None:
+        """Give one spent retry back, here and in the wider budget."""
+        self._give_back()
+        if self._parent is not None:
+            self._parent._give_back()
+
+    @property
+    def may_get_room(self) -> bool:
+        """Whether an answer may still come that makes room."""
+        return bool(self._hopes)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether forgetting this budget would lose nothing: no call under way, no retry of the last minute."""
         with self._lock:
             self._forget_old()
-            if len(self._retries) >= max(self._at_least, int(self._share * len(self._calls))):
+            return not self._hopes and not self._retries
+
+    def _take(self) -> bool:
+        with self._lock:
+            self._forget_old()
+            if len(self._retries) + 1 > max(self._at_least, self._share * len(self._calls)):
                 return False
             self._retries.append(self._now())
             return True
+
+    def _give_back(self) -> None:
+        if self._retries:  # nearly always there are none, and this is asked after each call
+            with self._lock:
+                if self._retries:
+                    self._retries.popleft()
 
     def _forget_old(self) -> None:
         horizon = self._now() - self._window
         for times in (self._calls, self._retries):
             while times and times[0] < horizon:
                 times.popleft()
+
+
+class RetryBook:
+    """The retry budgets of a client, one for each target within one for each provider, made when first asked for.
+
+    One for each target, so that the answers of one model pay for no other that is down; within one for its provider,
+    so that a thousand models of a vendor that is down are no thousand vendors. Of more targets than are kept, those
+    with nothing spent are forgotten; see `Shelf`.
+    """
+
+    def __init__(self, policy: RetryPolicy, now: Callable[[], float]) -> None:
+        self._policy = policy
+        self._now = now
+        self._targets: Shelf[str, RetryBudget] = Shelf(MOST_RETRY_BUDGETS, lambda budget: budget.is_idle)
+        self._providers: Shelf[str, RetryBudget] = Shelf(MOST_RETRY_BUDGETS, lambda budget: budget.is_idle)
+
+    def of(self, target: str) -> RetryBudget:
+        """Return the budget of a target, `provider:model`."""
+        return self._targets.find(target, lambda: self._new(self._of_provider(target.partition(":")[0])))
+
+    def _of_provider(self, name: str) -> RetryBudget:
+        return self._providers.find(name, lambda: self._new(None))
+
+    def _new(self, parent: RetryBudget | None) -> RetryBudget:
+        policy = self._policy
+        return RetryBudget(self._now, share=policy.budget_share, at_least=policy.budget_least, parent=parent)

@@ -11,7 +11,8 @@ __all__ = ["Timeouts"]
 class Timeouts:
     """Seconds; None is off. `silence`: no byte at all. `first_event`, `between_events`: heartbeats do not count.
 
-    `total` is the whole call: attempts, waits and fallbacks.
+    `total` is the whole call: attempts, waits and fallbacks. The time in this client's own queue, which `[pacing]`
+    makes, is not in it: that has the timer `queue`, as long as `total` unless it is set.
     """
 
     connect: float | None = 5.0
@@ -19,3 +20,4 @@ class Timeouts:
     first_event: float | None = 120.0
     between_events: float | None = 60.0
     total: float | None = 600.0
+    queue: float | None = 600.0

@@ -56,11 +56,11 @@ ENVIRONMENT_PROVIDER = "env"
 """Name of the provider that `LLM_BASE_URL` describes when `LLM_PROVIDER` names none."""
 
 PROVIDER_KEYS = (
-    "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains", "auth",
-    "query", "allow_plain_http",
+    "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains", "free",
+    "auth", "query", "allow_plain_http",
 )  # fmt: skip
 _LONGEST_NAME = 200
-_STATED_KEYS = ("regions", "trains", "allow_plain_http")
+_STATED_KEYS = ("regions", "trains", "free", "allow_plain_http")
 """What the user states of an endpoint: it goes with its base_url."""
 _KEYS_OF_ADDRESS = ("api_key", "auth", "query", *_STATED_KEYS)
 """What a table does not take over from another one with another base_url."""
@@ -119,6 +119,8 @@ class ProviderConfig:
     """What is sent in the query of every address, by name: a text, or a reference as for `api_key`."""
     allow_plain_http: bool = False
     """Whether a key may go over plain http to this address, where whoever is in between can read it."""
+    free: bool | None = None
+    """Whether nobody bills what this endpoint is sent, as its user states it."""
     settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)  # `apikey = "…"` is one until it is refused
     base_url_variable: str | None = None
     """The variable of no vendor that says `base_url`; None where a file or an argument does, or nobody."""
@@ -429,6 +431,7 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
         auth=read_auth(table.get("auth"), f"{where} auth"),
         query=read_query(table_of(table, "query", where), where),
         allow_plain_http=flag(table.get("allow_plain_http", False), f"{where} allow_plain_http") or False,
+        free=flag(table.get("free"), f"{where} free"),
         settings={key: value for key, value in table.items() if key not in PROVIDER_KEYS or _is_setting(key, value)},
         base_url_variable=getattr(table.get("base_url"), "variable", None),
     )

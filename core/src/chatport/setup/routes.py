@@ -159,13 +159,14 @@ class Routes:
         """Return the timers of a call: defaults, then the provider's own, the user's, the user's for it, the call's.
 
         A plain request is silent until its answer is whole, for minutes where a model thinks: without the user's own
-        word only the total ends it.
+        word only the total ends it. As long as the whole call may take, it may wait in our own queue before.
         """
         usual = vendor.usual_timeouts.get(streams)
         if usual is not None and not call:
             return usual
         wanted = {**self.config.timeouts, **vendor.config.timeouts, **call}
         merged = {**vendor.provider.timeouts, **({} if streams else {"silence": 0.0}), **wanted}
+        merged.setdefault("queue", merged.get("total", Timeouts().total or 0.0))
         timeouts = attrs.evolve(Timeouts(), **{name: value or None for name, value in merged.items()})
         if not call:
             vendor.usual_timeouts[streams] = timeouts

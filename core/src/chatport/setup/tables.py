@@ -49,22 +49,30 @@ def read_retry(table: Mapping[str, Any], where: str) -> RetryPolicy:
     if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= 100:
         raise ConfigurationError(f"{where} attempts is a whole number from 1 to 100, not {attempts!r}.")
     goes_on = flag(table.get("continue_after_cut", False), f"{where} continue_after_cut") or False
-    others = {name: value for name, value in table.items() if name not in ("attempts", "continue_after_cut")}
-    seconds = {name: seconds_of(value, f"{where} {name}") for name, value in others.items()}
-    return RetryPolicy(attempts, **seconds, continue_after_cut=goes_on)
+    share, least = table.get("budget_share", 0.2), table.get("budget_least", 3)
+    if isinstance(least, bool) or not isinstance(least, int) or least < 0:
+        raise ConfigurationError(f"{where} budget_least is a whole number, 0 or more, not {reprlib.repr(least)}.")
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1e9:
+        raise ConfigurationError(
+            f"{where} budget_share is a share of the calls, 0 or more (0.2 is a fifth), not {reprlib.repr(share)}."
+        )
+    seconds = {name: seconds_of(value, f"{where} {name}") for name, value in table.items() if name.endswith("_seconds")}
+    return RetryPolicy(attempts, **seconds, continue_after_cut=goes_on, budget_share=share, budget_least=least)
 
 
 def read_breaker(table: Mapping[str, Any], where: str) -> BreakerPolicy:
     known(table, [field.name for field in attrs.fields(BreakerPolicy)], where)
+    beside = flag(table.get("probe_beside", True), f"{where} probe_beside")
     values: dict[str, Any] = {
         name: whole(value, f"{where} {name}")
         if name in ("failures", "least_calls")
         else positive(value, f"{where} {name}")
         for name, value in table.items()
+        if name != "probe_beside"
     }
     if values.get("failure_rate", 0.5) > 1:
         raise ConfigurationError(f"{where} failure_rate is a share, above 0 and at most 1.")
-    return BreakerPolicy(**values)
+    return BreakerPolicy(**values, probe_beside=beside is not False)
 
 
 def read_pace(table: Any, where: str) -> PaceLimits | None:

@@ -49,6 +49,7 @@ _REASONS = {
     "dialect": "changes the requests",
     "regions": "is what a policy believes of an address",
     "trains": "is what a policy believes of an address",
+    "free": "is what budgets believe of an address",
     "prices": "is what budgets believe",
     "rates": "is what budgets believe",
     "retired": "changes whom and what is asked",

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import attrs
 import msgspec
@@ -19,11 +19,13 @@ from ..basics.blocking import OverdueError, Room
 from ..basics.bounded import MOST_MODELS, Bounded
 from ..basics.forks import tell_child
 from ..basics.frozen import freeze
+from ..basics.hosts import is_private
 from ..basics.secret import Secret
 from ..basics.words import near_miss
 from ..errors import ChatportError, ConfigurationError, PluginError, TransportError
 from ..facts.file import Facts
 from ..facts.models import ModelFacts
+from ..facts.prices import Price
 from ..limits.timeouts import Timeouts
 from ..plugins.guarding import guarded
 from ..plugins.installed import installed_patches, installed_providers
@@ -43,6 +45,7 @@ __all__ = ["Vendors", "search"]
 
 SEARCH_SECONDS = 30.0
 """More than any search that is made well takes."""
+_FREE = Price("*", 0.0, 0.0, cached_input=0.0, cache_write=0.0, cache_write_1h=0.0, source="nobody bills it")
 _SEARCHES = Room("searches for servers", stuck_after_seconds=SEARCH_SECONDS)
 
 
@@ -372,6 +375,8 @@ class Vendors:
         corrections = self.config.models.get(f"{vendor.provider.name}:{model}")
         if corrections:
             facts = _corrected(vendor.provider, facts, corrections, f'[models."{vendor.provider.name}:{model}"]')
+        if not facts.prices and _is_free(vendor):
+            facts = attrs.evolve(facts, prices=(_FREE,))
         self._facts.put(key, facts)
         return facts
 
@@ -402,6 +407,14 @@ def _is_read(table: ProviderConfig, provider: Provider) -> bool:
     if table.api_key is None and provider.key_env:
         return True
     return any(not isinstance(source, Secret) for source in table.key_sources)
+
+
+def _is_free(vendor: Vendor) -> bool:
+    """Whether nobody bills a call: its user says so, or it goes to a server of one's own at an address of one's own."""
+    stated = vendor.config.free
+    if stated is not None:
+        return stated
+    return vendor.provider.is_own_server and is_private(urlsplit(vendor.base_url).hostname or "")
 
 
 def _corrected(provider: Provider, facts: ModelFacts, corrections: Mapping[str, Any], where: str) -> ModelFacts:

@@ -38,6 +38,7 @@ def _server(name: str, title: str, base_url: str, emulator: str, *hooks: Any, **
         hooks=hooks,
         timeouts=_PATIENCE,
         emulator=f"chatport_local.emulators.{emulator}",
+        is_own_server=True,
         **options,
     )
 
