@@ -9,7 +9,9 @@ from typing import Any, Literal
 from .. import jsoncodec
 from ..call import Context, Failure, Verdict
 from ..errors import ChatportError, OverloadedError, QuotaExceededError, RateLimitError
+from ..standard.error_shapes import said_wait_seconds, said_words
 from ..standard.errors import class_of_status, read_error
+from ..standard.wrong_path import is_wrong_path, meant_base_url, shown_address
 from ..types import RateLimits
 from .hints import (
     limit_reset_seconds,
@@ -54,11 +56,17 @@ def without_answer(data: Any) -> bytes:
 
 
 def error_of(
-    failure: Failure, verdict: Verdict | None, context: Context, now: datetime, limits: RateLimits | None = None
+    failure: Failure,
+    verdict: Verdict | None,
+    context: Context,
+    now: datetime,
+    limits: RateLimits | None = None,
+    asked: str = "",
 ) -> ChatportError:
     """Return the exception for a failure, with the vendor's own words, short, and its hints.
 
-    `limits` is the headroom that the response's headers tell.
+    `limits` is the headroom that the response's headers tell; `asked` is the URL of the request, to tell it where
+    nothing answers there.
     """
     verdict = verdict or Verdict(class_of_status(failure.status))
     hint = verdict.retry_after_seconds
@@ -68,6 +76,7 @@ def error_of(
         # The words tell when this request fits; the reset headers, when all of the limit is back (OA-H3, OA-X9).
         facts = context.provider.facts
         hint = wait_in_headers(failure.headers, facts.limits.wait, now) if facts and facts.limits else None
+        hint = said_wait_seconds(failure.details) if hint is None else hint
         hint = said_delay_seconds(failure.details.message) if hint is None else hint
         hint = reset_seconds(limits) if hint is None else hint
         hint = limit_reset_seconds(failure.headers, now) if hint is None else hint
@@ -76,9 +85,10 @@ def error_of(
         said = should_retry_header(failure.headers)
         if said is not None and not (said and issubclass(verdict.error, QuotaExceededError)):
             retryable = said  # but no header makes an empty account worth a retry (OA-X11)
-    words = verdict.message or failure.details.message or _unexplained(failure)
-    return verdict.error(
-        f"{context.provider.title}: {_short(words)}",
+    words = _short(verdict.message or said_words(failure.details) or _unexplained(failure))
+    is_lost = bool(asked) and is_wrong_path(failure, context.model)
+    error = verdict.error(
+        f"{context.provider.title}: {words}{f' (asked: {shown_address(asked)})' if is_lost else ''}",
         provider=context.provider.name,
         model=context.model,
         status=failure.status,
@@ -88,6 +98,19 @@ def error_of(
         retryable=retryable,
         raw=failure.data if failure.data is not None else _short(failure.body, 2000),
     )
+    if is_lost:
+        error.advice = _where_to_ask(context)
+    return error
+
+
+def _where_to_ask(context: Context) -> str:
+    """Return what to do where nothing answers: which base URL was probably meant."""
+    provider, said = context.provider, shown_address(context.base_url)
+    usual = provider.base_url if provider.facts is not None else ""
+    if usual and said.rstrip("/") == usual.rstrip("/"):
+        return f"This is the address that {provider.name} usually has."
+    meant = meant_base_url(said, usual)
+    return f"Is base_url right? It is {said}; probably it should be {meant}."
 
 
 def _code(failure: Failure) -> str:

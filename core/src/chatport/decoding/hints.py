@@ -1,8 +1,8 @@
 """How long a vendor asks us to wait: every form in which vendors say it.
 
 In order: `retry-after-ms`; `retry-after` as seconds, as a duration with units, as a date (the three forms of RFC 9110
-and ISO 8601) or as a Unix time; the headers that the vendor's facts name for it; the words of the message; the headers
-that tell when an exhausted limit is full again.
+and ISO 8601) or as a Unix time; the headers that the vendor's facts name for it; the fields of the error itself
+(`error_shapes`); the words of the message; the headers that tell when an exhausted limit is full again.
 Dates are taken against the response's own `date` header where there is one, so that a wrong clock on either side, or
 one that is set while we wait, does no harm.
 """
@@ -93,7 +93,7 @@ def limit_reset_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 
 
 _SAID = re.compile(
-    r"\b(?:try again|retry|wait)(?: again)? (?:in|after|for) (?:about )?"
+    r"\b(?:try again|retry|wait|resets?|available)(?: again)? (?:(?:in|after|for) )?(?:about )?"
     r"((?:\d+(?:\.\d+)?(?:ms|h|m|s)(?![a-z]))+|(\d+(?:\.\d+)?) ?(milliseconds?|seconds?|secs?|minutes?|hours?))",
     re.IGNORECASE,
 )
