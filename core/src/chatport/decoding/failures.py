@@ -11,7 +11,6 @@ from ..call import Context, Failure, Verdict
 from ..errors import ChatportError, OverloadedError, QuotaExceededError, RateLimitError
 from ..standard.error_shapes import said_wait_seconds, said_words
 from ..standard.errors import class_of_status, read_error
-from ..standard.wrong_path import is_wrong_path, meant_base_url, shown_address
 from ..types import RateLimits
 from .hints import (
     limit_reset_seconds,
@@ -86,9 +85,9 @@ def error_of(
         if said is not None and not (said and issubclass(verdict.error, QuotaExceededError)):
             retryable = said  # but no header makes an empty account worth a retry (OA-X11)
     words = _short(verdict.message or said_words(failure.details) or _unexplained(failure))
-    is_lost = bool(asked) and is_wrong_path(failure, context.model)
+    lost_at, advice = _lost(failure, context, asked)
     error = verdict.error(
-        f"{context.provider.title}: {words}{f' (asked: {shown_address(asked)})' if is_lost else ''}",
+        f"{context.provider.title}: {words}{lost_at}",
         provider=context.provider.name,
         model=context.model,
         status=failure.status,
@@ -98,19 +97,25 @@ def error_of(
         retryable=retryable,
         raw=failure.data if failure.data is not None else _short(failure.body, 2000),
     )
-    if is_lost:
-        error.advice = _where_to_ask(context)
+    if advice:
+        error.advice = advice
     return error
 
 
-def _where_to_ask(context: Context) -> str:
-    """Return what to do where nothing answers: which base URL was probably meant."""
-    provider, said = context.provider, shown_address(context.base_url)
+def _lost(failure: Failure, context: Context, asked: str) -> tuple[str, str]:
+    """Return where was asked, and what to do, if nothing answers at that address; two empty texts otherwise."""
+    if not asked or (failure.status >= 400 and failure.status not in (404, 405)):
+        return "", ""
+    from ..standard.wrong_path import is_wrong_path, meant_base_url, shown_address  # patterns that only errors need
+
+    if not is_wrong_path(failure, context.model):
+        return "", ""
+    provider, said, there = context.provider, shown_address(context.base_url), shown_address(asked)
     usual = provider.base_url if provider.facts is not None else ""
     if usual and said.rstrip("/") == usual.rstrip("/"):
-        return f"This is the address that {provider.name} usually has."
+        return f" (asked: {there})", f"This is the address that {provider.name} usually has."
     meant = meant_base_url(said, usual)
-    return f"Is base_url right? It is {said}; probably it should be {meant}."
+    return f" (asked: {there})", f"Is base_url right? It is {said}; probably it should be {meant}."
 
 
 def _code(failure: Failure) -> str:

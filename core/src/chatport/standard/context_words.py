@@ -14,11 +14,12 @@ __all__ = ["is_over_rate", "says_too_long"]
 
 _LONGEST = 2000
 """Characters that are looked at: who says it, says it at the beginning."""
+_LEFT_OUT = "…"
 
 _OUTPUT = re.compile(
     r"\bmax(?:imum)?[_ -]?(?:completion|output|new|generated)?[_ -]?tokens\b(?! allowed| of \d)|\bmaxoutputtokens\b"
     r"|\b(?:output|completion|generated|new)[_ ]tokens?\b|\btokens (?:for|in|of) the (?:completion|output|answer)\b"
-    r"|\bstop[_ ]sequences?\b"
+    r"|\bstop[_ ]sequences?\b|\b(?:thinking|reasoning)[_ .]?(?:budget|tokens)\b|\bbudget[_ ]tokens\b|\btoken ids?\b"
 )
 """The limit of the answer, and what else is counted in tokens without being the input."""
 _PATH = re.compile(r"\b[a-z_]{1,40}\[\d{1,9}\][a-z0-9_.\[\]]{0,200}|\binput_(?:value|type|url|audio|image|file)\b")
@@ -37,14 +38,15 @@ _WINDOW = re.compile(
     r"\bcontext[ -]?(?:length|window|size|limit|len)\b|\b(?:max|maximum|available|model) context\b|\bcontext exceeded\b"
     r"|\bmax(?:imum)? (?:model|seq|sequence|prompt|input|allowed) (?:len|length|input|tokens?)\b|\bn ctx\b"
     r"|\b(?:sequence|prompt|input|inputs|messages?|conversation) (?:tokens? )?(?:length|limit|count)\b"
-    r"|\b(?:prompt|input) tokens?\b|\bmax position embeddings\b|\bcontext\b.{0,20}\btokens?\b"
+    r"|\blength of (?:the |your )?(?:prompt|inputs?|messages?)\b|\bprefill length\b|\b(?:prompt|input) tokens?\b"
+    r"|\bmax position embeddings\b|\bcontext\b.{0,20}\btokens?\b"
 )
 """What is full."""
 _INPUT = re.compile(
     r"\b(?:context|prompts?|inputs?|messages?|conversation|sequence|request|history|prefill|model token limit"
-    r"|tokens in)\b"
+    r"|tokens in|requested \d{1,12} tokens)\b"
 )
-_TOKENS = re.compile(r"\b(?:tokens?|characters|chars)\b")
+_TOKENS = re.compile(r"\b(?:tokens|token (?:count|length|limit|size)|characters|chars)\b")
 
 _TOO_MUCH = re.compile(
     r"\bexceed(?:s|ed|ing)?\b|\btoo (?:long|large|big|many)\b|\b(?:long|larg|great)er\b"
@@ -54,22 +56,27 @@ _LIMIT = re.compile(
     r"\b(?:max|maximum|limit|limited|most|only|cannot|can't|must|should|allowed|up to|less|supports?)\b|[<>]=?"
 )
 
-_OUTRIGHT = re.compile(
-    r"\b(?:prompt|inputs?|messages?|conversation|sequence|context|text|query)\b"
-    r"(?: (?:is|are|was|were|length|tokens?|count|size|content|text|the|too|much)){0,4} too (?:long|large|big)\b"
-    r"|\brequest\b(?: (?:is|was)){0,1} too (?:long|large|big)\b.{0,60}\btokens?\b"
-    r"|\btoo many (?:input |prompt |total |context )tokens\b"
-    r"|\btoo many tokens\W{0,2}(?:\Z| in\b| for\b|\d| total| size)"
-    r"|\btokens in (?:the )?request more than\b"
-    r"|\b(?:reduce|shorten)\b(?: the)?(?: length of)?(?: the| your| either)?"
-    r" (?:input|prompt|messages?|conversation|context)\b"
-    r"|\btoken limit (?:has been |was )?exceeded\b|\bcontext limit (?:has been |was )?(?:exceeded|reached)\b"
-    r"|\bexceed\w{0,3} (?:the )?token limit\b|\bmax(?:imum)? tokens of \d{1,12} exceeded|\bcontext overflow\b"
-    r"|\btotal length of messages\b.{0,40}\btoo long\b"
-    r"|\b(?:prompts?|inputs?|messages?|conversation|sequence)\b(?: (?:length|tokens?|size|count|has)){0,3}"
-    r" exceed\w{0,3} (?:the |a |this )?(?:model(?:'s)? )?"
-    r"(?:max(?:imum)?(?: allowed)? (?:length|size|tokens?)|(?:length |token )?limit)\b"
-    r"|(?:上下文|输入|提示词|prompt|tokens?).{0,30}(?:超出|超过|超长|过长)"
+_TEXT = r"\b(?:prompts?|inputs?|messages?|conversation|sequence|context|text|query)\b"
+_OUTRIGHT = (
+    re.compile(
+        _TEXT + r"(?: you \w{1,20})?(?: (?:is|are|was|were|length|tokens?|count|size|content|text|history)){0,4}"
+        r" too (?:long|large|big)\b"
+    ),
+    re.compile(r"\brequest (?:is |was )?too (?:long|large|big)\b.{0,60}\btokens?\b"),
+    re.compile(r"\btotal length of messages\b.{0,40}\btoo long\b|\btokens in (?:the )?request more than\b"),
+    re.compile(r"\btoo many (?:input |prompt |total |context )tokens\b"),
+    re.compile(r"\btoo many tokens\W{0,2}(?:\Z| in\b| for\b|\d| total| size)"),
+    re.compile(
+        r"\b(?:reduce|shorten)\b(?: the)?(?: length of)?(?: the| your| either)?"
+        r" (?:input|prompt|messages?|conversation|context)\b"
+    ),
+    re.compile(r"\btoken limit (?:has been |was )?exceeded\b|\bexceed\w{0,3} (?:the )?token limit\b"),
+    re.compile(r"\bcontext (?:window|length|size|limit) (?:is |was |has been )?(?:full|exceeded|reached)\b"),
+    re.compile(r"\bcontext overflow\b|contextwindowexceeded|\bmax(?:imum)? tokens of \d{1,12} exceeded\b"),
+    re.compile(
+        _TEXT + r"(?: (?:length|tokens?|size|count|has)){0,3} exceed\w{0,3} .{0,24}\b(?:length|limit|size|tokens?)\b"
+    ),
+    re.compile(r"(?:上下文|输入|提示词|prompt|tokens?).{0,30}(?:超出|超过|超长|过长)"),
 )
 """What needs no number."""
 _LONG_TEXT = re.compile(r"\b(?:content|text|input|prompt|instructions)'?: string too long")
@@ -83,23 +90,28 @@ def says_too_long(text: str) -> bool:
         return False
     if _LONG_TEXT.search(said):
         return True
-    said = _OUTPUT.sub("…", _PATH.sub("…", said)).replace("_", " ")
+    said = _OUTPUT.sub(_LEFT_OUT, _PATH.sub("", said)).replace("_", " ")
     counted = _TOKENS.search(said) is not None
     if not counted and "context" not in said and _MEDIA.search(said):
         return False
-    if _OUTRIGHT.search(said):
+    if any(pattern.search(said) for pattern in _OUTRIGHT):
         return True
     numbers = sum(1 for _ in _NUMBER.finditer(said))
     too_much, limit = _TOO_MUCH.search(said) is not None, _LIMIT.search(said) is not None
-    if _WINDOW.search(said) and (too_much or numbers > 1 or (limit and numbers)):
+    if _WINDOW.search(said) and (too_much or (limit and numbers) or (numbers > 1 and "context" in said)):
         return True
-    return counted and numbers > 1 and (too_much or limit) and _INPUT.search(said) is not None
+    if not counted or numbers < 2:
+        return False
+    return (too_much or limit) if _INPUT.search(said) else too_much and _LEFT_OUT not in said
 
 
-_ASKED = re.compile(r"\blimit:? (\d{1,12})\b.{0,60}\brequested:? (\d{1,12})\b", re.IGNORECASE)
+_ASKED = re.compile(r"\blimit:? ([\d,]{1,12})\b.{0,60}\brequested:? ([\d,]{1,12})\b", re.IGNORECASE)
 
 
 def is_over_rate(text: str) -> bool:
     """Whether one request alone is above a limit by the minute: no wait ever makes it fit."""
     found = _ASKED.search(text[:_LONGEST])
-    return found is not None and int(found[2]) > int(found[1])
+    if found is None:
+        return False
+    limit, asked = (int(number.replace(",", "") or 0) for number in found.groups())
+    return asked > limit

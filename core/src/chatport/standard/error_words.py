@@ -9,7 +9,20 @@ from collections.abc import Mapping
 
 from .. import errors as e
 
-__all__ = ["CODES", "DAY", "MINUTE", "MONEY", "STATUS_OF_NAME", "UNSETTLED", "VAGUE_CODES", "WORDS"]
+__all__ = [
+    "CODES",
+    "DAY",
+    "MINUTE",
+    "MONEY",
+    "NEVER_WAS",
+    "OVERLOADED",
+    "SPENT",
+    "STATUS_OF_NAME",
+    "UNSETTLED",
+    "UNSUPPORTED",
+    "VAGUE_CODES",
+    "WORDS",
+]
 
 
 def _named(**classes: str) -> dict[str, type[e.ChatportError]]:
@@ -88,75 +101,90 @@ STATUS_OF_NAME: Mapping[str, int] = {
 UNSETTLED = frozenset({400, 403, 404, 412, 413, 415, 416, 422, 500})
 """Statuses so general that the wording may overrule them. A 401 or a 503 says what it is."""
 
-MONEY = (
-    r"insufficient[ _](?:account |user )?(?:balance|credits?|funds|quota)|balance (?:is )?(?:too low|insufficient)"
-    r"|credit balance is too low|requires more credits|out of credits"
-    r"|no (?:remaining |more )?credits (?:left|remaining)"
-    r"|credits? (?:have been |has been |are |is )?(?:exhausted|depleted|used up)|depleted your|account is not active"
-    r"|(?:all|used your|exceeded your|included) (?:available |monthly |included )*credits"
-    r"|(?:spend|spending|billing|usage|budget) (?:hard )?(?:limit|cap)s?\b.{0,40}\b(?:reach|exceed|hit)"
-    r"|(?:reached|exceeded|hit|over)\b.{0,40}\b(?:spend|spending|billing|usage|budget) (?:hard )?(?:limit|cap)s?\b"
-    r"|budget (?:has been |is )?exceeded|exceeded ?budget|over budget|crossed budget|payment (?:is )?required"
-    r"|past invoices|overdue (?:payment|bill|invoice|balance)|(?:bill|invoice|payment)s? (?:is |are )?overdue|in arrears"
-    r"|please (?:recharge|top up)|top up your"
-    r"|account .{0,40}\bsuspended due to"
-    r"|reached your specified .{0,20}usage limits|余额不足|欠费|请充值"
+MONEY: tuple[str, ...] = (
+    r"insufficient[ _](?:account |user )?(?:balance|credits?|funds|quota)|balance (?:is )?(?:too low|insufficient)",
+    r"credit balance is too low|requires more credits|out of credits",
+    r"\bno (?:remaining |more )?credits (?:left|remaining)",
+    r"credits? (?:have been |has been |are |is )?(?:exhausted|depleted|used up)|depleted your|account is not active",
+    r"(?:all|used your|exceeded your|included) (?:available |monthly |included ){0,3}credits",
+    r"(?:spend|spending|billing|usage|budget) (?:hard )?(?:limit|cap)s?\b.{0,40}\b(?:reach|exceed|hit)",
+    r"(?:reached|exceeded|hit|over)\b.{0,40}\b(?:spend|spending|billing|usage|budget) (?:hard )?(?:limit|cap)",
+    r"budget (?:has been |is )?exceeded|exceeded ?budget|over budget|crossed budget|payment (?:is )?required",
+    r"past invoices|overdue (?:payment|bill|invoice|balance)|(?:bill|invoice|payment)s? (?:is |are )?overdue",
+    r"in arrears|please (?:recharge|top up)|top up your|余额不足|欠费|请充值",
+    r"account .{0,40}\bsuspended due to|reached your specified .{0,20}usage limits",
 )
 """No money is left."""
+SPENT = r"exceeded your current quota|quota (?:is |has been |was )?(?:exhausted|used up)"
+"""An allowance that is spent, of money or of calls."""
+NEVER_WAS = r"\blimit: 0\b"
+"""An allowance of nothing."""
 DAY = r"per[ _-]?(?:day|week|month)|(?<![a-z])(?:daily|weekly|monthly)(?![a-z])|free allocat"
 """A period that no call outlasts."""
 MINUTE = r"per[ _-]?(?:second|minute|min|hour)|(?<![a-z])(?:i|o)?(?:rpm|tpm|rps)(?![a-z])"
 """A period that passes."""
 
-_CAPABILITY = (
-    r"(?:tools?|tool calling|tool use|function calling|functions?|images?|image input|image_url|vision|audio|video"
-    r"|multi-?modal|structured outputs?|json_schema|json schema|response format|logprobs|streaming|thinking)"
-)
-WORDS: tuple[tuple[str, type[e.ChatportError]], ...] = (
+WORDS: tuple[tuple[type[e.ChatportError], tuple[str, ...]], ...] = (
     (
-        r"content (?:policy|policies|filter|management policy|moderation|exists risk)|safety system"
-        r"|responsible ai policy|(?:was|were|been|is) flagged|flagged (?:as|by|for)|considered high risk"
-        r"|violat\w{0,5} .{0,40}\b(?:usage|content|safety|use) polic|filtered due to|prohibited content"
-        r"|(?:harmful|inappropriate|sensitive|unsafe) (?:content|words|information|material)"
-        r"|blocked by .{0,40}\b(?:moderation|safety|guardrail)|敏感",
         e.ContentFilterError,
+        (
+            r"content (?:policy|policies|filter|management policy|moderation|exists risk)|safety system",
+            r"responsible ai policy|(?:was|were|been|is) flagged|flagged (?:as|by|for)|considered high risk",
+            r"violat\w{0,5} .{0,40}\b(?:usage|content|safety|use) polic|filtered due to|prohibited content|敏感",
+            r"(?:harmful|inappropriate|sensitive|unsafe) (?:content|words|information|material)",
+            r"blocked by .{0,40}\b(?:moderation|safety|guardrail)",
+        ),
     ),
-    (MONEY + r"|exceeded your current quota|quota (?:is |has been |was )?(?:exhausted|used up)", e.QuotaExceededError),
+    (e.QuotaExceededError, (*MONEY, SPENT)),
     (
-        r"\b(?:location|country|region|territory)\b.{0,40}\bnot supported"
-        r"|(?:does not|do not|don't) have (?:access|permission) to (?:the |this )?model\b"
-        r"|\bplan (?:does |do )?not (?:support|include|cover)|not (?:included|available|covered) (?:in|on|with|by) your"
-        r" (?:current )?(?:plan|tier|subscription)|\bnot authorized to (?:use|access|invoke|perform)"
-        r"|temporarily blocked|account (?:is|has been) (?:banned|blocked)",
         e.PermissionDeniedError,
+        (
+            r"\b(?:location|country|region|territory)\b.{0,40}\bnot supported|temporarily blocked",
+            r"(?:does not|do not|don't) have (?:access|permission) to (?:the |this )?model\b",
+            r"\bplan (?:does |do )?not (?:support|include|cover)|account (?:is|has been) (?:banned|blocked)",
+            r"not (?:included|available|covered) (?:in|on|with|by) your (?:current )?(?:plan|tier|subscription)",
+            r"\bnot authorized to (?:use|access|invoke|perform)",
+        ),
     ),
     (
-        r"\b(?:model|deployment)\b.{0,80}?\b(?:does not exist|doesn't exist|not exist|not found|could not be found"
-        r"|is not a valid|no longer available|not supported by any|decommissioned|has been (?:deprecated|retired)"
-        r"|is not available|has reached its end of life)|(?:unknown|no such|not supported|unsupported) model\b"
-        r"|supported (?:api )?model(?: name)?s are\b|invalid model\b|not a valid model|unable to access model|requested model is not supported"
-        r"|(?:find|locate) (?:the )?model\b",
         e.ModelNotFoundError,
+        (
+            r"\b(?:model|deployment)\b.{0,80}?\b(?:does not exist|doesn't exist|not exist|not found|is not available)",
+            r"\b(?:model|deployment)\b.{0,80}?\b(?:could not be found|is not a valid|no longer available)",
+            r"\bmodel\b.{0,80}?\b(?:decommissioned|not supported by any|has been (?:deprecated|retired)|end of life)",
+            r"(?:unknown|no such|not supported|unsupported) model\b|supported (?:api )?model(?: name)?s are\b",
+            r"invalid model\b|not a valid model|unable to access model|requested model is not supported",
+            r"(?:find|locate) (?:the )?model\b",
+        ),
     ),
     (
-        r"(?:incorrect|invalid|missing|wrong|no|expired) (?:api[ -]?key|x-api-key|authentication|credential"
-        r"|access token|bearer token|auth token)|\bapi[ -]?key\b.{0,20}\b(?:not valid|invalid|incorrect|expired|missing"
-        r"|required|not found)|\bvalid api[ -]?key\b|authentication fail|security token .{0,40}invalid"
-        r"|token (?:is |has )(?:invalid|expired)|login fail",
         e.AuthenticationError,
+        (
+            r"(?:incorrect|invalid|missing|wrong|no|expired) (?:api[ -]?key|x-api-key|authentication|credential)",
+            r"(?:incorrect|invalid|missing|wrong|no|expired) (?:access token|bearer token|auth token)",
+            r"\bapi[ -]?key\b.{0,20}\b(?:not valid|invalid|incorrect|expired|missing|required|not found)",
+            r"\bvalid api[ -]?key\b|authentication fail|security token .{0,40}invalid|login fail",
+            r"token (?:is |has )(?:invalid|expired)",
+        ),
     ),
 )
-"""Wordings, the first that is found counts. Compiled on first use by `re` itself: an import must stay cheap."""
+"""Wordings, in small letters; the first class of which one is found counts.
 
-UNSUPPORTED = (
-    rf"(?:does not|doesn't|do not|not) support(?:s|ed)? (?:the |any |this |using )?[`'\"]?{_CAPABILITY}\b"
-    rf"|[`'\"]?\b{_CAPABILITY}[`'\"]? (?:inputs? |parts? )?"
-    r"(?:(?:is|are) not (?:supported|enabled|available)|not support)"
+Compiled on first use by `re` itself: an import must stay cheap.
+"""
+
+_CAPABILITY = (
+    r"(?:tools?|tool (?:calling|use)|function calling|functions?|images?|image input|image_url|vision|audio|video"
+    r"|multi-?modal|structured outputs?|json[_ ]schema|response format|logprobs|streaming|thinking)"
+)
+UNSUPPORTED: tuple[str, ...] = (
+    rf"(?:does not|doesn't|do not|not) supports? (?:the |any |this |using )?[`'\"]?{_CAPABILITY}\b",
+    rf"\b{_CAPABILITY}[`'\"]? (?:inputs? |parts? )?(?:is|are) not (?:supported|enabled|available)",
+    rf"\b{_CAPABILITY} (?:inputs? )?not support",
 )
 """What a model cannot do, of the few things that are asked of it."""
-OVERLOADED = (
-    r"overloaded|(?:at|over|no|out of|exceeded|insufficient) capacity|capacity (?:temporarily )?exceeded"
-    r"|experiencing (?:high|heavy|increased) (?:demand|load|traffic)|high traffic|too busy"
-    r"|engine is busy|server is busy"
+OVERLOADED: tuple[str, ...] = (
+    r"overloaded|(?:at|over|no|out of|exceeded|insufficient) capacity|capacity (?:temporarily )?exceeded",
+    r"experiencing (?:high|heavy|increased) (?:demand|load|traffic)|high traffic|too busy|(?:engine|server) is busy",
 )
 """No room now, in words that a 429 may come with."""

@@ -16,21 +16,21 @@ from .. import errors as e
 from ..call import Context, Failure, Verdict
 from ..facts.rules import ErrorRule
 from ..hooks import hookimpl
-from .context_words import is_over_rate, says_too_long
 from .error_shapes import bare_name, named_words, quota_names, read_error as read_error, said_wait_seconds, said_words
 from .error_words import (
     CODES,
     DAY,
     MINUTE,
     MONEY,
+    NEVER_WAS,
     OVERLOADED,
+    SPENT,
     STATUS_OF_NAME,
     UNSETTLED,
     UNSUPPORTED,
     VAGUE_CODES,
     WORDS,
 )
-from .wrong_path import says_wrong_path
 
 __all__ = ["class_of_status", "classify_by_rules", "classify_error", "effective_status", "named_status", "read_error"]
 
@@ -46,7 +46,7 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
     if verdict is not None:
         return verdict
     names, status = list(named_words(failure.details, failure.headers)), effective_status(failure)
-    text = (said_words(failure.details) or failure.body)[:_LONGEST_SAID]
+    text = (said_words(failure.details) or failure.body)[:_LONGEST_SAID].lower()
     named = next((CODES[name] for name in names if name in CODES), None)
     if named is e.RateLimitError or (status == 429 and (named is None or "quotaexceeded" in names)):
         return _of_limit(failure, text, named, status)
@@ -56,7 +56,7 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
         error = _of_words(text, status)
         if error is not None:
             return Verdict(error, retryable=False)
-    elif status == 401 and _found(MONEY, text):
+    elif status == 401 and _found(text, *MONEY):
         return Verdict(e.QuotaExceededError)
     vague = next((VAGUE_CODES[name] for name in names if name in VAGUE_CODES), None)
     return Verdict(vague if vague is not None and status in (400, 500) else class_of_status(status))
@@ -64,12 +64,15 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
 
 def _of_words(text: str, status: int) -> type[e.ChatportError] | None:
     """Return what the words alone mean, None where they say nothing that is known."""
+    from .context_words import says_too_long  # patterns that only errors need
+    from .wrong_path import says_wrong_path
+
     if says_too_long(text):
         return e.ContextLengthError
-    for pattern, error in WORDS:
-        if _found(pattern, text):
+    for error, patterns in WORDS:
+        if _found(text, *patterns):
             return error
-    if status in (400, 422) and _found(UNSUPPORTED, text):
+    if status in (400, 422) and _found(text, *UNSUPPORTED):
         return e.UnsupportedFeatureError
     return e.ModelNotFoundError if status < 400 and says_wrong_path(text) else None
 
@@ -80,28 +83,30 @@ def _of_limit(failure: Failure, text: str, named: type[e.ChatportError] | None, 
     Servers say "quota" for what passes in a minute, for what comes back tomorrow, and for an empty account. The names
     of the quotas decide, then the words about money, then the period; a wait that is told says that it passes.
     """
+    from .context_words import is_over_rate  # patterns that only errors need
+
     quotas = quota_names(failure.details)
     if quotas:
-        lasts = _found(DAY, quotas) or _found(r"\blimit: 0\b", text)
+        lasts = _found(quotas.lower(), DAY) or _found(text, NEVER_WAS)
         return Verdict(e.QuotaExceededError if lasts else e.RateLimitError)
-    if _found(MONEY, text):
+    by_minute = _found(text, MINUTE)
+    if _found(text, *MONEY) and not by_minute:
         return Verdict(e.QuotaExceededError)
-    passes = said_wait_seconds(failure.details) is not None or _found(MINUTE, text)
-    if not passes and "retry-after" not in failure.headers:
-        spent = _found(r"exceeded your current quota|quota (?:is |has been |was )?(?:exhausted|used up)", text)
-        if spent or named is e.QuotaExceededError or (named is None and _found(DAY, text)):
-            return Verdict(e.QuotaExceededError)
+    passes = by_minute or "retry-after" in failure.headers or said_wait_seconds(failure.details) is not None
+    spent = named is e.QuotaExceededError or _found(text, SPENT) or (named is None and _found(text, DAY))
+    if spent and not passes:
+        return Verdict(e.QuotaExceededError)
     if is_over_rate(text):
         return Verdict(e.ContextLengthError if status == 413 else e.RateLimitError, retryable=False)
-    if named is None and _found("temporarily blocked", text):
+    if named is None and "temporarily blocked" in text:
         return Verdict(e.PermissionDeniedError)
-    if named is None and _found(OVERLOADED, text) and not _found("rate.limit", text):
+    if named is None and _found(text, *OVERLOADED) and "rate limit" not in text.replace("-", " "):
         return Verdict(e.OverloadedError)
     return Verdict(e.RateLimitError)
 
 
-def _found(pattern: str, text: str) -> bool:
-    return re.search(pattern, text, re.IGNORECASE) is not None
+def _found(text: str, *patterns: str) -> bool:
+    return any(re.search(pattern, text) is not None for pattern in patterns)
 
 
 def classify_by_rules(failure: Failure, context: Context) -> Verdict | None:

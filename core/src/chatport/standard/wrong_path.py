@@ -9,15 +9,20 @@ from ..call import Failure
 
 __all__ = ["is_wrong_path", "meant_base_url", "says_wrong_path", "shown_address"]
 
+_NOT_FOUND = (
+    re.compile(
+        r"\W{0,3}(?:404\W{1,3})?(?:http |error )?(?:page |file |resource )?not found(?:: .{0,60})?\W{0,3}(?:nginx)?\Z"
+    ),
+    re.compile(r"not found\W{1,3}(?:please )?check the (?:configuration|url|path|address)"),
+)
+"""Nothing but that nothing is there: how frameworks word it whose routes have no name."""
 _ROUTE_WORDS = (
-    r"\A\W*(?:404\b\W*)?(?:http )?(?:error )?(?:not found|page not found|file not found|resource not found|no route)"
-    r"(?:: .{0,60})?\W*\Z|\b(?:404 )?page not found|\bno route (?:matched|for|found)|\bcould not route to\b"
-    r"|\b(?:route|endpoint|path|url|uri|api) (?:was |is |does |did )?not (?:found|exist|match)"
-    r"|\bunknown (?:route|endpoint|path|url|request url)|\bcannot (?:post|get) /"
-    r"|\binvalid url \((?:post|get)|\bunexpected endpoint or method"
-    r"|requested (?:url|resource|path|endpoint) .{0,60}\b(?:not found|not exist|does not exist|could not be found)"
-    r"|\bnot found\W{0,4}\s?(?:please )?check the (?:configuration|url|path|address)|\bno (?:handler|endpoint) found"
-    r"|\bmethod not allowed|\bunrecognized request url|\binvalid (?:path|endpoint|route)\b|\bno static resource"
+    re.compile(r"page not found|\bno route (?:matched|for|found)|\bcould not route to\b|\bno static resource"),
+    re.compile(r"\b(?:route|endpoint|path|url|uri|api) (?:was |is |does |did )?not (?:found|exist|match)"),
+    re.compile(r"\b(?:unknown|unrecognized|invalid|no such) (?:route|endpoint|path|url|uri|request url)\b"),
+    re.compile(r"\bcannot (?:post|get) /|\bunexpected endpoint or method|\bno (?:handler|endpoint) found"),
+    re.compile(r"requested (?:url|resource|path|endpoint) .{0,60}\b(?:not found|not exist|could not be found)"),
+    re.compile(r"\bmethod not allowed"),
 )
 """What servers, frameworks and proxies say of a path that they do not have."""
 _VERSION = re.compile(r"v[0-9]{1,2}[a-z0-9]{0,10}")
@@ -38,7 +43,8 @@ def is_wrong_path(failure: Failure, model: str) -> bool:
 
 def says_wrong_path(text: str) -> bool:
     """Whether these are the words for a path that a server does not have."""
-    return re.search(_ROUTE_WORDS, text[:300], re.IGNORECASE) is not None
+    said = text[:300].lower()
+    return any(form.match(said) for form in _NOT_FOUND) or any(words.search(said) for words in _ROUTE_WORDS)
 
 
 def shown_address(url: str) -> str:
