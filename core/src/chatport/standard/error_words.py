@@ -66,7 +66,7 @@ CODES: Mapping[str, type[e.ChatportError]] = _named(
         userglobalratelimited""",
     OverloadedError="""
         capacityexceeded engineoverloaded engineoverloadederror insufficientsystemresource modelnotreadyexception
-        modeloverloaded overloaded overloadederror queueexceeded serverisoverloaded
+        modeloverloaded overloadederror queueexceeded serverisoverloaded
         serviceunavailableerror serviceunavailableexception unavailableerror""",
     ServerError="internalserverexception modelerrorexception modelstreamerrorexception modeltimeoutexception",
     UnsupportedFeatureError="notsupportederror operationnotsupported unimplemented",
