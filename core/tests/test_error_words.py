@@ -216,6 +216,7 @@ TABLE: list[tuple[int, Any, type[ChatportError], bool]] = [
     # the vendor's own trouble
     (500, rpc(500, "An internal error has occurred.", "INTERNAL"), e.ServerError, True),
     (504, rpc(504, "Deadline expired.", "DEADLINE_EXCEEDED"), e.ServerError, True),
+    (499, rpc(499, "The operation was cancelled.", "CANCELLED"), e.ServerError, True),
     (521, b"<html><head><title>Web server is down</title></head><body>Error 521</body></html>", e.ServerError, True),
     (400, {"__type": "ModelStreamErrorException", "message": "x"}, e.ServerError, True),
     # models
@@ -322,6 +323,28 @@ def test_words_and_status_give_the_class(status: int, body: Any, cls: type[Chatp
 def test_an_error_may_be_named_in_a_header(header: str, message: str, cls: type[ChatportError]) -> None:
     """The body has nothing but a text (BR-X1)."""
     assert type(raised(400, {"message": message}, {"x-amzn-errortype": header})) is cls
+
+
+@pytest.mark.parametrize(
+    ("words", "cls"),
+    [
+        ("Rate limit exceeded", e.RateLimitError),
+        ("Too many requests", e.RateLimitError),
+        ("You exceeded your current quota", e.QuotaExceededError),
+        ("The service is currently unavailable", e.OverloadedError),
+        ("Unauthorized", e.AuthenticationError),
+        ("Access denied", e.PermissionDeniedError),
+        ("Internal server error", e.ServerError),
+        ("Invalid request: n must be 1", e.BadRequestError),
+        ("The model `m` does not exist", e.ModelNotFoundError),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_inside_a_200_words_say_what_a_status_would(words: str, cls: type[ChatportError], stream: bool) -> None:
+    body = json.dumps({"error": {"message": words}}).encode()
+    error = raised(200, b"data: " + body + b"\n\n" if stream else body, stream=stream)
+    assert type(error) is cls
+    assert error.retryable == cls.retryable_by_default
 
 
 # --- what else is read of it

@@ -95,6 +95,8 @@ def _details(data: Mapping[str, Any], outer: Mapping[str, Any] | None = None) ->
         code = _first(outer, _CODES)
     if code is None:
         code = next((_first(each, _CODES) for each in _listed(data.get("errors"))), None)
+    if isinstance(kind, str) and kind.startswith(("about:", "http:", "https:")):
+        kind = None  # RFC 9457: an address that explains the error
     if kind is None and _is_word(data.get("status")):
         kind = data["status"]  # as in google.rpc.Status, whose code is the number
     message, kind, word, param = (_text(value)[:_LONGEST_TEXT] for value in (message, kind, code, data.get("param")))

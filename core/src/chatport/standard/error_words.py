@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from .. import errors as e
 
 __all__ = [
+    "BARE",
     "CODES",
     "DAY",
     "MINUTE",
@@ -68,7 +69,7 @@ CODES: Mapping[str, type[e.ChatportError]] = _named(
         capacityexceeded engineoverloaded engineoverloadederror insufficientsystemresource modelnotreadyexception
         modeloverloaded overloadederror queueexceeded serverisoverloaded
         serviceunavailableerror serviceunavailableexception unavailableerror""",
-    ServerError="internalserverexception modelerrorexception modelstreamerrorexception modeltimeoutexception",
+    ServerError="cancelled internalserverexception modelerrorexception modelstreamerrorexception modeltimeoutexception",
     UnsupportedFeatureError="notsupportederror operationnotsupported unimplemented",
 )
 """Names by which an error is settled, as letters and digits alone."""
@@ -163,7 +164,7 @@ WORDS: tuple[tuple[type[e.ChatportError], tuple[str, ...]], ...] = (
             r"(?:incorrect|invalid|missing|wrong|no|expired) (?:api[ -]?key|x-api-key|authentication|credential)",
             r"(?:incorrect|invalid|missing|wrong|no|expired) (?:access token|bearer token|auth token)",
             r"\bapi[ -]?key\b.{0,20}\b(?:not valid|invalid|incorrect|expired|missing|required|not found)",
-            r"\bvalid api[ -]?key\b|authentication fail|security token .{0,40}invalid|login fail",
+            r"\bvalid api[ -]?key\b|authentication (?:fail|error)|security token .{0,40}invalid|login fail",
             r"token (?:is |has )(?:invalid|expired)",
         ),
     ),
@@ -188,3 +189,12 @@ OVERLOADED: tuple[str, ...] = (
     r"experiencing (?:high|heavy|increased) (?:demand|load|traffic)|high traffic|too busy|(?:engine|server) is busy",
 )
 """No room now, in words that a 429 may come with."""
+BARE: tuple[tuple[type[e.ChatportError], str], ...] = (
+    (e.RateLimitError, r"rate[ _-]?limit|too many requests|throttl"),
+    (e.OverloadedError, r"overloaded|(?:at|over|no|out of) capacity|service (?:is )?(?:\w{1,20} )?unavailable"),
+    (e.AuthenticationError, r"\bunauthori[sz]ed\b|\bunauthenticated\b"),
+    (e.PermissionDeniedError, r"\bforbidden\b|(?:permission|access) denied"),
+    (e.ServerError, r"internal (?:server )?error|\btimed out\b|\bbad gateway\b"),
+    (e.BadRequestError, r"bad request|invalid (?:request|param|argument|value)|validation error|field required"),
+)
+"""What a status would say, for an error inside a 200 that names none."""

@@ -18,6 +18,7 @@ from ..facts.rules import ErrorRule
 from ..hooks import hookimpl
 from .error_shapes import bare_name, named_words, quota_names, read_error as read_error, said_wait_seconds, said_words
 from .error_words import (
+    BARE,
     CODES,
     DAY,
     MINUTE,
@@ -58,6 +59,12 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
             return Verdict(error, retryable=False)
     elif status == 401 and _found(text, *MONEY):
         return Verdict(e.QuotaExceededError)
+    if _inner_status(failure) is None and failure.data is not None and failure.details.message:
+        said = next((error for error, pattern in BARE if _found(text, pattern)), None)
+        if said is e.RateLimitError:
+            return _of_limit(failure, text, named, 429)
+        if said is not None:
+            return Verdict(said)
     vague = next((VAGUE_CODES[name] for name in names if name in VAGUE_CODES), None)
     return Verdict(vague if vague is not None and status in (400, 500) else class_of_status(status))
 
@@ -136,17 +143,18 @@ def _by_facts(failure: Failure, rules: Sequence[ErrorRule], context: Context) ->
 
 def effective_status(failure: Failure) -> int:
     """Return the status that counts: inside a 200, the one the error itself names, if it names one."""
+    status = _inner_status(failure)
+    return status if status is not None else 500 if failure.where == "chunk" else 200
+
+
+def _inner_status(failure: Failure) -> int | None:
+    """Return the status of the response, or that an error inside a 200 names; None if it names none."""
     if failure.status >= 400:
         return failure.status
-    for value in (
-        failure.details.code,
-        failure.details.data.get("status_code"),
-        failure.details.data.get("status"),
-    ):
-        status = named_status(value)
-        if status is not None:
-            return status
-    return STATUS_OF_NAME.get(bare_name(failure.details.type), 500 if failure.where == "chunk" else 200)
+    details = failure.details
+    named = map(named_status, (details.code, details.data.get("status_code"), details.data.get("status")))
+    status = next((status for status in named if status is not None), None)
+    return STATUS_OF_NAME.get(bare_name(details.type)) if status is None else status
 
 
 def named_status(value: Any) -> int | None:
