@@ -311,6 +311,8 @@ def error_texts(data: Any) -> Iterator[str]:
             yield data[key]
         elif isinstance(data.get(key), dict):  # a list of faults wrapped once more (Mistral)
             yield from error_texts(data[key])
+    if isinstance(data.get("param"), str) and " " in data["param"]:  # no name, but the explanation itself (Xiaomi)
+        yield data["param"]
 
 
 def error_word(data: Any, key: str) -> str:

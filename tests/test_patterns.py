@@ -49,7 +49,10 @@ class Use:
 
 
 def words_of_the_standard() -> list[str]:
-    return [pattern for pattern, _ in import_module("chatport.standard.errors")._MESSAGES]
+    words = import_module("chatport.standard.error_words")
+    limits = (words.DAY, words.MINUTE, words.SPENT, words.NEVER_WAS, *words.MONEY, *words.OVERLOADED)
+    limits += (*words.UNSUPPORTED, *(pattern for _, pattern in words.BARE))
+    return [*limits, *(pattern for _, patterns in words.WORDS for pattern in patterns)]
 
 
 def phrases_of(module: str, name: str) -> list[str]:

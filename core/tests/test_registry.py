@@ -119,10 +119,21 @@ def test_an_unknown_provider_is_told_with_the_nearest(vendors: Any) -> None:
     assert "No provider is called 'acne'. Did you mean 'acme'?" in text
     assert "Installed: acme, bolt." in text
     assert "chatport-provider-acne" not in text
-    with pytest.raises(ConfigurationError, match=r"is called 'zzz'\. Install chatport-provider-zzz") as caught:
+    with pytest.raises(ConfigurationError, match=r"is called 'zzz'\. Write a table \[providers\.zzz\]") as caught:
         load_provider("zzz")
     assert 'kind = "compatible"' in str(caught.value)
     assert "Installed: acme, bolt." in str(caught.value)
+
+
+def test_only_packages_that_exist_are_advised(vendors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider of ours that is not installed is named with its package; a name that we do not know gets none."""
+    name, package = next(iter(installed.known_distributions().items()))
+    with pytest.raises(ConfigurationError, match=rf"is called '{name}'\. Install {package}\. Installed: acme, bolt\."):
+        load_provider(name)
+    for invented in ("zzz", "gemini", "azure", f"{name}-pro"):
+        with pytest.raises(ConfigurationError) as caught:
+            load_provider(invented)
+        assert "chatport-provider" not in str(caught.value)
 
 
 def test_without_providers_the_error_says_so() -> None:

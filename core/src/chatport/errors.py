@@ -70,6 +70,7 @@ class ChatportError(Exception):
     vendor's own hint, None when it gave none. `raw` is the vendor's error as decoded JSON or text, with our
     key taken out. `attempts` tells the story of the call up to here. Where an answer broke off after a part of it was
     handed over, `messages` is the conversation to go on with: yours, that part, and a request for the rest.
+    `advice` is the next step, in a sentence; empty where there is none to give.
     `raised_by` names the hook, plugin, package and version where a plugin has raised it; empty for core and vendor.
 
     Its text may quote a vendor, a file or a plugin, and goes to terminals and logs: it is one line of bounded length,
@@ -77,7 +78,7 @@ class ChatportError(Exception):
     """
 
     retryable_by_default = False
-    advice = ""
+    usual_advice = ""
 
     def __init__(
         self,
@@ -108,6 +109,19 @@ class ChatportError(Exception):
         self.attempts = attempts
         self.raised_by = ""
         self.messages: tuple[Message, ...] = ()
+        self._advice: str | None = None
+
+    @property
+    def advice(self) -> str:
+        """The next step, in a sentence: for this very error where more is known of it, else what its class says."""
+        return self._usual_advice() if self._advice is None else self._advice
+
+    @advice.setter
+    def advice(self, advice: str) -> None:
+        self._advice = advice
+
+    def _usual_advice(self) -> str:
+        return self.usual_advice
 
     def __str__(self) -> str:
         where = ":".join(part for part in (self.provider, self.model) if part)
@@ -124,7 +138,8 @@ class ChatportError(Exception):
             text += f" The vendor asks to wait {self.retry_after_seconds:g} s."
         if self.raised_by:
             text += f" Raised by {one_line(self.raised_by, _LONGEST_WORD)}."
-        return f"{text} {self.advice}" if self.advice else text
+        advice = one_line(self.advice, _LONGEST_MESSAGE)
+        return f"{text} {advice}" if advice else text
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The fields travel as state, not as arguments: `attempts` may hold the error itself.
@@ -189,13 +204,13 @@ class BadRequestError(ChatportError):
 class ContextLengthError(BadRequestError):
     """The input, or input and `max_tokens` together, do not fit the model's context window."""
 
-    advice = "Shorten the messages, lower max_tokens, or use a model with a larger window."
+    usual_advice = "Shorten the messages, lower max_tokens, or use a model with a larger window."
 
 
 class ContentFilterError(BadRequestError):
     """The vendor refuses this content. Another attempt, or another vendor, is not tried."""
 
-    advice = "Change the content; the same content will be refused again."
+    usual_advice = "Change the content; the same content will be refused again."
 
 
 class UnsupportedFeatureError(BadRequestError):
@@ -205,7 +220,7 @@ class UnsupportedFeatureError(BadRequestError):
 class AuthenticationError(ChatportError):
     """The API key is missing, wrong, expired, or belongs to another host or region."""
 
-    advice = "Check the API key and that it belongs to this host."
+    usual_advice = "Check the API key and that it belongs to this host."
 
 
 class PermissionDeniedError(ChatportError):
@@ -215,13 +230,14 @@ class PermissionDeniedError(ChatportError):
 class QuotaExceededError(ChatportError):
     """No credit or allowance is left. Waiting a moment will not help."""
 
-    advice = "Check the account's balance or spending limit."
+    usual_advice = "Check the account's balance or spending limit."
 
 
 class ModelNotFoundError(ChatportError):
     """The vendor does not know this model or path, or it has been retired."""
 
-    advice = "List what the vendor offers with `chatport models PROVIDER`."
+    def _usual_advice(self) -> str:
+        return f"List what the vendor offers with `chatport models {self.provider}`." if self.provider else ""
 
 
 class RateLimitError(ChatportError):
@@ -271,7 +287,7 @@ class StreamInterruptedError(ChatportError):
     """
 
     retryable_by_default = True
-    advice = "What was received is in `.partial`."
+    usual_advice = "What was received is in `.partial`."
 
 
 def over_limit(what: str, most: int, things: str, setting: str) -> MalformedReplyError:

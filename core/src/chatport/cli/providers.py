@@ -16,7 +16,7 @@ __all__ = ["command"]
 def command(check: bool) -> None:
     """List the installed providers. None is imported, unless --check is given."""
     from ..errors import PluginError
-    from ..plugins.installed import installed_providers
+    from ..plugins.installed import installed_providers, known_distributions
     from ..plugins.registry import build_plan, load_provider
 
     with reporting_errors():
@@ -35,6 +35,7 @@ def command(check: bool) -> None:
                 state, broken = styled(f"  broken: {one_line(error.message)}", fg="red"), broken + 1
         write(one_line(f"{plugin.name:<14} {plugin.distribution} {plugin.version}"), state)
     if not plugins:
-        write("No provider is installed. Try: pip install chatport-provider-openai", err=True)
+        there_are = ", ".join(sorted(set(known_distributions().values())))
+        write(f"No provider is installed. Install one of: {there_are}", err=True)
     if broken:
         raise click.exceptions.Exit(1)

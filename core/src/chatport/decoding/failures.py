@@ -10,6 +10,7 @@ from .. import jsoncodec
 from ..basics.secret import Revealed
 from ..call import Context, Failure, Verdict
 from ..errors import ChatportError, OverloadedError, QuotaExceededError, RateLimitError
+from ..standard.error_shapes import said_wait_seconds, said_words
 from ..standard.errors import class_of_status, read_error
 from ..types import RateLimits
 from .hints import (
@@ -55,11 +56,17 @@ def without_answer(data: Any) -> bytes:
 
 
 def error_of(
-    failure: Failure, verdict: Verdict | None, context: Context, now: datetime, limits: RateLimits | None = None
+    failure: Failure,
+    verdict: Verdict | None,
+    context: Context,
+    now: datetime,
+    limits: RateLimits | None = None,
+    asked: str = "",
 ) -> ChatportError:
     """Return the exception for a failure, with the vendor's own words, short, and its hints.
 
-    `limits` is the headroom that the response's headers tell.
+    `limits` is the headroom that the response's headers tell; `asked` is the URL of the request, to tell it where
+    nothing answers there.
     """
     verdict = verdict or Verdict(class_of_status(failure.status))
     hint = verdict.retry_after_seconds
@@ -69,6 +76,7 @@ def error_of(
         # The words tell when this request fits; the reset headers, when all of the limit is back (OA-H3, OA-X9).
         facts = context.provider.facts
         hint = wait_in_headers(failure.headers, facts.limits.wait, now) if facts and facts.limits else None
+        hint = said_wait_seconds(failure.details) if hint is None else hint
         hint = said_delay_seconds(failure.details.message) if hint is None else hint
         hint = reset_seconds(limits) if hint is None else hint
         hint = limit_reset_seconds(failure.headers, now) if hint is None else hint
@@ -77,9 +85,10 @@ def error_of(
         said = should_retry_header(failure.headers)
         if said is not None and not (said and issubclass(verdict.error, QuotaExceededError)):
             retryable = said  # but no header makes an empty account worth a retry (OA-X11)
-    words = verdict.message or failure.details.message or _unexplained(failure)
-    return verdict.error(
-        f"{context.provider.title}: {_short(words)}",
+    words = _short(verdict.message or said_words(failure.details) or _unexplained(failure))
+    lost_at, advice = _lost(failure, context, asked)
+    error = verdict.error(
+        f"{context.provider.title}: {words}{lost_at}",
         provider=context.provider.name,
         model=context.model,
         status=failure.status,
@@ -89,6 +98,25 @@ def error_of(
         retryable=retryable,
         raw=failure.data if failure.data is not None else _short(failure.body, 2000),
     )
+    if advice:
+        error.advice = advice
+    return error
+
+
+def _lost(failure: Failure, context: Context, asked: str) -> tuple[str, str]:
+    """Return where was asked, and what to do, if nothing answers at that address; two empty texts otherwise."""
+    if not asked or (failure.status >= 400 and failure.status not in (404, 405)):
+        return "", ""
+    from ..standard.wrong_path import is_wrong_path, meant_base_url, shown_address  # patterns that only errors need
+
+    if not is_wrong_path(failure, context.model):
+        return "", ""
+    provider, said, there = context.provider, shown_address(context.base_url), shown_address(asked)
+    usual = provider.base_url if provider.facts is not None else ""
+    if usual and said.rstrip("/") == usual.rstrip("/"):
+        return f" (asked: {there})", f"This is the address that {provider.name} usually has."
+    meant = meant_base_url(said, usual)
+    return f" (asked: {there})", f"Is base_url right? It is {said}; probably it should be {meant}."
 
 
 def _code(failure: Failure) -> str:

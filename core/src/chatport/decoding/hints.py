@@ -1,8 +1,8 @@
 """How long a vendor asks us to wait: every form in which vendors say it.
 
 In order: `retry-after-ms`; `retry-after` as seconds, as a duration with units, as a date (the three forms of RFC 9110
-and ISO 8601) or as a Unix time; the headers that the vendor's facts name for it; the words of the message; the headers
-that tell when an exhausted limit is full again.
+and ISO 8601) or as a Unix time; the headers that the vendor's facts name for it; the fields of the error itself
+(`error_shapes`); the words of the message; the headers that tell when an exhausted limit is full again.
 A header that came twice counts as the longer wait of the two. A number that is no moment of these days is a number of
 seconds, however large: a wait over the cap is told, never taken for one that is long over.
 
@@ -121,7 +121,7 @@ def limit_reset_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 
 
 _SAID = re.compile(
-    r"\b(?:try again|retry|wait)(?: again)? (?:in|after|for) (?:about )?"
+    r"\b(?:try again|retry|wait|resets?|available)(?: again)? (?:(?:in|after|for) )?(?:about )?"
     r"((?:\d+(?:\.\d+)?(?:ms|h|m|s)(?![a-z]))+|(\d+(?:\.\d+)?) ?(milliseconds?|seconds?|secs?|minutes?|hours?))",
     re.IGNORECASE,
 )

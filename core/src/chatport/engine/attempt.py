@@ -440,7 +440,8 @@ class AttemptRun:
         limits = None
         if verdict is not None and verdict.retry_after_seconds is None and failure.where == "response":
             limits = run_side_hook(self.route, "read_rate_limits", failure.headers)
-        return error_of(failure, verdict, self.route.context, self._clock.utcnow(), limits)
+        asked = hide_key(self.route.request.url, self._key())
+        return error_of(failure, verdict, self.route.context, self._clock.utcnow(), limits, asked)
 
     def _run_hook(self, name: Literal["decode_reply", "classify_error"], *arguments: Any) -> Any:
         return guarded(self.route.context, name, getattr(self.route.plan, name), *arguments)

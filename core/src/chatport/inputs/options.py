@@ -56,7 +56,7 @@ EMBED_OPTIONS = ("model", "extra", "timeout")
 def unknown_option(of: str, given: Iterable[str], known: Collection[str]) -> UnknownOptionError:
     """Return the error for an option that nothing takes, with the nearest that is."""
     name = next(name for name in given if name not in known)
-    hint = near_miss(name, known)
+    hint = near_miss(name, known, parts=True)
     if not hint and "extra" in known:
         hint = " A field of the vendor's own goes into extra={...}."
     return UnknownOptionError(f"{of} has no option {name!r}.{hint} Options: {', '.join(sorted(known))}.")

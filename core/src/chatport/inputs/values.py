@@ -20,7 +20,8 @@ def known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
     for key in table:
         if key not in keys:
             raise ConfigurationError(
-                f"{where}: unknown key {reprlib.repr(key)}.{near_miss(key, keys)} Known: {', '.join(sorted(keys))}."
+                f"{where}: unknown key {reprlib.repr(key)}.{near_miss(key, keys, parts=True)} "
+                f"Known: {', '.join(sorted(keys))}."
             )
 
 

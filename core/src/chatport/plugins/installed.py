@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,7 +18,7 @@ from ..errors import PluginError
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
 
-__all__ = ["InstalledPlugin", "installed_patches", "installed_providers", "package_of"]
+__all__ = ["InstalledPlugin", "installed_patches", "installed_providers", "known_distributions", "package_of"]
 
 PROVIDERS_GROUP = "chatport.providers"
 PATCHES_GROUP = "chatport.patches"
@@ -135,3 +136,12 @@ def package_of(module: str) -> str:
     plugins = (*installed_providers().values(), *installed_patches().values())
     owner = next((plugin for plugin in plugins if plugin.target.partition(":")[0].partition(".")[0] == top), None)
     return f"{owner.distribution} {owner.version}".strip() if owner is not None else ""
+
+
+def known_distributions() -> dict[str, str]:
+    """Return the distributions that are known to exist, by the providers that they bring, installed or not.
+
+    Nobody is told to install any other: whoever takes an invented name first would be run by who follows the advice.
+    """
+    lines = Path(__file__).with_name("known_providers.txt").read_text("utf-8").splitlines()
+    return {name: distribution for name, _, distribution in (line.partition(" ") for line in lines)}

@@ -7,7 +7,7 @@ imported is reported where it is used or listed, and takes nothing else down.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pluggy
@@ -16,7 +16,7 @@ from ..basics.words import near_miss
 from ..errors import ConfigurationError, PluginError
 from ..hooks import HOOK_API, ProviderHooks
 from ..provider import Provider
-from .installed import installed_providers, package_of
+from .installed import installed_providers, known_distributions, package_of
 from .plan import Plan, compile_plan
 
 __all__ = ["build_plan", "given_by_name", "load_provider", "plugin_name"]
@@ -28,11 +28,9 @@ def load_provider(name: str) -> Provider:
     plugin = plugins.get(name)
     if plugin is None:
         have = ", ".join(sorted(plugins)) or "none"
-        advice = near_miss(name, plugins) or (
-            f" Install chatport-provider-{name}, or write a table [providers.{name}] with kind = "
-            '"compatible" and base_url.'
+        raise ConfigurationError(
+            f"No provider is called {name!r}.{_instead_of(name, plugins)} Installed: {have}.", provider=name
         )
-        raise ConfigurationError(f"No provider is called {name!r}.{advice} Installed: {have}.", provider=name)
     provider = plugin.load()
     if not isinstance(provider, Provider):
         raise PluginError(f"{plugin.target} is not a chatport.Provider but a {type(provider).__name__}.", provider=name)
@@ -41,6 +39,14 @@ def load_provider(name: str) -> Provider:
             f"{plugin.target} calls itself {provider.name!r} but is registered as {name!r}.", provider=name
         )
     return provider
+
+
+def _instead_of(name: str, plugins: Collection[str]) -> str:
+    known = known_distributions()
+    if name in known:
+        return f" Install {known[name]}."
+    table = f' Write a table [providers.{name}] with kind = "compatible" and base_url.'
+    return near_miss(name, {*plugins, *known}) or table
 
 
 def given_by_name(providers: Sequence[Provider]) -> dict[str, Provider]:

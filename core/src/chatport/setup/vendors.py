@@ -193,7 +193,7 @@ class Vendors:
         if unknown:
             known = [*provider.settings, *PROVIDER_KEYS]
             raise ConfigurationError(
-                f"[providers.{name}]: unknown key {unknown[0]!r}.{near_miss(unknown[0], known)} "
+                f"[providers.{name}]: unknown key {unknown[0]!r}.{near_miss(unknown[0], known, parts=True)} "
                 f"Known: {', '.join(sorted(known))}."
             )
         stated = table

@@ -1,116 +1,119 @@
 """Standard `classify_error`: by code, then type, then message, then status; unknown shapes get a sensible class.
 
 The order matters: a code is the vendor's own decision, a message only its wording, and a status alone often lies
-(a 429 may mean "no money left", a 500 "your request is wrong").
+(a 429 may mean "no money left", a 500 "your request is wrong"). The names and words themselves are data, in
+`error_words`; whether the input is too long is told by `context_words`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from .. import errors as e
-from ..call import Context, ErrorDetails, Failure, Verdict
+from ..call import Context, Failure, Verdict
 from ..facts.rules import ErrorRule
 from ..hooks import hookimpl
+from .error_shapes import bare_name, named_words, quota_names, read_error as read_error, said_wait_seconds, said_words
+from .error_words import (
+    BARE,
+    CODES,
+    DAY,
+    MINUTE,
+    MONEY,
+    NEVER_WAS,
+    OVERLOADED,
+    SPENT,
+    STATUS_OF_NAME,
+    UNSETTLED,
+    UNSUPPORTED,
+    VAGUE_CODES,
+    WORDS,
+)
 
 __all__ = ["class_of_status", "classify_by_rules", "classify_error", "effective_status", "named_status", "read_error"]
 
-_CODES: Mapping[str, type[e.ChatportError]] = {
-    "invalid_api_key": e.AuthenticationError,
-    "authentication_error": e.AuthenticationError,
-    "invalid_authentication": e.AuthenticationError,
-    "unauthorized": e.AuthenticationError,
-    "permission_error": e.PermissionDeniedError,
-    "permission_denied": e.PermissionDeniedError,
-    "insufficient_quota": e.QuotaExceededError,
-    "quota_exceeded": e.QuotaExceededError,
-    "billing_error": e.QuotaExceededError,
-    "billing_hard_limit_reached": e.QuotaExceededError,
-    "credit_balance_exhausted": e.QuotaExceededError,
-    "insufficient_balance": e.QuotaExceededError,
-    "payment_required": e.QuotaExceededError,
-    "organization_spend_limit_exceeded": e.QuotaExceededError,
-    "project_spend_limit_exceeded": e.QuotaExceededError,
-    "organization_usage_limit_exceeded": e.QuotaExceededError,
-    "model_not_found": e.ModelNotFoundError,
-    "model_not_available": e.ModelNotFoundError,
-    "model_decommissioned": e.ModelNotFoundError,
-    "invalid_model": e.ModelNotFoundError,
-    "context_length_exceeded": e.ContextLengthError,
-    "exceed_context_size_error": e.ContextLengthError,
-    "content_filter": e.ContentFilterError,
-    "content_policy_violation": e.ContentFilterError,
-    "rate_limit_exceeded": e.RateLimitError,
-    "rate_limit_error": e.RateLimitError,
-    "slow_down": e.RateLimitError,
-    "too_many_requests": e.RateLimitError,
-    "overloaded_error": e.OverloadedError,
-    "server_is_overloaded": e.OverloadedError,
-    "service_unavailable_error": e.OverloadedError,
-    "unavailable_error": e.OverloadedError,
-    "not_supported_error": e.UnsupportedFeatureError,
-}
-
-_MESSAGES: tuple[tuple[str, type[e.ChatportError]], ...] = (
-    (
-        r"maximum context length|context (length|window|size)\b.{0,200}(exceed|limit|large|long)"
-        r"|exceeds?\b.{0,200}context (length|window|size)"
-        r"|prompt is too long|prompt too long|input is too long|too many tokens in|maximum prompt length"
-        r"|exceeds? max length|sequence length is (longer|greater)|reduce the length of the (messages|prompt)"
-        r"|range of input length should be",
-        e.ContextLengthError,
-    ),
-    (
-        r"insufficient (balance|credit|funds|quota)|exceeded your current quota|credit balance is too low"
-        r"|requires more credits|out of credits|depleted your|account is not active",
-        e.QuotaExceededError,
-    ),
-    (
-        r"content (policy|filter|management policy|exists risk)|safety system|responsible ai policy",
-        e.ContentFilterError,
-    ),
-    (
-        r"\bmodel\b.{0,80}?\b(does not exist|not exist|not found|is not a valid|no longer available"
-        r"|not supported by any|decommissioned|has been deprecated|is not available)|unknown model|no such model"
-        r"|invalid model\b|not a valid model",
-        e.ModelNotFoundError,
-    ),
-    (
-        r"(incorrect|invalid|missing|wrong|no) (api[ -]?key|x-api-key|authentication|credential)",
-        e.AuthenticationError,
-    ),
-)
-"""Wordings, compiled on first use by `re` itself: an import must stay cheap."""
-_SETTLED_BY_MESSAGE = frozenset({400, 403, 404, 413, 422, 500})
-"""Statuses so general that the wording may overrule them. A 401 or a 503 says what it is."""
-
-
 _LONGEST_TEXT = 8_000
-"""Characters of an error that are read: patterns run over them, and some take time with the square of the length."""
+"""Characters of an error that the rules of facts look at."""
+_LONGEST_SAID = 2_000
+"""Characters of an error's words that patterns run over."""
 
 
 @hookimpl
 def classify_error(failure: Failure, context: Context) -> Verdict:
-    verdict, details = classify_by_rules(failure, context), failure.details
+    verdict = classify_by_rules(failure, context)
     if verdict is not None:
         return verdict
-    for word in (details.code, details.type):
-        error = _CODES.get(word.lower())
+    names, status = list(named_words(failure.details, failure.headers)), effective_status(failure)
+    text = (said_words(failure.details) or failure.body)[:_LONGEST_SAID].lower()
+    named = next((CODES[name] for name in names if name in CODES), None)
+    if named is e.RateLimitError or (status == 429 and (named is None or "quotaexceeded" in names)):
+        return _of_limit(failure, text, named, status)
+    if named is not None:
+        return Verdict(named)
+    if status in UNSETTLED or status < 400 or status == 402:
+        error = _of_words(text, status)
         if error is not None:
-            return Verdict(error)
-    status = effective_status(failure)
-    if status in _SETTLED_BY_MESSAGE or status < 400 or status in (402, 429):
-        text = details.message or failure.body
-        for pattern, error in _MESSAGES:
-            if re.search(pattern, text[:2000], re.IGNORECASE) and not (
-                status == 429 and error is not e.QuotaExceededError
-            ):
-                return Verdict(error, retryable=False)
-    error = class_of_status(status)
-    return Verdict(error)
+            return Verdict(error, retryable=False)
+    elif status == 401 and _found(text, *MONEY):
+        return Verdict(e.QuotaExceededError)
+    if _inner_status(failure) is None and failure.data is not None and failure.details.message:
+        said = next((error for error, pattern in BARE if _found(text, pattern)), None)
+        if said is e.RateLimitError:
+            return _of_limit(failure, text, named, 429)
+        if said is not None:
+            return Verdict(said)
+    vague = next((VAGUE_CODES[name] for name in names if name in VAGUE_CODES), None)
+    return Verdict(vague if vague is not None and status in (400, 500) else class_of_status(status))
+
+
+def _of_words(text: str, status: int) -> type[e.ChatportError] | None:
+    """Return what the words alone mean, None where they say nothing that is known."""
+    from .context_words import says_too_long  # patterns that only errors need
+    from .wrong_path import says_wrong_path
+
+    if says_too_long(text):
+        return e.ContextLengthError
+    for error, patterns in WORDS:
+        if _found(text, *patterns):
+            return error
+    if status in (400, 422) and _found(text, *UNSUPPORTED):
+        return e.UnsupportedFeatureError
+    return e.ModelNotFoundError if status < 400 and says_wrong_path(text) else None
+
+
+def _of_limit(failure: Failure, text: str, named: type[e.ChatportError] | None, status: int) -> Verdict:
+    """Return what a limit that was met means: too fast, no money, no room, or a request that never fits.
+
+    Servers say "quota" for what passes in a minute, for what comes back tomorrow, and for an empty account. The names
+    of the quotas decide, then the words about money, then the period; a wait that is told says that it passes.
+    """
+    from .context_words import is_over_rate  # patterns that only errors need
+
+    quotas = quota_names(failure.details)
+    if quotas:
+        lasts = _found(quotas.lower(), DAY) or _found(text, NEVER_WAS)
+        return Verdict(e.QuotaExceededError if lasts else e.RateLimitError)
+    by_minute = _found(text, MINUTE)
+    if _found(text, *MONEY) and not by_minute:
+        return Verdict(e.QuotaExceededError)
+    passes = by_minute or "retry-after" in failure.headers or said_wait_seconds(failure.details) is not None
+    spent = named is e.QuotaExceededError or _found(text, SPENT) or (named is None and _found(text, DAY))
+    if spent and not passes:
+        return Verdict(e.QuotaExceededError)
+    if is_over_rate(text):
+        return Verdict(e.ContextLengthError if status == 413 else e.RateLimitError, retryable=False)
+    if named is None and "temporarily blocked" in text:
+        return Verdict(e.PermissionDeniedError)
+    if named is None and _found(text, *OVERLOADED) and "rate limit" not in text.replace("-", " "):
+        return Verdict(e.OverloadedError)
+    return Verdict(e.RateLimitError)
+
+
+def _found(text: str, *patterns: str) -> bool:
+    return any(re.search(pattern, text) is not None for pattern in patterns)
 
 
 def classify_by_rules(failure: Failure, context: Context) -> Verdict | None:
@@ -140,28 +143,18 @@ def _by_facts(failure: Failure, rules: Sequence[ErrorRule], context: Context) ->
 
 def effective_status(failure: Failure) -> int:
     """Return the status that counts: inside a 200, the one the error itself names, if it names one."""
+    status = _inner_status(failure)
+    return status if status is not None else 500 if failure.where == "chunk" else 200
+
+
+def _inner_status(failure: Failure) -> int | None:
+    """Return the status of the response, or that an error inside a 200 names; None if it names none."""
     if failure.status >= 400:
         return failure.status
-    for value in (
-        failure.details.code,
-        failure.details.data.get("status_code"),
-        failure.details.data.get("status"),
-    ):
-        status = named_status(value)
-        if status is not None:
-            return status
-    by_type = {
-        "invalid_request_error": 400,
-        "bad_request": 400,
-        "badrequesterror": 400,
-        "not_found_error": 404,
-        "notfounderror": 404,
-        "server_error": 500,
-        "api_error": 500,
-        "internalservererror": 500,
-        "timeout_error": 504,
-    }
-    return by_type.get(failure.details.type.lower(), 500 if failure.where == "chunk" else 200)
+    details = failure.details
+    named = map(named_status, (details.code, details.data.get("status_code"), details.data.get("status")))
+    status = next((status for status in named if status is not None), None)
+    return STATUS_OF_NAME.get(bare_name(details.type)) if status is None else status
 
 
 def named_status(value: Any) -> int | None:
@@ -195,63 +188,3 @@ def class_of_status(status: int) -> type[e.ChatportError]:
     if status >= 500:
         return e.ServerError
     return e.BadRequestError if status >= 400 else e.MalformedReplyError
-
-
-def read_error(data: Any, body: str = "") -> ErrorDetails:
-    """Return an error's message, type, code and param from any of the shapes servers use.
-
-    Known shapes: `{"error": {…}}`, `{"error": "text"}`, the flat `{"message", "code"}`, `{"detail": …}` of FastAPI
-    (text or a list), `{"error_msg"}`, `{"errors": […]}`, a list of one of these, a bare string, and pages of HTML.
-    """
-    if isinstance(data, list) and data:
-        data = data[0]
-    if isinstance(data, str):
-        return ErrorDetails(message=data[:_LONGEST_TEXT])
-    if not isinstance(data, Mapping):
-        return ErrorDetails(message=_plain(body))
-    inner = data.get("error")
-    if isinstance(inner, str):
-        return _details({**data, "message": inner, "type": data.get("type") or data.get("error_type")})
-    if isinstance(inner, Mapping):
-        return _details(inner, outer=data)
-    return _details(data)
-
-
-def _details(data: Mapping[str, Any], outer: Mapping[str, Any] | None = None) -> ErrorDetails:
-    message = next(
-        (
-            _text(data[name])
-            for name in ("message", "error_msg", "msg", "detail", "errors", "error_message")
-            if data.get(name)
-        ),
-        "",
-    )
-    code = data.get("code", data.get("error_code"))
-    if code is None and outer is not None:
-        code = outer.get("code")
-    message, kind, word, param = (
-        _text(value)[:_LONGEST_TEXT] for value in (message, data.get("type"), code, data.get("param"))
-    )
-    return ErrorDetails(message, kind, word, param, data)
-
-
-def _text(value: Any, levels: int = 8) -> str:
-    if value is None or isinstance(value, bool) or not levels:
-        return ""
-    if isinstance(value, list):
-        return "; ".join(filter(None, (_text(item, levels - 1) for item in value)))
-    if isinstance(value, Mapping):
-        where = value.get("loc")
-        place = ".".join(str(part) for part in where) + ": " if isinstance(where, list) else ""
-        return place + _text(value.get("msg") or value.get("message") or "", levels - 1)
-    return str(value)
-
-
-_TAGS = re.compile(r"<(script|style|head)\b.*?(?:</\1>|\Z)|<[^>]*(?:>|\Z)", re.IGNORECASE | re.DOTALL)
-"""Each tag may also end with the text: a page of beginnings would else be searched to its end for every one of them."""
-
-
-def _plain(body: str) -> str:
-    """Return the words of a text or HTML body, short."""
-    text = _TAGS.sub(" ", body) if "<" in body else body
-    return " ".join(text.split())[:300]
