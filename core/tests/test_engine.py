@@ -1328,10 +1328,10 @@ def test_tool_names_are_mapped_back_to_the_callers_own() -> None:
 
 def test_content_is_noted_although_something_after_it_is_refused() -> None:
     late = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{}"}}
-    one = {"index": 0, "delta": {"content": "hello"}, "finish_reason": "stop"}
-    both = [one, {"index": 0, "delta": {"tool_calls": [late]}}]
+    one = {"index": 0, "delta": {"content": "hello"}, "finish_reason": "length"}
+    both = sse({"choices": [one]}) + sse({"choices": [{"index": 0, "delta": {"tool_calls": [late]}}]})
     told: list[str] = []
-    c = call(Response(body=[sse({"choices": both})]), observers=[lambda event, fields: told.append(event)])
+    c = call(Response(body=[both]), observers=[lambda event, fields: told.append(event)])
     error = c.error()
     assert isinstance(error, MalformedReplyError)
     assert error.partial is not None

@@ -742,7 +742,7 @@ def test_audio_is_collected() -> None:
         ("content_filter", "content_filter"),
         ("tool_calls", "tool_calls"),
         ("function_call", "tool_calls"),
-        ("insufficient_system_resource", "other"),
+        ("unheard_of", "other"),
         (5, "other"),
     ],
 )

@@ -50,6 +50,7 @@ _PUBLIC = frozenset(
         ev.ToolCallEnded,
         ev.RefusalDelta,
         ev.AudioDelta,
+        ev.MediaAdded,
         ev.UsageReported,
     )
 )
@@ -307,6 +308,10 @@ class AttemptRun:
                     batch.append(event)
                 elif isinstance(event, ev.FinishReported):
                     batch.extend(self.collector.ended_calls(event.choice))
+                elif type(event) is ev.CitationReported:
+                    told = self.collector.cite(event)
+                    if told is not None:
+                        batch.append(told)
         finally:
             if has_content:
                 self._note_content()
