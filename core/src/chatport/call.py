@@ -220,7 +220,11 @@ class Chunk(msgspec.Struct, eq=False, gc=False):
                 if self.raw.strip() in (b"[DONE]", b""):
                     return {}
                 shown = self.raw[:200].decode("utf-8", "replace")
-                raise MalformedReplyError(f"A stream event is not valid JSON ({error}): {shown!r}", raw=shown) from None
+                raise MalformedReplyError(
+                    f"A stream event is not valid JSON ({error}): {shown!r}",
+                    raw=shown,
+                    retryable=not isinstance(error, jsoncodec.TooDeepError),
+                ) from None
         return self._data
 
 

@@ -43,6 +43,7 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 
 _LONGEST_WARNING = 2000
+_SHOWN_DATA = 40
 
 
 @attrs.frozen
@@ -271,6 +272,12 @@ class Citation:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
 
+def _beginning(data: str | None) -> str:
+    return (
+        repr(data) if data is None or len(data) <= _SHOWN_DATA else f"{data[:_SHOWN_DATA]!r}… ({len(data)} characters)"
+    )
+
+
 @attrs.frozen
 class Media:
     """A picture, a recording or a file that came with an answer: where it is (`url`), or its bytes in base64 (`data`).
@@ -282,8 +289,8 @@ class Media:
     kind: Literal["image", "audio", "video", "file"]
     media_type: str | None = None
     url: str | None = None
-    data: str | None = attrs.field(default=None, repr=False)
-    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    data: str | None = attrs.field(default=None, repr=_beginning)
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
 
     def content(self) -> bytes:
         """Return the bytes. Raises MalformedReplyError if they are not here, or are no base64."""

@@ -222,7 +222,9 @@ class Collector:
         if choice.ended:
             return
         choice.finish, choice.raw_finish, choice.ended = event.reason, _whole(event.raw), True
-        if event.reason == UNKNOWN and choice.calls:  # it may have been stopped from outside, and half a call is not run
+        if (
+            event.reason == UNKNOWN and choice.calls
+        ):  # it may have been stopped from outside, and half a call is not run
             choice.finish = "error"
             words = f"the answer ended with {choice.raw_finish!r}, which is no known end, beside a tool call"
             error = {"message": words, "type": "server_error", "code": choice.raw_finish}
@@ -292,7 +294,9 @@ class Collector:
         )
 
     def _citations(self, choice: int) -> tuple[Citation, ...]:
-        return () if self.citations is None else self.citations.of(choice, is_first=choice == min(self.choices, default=0))
+        return (
+            () if self.citations is None else self.citations.of(choice, is_first=choice == min(self.choices, default=0))
+        )
 
     def _alternative(self, key: int) -> Alternative:
         choice = self.choices[key]

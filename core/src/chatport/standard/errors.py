@@ -84,6 +84,21 @@ _MESSAGES: tuple[tuple[str, type[e.ChatportError]], ...] = (
     ),
 )
 """Wordings, compiled on first use by `re` itself: an import must stay cheap."""
+_STATUS_IN_WORDS: tuple[tuple[str, int], ...] = (
+    (r"rate.?limit|too many requests|concurrency limit|limit reached|requests per (second|minute)|slow down", 429),
+    (
+        r"overload|(at|no|insufficient|out of) capacity|(server|service|model|engine|system)s? (is|are) (currently )?busy"
+        r"|(service|temporarily|currently) (is )?unavailable|high (demand|load|traffic)",
+        503,
+    ),
+    (
+        r"(internal|server|service|system|upstream|backend|gateway|network|inference|provider)( server)? (error|failure)"
+        r"|(had|encountered) an? ([a-z]+ )?error|retry later|(try|retry) (again|your request) (later|in )|please retry"
+        r"|timed? ?out|bad gateway|connection (was )?(reset|closed|refused)|something went wrong|returned error",
+        500,
+    ),
+)
+"""What an error inside a 200 says of the status that it would have had, whatever type it bears: some have one for all."""
 _SETTLED_BY_MESSAGE = frozenset({400, 403, 404, 413, 422, 500})
 """Statuses so general that the wording may overrule them. A 401 or a 503 says what it is."""
 
@@ -110,7 +125,16 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
             ):
                 return Verdict(error, retryable=False)
     error = class_of_status(status)
-    return Verdict(error)
+    return Verdict(error, True if error is e.MalformedReplyError and _is_cut(failure) else None)
+
+
+def _is_cut(failure: Failure) -> bool:
+    """Whether a 200 holds no answer where one was to be: nothing, half of its JSON, a page, or no choice at all.
+
+    A whole value of another shape comes from another kind of server, and will come again.
+    """
+    data = failure.data
+    return not data or (isinstance(data, Mapping) and "choices" in data)
 
 
 def classify_by_rules(failure: Failure, context: Context) -> Verdict | None:
@@ -150,6 +174,9 @@ def effective_status(failure: Failure) -> int:
         status = named_status(value)
         if status is not None:
             return status
+    status = _status_in_words(failure)
+    if status is not None:
+        return status
     by_type = {
         "invalid_request_error": 400,
         "bad_request": 400,
@@ -161,7 +188,14 @@ def effective_status(failure: Failure) -> int:
         "internalservererror": 500,
         "timeout_error": 504,
     }
-    return by_type.get(failure.details.type.lower(), 500 if failure.where == "chunk" else 200)
+    is_error = failure.where == "chunk" or (isinstance(failure.data, Mapping) and bool(failure.data.get("error")))
+    return by_type.get(failure.details.type.lower(), 500 if is_error else 200)
+
+
+def _status_in_words(failure: Failure) -> int | None:
+    """Return the status that the words of an error object mean, None where they mean none, or there is no object."""
+    text = failure.details.message[:2000] if isinstance(failure.data, Mapping) else ""
+    return next((status for words, status in _STATUS_IN_WORDS if re.search(words, text, re.IGNORECASE)), None)
 
 
 def named_status(value: Any) -> int | None:
