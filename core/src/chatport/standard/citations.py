@@ -66,7 +66,8 @@ def references(part: Mapping[str, Any], choice: int) -> Iterator[CitationReporte
 
 def is_citation(item: Any) -> bool:
     """Whether an annotation names a source: some are notes of another kind, such as a file that was read (OR-M3)."""
-    return item != "" and next(_read(item, None), None) is not None
+    is_named_so = isinstance(item, Mapping) and str(item.get("type")).endswith("citation")
+    return is_named_so or next(_read(item, None), None) is not None
 
 
 def _has_others(value: Any) -> bool:
