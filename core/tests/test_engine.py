@@ -623,7 +623,7 @@ WHOLE_BODIES = {
     "no choices": b'{"choices": null}',
     "an empty list of them": b'{"choices": []}',
     "an error of no kind": b'{"error": {"message": "oh"}}',
-    "words for a failure": b'{"error": {"message": "Server error, please retry later.", "type": "invalid_request_error"}}',
+    "words for a failure": b'{"error": {"message": "Server error, retry later.", "type": "invalid_request_error"}}',
     "an end that nobody knows": b'{"choices": [{"message": {"content": ""}, "finish_reason": "unheard_of"}]}',
 }
 

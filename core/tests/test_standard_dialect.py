@@ -1017,7 +1017,7 @@ def test_an_empty_body() -> None:
     ],
 )
 def test_json_that_is_no_reply(body: str) -> None:
-    """JSON without choices is a malformed reply, not an empty answer. What holds nothing, or was cut, may come whole."""
+    """JSON without choices is a malformed reply, no empty answer. What holds nothing, or was cut, may come whole."""
     with pytest.raises(MalformedReplyError) as caught:
         replay("compatible", body=body, stream=False)
     assert caught.value.retryable is (body not in ("5", '"hi"', '{"id": "x"}', "[{}]"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
 # sync only: from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Never, Self, Unpack, cast
 
@@ -56,9 +57,7 @@ class _Driver:
     """Does what a machine asks for. Holds at most one exchange, and always gives it back."""
 
     def __init__(self, machine: CallMachine, transport: AsyncTransport) -> None:
-        # async only: begin
         self._machine = machine
-        # async only: end
         self._run: Generator[Any, Any, Reply] = machine.run()
         self._sleep = machine.clock.sleep
         self._transport = transport
@@ -117,6 +116,10 @@ class _Driver:
                         answer = await run_blocking_async(command.name, command.function, command.seconds)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
+
+    def partial(self) -> Reply:
+        """Return what has been received so far."""
+        return self._machine.partial()
 
     async def aclose(self) -> None:
         exchange, self._exchange = self._exchange, None
@@ -242,6 +245,16 @@ class AsyncReplyStream:
             raise MisuseError("The reply is complete only when the stream has been read to its end.")
         return self._reply
 
+    @property
+    def partial(self) -> Reply:
+        """What has come so far, at any time: after `break`, after the block was left early, and after an error too.
+
+        Its `usage` is what the vendor has told until then, which is often nothing before the end. Its `finish_reason`
+        is `error` as long as the answer has not ended, and a tool call that was being written is not `complete`. Once
+        the stream is complete it is the reply.
+        """
+        return self._driver.partial() if self._reply is None else self._reply
+
     # sync only: def __del__(self) -> None:
     # sync only:     """Let the vendor stop when a stream is iterated without a block and then dropped."""
     # sync only:     if hasattr(self, "_driver"):  # Ctrl-C may have come before it was made
@@ -345,19 +358,30 @@ class AsyncClient(BaseClient):
         texts: str | Sequence[str],
         *,
         model: str,
+        dimensions: int | None = None,
         extra: Mapping[str, Any] | None = None,
         timeout: Any = None,
         **unknown: Never,
     ) -> Embeddings:
-        """Return an embedding vector for each text."""
+        """Return an embedding vector for each text, of `dimensions` coordinates where the model leaves the choice.
+
+        More texts than the vendor takes at once go in several requests, one after the other. Raises MalformedReplyError
+        where there is not a vector for each text.
+        """
         if unknown:
             raise unknown_option("embed", unknown, EMBED_OPTIONS)
         await self._ready(split_target(self._routes.targets(model)[0][0].target)[0], read_timeout(timeout))
-        target, wire = self._embed_target(texts, model, extra)
-        from .embeddings import read_embeddings
+        target, wires = self._embed_requests(texts, model, dimensions, extra)
+        from .embeddings import count_of, joined, read_embeddings
 
-        reply = await self._fetch(target, wire, timeout)
-        return run_without_key(self._vendors.provider(reply.provider).key, lambda: read_embeddings(reply))
+        began = self._shared.clock.monotonic()
+        parts: list[Embeddings] = []
+        key = self._vendors.provider(split_target(target)[0]).key
+        for wire in wires:
+            reply = await self._fetch(target, wire, self._time_left(target, timeout, began) if parts else timeout)
+            asked = count_of(wire.body["input"])
+            parts.append(run_without_key(key, partial(read_embeddings, reply, asked, dimensions)))
+        return run_without_key(key, partial(joined, parts))
 
     async def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
         while not self._vendors.is_ready(provider):

@@ -18,6 +18,7 @@ from ..basics.frozen import freeze_fields
 __all__ = [
     "AddressRule",
     "CallIdRule",
+    "EmbeddingRule",
     "ErrorRule",
     "FieldRule",
     "HistoryRule",
@@ -291,6 +292,20 @@ class StreamRule:
     fact: str = ""
 
 
+@attrs.frozen
+class EmbeddingRule:
+    """How an embedding model is asked: more texts than fit into one request go in several.
+
+    `most_inputs` are the texts of one request, `most_tokens` what they may have together; None: not known.
+    `dimensions`: whether the caller may choose the length of the vectors.
+    """
+
+    most_inputs: int | None = None
+    most_tokens: int | None = None
+    dimensions: bool = True
+    fact: str = ""
+
+
 STRICT_SIZES = ("properties", "levels of nesting", "characters of names", "enum values")
 """What `most` of a strict rule may bound."""
 
@@ -357,6 +372,7 @@ class Rules:
     output: OutputRule | None = None
     stream: StreamRule | None = None
     schemas: SchemaRule | None = None
+    embeddings: EmbeddingRule | None = None
     fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = attrs.field(factory=dict)
     known_fields: KnownFieldsRule | None = None
 

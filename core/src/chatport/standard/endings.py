@@ -1,4 +1,4 @@
-"""What a vendor's word for the end of an answer means: the vendor's own table, the standard one, and what speaks for itself.
+"""What a vendor's word for the end of an answer means: by its own table, the standard one, and what speaks for itself.
 
 A word that says a cut, a filter or a failure in so many letters is taken at that (`function_call_filter: MALFORMED_…`),
 but only a known word is an ordinary end: a new one may mean anything, and half a call must never be run.
@@ -15,7 +15,7 @@ from ..call import Context
 __all__ = ["UNKNOWN", "end_word", "finish_reason"]
 
 UNKNOWN = "unknown"
-"""The reason of a `FinishReported` whose word nobody knows. The reply's is `other`, or it is an error: see Collector."""
+"""The reason of a `FinishReported` whose word nobody knows. The reply's is `other`, or it is an error."""
 
 _WORDS = {
     "stop": "stop",

@@ -87,18 +87,20 @@ _MESSAGES: tuple[tuple[str, type[e.ChatportError]], ...] = (
 _STATUS_IN_WORDS: tuple[tuple[str, int], ...] = (
     (r"rate.?limit|too many requests|concurrency limit|limit reached|requests per (second|minute)|slow down", 429),
     (
-        r"overload|(at|no|insufficient|out of) capacity|(server|service|model|engine|system)s? (is|are) (currently )?busy"
+        r"overload|(at|no|insufficient|out of) capacity"
+        r"|(server|service|model|engine|system)s? (is|are) (currently )?busy"
         r"|(service|temporarily|currently) (is )?unavailable|high (demand|load|traffic)",
         503,
     ),
     (
-        r"(internal|server|service|system|upstream|backend|gateway|network|inference|provider)( server)? (error|failure)"
-        r"|(had|encountered) an? ([a-z]+ )?error|retry later|(try|retry) (again|your request) (later|in )|please retry"
+        r"(internal|server|service|system|upstream|backend|gateway|network|inference|provider)( server)?"
+        r" (error|failure)|(had|encountered) an? ([a-z]+ )?error|retry later|please retry"
+        r"|(try|retry) (again|your request) (later|in )"
         r"|timed? ?out|bad gateway|connection (was )?(reset|closed|refused)|something went wrong|returned error",
         500,
     ),
 )
-"""What an error inside a 200 says of the status that it would have had, whatever type it bears: some have one for all."""
+"""What an error inside a 200 says of the status it would have had, whatever type it bears: some have one for all."""
 _SETTLED_BY_MESSAGE = frozenset({400, 403, 404, 413, 422, 500})
 """Statuses so general that the wording may overrule them. A 401 or a 503 says what it is."""
 

@@ -25,8 +25,11 @@ _KINDS: tuple[tuple[str, _Kind], ...] = (
 _PLACES = ("url", "image_url", "audio_url", "video_url", "file_url", "uri", "data", "b64_json", "base64", "file_data")
 """Where the address or the bytes are."""
 _TYPES = ("media_type", "mime_type", "mimeType", "mediaType")
-_HOLDERS = ("image_url", "image", "input_image", "output_image", "audio", "input_audio", "output_audio", "video_url")
-_HOLDERS += ("video", "file", "document", "inline_data", "inlineData", "source")
+_HOLDERS = (
+    *("image_url", "image", "input_image", "output_image", "audio", "input_audio", "output_audio"),
+    *("video_url", "video", "file", "document", "inline_data", "inlineData", "source"),
+)
+"""What holds these in a part, if it is not the part itself."""
 _BEGINNINGS = {
     "iVBORw0KGgo": "image/png",
     "/9j/": "image/jpeg",

@@ -135,7 +135,7 @@ class Turn:
                 events.append(CitationReported(_citation(item, span)))
 
     def finish(self, context: Context, events: list[Event]) -> None:
-        """Tell the end of the answer. Of blocks that were never closed the pieces were told (AN-S7), not the sources."""
+        """Tell the end of the answer. Of blocks that were never closed all but the sources was told (AN-S7)."""
         for block in self.blocks.values():
             if block.type == "text" and not block.is_closed:
                 self._cite(block, events)
