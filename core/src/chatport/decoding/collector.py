@@ -103,6 +103,7 @@ class Collector:
         self.model: str | None = None
         self.envelope: dict[str, Any] = {}
         self.error: ev.ErrorReported | None = None
+        self._own_error: ev.ErrorReported | None = None
         self.has_content = False
 
     def add(self, event: ev.Event) -> bool:
@@ -206,7 +207,8 @@ class Collector:
             case ev.OpaqueReported():
                 _extend(self._choice(event).opaque, event.key, event.value)
             case ev.ErrorReported():
-                self.error = self.error or event
+                if self.error is None or self.error is self._own_error:  # the vendor's own words say more
+                    self.error = event
             case _ if not isinstance(event, _EVENTS):
                 raise TypeError(f"{type(event).__name__} is not an event")
             case _:
@@ -222,13 +224,13 @@ class Collector:
         if choice.ended:
             return
         choice.finish, choice.raw_finish, choice.ended = event.reason, _whole(event.raw), True
-        if (
-            event.reason == UNKNOWN and choice.calls
-        ):  # it may have been stopped from outside, and half a call is not run
-            choice.finish = "error"
+        words = f"the answer was broken off with finish_reason {choice.raw_finish!r}"
+        if event.reason == UNKNOWN and choice.calls:
+            choice.finish = "error"  # it may have been stopped from outside, and half a call must not be run
             words = f"the answer ended with {choice.raw_finish!r}, which is no known end, beside a tool call"
+        if choice.finish == "error" and self.error is None:
             error = {"message": words, "type": "server_error", "code": choice.raw_finish}
-            self.error = self.error or ev.ErrorReported({"error": error})
+            self.error = self._own_error = ev.ErrorReported({"error": error})
 
     def cite(self, event: ev.CitationReported) -> ev.CitationAdded | None:
         """Take a source; return what the caller gets of it, None where it was told before."""

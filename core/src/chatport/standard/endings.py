@@ -100,6 +100,6 @@ def finish_reason(raw: Any, context: Context) -> str:
     known = own.get(first)
     if known is not None:
         return known
-    plain = re.sub(r"[\s.-]+", "_", first.lower())
+    plain = re.sub(r"[\s.-]+|(?<=[a-z])(?=[A-Z])", "_", first).lower()
     known = _WORDS.get(plain)
     return known or next((meaning for says, meaning in _SAYS if says.search(plain)), UNKNOWN)

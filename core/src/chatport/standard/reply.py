@@ -10,7 +10,7 @@ from ..events import ErrorReported, Event, ReplyStarted, UsageReported
 from ..hooks import hookimpl
 from .calls import CallCount
 from .split_turns import whole_turns
-from .stream import beside_choices, check_choices, choice_events, is_error, reported_errors
+from .stream import beside_choices, check_choices, choice_events, is_error
 from .usage import vendors_usage
 
 __all__ = ["decode_reply"]
@@ -36,5 +36,4 @@ def decode_reply(data: Any, context: Context, request: WireRequest | None = None
         if isinstance(choice, Mapping):
             events.extend(choice_events(choice, position, context, count))
     events.extend(beside_choices(data))
-    events.extend(reported_errors(data, events))
     return events

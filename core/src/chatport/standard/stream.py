@@ -54,7 +54,6 @@ __all__ = [
     "join_small",
     "message_events",
     "over_limit",
-    "reported_errors",
 ]
 
 _BESIDE = frozenset((*SOURCES, "images"))
@@ -104,19 +103,9 @@ def decode_chunk(
         _decode_own_usage(data, context, events)
     if is_first or not _BESIDE.isdisjoint(data):
         _beside(data, state, events)
-    events.extend(reported_errors(data, events, chunk.event))
+    if is_error(data, chunk.event):
+        events.append(ErrorReported(data))
     return events
-
-
-def reported_errors(data: Mapping[str, Any], events: Sequence[Event], event: str = "message") -> Sequence[Event]:
-    """Return the error that a chunk or a reply reports: in so many words, or by a finish reason that means one."""
-    if is_error(data, event):
-        return (ErrorReported(data),)
-    for reported in events:
-        if type(reported) is FinishReported and reported.reason == "error":
-            words = f"the answer was broken off with finish_reason {reported.raw!r}"
-            return (ErrorReported({"error": {"message": words, "type": "server_error", "code": reported.raw}}),)
-    return ()
 
 
 def is_error(data: Mapping[str, Any], event: str = "message") -> bool:
