@@ -14,7 +14,7 @@ from ..call import Call, WireRequest
 from ..engine.commands import Clock
 from ..engine.machine import CallMachine
 from ..engine.shared import BreakerBook, Observer, Shared
-from ..errors import ConfigurationError, UnsupportedFeatureError
+from ..errors import ConfigurationError, DeadlineError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
 from ..inputs.options import CHAT_OPTIONS, read_call, read_timeout, unknown_option
@@ -178,11 +178,25 @@ class BaseClient:
         ]
 
     def _time_left(self, target: str, timeout: Any, began: float) -> Mapping[str, float]:
-        """Return the timers for the next request of a call that began then: the total is for all of it."""
-        timers = read_timeout(timeout)
-        total = self._vendors.total_seconds(split_target(target)[0], timers)
-        left = None if total is None else max(total - (self._shared.clock.monotonic() - began), 0.001)
-        return timers if left is None else {**timers, "total": left}
+        """Return the timers for the next request of a call that began then: the total is for all of it.
+
+        Raises DeadlineError where that is over.
+        """
+        timers, (provider, model) = read_timeout(timeout), split_target(target)
+        total = self._vendors.total_seconds(provider, timers)
+        if total is None:
+            return timers
+        left = total - (self._shared.clock.monotonic() - began)
+        if left <= 0:
+            raise DeadlineError(
+                f"The total timer fired: not all texts were embedded within {total:g} s. Raise timeouts.total, or "
+                "embed fewer at once.",
+                seconds=total,
+                provider=provider,
+                model=model,
+                retryable=False,
+            )
+        return {**timers, "total": left}
 
 
 def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:

@@ -95,13 +95,11 @@ def _read(item: Any, mark: str | None) -> Iterator[Citation]:
     if isinstance(item, str) and item:
         text = jsoncodec.whole(item)
         yield Citation(text, mark=mark) if "://" in text[:16] else Citation(None, text, mark=mark)
-    if not isinstance(item, Mapping):
+    if not isinstance(item, Mapping) or item.get("type") == "file":  # a file that was read is a note for next time
         return
     inner = item.get(str(item.get("type")))
     if isinstance(inner, Mapping):
         item = {**{name: value for name, value in item.items() if name not in ("type", str(item["type"]))}, **inner}
-    elif item.get("type") == "file":
-        return
     several = _list(item.get("sources"))
     if several:
         span = _span(item)
