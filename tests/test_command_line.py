@@ -13,6 +13,8 @@ import pytest
 
 from chatport.testing import Emulator
 
+from .behaviour.raw_server import Connection, RawServer, head
+
 MODEL = "deepseek:deepseek-flash"
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -223,3 +225,44 @@ def test_emulate_serves_until_it_is_stopped() -> None:
             assert twin.stdout.readline().startswith("http://127.0.0.1:")
         finally:
             twin.terminate()
+
+
+def test_sources_and_pictures_are_listed_after_the_answer(run: Command) -> None:
+    """On stderr, and not with `-q`: stdout is the answer alone."""
+    with Emulator("openai", api_key="emulated-key-1234") as emulator:
+        table = f'[providers.openai]\nbase_url = "{emulator.base_url}"\napi_key = "emulated-key-1234"\n'
+        (run.folder / "chatport.toml").write_text(table, "utf-8")
+        prompt = "say: so it is\ncite: https://a.example/x A page\ndraw: data:image/png;base64,iVBORw0KGgo="
+        for more in ((), ("--no-stream",)):
+            done = run("chat", "-m", "openai:gpt-5.6-luna", *more, prompt)
+            assert (done.returncode, done.stdout) == (0, "so it is\n"), done.stderr
+            assert "[1] A page — https://a.example/x" in done.stderr
+            assert "image/png: " in done.stderr
+        assert "a.example" not in run("chat", "-q", "-m", "openai:gpt-5.6-luna", prompt).stderr
+
+
+@pytest.mark.parametrize(
+    ("finish", "message", "code"),
+    [
+        ("unheard_of", {"content": ""}, 4),
+        ("abort", {"content": "half of"}, 4),
+        ("length", {"content": ""}, 5),
+        ("content_filter", {"content": None}, 5),
+        ("stop", {"content": ""}, 0),
+        ("unheard_of", {"content": "whole"}, 0),
+    ],
+)
+def test_an_empty_answer_that_did_not_end_in_order_is_no_success(
+    run: Command, finish: str, message: dict[str, str | None], code: int
+) -> None:
+    body = json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": finish}]}).encode()
+
+    def answer(connection: Connection) -> None:
+        while connection.request():
+            connection.send(head(content_type="application/json", content_length=len(body)) + body)
+
+    with RawServer(answer) as server:
+        table = f'[providers.acme]\nkind = "compatible"\nbase_url = "{server.base_url}"\napi_key = "k-1234567"\n'
+        (run.folder / "chatport.toml").write_text(f"{table}[retry]\nattempts = 1\n", "utf-8")
+        for more in (("-q",), ("--no-stream", "--json")):
+            assert run("chat", "-m", "acme:m", *more, "hi").returncode == code

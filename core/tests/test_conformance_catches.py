@@ -13,9 +13,11 @@ import pytest
 
 from chatport import (
     BadRequestError,
+    CitationReported,
     Dialect,
     ErrorReported,
     FinishReported,
+    MediaAdded,
     Provider,
     QuotaExceededError,
     RateLimitError,
@@ -451,7 +453,28 @@ PLANTS: Mapping[str, tuple[str, Provider]] = {
     "a word for a cut means stop": ("no_word_for_a_cut", dialect(finish_reasons={"length_exceeded": "stop"})),
     "an unknown end is a stop": (
         "every_word_for_an_end",
-        each(FinishReported, lambda event: FinishReported("stop", event.raw) if event.reason == "other" else event),
+        each(FinishReported, lambda event: FinishReported("stop", event.raw) if event.reason == "unknown" else event),
+    ),
+    "a source is lost": ("sources_and_pictures", each(CitationReported, lambda event: None)),
+    "a source is lost in a stream": ("sources_and_pictures", each(CitationReported, lambda event: None, plain=False)),
+    "a picture is lost in a stream": ("sources_and_pictures", each(MediaAdded, lambda event: None, plain=False)),
+    "a stream has other sources": (
+        "sources_and_pictures",
+        each(CitationReported, lambda e: CitationReported(attrs.evolve(e.citation, span=None), e.choice), plain=False),
+    ),
+    "an abort is an end": (
+        "a_call_is_not_run",
+        events(
+            lambda found: [
+                FinishReported("stop", event.raw) if isinstance(event, FinishReported) else event
+                for event in found
+                if not isinstance(event, ErrorReported)
+            ]
+        ),
+    ),
+    "an unknown end is no error beside a call": (
+        "a_call_is_not_run",
+        each(FinishReported, lambda e: FinishReported("other", e.raw) if e.reason == "unknown" else e),
     ),
     "an end is invented": (
         "an_answer_without_an_end",

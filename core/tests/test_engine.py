@@ -692,8 +692,51 @@ def test_done_without_a_finish_is_a_warning_never_an_invented_stop() -> None:
     assert any(note.kind == "missing" and note.field == "finish_reason" for note in reply.warnings)
 
 
+EMPTY = sse({"id": "", "choices": None, "usage": None})
+NOTHING: dict[str, list[Step]] = {
+    "done alone": [DONE],
+    "no choices": [EMPTY],
+    "no choices, done": [EMPTY, DONE],
+    "no choices but their list": [sse({"choices": []}), DONE],
+    "a role": [sse({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})],
+    "an end without a reason": [sse({"choices": [{"index": 0, "delta": {"role": "assistant"}}]}), DONE],
+    "an end that nobody knows": [delta("unheard_of"), DONE],
+    "half an event": [b'data: {"choices": [{"ind\n\n'],
+    "half an event, done": [b'data: {"choices": [{"ind\n\n', DONE],
+    "a page": [b"<html>We will be back soon</html>"],
+}
+
+
+@pytest.mark.parametrize("body", NOTHING.values(), ids=list(NOTHING))
+def test_a_stream_that_is_cut_before_any_content_is_tried_again(body: list[Step]) -> None:
+    """However it is cut, in order or not: no reply is made of it, and the next attempt answers."""
+    c = call(Response(body=body), GOOD)
+    assert c.run().text == "hello"
+    assert len(c.world.sent) == 2
+
+
+WHOLE_BODIES = {
+    "a page": b"<html>We will be back soon</html>",
+    "half of it": b'{"id": "x", "choices": [{"index": 0, "mess',
+    "nothing": b"",
+    "no choices": b'{"choices": null}',
+    "an empty list of them": b'{"choices": []}',
+    "an error of no kind": b'{"error": {"message": "oh"}}',
+    "words for a failure": b'{"error": {"message": "Server error, retry later.", "type": "invalid_request_error"}}',
+    "an end that nobody knows": b'{"choices": [{"message": {"content": ""}, "finish_reason": "unheard_of"}]}',
+}
+
+
+@pytest.mark.parametrize("body", WHOLE_BODIES.values(), ids=list(WHOLE_BODIES))
+@pytest.mark.parametrize("deliver", [False, True])
+def test_a_whole_reply_that_is_none_is_tried_again(body: bytes, deliver: bool) -> None:
+    c = call(Response(headers=JSON, body=[body] if body else []), GOOD)
+    assert c.run(deliver=deliver).text == "hello"
+    assert len(c.world.sent) == 2
+
+
 def test_done_alone_is_no_reply() -> None:
-    assert isinstance(call(Response(body=[DONE])).error(), MalformedReplyError)
+    assert isinstance(call(*[Response(body=[DONE])] * 3).error(), MalformedReplyError)
 
 
 def test_an_empty_stream_is_tried_again() -> None:
@@ -896,11 +939,10 @@ def test_what_another_vendor_may_grant_is_asked_of_the_next(status: int) -> None
     [
         failure(503, x_should_retry="false"),
         failure(429, x_should_retry="false"),
-        Response(headers=JSON, body=[b"<html>We will be back soon</html>"]),
-        Response(body=[DONE]),
+        Response(headers=JSON, body=[b'{"object": "list", "data": []}']),
         Response(before=[TransportFailure("expired", stage="connect", kind="tls")]),
     ],
-    ids=["overloaded", "rate limit", "a page in place of a reply", "an empty stream", "no TLS"],
+    ids=["overloaded", "rate limit", "another server's reply", "no TLS"],
 )
 def test_a_vendors_own_trouble_is_left_for_the_next_even_if_asking_again_would_not_help(response: Response) -> None:
     c = call(response, GOOD)
@@ -1090,7 +1132,7 @@ def test_broken_json_mid_batch_is_raised_after_what_came_before_it() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"", b"null", b"[]", b'"text"', b'{"choices": []}', b"{"])
 def test_a_200_that_is_no_reply_is_malformed(body: bytes) -> None:
-    error = call(Response(headers=JSON, body=[body] if body else [])).error(deliver=False)
+    error = call(*[Response(headers=JSON, body=[body] if body else [])] * 3).error(deliver=False)
     assert isinstance(error, MalformedReplyError)
     assert error.status == 200
 
@@ -1432,10 +1474,10 @@ def test_tool_names_are_mapped_back_to_the_callers_own() -> None:
 
 def test_content_is_noted_although_something_after_it_is_refused() -> None:
     late = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{}"}}
-    one = {"index": 0, "delta": {"content": "hello"}, "finish_reason": "stop"}
-    both = [one, {"index": 0, "delta": {"tool_calls": [late]}}]
+    one = {"index": 0, "delta": {"content": "hello"}, "finish_reason": "length"}
+    both = sse({"choices": [one]}) + sse({"choices": [{"index": 0, "delta": {"tool_calls": [late]}}]})
     told: list[str] = []
-    c = call(Response(body=[sse({"choices": both})]), observers=[lambda event, fields: told.append(event)])
+    c = call(Response(body=[both]), observers=[lambda event, fields: told.append(event)])
     error = c.error()
     assert isinstance(error, MalformedReplyError)
     assert error.partial is not None

@@ -206,8 +206,33 @@ BODIES: list[tuple[int, Any, type[ChatportError], bool]] = [
     (200, {"error": {"message": "x", "code": "503"}}, e.OverloadedError, True),
     (200, {"error": {"message": "x", "type": "invalid_request_error"}}, e.BadRequestError, False),
     (200, {"error": {"message": "x", "status": 404}}, e.ModelNotFoundError, False),
-    (200, {"error": {"message": "x"}}, e.MalformedReplyError, False),
+    (200, {"error": {"message": "x"}}, e.ServerError, True),
     (200, {"error": "Insufficient balance"}, e.QuotaExceededError, False),
+    (
+        200,
+        {"error": {"message": "Server error, please retry later.", "type": "invalid_request_error"}},
+        e.ServerError,
+        True,
+    ),
+    (
+        200,
+        {"error": {"message": "Rate limit reached for requests", "type": "invalid_request_error"}},
+        e.RateLimitError,
+        True,
+    ),
+    (200, {"error": {"message": "The engine is currently overloaded", "type": "api_error"}}, e.OverloadedError, True),
+    (200, {"error": "The server had an error while processing your request"}, e.ServerError, True),
+    (200, {"error": {"message": "Upstream request timed out"}}, e.ServerError, True),
+    (200, {"error": {"message": "Rate limit reached", "code": 400}}, e.BadRequestError, False),
+    (
+        200,
+        {"error": {"message": "messages must not be empty", "type": "invalid_request_error"}},
+        e.BadRequestError,
+        False,
+    ),
+    (200, {"choices": None}, e.MalformedReplyError, True),
+    (200, {"choices": []}, e.MalformedReplyError, True),
+    (200, {"object": "list", "data": []}, e.MalformedReplyError, False),
 ]
 
 
@@ -340,7 +365,7 @@ def test_should_retry_overrules_the_class() -> None:
     """What the vendor says about trying again counts more than the class, for an error status."""
     assert not failed(500, {}, {"x-should-retry": "false"}).retryable
     assert failed(400, {}, {"x-should-retry": "true"}).retryable
-    assert not failed(200, {}, {"x-should-retry": "true"}).retryable
+    assert not failed(200, {"object": "list"}, {"x-should-retry": "true"}).retryable
 
 
 # --- verdicts

@@ -209,6 +209,15 @@ CASES: dict[str, Case] = {
         EVENTS,
         lambda: chunks('{"choices":[{"index":%d,"delta":{}}]}'),
         0,
+        "StreamInterruptedError",
+    ),
+    "a word of a new choice in every chunk": Case(
+        "compatible",
+        True,
+        200,
+        EVENTS,
+        lambda: chunks('{"choices":[{"index":%d,"delta":{"content":"a"}}]}'),
+        0,
         "MalformedReplyError",
     ),
     "a new id in every piece": Case(

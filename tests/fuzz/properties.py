@@ -92,7 +92,7 @@ def outcome_of(provider: str, exchange: Exchange, pieces: Sequence[bytes] | None
         transport.head, transport.pieces = head, sent
         if exchange.kind == "models":
             return client.models(provider)
-        return client.embed("text", model=f"{provider}:m")
+        return client.embed(["a text", "another"], model=f"{provider}:m")  # as many as the seed has vectors
     except ChatportError as error:
         if isinstance(error, PluginError):
             raise AssertionError(f"a hook failed: {error}") from error

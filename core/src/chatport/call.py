@@ -223,14 +223,18 @@ class Chunk(msgspec.Struct, eq=False, gc=False):
                 if self.raw.strip() in (b"[DONE]", b""):
                     return {}
                 shown = self.raw[:200].decode("utf-8", "replace")
-                raise MalformedReplyError(f"A stream event is not valid JSON ({error}): {shown!r}", raw=shown) from None
+                raise MalformedReplyError(
+                    f"A stream event is not valid JSON ({error}): {shown!r}",
+                    raw=shown,
+                    retryable=not isinstance(error, jsoncodec.TooDeepError),
+                ) from None
         return self._data
 
 
 class StreamState:
     """What a decoder remembers between the chunks of one attempt. One per attempt; `scratch` is for plugins."""
 
-    __slots__ = ("call_count", "choices", "ended", "scratch", "started", "uncommon")
+    __slots__ = ("beside", "call_count", "choices", "ended", "scratch", "started", "uncommon")
 
     def __init__(self) -> None:
         self.choices: dict[int, Any] = {}
@@ -238,6 +242,8 @@ class StreamState:
         self.started = False
         self.uncommon = 0
         """How many chunks to come are not taken for what nearly every vendor sends; for the standard decoder alone."""
+        self.beside: Any = None
+        """What was told last beside the choices, which some repeat; for the standard decoder alone."""
         self.call_count: Any = None
         """How many tool calls there are so far; for the standard decoder alone."""
         self.ended = False

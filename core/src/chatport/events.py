@@ -12,16 +12,19 @@ import msgspec
 
 if TYPE_CHECKING:
     from .errors import ChatportError
-    from .types import Reply, Usage
+    from .types import Citation, Media, Reply, Usage
 
 __all__ = [
     "AttemptFailed",
     "AudioDelta",
+    "CitationAdded",
+    "CitationReported",
     "ErrorReported",
     "Event",
     "FinishReported",
     "Finished",
     "LogprobsReported",
+    "MediaAdded",
     "OpaqueReported",
     "ReasoningDelta",
     "RefusalDelta",
@@ -86,6 +89,20 @@ class AudioDelta(msgspec.Struct, frozen=True, gc=False):
     choice: int = 0
 
 
+class MediaAdded(msgspec.Struct, frozen=True):
+    """A picture, a recording or a file that the model has made, whole. Spoken output in pieces is `AudioDelta`."""
+
+    media: Media
+    choice: int = 0
+
+
+class CitationAdded(msgspec.Struct, frozen=True):
+    """A source of the answer, told once however often the vendor repeats it."""
+
+    citation: Citation
+    choice: int = 0
+
+
 class UsageReported(msgspec.Struct, frozen=True):
     """The vendor's token counts so far; a later one replaces an earlier one."""
 
@@ -132,8 +149,23 @@ class OpaqueReported(msgspec.Struct, frozen=True):
     choice: int = 0
 
 
+class CitationReported(msgspec.Struct, frozen=True):
+    """The vendor names a source; the caller gets it as `CitationAdded` the first time.
+
+    `here`: it is cited where the text so far ends, and its span becomes that place.
+    """
+
+    citation: Citation
+    choice: int = 0
+    here: bool = False
+
+
 class FinishReported(msgspec.Struct, frozen=True):
-    """A choice has ended. `reason` is ours, `raw` the vendor's word (None if the end came without one)."""
+    """A choice has ended. `reason` is ours, `raw` the vendor's word (None if the end came without one).
+
+    The reason `unknown`, for a word that nobody knows, is `other` to the caller; beside a tool call, or with nothing
+    before it, it is an error.
+    """
 
     reason: str
     raw: str | None
@@ -153,12 +185,15 @@ Event: TypeAlias = (
     | ToolCallEnded
     | RefusalDelta
     | AudioDelta
+    | MediaAdded
+    | CitationAdded
     | UsageReported
     | AttemptFailed
     | Finished
     | ReplyStarted
     | LogprobsReported
     | OpaqueReported
+    | CitationReported
     | FinishReported
     | ErrorReported
 )

@@ -21,10 +21,12 @@ __all__ = [
     "Alternative",
     "Attempt",
     "AudioPart",
+    "Citation",
     "Cost",
     "FilePart",
     "FinishReason",
     "ImagePart",
+    "Media",
     "Message",
     "ModelInfo",
     "OutputSpec",
@@ -41,6 +43,7 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 
 _LONGEST_WARNING = 2000
+_SHOWN_DATA = 40
 
 
 @attrs.frozen
@@ -253,6 +256,56 @@ class Attempt:
 
 
 @attrs.frozen
+class Citation:
+    """A source that an answer names. None means: the vendor does not say.
+
+    `span` are the beginning and the end, in characters of the reply's text, of what the source is cited for; one place
+    where both are the same. `text` is what the vendor quotes of the source, `mark` the number or the name by which
+    the answer's text refers to it. `extra` holds what else the vendor tells of it, under the vendor's names.
+    """
+
+    url: str | None = None
+    title: str | None = None
+    span: tuple[int, int] | None = None
+    text: str | None = None
+    mark: str | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+def _beginning(data: str | None) -> str:
+    return (
+        repr(data) if data is None or len(data) <= _SHOWN_DATA else f"{data[:_SHOWN_DATA]!r}… ({len(data)} characters)"
+    )
+
+
+@attrs.frozen
+class Media:
+    """A picture, a recording or a file that came with an answer: where it is (`url`), or its bytes in base64 (`data`).
+
+    `media_type` is such as `image/png`, None where neither the vendor nor the bytes' beginning tells. `extra` holds
+    what else the vendor tells of it. Chatport fetches nothing itself.
+    """
+
+    kind: Literal["image", "audio", "video", "file"]
+    media_type: str | None = None
+    url: str | None = None
+    data: str | None = attrs.field(default=None, repr=_beginning)
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def content(self) -> bytes:
+        """Return the bytes. Raises MalformedReplyError if they are not here, or are no base64."""
+        import base64  # only who takes pictures needs it
+
+        if self.data is None:
+            raise MalformedReplyError(f"The {self.kind} is not in the reply, it is at {self.url}: fetch it from there.")
+        try:
+            # Pieces of a stream may each have been padded.
+            return b"".join(base64.b64decode(part + "=" * (-len(part) % 4)) for part in self.data.split("=") if part)
+        except ValueError as error:
+            raise MalformedReplyError(f"The {self.kind} in the reply is no base64: {error}.") from error
+
+
+@attrs.frozen
 class Alternative:
     """One of the further choices of a reply that was asked with n > 1."""
 
@@ -263,6 +316,8 @@ class Alternative:
     raw_finish_reason: str | None = None
     refusal: str | None = None
     logprobs: Any = None
+    citations: tuple[Citation, ...] = ()
+    media: tuple[Media, ...] = ()
 
 
 @attrs.frozen
@@ -283,7 +338,9 @@ class Reply:
     """A whole answer.
 
     `finish_reason` is ours, `raw_finish_reason` the vendor's word. `warnings` lists what was dropped, renamed or
-    lowered. `raw` is the vendor's JSON for a plain reply, and the envelope (all but the pieces) for a stream.
+    lowered. `citations` are the sources that the vendor names, in its order; `media` are pictures, recordings and files
+    that came with the answer, spoken output included (which is in `audio` as well, with its transcript). `raw` is the
+    vendor's JSON for a plain reply, and the envelope (all but the pieces) for a stream.
     """
 
     text: str = ""
@@ -307,6 +364,8 @@ class Reply:
     opaque: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     raw: Any = attrs.field(default=None, eq=False, repr=False)
     output: OutputSpec | None = attrs.field(default=None, eq=False, repr=False)
+    citations: tuple[Citation, ...] = ()
+    media: tuple[Media, ...] = ()
 
     @property
     def message(self) -> Message:

@@ -203,13 +203,21 @@ def test_an_unverified_organisation_has_a_way_out(emulated):
 
 
 def test_models_and_embeddings(emulated):
-    client, _ = emulated()
+    client, emulator = emulated()
     models = {model.id: model for model in client.models("openai")}
     assert models["gpt-6-sol"].raw["shutdown_date"] is None
     vectors = client.embed(["a", "bcd"], model="openai:text-embedding-3-small", extra={"dimensions": 4}).vectors
     assert [len(vector) for vector in vectors] == [4, 4]
     with pytest.raises(chatport.BadRequestError, match="at most 2048"):
-        client.embed(["a"] * 2049, model="openai:text-embedding-3-small")
+        client.embed("a", model="openai:text-embedding-3-small", extra={"input": ["a"] * 2049})
+    asked = len(emulator.requests)
+    many = client.embed([f"{n}" for n in range(2049)], model="openai:text-embedding-3-small", dimensions=2)
+    assert len(many.vectors) == 2049
+    assert [len(request.json()["input"]) for request in emulator.requests[asked:]] == [2048, 1]
+    assert many.cost is not None
+    assert many.cost.amount == pytest.approx(many.usage.input_tokens * 0.02 / 1e6)
+    with pytest.raises(chatport.UnsupportedFeatureError, match="one length only"):
+        client.embed("a", model="openai:text-embedding-ada-002", dimensions=2)
     with pytest.raises(chatport.ModelNotFoundError):
         client.embed("a", model="openai:text-embedding-9")
 

@@ -133,10 +133,22 @@ def _whole(client: Any, messages: list[Any], call: dict[str, Any], options: dict
 
 
 def _footer(reply: Any, seconds: float, options: dict[str, Any]) -> None:
-    from .render import summary
+    from .render import sources, summary
 
+    _check_said(reply)
     if options["quiet"] or options["as_json"]:
         return
+    for line in sources(reply):
+        write(f"  {line}", fg="cyan", err=True)
     write(summary(reply, seconds), dim=True, err=True)
     for warning in reply.warnings:
         write(f"  {warning}", fg="yellow", err=True)
+
+
+def _check_said(reply: Any) -> None:
+    """Fail for an answer with nothing in it that did not end in order: in a script it would pass for an empty one."""
+    if reply.text or reply.refusal or reply.tool_calls or reply.media or reply.finish_reason == "stop":
+        return
+    word = reply.raw_finish_reason or reply.finish_reason
+    write(f"The answer is empty. It ended with {word!r}.", fg="red", err=True)
+    raise click.exceptions.Exit(5)

@@ -36,7 +36,7 @@ def command(
 ) -> None:
     """Decode a recorded response body (FILE, or stdin) into events. Nothing is sent."""
     from ..testing import decode_events
-    from .render import Printer, event_line, summary
+    from .render import Printer, event_line, sources, summary
 
     known = {name.strip(): value.strip() for name, _, value in (header.partition(":") for header in headers)}
     printer = Printer(raw=raw)
@@ -51,6 +51,8 @@ def command(
         printer.end()
         reply = getattr(events[-1], "reply", None) if events else None
         if reply is not None and not as_json:
+            for line in sources(reply):
+                write(f"  {line}", fg="cyan", err=True)
             write(summary(reply), dim=True, err=True)
             for warning in reply.warnings:
                 write(f"  {warning}", fg="yellow", err=True)

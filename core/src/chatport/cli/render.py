@@ -12,7 +12,9 @@ from ..basics.display import one_line
 from ..types import Reply, Usage
 from .terminal import write, write_bytes_of
 
-__all__ = ["Printer", "event_line", "summary"]
+__all__ = ["Printer", "event_line", "sources", "summary"]
+
+_LONGEST_SOURCE = 500
 
 
 class Printer:
@@ -69,6 +71,18 @@ def summary(reply: Reply, seconds: float | None = None) -> str:
     if len(reply.attempts) > 1:
         parts.append(f"{len(reply.attempts)} attempts")
     return one_line(" · ".join(part for part in parts if part))
+
+
+def sources(reply: Reply) -> list[str]:
+    """Return a line for each source of a reply, and one for each picture or file that came with it."""
+    lines: dict[str, None] = {}
+    for number, cited in enumerate(reply.citations, 1):
+        name = " — ".join(text for text in (cited.title, cited.url) if text) or cited.text or "a source without a name"
+        lines.setdefault(one_line(f"[{cited.mark or number}] {name}", _LONGEST_SOURCE))
+    for media in reply.media:
+        size = f"{len(media.data or '') * 3 // 4:,} bytes" if media.url is None else media.url
+        lines.setdefault(one_line(f"{media.media_type or media.kind}: {size}", _LONGEST_SOURCE))
+    return list(lines)
 
 
 def tokens(usage: Usage) -> str:

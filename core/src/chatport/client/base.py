@@ -16,7 +16,7 @@ from ..call import Call, WireRequest
 from ..engine.commands import Clock
 from ..engine.machine import CallMachine
 from ..engine.shared import BreakerBook, Observer, Shared
-from ..errors import BadRequestError, ConfigurationError, MisuseError, UnsupportedFeatureError
+from ..errors import ConfigurationError, DeadlineError, MisuseError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
 from ..inputs.options import CHAT_OPTIONS, read_call, read_timeout, unknown_option
@@ -172,9 +172,12 @@ class BaseClient:
             raise UnsupportedFeatureError(f"{vendor.provider.title} has no model list.", provider=provider)
         return f"{provider}:*", WireRequest(path, {}, method="GET")
 
-    def _embed_target(
-        self, texts: str | Sequence[str], model: str, extra: Mapping[str, Any] | None
-    ) -> tuple[str, WireRequest]:
+    def _embed_requests(
+        self, texts: str | Sequence[str], model: str, dimensions: int | None, extra: Mapping[str, Any] | None
+    ) -> tuple[str, list[WireRequest]]:
+        """Return the target and its requests, each with as many of the texts as the vendor takes at once."""
+        from .embeddings import batches, check_dimensions, read_texts
+
         target = self._routes.targets(model)[0][0].target
         provider, name = split_target(target)
         vendor = self._vendors.provider(provider)
@@ -184,10 +187,35 @@ class BaseClient:
                 f"{vendor.provider.title} has no embeddings; choose another provider for them.",
                 provider=provider,
             )
-        inputs = [texts] if isinstance(texts, str) else list(texts)
-        if not inputs or not all(inputs) or not all(type(text) is str for text in inputs):
-            raise BadRequestError("embed takes a text or a list of texts, none of them empty.")
-        return target, WireRequest(path, {"model": name, "input": inputs, "encoding_format": "float", **(extra or {})})
+        inputs = read_texts(texts)
+        facts = self._vendors.facts(vendor, name)
+        check_dimensions(dimensions, facts, target)
+        asked = {} if dimensions is None else {"dimensions": dimensions}
+        fields = {"encoding_format": "float", **asked, **(extra or {})}
+        return target, [
+            WireRequest(path, {"model": name, "input": list(batch), **fields}) for batch in batches(inputs, facts)
+        ]
+
+    def _time_left(self, target: str, timeout: Any, began: float) -> Mapping[str, float]:
+        """Return the timers for the next request of a call that began then: the total is for all of it.
+
+        Raises DeadlineError where that is over.
+        """
+        timers, (provider, model) = read_timeout(timeout), split_target(target)
+        total = self._vendors.total_seconds(provider, timers)
+        if total is None:
+            return timers
+        left = total - (self._shared.clock.monotonic() - began)
+        if left <= 0:
+            raise DeadlineError(
+                f"The total timer fired: not all texts were embedded within {total:g} s. Raise timeouts.total, or "
+                "embed fewer at once.",
+                seconds=total,
+                provider=provider,
+                model=model,
+                retryable=False,
+            )
+        return {**timers, "total": left}
 
 
 def _for_target(call: Call, target: str, home: str) -> Call:

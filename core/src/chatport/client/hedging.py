@@ -29,6 +29,9 @@ class AsyncDriver(Protocol):
     async def abandon(self) -> None:
         """Stop wherever the call is."""
 
+    def partial(self) -> Reply:
+        """Return what has been received so far."""
+
     def be_quiet(self, quiet: bool = True) -> None:
         """Say nothing of the end: it is not the end of the call, which goes on elsewhere."""
 
@@ -66,6 +69,10 @@ class HedgedDriver:
         if events is None and self._winner is not None and self._winner.reply is not None:
             self.reply = attrs.evolve(self._winner.reply, attempts=self._trace().attempts)
         return events
+
+    def partial(self) -> Reply:
+        """Return what the one that goes on has received so far; of two that have nothing yet, the first."""
+        return self._runners[0].partial()
 
     async def abandon(self) -> None:
         """Stop wherever the call is. One call has one end: only the last one that is stopped tells of it."""

@@ -63,6 +63,7 @@ class _Driver:
 
     def __init__(self, machine: Machine, transport: Transport, check_open: Callable[[], None] | None = None) -> None:
         """`check_open` raises MisuseError where the client was closed before the call has sent anything."""
+        self._machine = machine
         self._run: Generator[Any, Any, Reply] = machine.run()
         self._sleep = machine.clock.sleep
         self._transport = transport
@@ -130,6 +131,10 @@ class _Driver:
                         answer = run_blocking(command.name, command.function, command.seconds, command.ahead)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
                 thrown = failure
+
+    def partial(self) -> Reply:
+        """Return what has been received so far."""
+        return self._machine.partial()
 
     def close(self) -> None:
         exchange, self._exchange = self._exchange, None
@@ -228,6 +233,16 @@ class ReplyStream:
             raise MisuseError("The reply is complete only when the stream has been read to its end.")
         return self._reply
 
+    @property
+    def partial(self) -> Reply:
+        """What has come so far, at any time: after `break`, after the block was left early, and after an error too.
+
+        Its `usage` is what the vendor has told until then, which is often nothing before the end. Its `finish_reason`
+        is `error` as long as the answer has not ended, and a tool call that was being written is not `complete`. Once
+        the stream is complete it is the reply.
+        """
+        return self._driver.partial() if self._reply is None else self._reply
+
     def __del__(self) -> None:
         """Let the vendor stop when a stream is iterated without a block and then dropped."""
         if hasattr(self, "_driver"):  # Ctrl-C may have come before it was made
@@ -325,20 +340,31 @@ class Client(BaseClient):
         texts: str | Sequence[str],
         *,
         model: str,
+        dimensions: int | None = None,
         extra: Mapping[str, Any] | None = None,
         timeout: Any = None,
         **unknown: Never,
     ) -> Embeddings:
-        """Return an embedding vector for each text."""
+        """Return an embedding vector for each text, of `dimensions` coordinates where the model leaves the choice.
+
+        More texts than the vendor takes at once go in several requests, one after the other. Raises MalformedReplyError
+        where there is not a vector for each text.
+        """
         if unknown:
             raise unknown_option("embed", unknown, EMBED_OPTIONS)
         self._check_open()
         self._ready(split_target(self._routes.targets(model)[0][0].target)[0], read_timeout(timeout))
-        target, wire = self._embed_target(texts, model, extra)
-        from .embeddings import read_embeddings
+        target, wires = self._embed_requests(texts, model, dimensions, extra)
+        from .embeddings import count_of, joined, read_embeddings
 
-        reply = self._fetch(target, wire, timeout)
-        return run_without_key(self._vendors.provider(reply.provider).secrets, lambda: read_embeddings(reply))
+        began = self._shared.clock.monotonic()
+        parts: list[Embeddings] = []
+        secrets = self._vendors.provider(split_target(target)[0]).secrets
+        for wire in wires:
+            reply = self._fetch(target, wire, self._time_left(target, timeout, began) if parts else timeout)
+            asked = count_of(wire.body["input"])
+            parts.append(run_without_key(secrets, partial(read_embeddings, reply, asked, dimensions)))
+        return run_without_key(secrets, partial(joined, parts))
 
     def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
         while not self._vendors.is_ready(provider):

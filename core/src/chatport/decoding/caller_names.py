@@ -60,6 +60,8 @@ class CallerNames:
             is_piece = event.arguments and event.index == 0  # asked for once: a second such call says it again
             self._beside = None
             return (ev.TextDelta(event.arguments, event.choice),) if is_piece else ()
+        if type(event) is ev.ToolCallDelta and not event.arguments and tool.startswith(event.name):
+            return ()  # its name comes in pieces
         if type(event) is ev.TextDelta:
             if self._beside is not None:
                 self._beside.setdefault(event.choice, []).append(event.text)

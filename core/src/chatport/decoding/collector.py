@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
@@ -9,7 +10,10 @@ from .. import events as ev, jsoncodec
 from ..basics.pieces import join_small
 from ..basics.sizes import Limits
 from ..errors import MalformedReplyError, over_limit
-from ..types import Adjustment, Alternative, FinishReason, Reply, ToolCall, Usage
+from ..standard.endings import UNKNOWN
+from ..standard.media import audio_of
+from ..types import Adjustment, Alternative, Citation, FinishReason, Media, Reply, ToolCall, Usage
+from .citations import Citations
 
 __all__ = ["Collector"]
 
@@ -23,6 +27,7 @@ class _Choice:
         "ended",
         "finish",
         "logprobs",
+        "media",
         "opaque",
         "raw_finish",
         "reasoning",
@@ -36,6 +41,7 @@ class _Choice:
         # Lists from the first piece on: a process may hold thousands of streams, and most have neither.
         self.reasoning: list[str] | tuple[()] = ()
         self.refusal: list[str] | tuple[()] = ()
+        self.media: list[Media] | tuple[()] = ()
         self.calls: dict[int, _Call] = {}
         self.logprobs: Any = None
         self.opaque: dict[str, Any] = {}
@@ -50,17 +56,25 @@ class _Choice:
         """Our finish reason: calls decide, not the vendor's word, where the word is an ordinary stop (OA-S6)."""
         if self.calls and self.finish in ("stop", "other", None) and self.ended:
             return "tool_calls"
+        if self.finish == UNKNOWN:
+            return "other"
         return self.finish or ("other" if self.ended else "error")  # type: ignore[return-value]  # checked by tests
 
     def tool_calls(self) -> tuple[ToolCall, ...]:
+        """Return the calls; of an answer that was cut the last is not complete, of one that was broken off none is."""
         if not self.calls:
             return ()
-        cut = not self.ended or self.finish in ("length", "error", "content_filter")
-        last = max(self.calls, default=-1)
+        cut = not self.ended or self.finish in ("length", "content_filter")
+        first_cut = -1 if self.finish == "error" else max(self.calls) if cut else math.inf
         return tuple(
-            ToolCall(call.id, call.name, call.text(index == last and cut), not (index == last and cut))
+            ToolCall(call.id, call.name, call.text(index >= first_cut), index < first_cut)
             for index, call in sorted(self.calls.items())
         )
+
+    def all_media(self) -> tuple[Media, ...]:
+        """Return what came whole, and then what was spoken in pieces."""
+        spoken = audio_of("".join(self.audio.get("data", ())))
+        return (*self.media, *(() if spoken is None else (spoken,)))
 
 
 class _Call:
@@ -83,11 +97,13 @@ class Collector:
         self.limits = limits or Limits()
         self.call_count = 0
         self.choices: dict[int, _Choice] = {}
+        self.citations: Citations | None = None
         self.usage: Usage | None = None
         self.id: str | None = None
         self.model: str | None = None
         self.envelope: dict[str, Any] = {}
         self.error: ev.ErrorReported | None = None
+        self._own_error: ev.ErrorReported | None = None
         self.has_content = False
 
     def add(self, event: ev.Event) -> bool:
@@ -110,7 +126,9 @@ class Collector:
         choice = self.choices.get(event.choice) or self._choice(event)
         call = choice.calls.get(event.index)
         if choice.ended and (event.arguments or call is None):
-            raise MalformedReplyError("A piece of a tool call came after the end of the call.")
+            if choice.calls or choice.finish not in ("stop", "tool_calls"):
+                raise MalformedReplyError("A piece of a tool call came after the end of the call.")
+            choice.ended = choice.told_calls = False  # the text of a turn that was split had its end, the calls follow
         if call is None:
             self.call_count += 1
             if self.call_count > self.limits.tool_calls:
@@ -144,7 +162,10 @@ class Collector:
         Values count apart: many take much memory for little text.
         """
         size = sum(len(piece) for pieces in self._pieces() for piece in pieces)
+        size += sum(len(part.data or part.url or "") for choice in self.choices.values() for part in choice.media)
         values = 0
+        if self.citations is not None:
+            size, values = size + self.citations.size, self.citations.values
         own = [value for choice in self.choices.values() for value in (choice.logprobs, choice.opaque)]
         for value in filter(None, (self.envelope, *own)):
             encoded = jsoncodec.encode_anything(value)
@@ -163,6 +184,8 @@ class Collector:
                 choice.refusal.append(event.text)
             case ev.AudioDelta():
                 self._audio(self._choice(event).audio, event)
+            case ev.MediaAdded():
+                self._add_media(self._choice(event), event.media)
             case _:
                 content = False
                 self._add_meta(event)
@@ -177,20 +200,45 @@ class Collector:
                 self.id, self.model = self.id or _whole(event.id), self.model or _whole(event.model)
                 self.envelope.update(event.envelope or {})
             case ev.FinishReported():
-                choice = self._choice(event)
-                if not choice.ended:
-                    choice.finish, choice.raw_finish, choice.ended = event.reason, _whole(event.raw), True
+                self._end_choice(self._choice(event), event)
             case ev.LogprobsReported():
                 choice = self._choice(event)
                 choice.logprobs = _joined(choice.logprobs, event.entries)
             case ev.OpaqueReported():
                 _extend(self._choice(event).opaque, event.key, event.value)
             case ev.ErrorReported():
-                self.error = self.error or event
+                if self.error is None or self.error is self._own_error:  # the vendor's own words say more
+                    self.error = event
             case _ if not isinstance(event, _EVENTS):
                 raise TypeError(f"{type(event).__name__} is not an event")
             case _:
                 pass
+
+    def _add_media(self, choice: _Choice, media: Media) -> None:
+        if len(choice.media) >= self.limits.parts:
+            raise over_limit("The reply", self.limits.parts, "pictures and files", "parts")
+        choice.media = choice.media or []
+        choice.media.append(media)
+
+    def _end_choice(self, choice: _Choice, event: ev.FinishReported) -> None:
+        if choice.ended:
+            return
+        choice.finish, choice.raw_finish, choice.ended = event.reason, _whole(event.raw), True
+        words = f"the answer was broken off with finish_reason {choice.raw_finish!r}"
+        if event.reason == UNKNOWN and choice.calls:
+            choice.finish = "error"  # it may have been stopped from outside, and half a call must not be run
+            words = f"the answer ended with {choice.raw_finish!r}, which is no known end, beside a tool call"
+        if choice.finish == "error" and self.error is None:
+            error = {"message": words, "type": "server_error", "code": choice.raw_finish}
+            self.error = self._own_error = ev.ErrorReported({"error": error})
+
+    def cite(self, event: ev.CitationReported) -> ev.CitationAdded | None:
+        """Take a source; return what the caller gets of it, None where it was told before."""
+        if self.citations is None:
+            self.citations = Citations(self.limits.parts)
+        choice = self.choices.get(event.choice)
+        at = sum(map(len, choice.text)) if event.here and choice is not None else 0
+        return self.citations.take(event, at)
 
     @staticmethod
     def _audio(held: dict[str, list[str]], event: ev.AudioDelta) -> None:
@@ -237,16 +285,23 @@ class Collector:
             usage=self.usage or Usage(),
             refusal="".join(first.refusal) or None,
             id=self.id,
-            alternatives=tuple(self._alternative(self.choices[key]) for key in sorted(self.choices)[1:]),
+            alternatives=tuple(self._alternative(key) for key in sorted(self.choices)[1:]),
             logprobs=first.logprobs,
             audio={name: "".join(pieces) for name, pieces in first.audio.items()} or None,
             opaque=first.opaque,
+            citations=self._citations(min(self.choices, default=0)),
+            media=first.all_media(),
             raw=self.envelope if raw is None else raw,
             **known,
         )
 
-    @staticmethod
-    def _alternative(choice: _Choice) -> Alternative:
+    def _citations(self, choice: int) -> tuple[Citation, ...]:
+        return (
+            () if self.citations is None else self.citations.of(choice, is_first=choice == min(self.choices, default=0))
+        )
+
+    def _alternative(self, key: int) -> Alternative:
+        choice = self.choices[key]
         return Alternative(
             "".join(choice.text),
             "".join(choice.reasoning) or None,
@@ -255,6 +310,8 @@ class Collector:
             choice.raw_finish,
             "".join(choice.refusal) or None,
             choice.logprobs,
+            self._citations(key),
+            choice.all_media(),
         )
 
     def missing(self) -> tuple[Adjustment, ...]:

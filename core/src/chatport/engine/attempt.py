@@ -27,6 +27,7 @@ from ..errors import (
 )
 from ..plugins.guarding import blamed, guarded, wrong_result
 from ..plugins.results import problem_of
+from ..standard.endings import UNKNOWN
 from ..types import Reply
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
 from .delivery import Delivery
@@ -51,6 +52,7 @@ _PUBLIC = frozenset(
         ev.ToolCallEnded,
         ev.RefusalDelta,
         ev.AudioDelta,
+        ev.MediaAdded,
         ev.UsageReported,
     )
 )
@@ -311,6 +313,10 @@ class AttemptRun:
                     batch.append(event)
                 elif isinstance(event, ev.FinishReported):
                     batch.extend(self.collector.ended_calls(event.choice))
+                elif type(event) is ev.CitationReported:
+                    told = self.collector.cite(event)
+                    if told is not None:
+                        batch.append(told)
         finally:
             if has_content:
                 self._note_content()
@@ -328,6 +334,7 @@ class AttemptRun:
             raise MalformedReplyError(
                 f"The stream ended in order, but without a single {'choice' if self._state.started else 'chunk'}.",
                 raw=self.collector.envelope or None,
+                retryable=True,
             )
         yield from self._complete([])
 
@@ -384,9 +391,14 @@ class AttemptRun:
             self._timers.resumed()
 
     def _check_said(self) -> None:
-        """Raise ServerError for an ordinary end with nothing before it, where the vendor means a failure by it."""
-        is_failure = self.route.operation == "chat" and self.route.context.provider.dialect.empty_is_error
-        if is_failure and not self.collector.has_content and self.collector.first.finish in ("stop", None):
+        """Raise ServerError for an end with nothing before it, where nobody knows it or the vendor means a failure."""
+        if self.collector.has_content or self.route.operation != "chat":
+            return
+        first, is_failure = self.collector.first, self.route.context.provider.dialect.empty_is_error
+        if first.finish in (UNKNOWN, None):
+            end = "without saying why" if first.raw_finish is None else f"with {first.raw_finish!r}"
+            raise ServerError(f"The answer ended {end}, and with nothing in it.", code="empty_answer")
+        if is_failure and first.finish == "stop":
             raise ServerError("The answer ended in order, with nothing in it.", code="empty_answer")
 
     # --- errors

@@ -190,6 +190,9 @@ class Machine(Protocol):
     def run(self) -> Generator[Command, Any, Reply]:
         """Run; the generator's value is the reply."""
 
+    def partial(self) -> Reply:
+        """Return what has been received so far."""
+
 
 @attrs.frozen
 class Clock:

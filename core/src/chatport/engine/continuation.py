@@ -20,7 +20,8 @@ def can_continue(wire: WireRequest, collector: Collector) -> bool:
     if wire.output_tool is not None:
         return False
     first = collector.first
-    return len(collector.choices) == 1 and bool(first.text) and not (first.calls or first.refusal or first.audio)
+    others = first.calls or first.refusal or first.audio or first.media
+    return len(collector.choices) == 1 and bool(first.text) and not others
 
 
 def reopened(collector: Collector) -> str:

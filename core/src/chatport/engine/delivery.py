@@ -11,6 +11,9 @@ from ..errors import ChatportError
 __all__ = ["Delivery"]
 
 
+_EARLY = (ev.UsageReported, ev.CitationAdded)
+
+
 class Delivery:
     """What of an attempt the caller gets, read by read. `takes_events`: whether there is a caller who takes any.
 
@@ -47,9 +50,13 @@ class Delivery:
 
 
 def _last_count(events: list[ev.Event]) -> list[ev.Event]:
-    """Return the events without the token counts at their beginning, but for the last one, which replaces the others.
+    """Return the events without the token counts before the first content, but for the last, which replaces the others.
 
-    Only counts come before the first content, and a server may send them without end.
+    Beside them only sources come that early, whose number is bounded; counts a server may send without end.
     """
-    content = next((at for at, event in enumerate(events) if type(event) is not ev.UsageReported), len(events))
-    return events[max(content - 1, 0) :]
+    content = next((at for at, event in enumerate(events) if type(event) not in _EARLY), len(events))
+    early = events[:content]
+    counts = [event for event in early if type(event) is ev.UsageReported]
+    if len(counts) > 1:
+        early = [*counts[-1:], *(event for event in early if type(event) is not ev.UsageReported)]
+    return [*early, *events[content:]]

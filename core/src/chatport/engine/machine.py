@@ -153,6 +153,8 @@ class CallMachine:
     is_quiet: bool = False
     """Whether the end of this machine is not the end of the call."""
     trace: CallTrace = attrs.field(init=False)
+    _turn: TargetRun | None = attrs.field(init=False, default=None)
+    """The target whose turn it is, or was last."""
     _error: ChatportError | None = attrs.field(init=False, default=None)
     _resumed: Collector | None = attrs.field(init=False, default=None)
     _read_again: set[str] = attrs.field(init=False, factory=set)
@@ -200,7 +202,7 @@ class CallMachine:
                 if admission == "probe" and (yield from self._is_probed_beside(candidate, waiting, caller)):
                     continue
                 self.trace.turn_to(route, len(self.targets))
-                turn = TargetRun(
+                turn = self._turn = TargetRun(
                     route,
                     self.trace,
                     breaker,
@@ -384,6 +386,15 @@ class CallMachine:
         return [candidate, *waiting] if is_asked_again else waiting
 
     # --- the reply
+
+    def partial(self) -> Reply:
+        """Return what has been received so far by the attempt that is under way, or was last, with what it has cost."""
+        attempt = None if self._turn is None else self._turn.attempt
+        if attempt is None:
+            provider, _, model = self.targets[0].target.partition(":")
+            return Reply(provider=provider, model=model)
+        cost = None if self._resumed is not None else cost_of_attempt(attempt, self.shared)
+        return attrs.evolve(attempt.partial(), attempts=self.trace.attempts, cost=cost)
 
     def _reply(self, attempt: AttemptRun) -> Reply:
         route, collector, head = attempt.route, attempt.collector, attempt.head

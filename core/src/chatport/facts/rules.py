@@ -21,6 +21,7 @@ from ..basics.frozen import freeze_fields
 __all__ = [
     "AddressRule",
     "CallIdRule",
+    "EmbeddingRule",
     "ErrorRule",
     "FieldRule",
     "HistoryRule",
@@ -283,6 +284,19 @@ class StreamRule(msgspec.Struct, frozen=True):
     fact: str = ""
 
 
+class EmbeddingRule(msgspec.Struct, frozen=True):
+    """How an embedding model is asked: more texts than fit into one request go in several.
+
+    `most_inputs` are the texts of one request, `most_tokens` what they may have together; None: not known.
+    `dimensions`: whether the caller may choose the length of the vectors.
+    """
+
+    most_inputs: int | None = None
+    most_tokens: int | None = None
+    dimensions: bool = True
+    fact: str = ""
+
+
 STRICT_SIZES = ("properties", "levels of nesting", "characters of names", "enum values")
 """What `most` of a strict rule may bound."""
 
@@ -345,6 +359,7 @@ class Rules(msgspec.Struct, frozen=True):
     output: OutputRule | None = None
     stream: StreamRule | None = None
     schemas: SchemaRule | None = None
+    embeddings: EmbeddingRule | None = None
     fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = msgspec.field(default_factory=dict)
     known_fields: KnownFieldsRule | None = None
 

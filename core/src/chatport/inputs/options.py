@@ -50,7 +50,7 @@ class ChatOptions(TypedDict, total=False):
 
 
 CHAT_OPTIONS = frozenset(ChatOptions.__annotations__)
-EMBED_OPTIONS = ("model", "extra", "timeout")
+EMBED_OPTIONS = ("model", "dimensions", "extra", "timeout")
 
 
 def unknown_option(of: str, given: Iterable[str], known: Collection[str]) -> UnknownOptionError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -12,13 +12,14 @@ from ..basics.words import near_miss
 from ..call import Call, Context, WireRequest
 from ..engine.route import Route
 from ..errors import ChatportError, ConfigurationError, ModelNotFoundError
-from ..events import ErrorReported, Event, FinishReported
+from ..events import ErrorReported, Event, FinishReported, UsageReported
 from ..facts.models import ModelFacts
 from ..limits.policy import check_policy
 from ..limits.timeouts import Timeouts
 from ..provider import Provider
 from ..standard.stream import is_error
-from ..types import Adjustment
+from ..standard.usage import vendors_usage
+from ..types import Adjustment, Usage
 from .shaping import blame_shape, check_content, encoded, http_request, refuse_losses, shape, with_call_headers
 from .targets import AliasTarget, check_length, split_target
 from .vendor import Vendor
@@ -130,12 +131,12 @@ class Routes:
         if vendor.key is None and vendor.provider.auth.required:
             raise ConfigurationError(_key_missing(vendor.provider), provider=provider)
         model = target.partition(":")[2]
-        context = vendor.context(model)
+        operation: Literal["models", "embeddings"] = "models" if wire.method == "GET" else "embeddings"
+        context = vendor.context(model, None if operation == "models" else self.vendors.facts(vendor, model))
         self._check_policy(vendor, model)
         request = http_request(wire, vendor, encoded(wire, provider)[1])
         plan = attrs.evolve(vendor.plan, decode_reply=_as_it_is)
         timers = self.timeouts(vendor, timeouts, streams=False)
-        operation = "models" if wire.method == "GET" else "embeddings"
         return Route(context, plan, wire, request, timers, operation=operation)
 
     def _follow(
@@ -181,7 +182,21 @@ def _brings_key(call: Call, vendor: Vendor) -> bool:
 
 def _as_it_is(data: Any, context: Context, request: WireRequest) -> Sequence[Event]:
     """Decode a reply that is no chat: it is kept as raw JSON, unless it is an error."""
-    return (ErrorReported(data),) if isinstance(data, dict) and is_error(data) else (FinishReported("stop", "stop"),)
+    if isinstance(data, dict) and is_error(data):
+        return (ErrorReported(data),)
+    usage = _embedding_usage(data, context) if request.method != "GET" else None
+    return (
+        (FinishReported("stop", "stop"),) if usage is None else (UsageReported(usage), FinishReported("stop", "stop"))
+    )
+
+
+def _embedding_usage(data: Any, context: Context) -> Usage | None:
+    """Return the counts of an embeddings reply, where all that was counted is input and nothing was written."""
+    counts = data.get("usage") if isinstance(data, dict) else None
+    usage = vendors_usage(counts, context)
+    if usage is None and isinstance(counts, dict):
+        usage = vendors_usage({**counts, "prompt_tokens": counts.get("total_tokens")}, context)
+    return usage and attrs.evolve(usage, output_tokens=usage.output_tokens or 0)
 
 
 def _key_missing(provider: Provider) -> str:

@@ -16,6 +16,10 @@ from ..errors import over_limit
 __all__ = ["CallCount", "CallState", "Calls"]
 
 
+_LONGEST_NAME = 1_000
+"""Characters of a name that is put together: pieces without end would take time with the square of its length."""
+
+
 class CallCount:
     """How many calls one answer has, in all of its choices."""
 
@@ -102,9 +106,11 @@ class Calls:
         """Whether a fragment with a known index is yet another call: index 0 for every call was common (OL-T2).
 
         A new id for the same index is not enough: some stacks give every fragment a new one (GL-S10). With a name it
-        is, unless the call so far is still in the middle of its arguments.
+        is, unless the call so far is still in the middle of its arguments, or of its name.
         """
-        return bool(call_id and name and call.wire_id) and call_id != call.wire_id and call.is_whole()
+        if not (call_id and name and call.wire_id) or call_id == call.wire_id:
+            return False
+        return call.is_whole() or (not call.has_arguments and not call.name_goes_on(name))
 
     def _begin(self, index: Any) -> CallState:
         self._count.one_more()
@@ -163,12 +169,12 @@ class CallState:
         return True
 
     def take(self, fragment: Mapping[str, Any]) -> str:
-        """Take the name, if it is the first one, and return the piece of the arguments."""
+        """Take the name, or a piece of it, and return the piece of the arguments."""
         function: Mapping[str, Any] = next(
             (fragment[key] for key in ("function", "custom") if isinstance(fragment.get(key), dict)), {}
         )
-        if function.get("name") and not self.name:
-            self.name = jsoncodec.whole(str(function["name"]))
+        if function.get("name"):
+            self._take_name(jsoncodec.whole(str(function["name"])))
         arguments = function.get("arguments", function.get("input"))
         if arguments is None or arguments == "":
             return ""
@@ -177,3 +183,22 @@ class CallState:
         if self.nesting is not None:
             self.unseen.append(arguments)
         return str(arguments)
+
+    @property
+    def has_arguments(self) -> bool:
+        """Whether the arguments have begun."""
+        return bool(self.unseen or self.arguments) or self.nesting is None
+
+    def name_goes_on(self, name: str) -> bool:
+        """Whether a name says again what is known of it, all or its beginning."""
+        return self.name.startswith(name) or name.startswith(self.name)
+
+    def _take_name(self, name: str) -> None:
+        """Take a name: the first one, or, before the arguments begin, its next piece.
+
+        Most stacks that send a name twice repeat all of it, some what is known of it so far.
+        """
+        if not self.name:
+            self.name = name
+        elif not self.has_arguments and name != self.name and len(self.name) < _LONGEST_NAME:
+            self.name = name if name.startswith(self.name) else self.name + name

@@ -8,7 +8,7 @@ The order matters: a code is the vendor's own decision, a message only its wordi
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,7 +66,17 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
         if said is not None:
             return Verdict(said)
     vague = next((VAGUE_CODES[name] for name in names if name in VAGUE_CODES), None)
-    return Verdict(vague if vague is not None and status in (400, 500) else class_of_status(status))
+    error = vague if vague is not None and status in (400, 500) else class_of_status(status)
+    return Verdict(error, True if error is e.MalformedReplyError and _is_cut(failure) else None)
+
+
+def _is_cut(failure: Failure) -> bool:
+    """Whether a 200 holds no answer where one was to be: nothing, half of its JSON, a page, or no choice at all.
+
+    A whole value of another shape comes from another kind of server, and will come again.
+    """
+    data = failure.data
+    return not data or (isinstance(data, Mapping) and "choices" in data)
 
 
 def _of_words(text: str, status: int) -> type[e.ChatportError] | None:
@@ -144,7 +154,10 @@ def _by_facts(failure: Failure, rules: Sequence[ErrorRule], context: Context) ->
 def effective_status(failure: Failure) -> int:
     """Return the status that counts: inside a 200, the one the error itself names, if it names one."""
     status = _inner_status(failure)
-    return status if status is not None else 500 if failure.where == "chunk" else 200
+    if status is not None:
+        return status
+    is_error = failure.where == "chunk" or (isinstance(failure.data, Mapping) and bool(failure.data.get("error")))
+    return 500 if is_error else 200
 
 
 def _inner_status(failure: Failure) -> int | None:

@@ -9,7 +9,8 @@ from ..call import Context, WireRequest
 from ..events import ErrorReported, Event, ReplyStarted, UsageReported
 from ..hooks import hookimpl
 from .calls import CallCount
-from .stream import check_choices, choice_events, is_error, reported_errors
+from .split_turns import whole_turns
+from .stream import beside_choices, check_choices, choice_events, is_error
 from .usage import vendors_usage
 
 __all__ = ["decode_reply"]
@@ -31,8 +32,8 @@ def decode_reply(data: Any, context: Context, request: WireRequest | None = None
     usage = vendors_usage(data.get("usage"), context)
     if usage is not None:
         events.append(UsageReported(usage))
-    for position, choice in enumerate(choices):
+    for position, choice in enumerate(choices if len(choices) == 1 else whole_turns(choices, request)):
         if isinstance(choice, Mapping):
             events.extend(choice_events(choice, position, context, count))
-    events.extend(reported_errors(data, events))
+    events.extend(beside_choices(data))
     return events

@@ -2,12 +2,14 @@
 
 The rules, with the vendors' tables as witness: usage replaces and never adds (OA-P3); `choices` may be empty, null or
 missing (OA-P1); tool fragments are joined by id, then index, then order (OA-P2); an empty id or name never
-overwrites one (QW-S3); the first finish reason counts, and an empty one is none (OR-S4).
+overwrites one (QW-S3); the first finish reason counts, and an empty one is none (OR-S4). Sources and pictures are read
+wherever they stand (`citations`, `media`). A turn that some gateways split, its text in one choice and its calls in
+another, is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from .. import jsoncodec
@@ -21,6 +23,7 @@ from ..events import (
     Event,
     FinishReported,
     LogprobsReported,
+    MediaAdded,
     OpaqueReported,
     ReasoningDelta,
     RefusalDelta,
@@ -31,6 +34,10 @@ from ..events import (
 )
 from ..hooks import hookimpl
 from .calls import CallCount, Calls, CallState
+from .citations import SOURCES, is_citation, references, sources
+from .endings import end_word, finish_reason
+from .media import media_of
+from .split_turns import asked_for_one, has_only_calls, last_ends
 from .usage import vendors_usage
 from .usual_chunks import usual_events
 
@@ -38,6 +45,7 @@ _Piece: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
 
 __all__ = [
     "ChoiceState",
+    "beside_choices",
     "check_choices",
     "choice_events",
     "decode_chunk",
@@ -46,26 +54,10 @@ __all__ = [
     "join_small",
     "message_events",
     "over_limit",
-    "reported_errors",
 ]
 
-_FINISH_REASONS = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "error": "error",
-    # words of compatible servers for the same things
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_length": "length",
-    "tool_use": "tool_calls",
-}
-
+_BESIDE = frozenset((*SOURCES, "images"))
+"""Members of a message, and of a reply, that hold what is neither its text nor its calls."""
 _ERROR_WORDS = ("message", "detail", "error_msg", "error_message", "errors")
 """Where an error in a flat form has its text."""
 
@@ -95,32 +87,25 @@ def decode_chunk(
     if chunk.event != "message" and chunk.event != "error" and "choices" not in data:
         return ()  # a named event of the server's own, such as a tool run on its side (MR-S1)
     events: list[Event] = []
-    if not state.started:
+    is_first = not state.started
+    if is_first:
         state.started = True
         events.append(_started(data))
     choices = data.get("choices")
     if isinstance(choices, list):
         check_choices(choices, context)
-        for position, choice in enumerate(choices):
+        for position, choice in enumerate(choices if len(choices) < 2 else last_ends(choices)):
             if isinstance(choice, dict):
-                _decode_choice(choice, position, state, context, events)
+                _decode_choice(choice, position, state, context, events, request)
     if data.get("usage") is not None or not choices:
         _decode_tail(data, context, events)
     elif events and type(events[-1]) is FinishReported:
         _decode_own_usage(data, context, events)
-    events.extend(reported_errors(data, events, chunk.event))
+    if is_first or not _BESIDE.isdisjoint(data):
+        _beside(data, state, events)
+    if is_error(data, chunk.event):
+        events.append(ErrorReported(data))
     return events
-
-
-def reported_errors(data: Mapping[str, Any], events: Sequence[Event], event: str = "message") -> Sequence[Event]:
-    """Return the error that a chunk or a reply reports: in so many words, or by a finish reason that means one."""
-    if is_error(data, event):
-        return (ErrorReported(data),)
-    for reported in events:
-        if type(reported) is FinishReported and reported.reason == "error":
-            words = f"the answer was broken off with finish_reason {reported.raw!r}"
-            return (ErrorReported({"error": {"message": words, "type": "server_error", "code": reported.raw}}),)
-    return ()
 
 
 def is_error(data: Mapping[str, Any], event: str = "message") -> bool:
@@ -161,19 +146,29 @@ def _decode_own_usage(data: dict[str, Any], context: Context, events: list[Event
 
 
 def _decode_choice(
-    choice: dict[str, Any], position: int, state: StreamState, context: Context, events: list[Event]
+    choice: dict[str, Any],
+    position: int,
+    state: StreamState,
+    context: Context,
+    events: list[Event],
+    request: WireRequest | None,
 ) -> None:
     index = choice.get("index")
     if not isinstance(index, int):
         index = position
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):  # a whole message where a delta is due
+        delta = choice.get("message")
     known = state.choices.get(index)
     if known is None:
-        known = _new_choice(index, state, context)
-    delta = choice.get("delta")
+        if state.choices and asked_for_one(request):
+            if not (_says(delta) or choice.get("finish_reason")):
+                return  # it is told what it is when it says something
+            known = _split_off(delta, state)
+        known = state.choices[index] = known or _new_choice(index, state, context)
     if isinstance(delta, dict):
         known.delta_events(delta, events)
-    elif isinstance(choice.get("message"), dict):  # a whole message where a delta is due
-        known.delta_events(choice["message"], events)
+    index = known.index
     logprobs = choice.get("logprobs")
     if logprobs:
         events.append(LogprobsReported(logprobs, index))
@@ -183,11 +178,44 @@ def _decode_choice(
             events.append(UsageReported(usage))
     reason = choice.get("finish_reason")
     if reason and not known.finished:
-        known.finished = True
-        events.extend(known.flush())
-        events.append(FinishReported(finish_reason(reason, context), str(reason), index))
+        word = end_word(reason)
+        if word is not None:
+            known.finished = True
+            events.extend(known.flush())
+            events.append(FinishReported(finish_reason(word, context), word, index))
     if choice.get("error"):
         events.append(ErrorReported({"error": choice["error"]}))
+
+
+def _says(delta: Any) -> bool:
+    return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
+
+
+def _split_off(delta: Any, state: StreamState) -> ChoiceState | None:
+    """Return the choice to which a new one belongs, None if it stands for itself."""
+    first: ChoiceState = next(iter(state.choices.values()))
+    return first if has_only_calls(delta) and not len(first.calls) else None
+
+
+def _beside(data: Mapping[str, Any], state: StreamState, events: list[Event]) -> None:
+    """Take what is told beside the choices. Some tell it again with every chunk."""
+    told = [data.get(name) for name in _BESIDE]
+    if told != state.beside:
+        state.beside = told
+        events.extend(beside_choices(data))
+
+
+def beside_choices(data: Mapping[str, Any]) -> Sequence[Event]:
+    """Return what a reply or a chunk tells beside its choices: sources, and the pictures that a search has found."""
+    return (*sources(data), *_images(data))
+
+
+def _images(holder: Mapping[str, Any], choice: int = 0) -> Iterator[MediaAdded]:
+    images = holder.get("images")
+    for image in images if isinstance(images, list) else ():
+        media = media_of(image, "image")
+        if media is not None:
+            yield MediaAdded(media, choice)
 
 
 def _new_choice(index: int, state: StreamState, context: Context) -> ChoiceState:
@@ -196,21 +224,13 @@ def _new_choice(index: int, state: StreamState, context: Context) -> ChoiceState
         raise over_limit("The stream", limits.choices, "choices", "choices")
     if state.call_count is None:
         state.call_count = CallCount(limits.tool_calls)
-    choice = state.choices[index] = ChoiceState(index, state.call_count, limits.parts)
-    return choice
+    return ChoiceState(index, state.call_count, limits.parts)
 
 
 def check_choices(choices: Sequence[Any], context: Context) -> None:
     """Raise MalformedReplyError if a chunk or a reply lists more choices than are accepted."""
     if len(choices) > context.limits.choices:
         raise over_limit("The reply", context.limits.choices, "choices", "choices")
-
-
-def finish_reason(raw: Any, context: Context) -> str:
-    """Return our word for the vendor's: the provider's own table first, then the standard one, else `other`."""
-    word = str(raw)
-    own = context.provider.dialect.finish_reasons.get(word)
-    return own or _FINISH_REASONS.get(word, "other")
 
 
 def _text_or_none(value: Any) -> str | None:
@@ -248,6 +268,8 @@ class ChoiceState:
             self._tool_calls(calls, events)
         elif isinstance(delta.get("function_call"), dict) and any(delta["function_call"].values()):
             self._tool_calls([{"index": 0, "function": delta["function_call"]}], events)
+        if not _BESIDE.isdisjoint(delta):
+            self._beside(delta, events)
         audio = delta.get("audio")
         if isinstance(audio, dict) and any(audio.values()):  # some servers fill both with nothing, beside every answer
             data, transcript, audio_id = (_text_or_none(audio.get(name)) for name in ("data", "transcript", "id"))
@@ -335,8 +357,23 @@ class ChoiceState:
                 self._piece(ReasoningDelta, thinking, events)
             elif isinstance(part.get("text"), str) and part["text"]:
                 self._text(part["text"], events)
+                events.extend(references(part, self.index))
+            elif part.get("type") != "text":
+                media = media_of(part)
+                events.extend(references(part, self.index) if media is None else (MediaAdded(media, self.index),))
+
+    def _beside(self, delta: Mapping[str, Any], events: list[Event]) -> None:
+        """Take sources and pictures; notes of another kind go back as they are."""
+        events.extend(sources(delta, self.index))
+        events.extend(_images(delta, self.index))
+        notes = delta.get("annotations")
+        others = [note for note in notes if not is_citation(note)] if isinstance(notes, list) else ()
+        if others:
+            events.append(OpaqueReported("annotations", others, self.index))
 
     def _tool_calls(self, fragments: Any, events: list[Event]) -> None:
+        if self.finished and not len(self.calls):  # the text of a split turn has told its end, the calls will
+            self.finished = False
         for call, piece in self.calls.take_all(fragments):
             if piece and (self.halves or "\ud800" <= piece[-1] <= "\udfff" or "\ud800" <= piece[0] <= "\udfff"):
                 piece = self._joined(call, piece)
@@ -364,9 +401,9 @@ def choice_events(
         events.extend(state.flush())
     if choice.get("logprobs"):
         events.append(LogprobsReported(choice["logprobs"], state.index))
-    reason = choice.get("finish_reason")
-    if reason:
-        events.append(FinishReported(finish_reason(reason, context), str(reason), state.index))
+    word = end_word(choice.get("finish_reason"))
+    if word is not None:
+        events.append(FinishReported(finish_reason(word, context), word, state.index))
     if choice.get("error"):
         events.append(ErrorReported({"error": choice["error"]}))
     return events

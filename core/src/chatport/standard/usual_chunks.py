@@ -45,6 +45,14 @@ class _Delta(msgspec.Struct, gc=False):
     reasoning_details: _NoItems = None
     refusal: _NoText = None
     audio: None = None
+    images: _NoItems = None
+    annotations: _NoItems = None
+    citations: _NoItems = None
+    search_results: _NoItems = None
+    references: _NoItems = None
+    sources: _NoItems = None
+    executed_tools: _NoItems = None
+    context: None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -60,6 +68,13 @@ class _Chunk(msgspec.Struct, gc=False):
     choices: tuple[_Choice]
     usage: None = None
     error: None = None
+    images: _NoItems = None
+    citations: _NoItems = None
+    search_results: _NoItems = None
+    web_search: _NoItems = None
+    references: _NoItems = None
+    sources: _NoItems = None
+    search_info: None = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -83,9 +98,9 @@ def usual_events(chunk: Chunk, state: StreamState) -> list[Event] | None:
         return None if text or reasoning else _arguments(delta.tool_calls, known)
     if text:
         if reasoning:
-            return [ReasoningDelta(reasoning, choice.index), TextDelta(text, choice.index)]
-        return [TextDelta(text, choice.index)]
-    return [ReasoningDelta(reasoning, choice.index)] if reasoning else []
+            return [ReasoningDelta(reasoning, known.index), TextDelta(text, known.index)]
+        return [TextDelta(text, known.index)]
+    return [ReasoningDelta(reasoning, known.index)] if reasoning else []
 
 
 def _arguments(fragments: list[_Call], known: Any) -> list[Event] | None:

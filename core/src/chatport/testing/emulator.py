@@ -10,6 +10,8 @@ What it answers is decided by the last user message, so that one program can be 
     `think: TEXT`         the reasoning, where the vendor shows any
     `call: NAME {JSON}`   a tool call; several lines make parallel calls
     `refuse: TEXT`        a refusal
+    `cite: URL TITLE`     a source of the answer; several lines make several
+    `draw: URL`           a picture, at an address or as a data URL
     `error: STATUS`       the vendor's own error with this status
 
 Without such words: if tools are given and no result is there yet, the first tool is called with arguments made from its
@@ -78,6 +80,8 @@ class Script:
     reasoning: str = ""
     calls: tuple[tuple[str, str], ...] = ()
     refusal: str = ""
+    citations: tuple[tuple[str, str], ...] = ()
+    pictures: tuple[str, ...] = ()
     finish: str = "stop"
     input_tokens: int = 10
     cached_tokens: int = 0
@@ -92,6 +96,9 @@ class Script:
         """A plausible count that includes the reasoning."""
         written = " ".join((self.text, self.refusal, *(arguments for _, arguments in self.calls)))
         return max(len(re.findall(r"\w+|[^\w\s]", written)), 1) + self.reasoning_tokens
+
+
+_COMMANDS = ("say", "think", "call", "refuse", "error", "cite", "draw")
 
 
 class VendorEmulator:
@@ -278,7 +285,19 @@ class VendorEmulator:
             ]
         if script.refusal:
             message["refusal"] = script.refusal
-        return message
+        return {**message, **self.beside(script)}
+
+    def beside(self, script: Script) -> dict[str, Any]:
+        """Return what a message, or a last delta, has beside text and calls: sources and pictures."""
+        notes = [
+            {
+                "type": "url_citation",
+                "url_citation": {"url": u, "title": t, "start_index": 0, "end_index": len(script.text)},
+            }
+            for u, t in script.citations
+        ]
+        images = [{"type": "image_url", "image_url": {"url": url}} for url in script.pictures]
+        return {name: value for name, value in (("annotations", notes), ("images", images)) if value}
 
     def deltas(self, body: Mapping[str, Any], script: Script) -> Iterator[dict[str, Any]]:
         """Give the deltas of a stream, in order, without the finish."""
@@ -289,6 +308,8 @@ class VendorEmulator:
             yield {"refusal": piece}
         for number, (name, arguments) in enumerate(script.calls):
             yield from self.call_deltas(number, name, arguments)
+        if script.citations or script.pictures:
+            yield self.beside(script)
 
     def call_deltas(self, number: int, name: str, arguments: str) -> Iterator[dict[str, Any]]:
         """Give the deltas of one tool call: first id and name, then the arguments in pieces."""
@@ -399,7 +420,7 @@ class VendorEmulator:
         ]
         for line in _text_of(users[-1].get("content") if users else "").splitlines():
             name, colon, rest = line.partition(":")
-            if colon and name.strip() in ("say", "think", "call", "refuse", "error"):
+            if colon and name.strip() in _COMMANDS:
                 found.setdefault(name.strip(), []).append(rest.strip())
         return found
 
@@ -408,7 +429,9 @@ class VendorEmulator:
         commands = self.commands(body)
         messages = body["messages"]
         prompt = json.dumps(messages, ensure_ascii=False) + json.dumps(body.get("tools") or "")
-        base = Script(input_tokens=max(len(prompt) // 4, 1))
+        sources = tuple((line.partition(" ")[0], line.partition(" ")[2]) for line in commands.get("cite", ()))
+        pictures = tuple(commands.get("draw", ()))
+        base = Script(input_tokens=max(len(prompt) // 4, 1), citations=sources, pictures=pictures)
         if self.reasons(body):
             base = attrs.evolve(
                 base,

@@ -6,7 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chatport import Context, Event, FinishReported, MalformedReplyError, OpaqueReported, Usage
+from chatport import (
+    Citation,
+    CitationReported,
+    Context,
+    Event,
+    FinishReported,
+    MalformedReplyError,
+    OpaqueReported,
+    Usage,
+)
 from chatport.helpers import CallCount, ChoiceState, finish_reason, join_small, jsoncodec, over_limit
 
 from .usage import read_usage, unbilled_above
@@ -29,13 +38,14 @@ class Turn:
     index, and half an emoji waits for its other half.
     """
 
-    __slots__ = ("_above", "_limits", "blocks", "choice", "details", "id", "model", "stop", "usage")
+    __slots__ = ("_above", "_length", "_limits", "blocks", "choice", "details", "id", "model", "stop", "usage")
 
     def __init__(self, message: Mapping[str, Any], context: Context) -> None:
         self.id, self.model = (_text_or_none(message.get(name)) for name in ("id", "model"))
         self.usage: dict[str, Any] = {}
         self._above = Usage()
         self._limits = limits = context.limits
+        self._length = 0  # of the text in the blocks that are closed
         self.stop: Any = None
         self.details: Any = None
         self.blocks: dict[Any, _Block] = {}
@@ -106,13 +116,29 @@ class Turn:
             self.choice.delta_events({"tool_calls": [{"index": index, "function": {"arguments": text}}]}, events)
 
     def close(self, index: Any, events: list[Event]) -> None:
-        """Take the end of a block: a call that came whole in its start gets its arguments now."""
+        """Take the end of a block: a call that came whole in its start gets its arguments now, a text its sources."""
         block = self.blocks.get(index)
-        if block is not None and block.type == "tool_use" and block.data.get("input") and not any(block.pieces):
+        if block is not None and block.type == "text" and not block.is_closed:
+            self._cite(block, events)
+        elif block is not None and block.type == "tool_use" and block.data.get("input") and not any(block.pieces):
             self._arguments(index, block, jsoncodec.whole(_text(block.data["input"])), events)
 
+    def _cite(self, block: _Block, events: list[Event]) -> None:
+        """Tell the sources of a text: each is for all of the block, whose end is known only now (AN-S5)."""
+        block.is_closed = True
+        text = jsoncodec.whole("".join(block.pieces))
+        block.pieces[:] = [text]
+        span, self._length = (self._length, self._length + len(text)), self._length + len(text)
+        given = block.data.get("citations")
+        for item in given if isinstance(given, list) else ():
+            if isinstance(item, Mapping):
+                events.append(CitationReported(_citation(item, span)))
+
     def finish(self, context: Context, events: list[Event]) -> None:
-        """Tell the end of the answer. Blocks that were never closed need no help: their pieces were told (AN-S7)."""
+        """Tell the end of the answer. Of blocks that were never closed all but the sources was told (AN-S7)."""
+        for block in self.blocks.values():
+            if block.type == "text" and not block.is_closed:
+                self._cite(block, events)
         explanation = self.details.get("explanation") if isinstance(self.details, Mapping) else None
         if self.stop == "refusal" and explanation:  # AN-S14
             self.choice.delta_events({"refusal": explanation}, events)
@@ -141,6 +167,14 @@ class Turn:
         return [block for block in whole if block["type"] != "thinking" or _is_text(block.get("signature"))]
 
 
+def _citation(item: Mapping[str, Any], span: tuple[int, int]) -> Citation:
+    names = {"url": ("url", "source"), "title": ("title", "document_title"), "text": ("cited_text",)}
+    found = {ours: next((name for name in theirs if _is_text(item.get(name))), None) for ours, theirs in names.items()}
+    fields = {ours: jsoncodec.whole(item[name]) for ours, name in found.items() if name is not None}
+    rest = {name: value for name, value in item.items() if name not in found.values() and value is not None}
+    return Citation(**fields, span=span, extra=jsoncodec.without_halves(rest))
+
+
 def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -157,7 +191,7 @@ def _text(value: Any) -> str:
 
 
 class _Block:
-    __slots__ = ("call", "compaction", "data", "pieces", "type")
+    __slots__ = ("call", "compaction", "data", "is_closed", "pieces", "type")
 
     def __init__(self, data: Any) -> None:
         if not isinstance(data, Mapping):
@@ -166,6 +200,7 @@ class _Block:
         self.compaction: list[str] = []
         self.type = self.data["type"] = str(self.data.get("type"))
         self.pieces: list[str] = []
+        self.is_closed = False
         self.call: Any = None  # what the decoder knows of a tool_use: its id and name, whatever came
 
     def whole(self, most_values: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ...provider import Provider
 from .answers import AnswerTests
+from .beside import BesideTests
 from .counting import CountingTests
 from .endings import EndingTests
 from .fact_data import FactTests
@@ -35,8 +36,8 @@ from .thinking import ThinkingTests
 __all__ = ["conformance"]
 
 _PARTS = (
-    AnswerTests, LossTests, ThinkingTests, HistoryTests, StreamTests, EndingTests, CountingTests, FailureTests,
-    PurityTests, SecrecyTests, FactTests, QuirkTableTests,
+    AnswerTests, BesideTests, LossTests, ThinkingTests, HistoryTests, StreamTests, EndingTests, CountingTests,
+    FailureTests, PurityTests, SecrecyTests, FactTests, QuirkTableTests,
 )  # fmt: skip
 
 

@@ -7,12 +7,13 @@ import re
 import pytest
 
 from ...errors import ChatportError
-from .subject import ConformanceTests, Subject, scripted
+from .subject import ConformanceTests, Subject, get_weather, scripted
 
 __all__ = ["EndingTests"]
 
 _STANDARD = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
 _UNKNOWN = "chatport_unheard_of"
+_FROM_OUTSIDE = ("abort", "cancelled", "timeout", _UNKNOWN)
 _CUT = re.compile(
     "length|max|limit|filter|sensitive|risk|moderat|error|fail|abort|cut|interrupt|insufficient|timeout|refus"
 )
@@ -42,6 +43,30 @@ class EndingTests(ConformanceTests):
                 self._check_end(self.subject, word, wanted, stream)
             else:
                 self.subject.leave(f"the finish reason {word!r}", "the emulator cannot end with it")
+
+    @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+    def test_a_call_is_not_run_where_the_answer_was_stopped_from_outside(self, stream: bool) -> None:
+        """A word for that, and one that nobody knows, is an error beside a call, and the call is not complete."""
+        it = self.subject
+        own = [word for word, ours in it.provider.dialect.finish_reasons.items() if ours == "error"]
+        for word in (*_FROM_OUTSIDE, *own):
+            if not self._can_say(it, word):
+                it.leave(f"the finish reason {word!r} beside a call", "the emulator cannot end with it")
+                continue
+            emulator = it.emulator()
+            scripted(emulator.vendor, {"finish": word, "calls": (("get_weather", '{"city": "Oslo"}'),)})
+            try:
+                reply = it.ask(it.client(emulator), "Weather?", stream, tools=[get_weather])
+            except ChatportError as error:
+                part = error.partial
+            else:
+                if f'"{word}"'.encode() not in emulator.vendor.respond(emulator.requests[-1]).body:
+                    continue  # beside a call it always ends with one word
+                it.fail(
+                    "decode_chunk, decode_reply", word, f"it became {reply.finish_reason!r}: {reply.tool_calls}", _MAP
+                )
+            whole = () if part is None else [call for call in part.tool_calls if call.complete]
+            it.check(not whole, "decode_chunk, decode_reply", word, f"these calls could be run: {whole}", _MAP)
 
     def _check_end(self, it: Subject, word: str, wanted: str, stream: bool) -> None:
         emulator = it.emulator()
