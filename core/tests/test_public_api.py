@@ -27,7 +27,7 @@ NAMES = sorted(
     PolicyError Prefill Provider ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta
     RefusalDelta Reply ReplyStarted ReplyStream Secret ServerError StreamInterruptedError StreamState TextDelta
     TextPart Tool ToolCall ToolCallDelta ToolCallEnded ToolChoice TransportError UnsupportedFeatureError Usage
-    UsageReported Verdict WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts run_tool
+    UsageReported VendorPart Verdict WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts run_tool
     schema_of
 """.split()  # noqa: SIM905  # a paragraph reads better than 100 lines
 )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["near_miss"]
+__all__ = ["MISSPELT", "near_miss"]
+
+MISSPELT = 0.75
+"""How like a word must be to be taken for a misspelt one where others may be right: two letters of four changed places."""
 
 
-def near_miss(word: str, known: Iterable[str]) -> str:
+def near_miss(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """Return " Did you mean 'x'?" or, without a near miss, an empty string."""
-    close = difflib.get_close_matches(word, list(known), 1, 0.6)
+    close = difflib.get_close_matches(word, list(known), 1, likeness)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -46,7 +46,8 @@ def _strict_function(
 ) -> tuple[Mapping[str, Any], tuple[Adjustment, ...]]:
     assert rule.strict is not None
     try:
-        schema, losses = strict_schema(function["parameters"], rule.strict)
+        kept = (*rule.strict.kept, *rule.strict.kept_in_tools)
+        schema, losses = strict_schema(function["parameters"], attrs.evolve(rule.strict, kept=kept))
     except NotStrict as problem:
         note = Adjustment("lowered", f"tools.{own.name}.strict", f"the schema cannot be strict: {problem}", rule.fact)
         return {**function, "strict": False}, (note,)
