@@ -56,7 +56,7 @@ class Tool:
 class ToolChoice:
     """Which tools the model may or must call: `auto`, `none`, `required`, or `named` with the tool's `name`.
 
-    `vendor`: in the vendor's own word or object, such as `any` or a list of allowed tools, which `value` carries as it is.
+    `vendor`: in the vendor's own word or object, such as `any` or a list of allowed tools, carried as it is in `value`.
     """
 
     mode: Literal["auto", "none", "required", "named", "vendor"]
@@ -71,11 +71,11 @@ class ToolChoice:
 class Call:
     """What the user asked for, once, in our words. None means: not asked for, the vendor's default holds.
 
-    `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, or a vendor's own), a budget
-    in tokens, or None. `server_tools` are those that are no functions: the vendor runs them, and has its own shape for
-    each. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces. `prefix` is the
-    beginning of the answer, from which the vendor is to go on. `adjustments` tell what was mended in earlier answers,
-    so that they can be sent again.
+    `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, or a vendor's own), a
+    budget in tokens, or None. `server_tools` are those that are no functions: the vendor runs them, and has its own
+    shape for each. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces. `prefix` is
+    the beginning of the answer, from which the vendor is to go on. `adjustments` tell what was mended in earlier
+    answers, so that they can be sent again.
     """
 
     messages: tuple[Message, ...]

@@ -54,7 +54,7 @@ class TextPart:
 
 @attrs.frozen
 class ImagePart:
-    """An image: an https URL, a data URL, or another that the vendor knows (`gs://`). Chatport never fetches it itself."""
+    """An image: an https URL, a data URL, or another that the vendor knows (`gs://`). Chatport never fetches it."""
 
     url: str
     detail: str | None = None

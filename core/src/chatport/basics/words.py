@@ -8,7 +8,7 @@ from collections.abc import Iterable
 __all__ = ["MISSPELT", "near_miss"]
 
 MISSPELT = 0.75
-"""How like a word must be to be taken for a misspelt one where others may be right: two letters of four changed places."""
+"""How like a known word another must be to be misspelt, where it may be right: two of four letters changed places."""
 
 
 def near_miss(word: str, known: Iterable[str], likeness: float = 0.6) -> str:

@@ -308,8 +308,9 @@ STRICT_SIZES = ("properties", "levels of nesting", "characters of names", "enum 
 class StrictRule:
     """The subset that a strict schema is made to fit: all objects closed, all their properties required.
 
-    `kept_in_tools` are keywords that stay in the parameters of a tool, and not in structured output. `kept` are the keywords that stay, and `left_out` those that go without a word; with a `barred` one a schema is not
-    strict, and any other is said in the description. `formats` are all values of `format` that are taken.
+    `kept` are the keywords that stay, `kept_in_tools` those that stay in the parameters of a tool only, and `left_out`
+    those that go without a word; with a `barred` one a schema is not strict, and any other is said in the description.
+    `formats` are all values of `format` that are taken.
     `look_around`: whether a pattern may look around. `most` bounds the whole schema: its `properties`, `levels of
     nesting`, `characters of names` and `enum values`.
     """

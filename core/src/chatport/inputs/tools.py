@@ -25,7 +25,7 @@ ToolInput: TypeAlias = "Tool | Callable[..., Any] | Mapping[str, Any]"
 
 
 def read_tools(tools: Sequence[ToolInput] | None) -> tuple[Tool, ...]:
-    """Return the functions: from Tool values, Python functions, or OpenAI-shaped dicts. Tools of a vendor's own are none."""
+    """Return the functions: from Tool values, Python functions, or OpenAI-shaped dicts. The rest is a vendor's own."""
     if tools is None:
         return ()
     if isinstance(tools, str | Mapping) or not isinstance(tools, Sequence):
@@ -39,7 +39,7 @@ def read_tools(tools: Sequence[ToolInput] | None) -> tuple[Tool, ...]:
 
 
 def read_server_tools(tools: Sequence[ToolInput] | None) -> tuple[Mapping[str, Any], ...]:
-    """Return the tools that are no functions, as they are given: the vendor runs them, or has its own shape for them."""
+    """Return the tools that are no functions, as they are given: the vendor runs them, or has a shape of its own."""
     own = [(number, tool) for number, tool in enumerate(tools or ()) if _is_vendor_tool(tool)]
     for number, tool in own:
         if not tool or not isinstance(tool.get("type", ""), str):

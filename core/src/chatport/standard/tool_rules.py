@@ -115,30 +115,29 @@ def _chosen(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRe
     if kind == "none":
         wire = wire.discard("tools").discard("tool_choice")
         return wire.note("note", "tool_choice", "none is said by leaving the tools out", rule.cite("choices"))
-    tools = wire.body["tools"]
-    if kind in rule.hints:
-        return _in_words_too(
-            wire, "one of the tools" if kind == "required" else f"the tool {function_name(choice)}", rule
-        )
     if kind == "required":
-        if "named" in taken and len(tools) == 1 and function_name(tools[0]) is not None:
-            sole = {"type": "function", "function": {"name": function_name(tools[0])}}
-            return wire.set("tool_choice", sole).note(
-                "note", "tool_choice", "sent as the only tool's name", rule.cite("choices")
-            )
-        return _in_words(wire, "one of the tools", rule)
+        return _required(wire, taken, rule)
     name = function_name(choice)
-    wire = wire.set("tools", [tool for tool in tools if function_name(tool) == name])
+    wire = wire.set("tools", [tool for tool in wire.body["tools"] if function_name(tool) == name])
     if "required" in taken:
         wire = wire.set("tool_choice", "required")
         return wire.note("note", "tool_choice", f"sent as required, with {name} as the only tool", rule.cite("choices"))
-    return _in_words(wire, f"the tool {name}", rule)
+    return _in_words(wire, kind, f"the tool {name}", rule)
+
+
+def _required(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRequest:
+    tools = wire.body["tools"]
+    if "named" not in taken or len(tools) != 1 or function_name(tools[0]) is None:
+        return _in_words(wire, "required", "one of the tools", rule)
+    sole = {"type": "function", "function": {"name": function_name(tools[0])}}
+    wire = wire.set("tool_choice", sole)
+    return wire.note("note", "tool_choice", "sent as the only tool's name", rule.cite("choices"))
 
 
 def _in_standard_words(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRequest:
-    """Say a choice that is another vendor's in the standard's words, or leave it out, where the facts list what is taken.
+    """Say another vendor's choice in the standard's words, or leave it out, where the facts list what is taken.
 
-    A rule that lists nothing, and a model that only cannot be forced, do not speak of words that are not the standard's.
+    A rule that lists nothing, and a model that only cannot be forced, do not speak of other words.
     """
     choice = wire.body.get("tool_choice")
     kind = choice_kind(choice)
@@ -155,15 +154,11 @@ def _in_standard_words(wire: WireRequest, taken: Collection[str], rule: ToolRule
     return wire.note("renamed", "tool_choice", f"sent as {choice_kind(meant)}: {_LISTED}", rule.cite("choices"))
 
 
-def _in_words(wire: WireRequest, which: str, rule: ToolRule) -> WireRequest:
-    reason = "no call can be forced here: asked for in words, in a system message"
-    return _asked(wire.lower("tool_choice", "auto", reason, rule.cite("choices")), which)
-
-
-def _in_words_too(wire: WireRequest, which: str, rule: ToolRule) -> WireRequest:
-    reason = "taken, and not promised to force a call: asked for in words as well, in a system message"
-    return _asked(wire.note("lowered", "tool_choice", reason, rule.cite("choices")), which)
-
-
-def _asked(wire: WireRequest, which: str) -> WireRequest:
+def _in_words(wire: WireRequest, kind: str, which: str, rule: ToolRule) -> WireRequest:
+    if kind in rule.hints:
+        reason = "taken, and not promised to force a call: asked for in words as well, in a system message"
+        wire = wire.note("lowered", "tool_choice", reason, rule.cite("choices"))
+    else:
+        reason = "no call can be forced here: asked for in words, in a system message"
+        wire = wire.lower("tool_choice", "auto", reason, rule.cite("choices"))
     return with_instruction(wire, f"Answer by calling {which}, not with text.")

@@ -257,9 +257,12 @@ class _Writer:
         inner = part.value.get(part.kind)
         address = inner.get("url") if isinstance(inner, Mapping) else inner
         if isinstance(address, str) and part.kind in ("image_url", "document_url", "file_url"):
-            if isinstance(inner, Mapping) and len(inner) > 1:
-                self._note("dropped", f"messages.{part.kind}", "there is only the address here", "AN-R14")
-            return self._part(ImagePart(address) if part.kind == "image_url" else FilePart(data=address))
+            inside = inner.keys() - {"url"} if isinstance(inner, Mapping) else set()
+            for name in sorted({*inside, *part.value.keys()} - {"type", part.kind, "cache_control"}):
+                self._note("dropped", f"messages.{part.kind}.{name}", "there is only the address here", "AN-R14")
+            block = self._part(ImagePart(address) if part.kind == "image_url" else FilePart(data=address))
+            mark = part.value.get("cache_control")
+            return block if mark is None or block is None else {**block, "cache_control": mark}
         self._note("dropped", "messages.content", f"a part of the type {part.kind!r} has no like here", "AN-M3")
         return None
 

@@ -28,8 +28,8 @@ def translate_tools(call: Call, context: Context) -> WireTools:
     notes: list[Adjustment] = []
     own = _own_tools(call, notes)
     if not call.tools:
-        wish = None if call.tool_choice is None else _choice(_in_our_words(call, notes), {})
-        return WireTools(own or None, wish if own else None, {}, tuple(notes))
+        wish = _choice(unforced(_in_our_words(call, notes), context, notes), {}) if own else None
+        return WireTools(own or None, wish, {}, tuple(notes))
     check_cap(call, context)
     names = {tool.name: wire_name(tool.name, longest=128) for tool in call.tools}  # AN-T2
     renamed = {sent: own for own, sent in names.items() if own != sent}
