@@ -410,6 +410,14 @@ def test_a_choice_that_is_taken_without_a_promise_is_sent_and_asked_for_in_words
         assert notes == [("lowered", "tool_choice")]
 
 
+def test_a_choice_of_no_tool_leaves_the_tools_alone(shaped: Shape) -> None:
+    """Where a named choice is said by that tool alone, one that names none of them would leave nothing."""
+    other = {"type": "function", "function": {"name": "elsewhere"}}
+    for rule in ({"choices": ["auto", "none", "required"]}, {"choices": ["auto"]}):
+        body, notes = shaped({"rules": {"tools": rule}}, tools=[weather], tool_choice=other)
+        assert (len(body["tools"]), "tool_choice" in body, notes) == (1, False, [("dropped", "tool_choice")])
+
+
 def test_an_effort_that_the_facts_do_not_list_is_left_out_and_told(shaped: Shape) -> None:
     """A listed word is sent, whosever it is; `default` means no more than to say nothing."""
     facts = {"reasoning": True, "efforts": ["low", "high", "ultra"]}

@@ -106,7 +106,7 @@ def read_call(
     return call, read_timeout(timeout)
 
 
-def _reasoning(value: str | int | bool | None) -> str | int | None:
+def _reasoning(value: Any) -> str | int | None:
     if value is None or value is True:  # True: the vendor's own default effort
         return None if value is None else "medium"
     if value is False:
@@ -117,7 +117,7 @@ def _reasoning(value: str | int | bool | None) -> str | int | None:
                 'A reasoning budget is a positive number of tokens; reasoning="none" switches it off.'
             )
         return value
-    if value in EFFORTS:
+    if isinstance(value, str) and value in EFFORTS:
         return value
     misspelt = near_miss(value, EFFORTS, MISSPELT) if isinstance(value, str) else ""
     if not isinstance(value, str) or not value or misspelt:  # else the vendor's own, and its facts know it

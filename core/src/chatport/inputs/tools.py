@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, TypeAlias, TypeGuard, get_type_hints
 
 import msgspec
 
@@ -65,7 +65,7 @@ def _tool(tool: Any, where: str) -> Tool:
     raise BadRequestError(f"{where} must be a function, a Tool or a dict, not {type(tool).__name__}.")
 
 
-def _is_vendor_tool(tool: Any) -> bool:
+def _is_vendor_tool(tool: Any) -> TypeGuard[Mapping[str, Any]]:
     """Whether this is a dict that describes no function, neither in the standard's shape nor flat, as some write it."""
     if not isinstance(tool, Mapping):
         return False

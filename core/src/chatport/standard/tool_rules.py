@@ -118,11 +118,14 @@ def _chosen(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRe
     if kind == "required":
         return _required(wire, taken, rule)
     name = function_name(choice)
-    wire = wire.set("tools", [tool for tool in wire.body["tools"] if function_name(tool) == name])
+    only = [tool for tool in wire.body["tools"] if function_name(tool) == name]
+    if not only:
+        return wire.drop("tool_choice", f"{name!r} is none of the tools", rule.cite("choices"))
+    is_cut, wire = len(only) < len(wire.body["tools"]), wire.set("tools", only)
     if "required" in taken:
         wire = wire.set("tool_choice", "required")
         return wire.note("note", "tool_choice", f"sent as required, with {name} as the only tool", rule.cite("choices"))
-    return _in_words(wire, kind, f"the tool {name}", rule)
+    return _in_words(wire, kind, f"the tool {name}", rule, alone=is_cut)
 
 
 def _required(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRequest:
@@ -154,11 +157,12 @@ def _in_standard_words(wire: WireRequest, taken: Collection[str], rule: ToolRule
     return wire.note("renamed", "tool_choice", f"sent as {choice_kind(meant)}: {_LISTED}", rule.cite("choices"))
 
 
-def _in_words(wire: WireRequest, kind: str, which: str, rule: ToolRule) -> WireRequest:
+def _in_words(wire: WireRequest, kind: str, which: str, rule: ToolRule, *, alone: bool = False) -> WireRequest:
+    told = f"in a system message{', and the other tools are left out' if alone else ''}"
     if kind in rule.hints:
-        reason = "taken, and not promised to force a call: asked for in words as well, in a system message"
+        reason = f"taken, and not promised to force a call: asked for in words as well, {told}"
         wire = wire.note("lowered", "tool_choice", reason, rule.cite("choices"))
     else:
-        reason = "no call can be forced here: asked for in words, in a system message"
+        reason = f"no call can be forced here: asked for in words, {told}"
         wire = wire.lower("tool_choice", "auto", reason, rule.cite("choices"))
     return with_instruction(wire, f"Answer by calling {which}, not with text.")

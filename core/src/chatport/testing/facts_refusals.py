@@ -184,8 +184,8 @@ def _of_tools(vendor: FactsEmulator, body: Mapping[str, Any], facts: ModelFacts,
         yield "one call at a time"
     choice = body.get("tool_choice")
     kind = choice_kind(choice) if choice is not None else None
-    taken = ("auto", "none") if facts.forced_tool_choice is False else None
-    taken = (*rule.choices, *rule.hints) if rule.choices else taken
+    unforced = ("auto", "none") if facts.forced_tool_choice is False else None
+    taken: tuple[str, ...] | None = (*rule.choices, *rule.hints) if rule.choices else unforced
     if kind is not None and taken is not None and kind not in ("auto", *taken):
         yield f"tool_choice {kind} is not supported"
 

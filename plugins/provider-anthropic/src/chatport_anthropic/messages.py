@@ -143,7 +143,8 @@ class _Writer:
         self.notes: list[Adjustment] = []
 
     def take(self, message: Message) -> None:
-        match message.role:
+        role: str = message.role  # a dict may have brought any
+        match role:
             case "system" | "developer":
                 self._take_system(message)
             case "assistant":
@@ -151,8 +152,8 @@ class _Writer:
             case "tool":
                 self._add("user", [self._result(message)])
             case _:
-                if message.role != "user":
-                    self._note("renamed", "messages.role", f"{message.role} is no role here: sent as user", "AN-R2")
+                if role != "user":
+                    self._note("renamed", "messages.role", f"{role} is no role here: sent as user", "AN-R2")
                 if message.name is not None:
                     self._note("dropped", "messages.name", "speakers have no names here", "AN-R14")
                 self._add("user", self._marked(self._parts(message.content), message))
