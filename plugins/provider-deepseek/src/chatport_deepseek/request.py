@@ -31,7 +31,7 @@ def _message(message: Mapping[str, Any]) -> Mapping[str, Any]:
 def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Put the id of an uploaded image where DeepSeek looks for it (DS-M1)."""
     file = part.get("file") if part.get("type") == "file" else None
-    return {"type": "file", "file_id": file.get("file_id")} if isinstance(file, Mapping) else part
+    return {"type": "file", "file_id": file["file_id"]} if isinstance(file, Mapping) and "file_id" in file else part
 
 
 def _strict(wire: WireRequest, context: Context) -> WireRequest:
