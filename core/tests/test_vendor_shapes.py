@@ -427,6 +427,8 @@ def test_an_effort_that_the_facts_do_not_list_is_left_out_and_told(shaped: Shape
     body, notes = shaped(facts, reasoning="default")
     assert ("reasoning_effort" in body, notes) == (False, [("note", "reasoning")])
     assert shaped({"reasoning": False}, reasoning="enormous")[1] == [("dropped", "reasoning")]
+    body, notes = shaped({"reasoning": True, "efforts": ["ultra"]}, reasoning="high")
+    assert (body["reasoning_effort"], notes) == ("ultra", [("lowered", "reasoning")])
 
 
 def test_what_reasoning_excludes_is_seen_in_every_word(shaped: Shape) -> None:

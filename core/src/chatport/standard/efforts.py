@@ -26,7 +26,7 @@ def nearest_effort(asked: str, taken: Collection[str]) -> str:
     """
     if asked == "none" and "none" in taken:
         return "none"
-    some = [effort for effort in EFFORTS if effort in taken and effort != "none"] or [e for e in taken if e == "none"]
+    some = [effort for effort in EFFORTS if effort in taken and effort != "none"] or [*taken]
     if not some:
         raise ValueError("no effort is taken")
     return next((effort for effort in reversed(some) if not is_weaker(asked, effort)), some[0])

@@ -216,7 +216,8 @@ def _told(wire: WireRequest, asked: str, meant: str, reason: str, rule: Reasonin
     if meant == asked:
         return wire
     fact = rule.facts.get(asked) or rule.cite("effort")
-    return wire.note("lowered" if is_weaker(meant, asked) else "note", "reasoning", reason, fact)
+    is_less = meant not in EFFORTS or is_weaker(meant, asked)  # of a vendor's own word it is not known how much it is
+    return wire.note("lowered" if is_less else "note", "reasoning", reason, fact)
 
 
 def _with_budget(
