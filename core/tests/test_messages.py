@@ -161,7 +161,7 @@ WRONG: list[tuple[Any, str]] = [
     ([{"role": "assistant", "tool_calls": {"id": "x"}}], "messages[0].tool_calls must be a list"),
     ([{"role": "assistant", "tool_calls": [5]}], "messages[0].tool_calls[0] must be {'id'"),
     ([{"role": "assistant", "tool_calls": [{"id": "c"}]}], "messages[0].tool_calls[0] must be {'id'"),
-    ([{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}], "tool_calls[0].id must be a text"),
+    ([{"role": "assistant", "tool_calls": [{"id": 5, "function": {"name": "f"}}]}], "tool_calls[0].id must be a text"),
     (
         [{"role": "assistant", "tool_calls": [{"id": "c", "function": {}}]}],
         "tool_calls[0].function.name must be a text",

@@ -202,6 +202,26 @@ def test_the_older_form_of_a_call_is_sent(sent: Shape) -> None:
     assert sent([answer, "go on"])["messages"][0] == answer
 
 
+def test_calls_of_tools_that_are_no_functions_are_sent(sent: Shape) -> None:
+    """With those of functions among them, and with their results."""
+    custom = {"id": "c1", "type": "custom", "custom": {"name": "sh", "input": "ls"}}
+    plain = {"id": "c2", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    answer = {"role": "assistant", "content": None, "tool_calls": [custom, plain]}
+    results = [{"role": "tool", "tool_call_id": call_id, "content": "7"} for call_id in ("c1", "c2")]
+    assert sent(["hi", answer, *results])["messages"][1:] == [answer, *results]
+
+
+def test_a_call_without_an_id_gets_one_with_its_result() -> None:
+    """Some servers give none, and want none; with an id every vendor takes it, which is told."""
+    call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+    history = ["hi", {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "content": "7"}]
+    client = Client(config={"providers": {"x": {"kind": "compatible", "base_url": "https://x.example/v1"}}})
+    explained = client.explain(history, model="x:m")
+    answer, result = explained.body["messages"][1:]
+    assert answer["tool_calls"][0]["id"] == result["tool_call_id"] != ""
+    assert {note.kind for note in explained.adjustments} == {"renamed"}
+
+
 @pytest.mark.parametrize("call_id", ["", "c9", None])
 def test_a_result_may_answer_a_call_that_is_not_there(call_id: str | None, sent: Shape) -> None:
     """Some servers take what others refuse; an id that is not given is not sent."""

@@ -130,6 +130,8 @@ def _from_dict(item: Mapping[str, Any], where: str) -> Message:
     calls = item.get("tool_calls") or ()
     if not isinstance(calls, Sequence) or isinstance(calls, str):
         raise BadRequestError(f"{where}.tool_calls must be a list.")
+    if any(map(_is_vendor_call, calls)):
+        calls, extra["tool_calls"] = (), calls  # they belong together, and are sent as they are
     reasoning = item.get("reasoning_content") or item.get("reasoning")
     return Message(
         role,  # type: ignore[arg-type]  # _checked compares it with the known roles
@@ -246,6 +248,11 @@ def _text(value: Any, where: str) -> str:
     raise BadRequestError(f"{where} must be a text, not {type(value).__name__}.")
 
 
+def _is_vendor_call(call: Any) -> bool:
+    """Whether this is the call of a tool that is no function, in its vendor's shape."""
+    return isinstance(call, Mapping) and call.get("type") not in (None, "function") and "function" not in call
+
+
 def _tool_call(call: Any, where: str) -> ToolCall:
     if isinstance(call, ToolCall):
         return call
@@ -262,5 +269,5 @@ def _tool_call(call: Any, where: str) -> ToolCall:
             problem = str(error).rstrip(".")
             raise BadRequestError(f"{where}.function.arguments cannot be written as JSON: {problem}.") from error
     return ToolCall(
-        _text(call.get("id"), f"{where}.id"), _text(function.get("name"), f"{where}.function.name"), arguments
+        _optional_text(call, "id", where) or "", _text(function.get("name"), f"{where}.function.name"), arguments
     )

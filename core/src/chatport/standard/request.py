@@ -22,6 +22,10 @@ from .tools import wire_name
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
 
 
+_OWN_CALLS = {"tool_calls", "function_call"}
+"""Keys of an answer that stand for its text: calls that are no functions', and those of the older form."""
+
+
 @hookimpl
 def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest:
     dialect = context.provider.dialect
@@ -164,7 +168,7 @@ def _assistant(message: Message, context: Context, sent_names: Mapping[str, str]
         wire["tool_calls"] = [wire_tool_call(call, sent_names.get(call.name, call.name)) for call in message.tool_calls]
     elif message.refusal is not None and not message.content:
         wire["refusal"] = message.refusal
-    elif not message.content and "function_call" not in message.extra:
+    elif not message.content and not message.extra.keys() & _OWN_CALLS:
         wire["content"] = ""
     field = context.provider.dialect.reasoning_field
     if field and message.reasoning and message.origin in (None, context.provider.name):
