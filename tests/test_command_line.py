@@ -105,7 +105,7 @@ def test_an_image_goes_along(run: Command) -> None:
         (("chat", "-m", "no-alias", "hi"), 2, "No alias is called"),
         (("chat", "hi"), 2, "No model is named"),
         (("chat", "-m", MODEL, "--image", "missing.png", "hi"), 2, "missing.png"),
-        (("chat", "-m", MODEL, "--reasoning", "hard", "hi"), 2, "reasoning is one of"),
+        (("chat", "-m", MODEL, "--reasoning", "hihg", "hi"), 2, "reasoning is one of"),
         (("chat", "-m", MODEL, "error: 402"), 3, "QuotaExceededError"),
         (("chat", "-m", MODEL, "error: 503"), 4, "OverloadedError"),
         (("chat", "-m", "deepseek:no-such-model", "hi"), 2, "ModelNotFoundError"),

@@ -124,44 +124,33 @@ WRONG: list[tuple[Any, str]] = [
     ({}, "messages[0] has no role"),
     ([{"role": None}], "messages[0] has no role"),
     ([{"role": 5}], "messages[0] has no role"),
-    ([{"role": "bot", "content": "x"}], "messages[0].role must be one of system, developer, user, assistant, tool"),
-    ([{"role": "function", "content": "x"}], "the role 'function', which is retired"),
-    ([{"role": "assistant", "function_call": {"name": "f"}}], "messages[0].function_call is retired"),
-    ([{"role": "user"}], "messages[0] is a user turn without content"),
-    ([{"role": "user", "content": ""}], "messages[0] is a user turn without content"),
-    ([{"role": "user", "content": []}], "messages[0] is a user turn without content"),
+    ([{"role": "", "content": "x"}], "messages[0] has no role"),
     ([{"role": "user", "content": 5}], "messages[0].content must be a text or a list of parts, not int"),
     (
         [{"role": "user", "content": {"type": "text"}}],
         "messages[0].content must be a text or a list of parts, not dict",
     ),
     ([{"role": "user", "content": [5]}], "messages[0].content[0] must be a part, not int"),
-    ([{"role": "user", "content": ["a", {}]}], "messages[0].content[1].type must be one of text, image_url"),
-    ([{"role": "user", "content": [{"type": []}]}], "messages[0].content[0].type must be one of"),
-    ([{"role": "user", "content": [{"type": "video"}]}], "messages[0].content[0].type must be one of"),
+    (
+        [{"role": "user", "content": ["a", {}]}],
+        "messages[0].content[1].type must be a text, such as 'text' or 'image_url'",
+    ),
+    ([{"role": "user", "content": [{"type": []}]}], "messages[0].content[0].type must be a text"),
     ([{"role": "user", "content": [{"type": "text"}]}], "messages[0].content[0].text must be a text, not NoneType"),
     ([{"role": "user", "content": [{"type": "refusal"}]}], "messages[0].content[0].refusal must be a text"),
     ([{"role": "user", "content": [{"type": "image_url"}]}], "messages[0].content[0].image_url must be {'url'"),
     (
         [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
-        "content[0].image_url.url must be a text",
+        "messages[0].content[0].image_url must be {'url'",
     ),
     (
         [{"role": "user", "content": [{"type": "image_url", "image_url": "x.png"}]}],
-        "content[0] needs an http(s) or data",
+        "content[0] needs a URL",
     ),
-    ([{"role": "user", "content": [{"type": "image_url", "image_url": "file:///x"}]}], "needs an http(s) or data"),
-    (
-        [{"role": "user", "content": [{"type": "image_url", "image_url": "data:text/html,x"}]}],
-        "needs an http(s) or data",
-    ),
+    ([{"role": "user", "content": [{"type": "image_url", "image_url": "C:\\x.png"}]}], "takes ImagePart.from_file"),
     ([{"role": "user", "content": [{"type": "input_audio"}]}], "content[0].input_audio must be {'data'"),
-    (
-        [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x"}}]}],
-        "input_audio.format must be",
-    ),
-    ([{"role": "user", "content": [{"type": "file"}]}], "content[0].file needs file_id"),
-    ([{"role": "user", "content": [{"type": "file", "file": {}}]}], "content[0].file needs file_id"),
+    ([{"role": "user", "content": [{"type": "file"}]}], "content[0].file must be {'file_id'"),
+    ([{"role": "user", "content": [{"type": "file", "file": {}}]}], "content[0].file must be {'file_id'"),
     (
         [{"role": "user", "content": [{"type": "file", "file": {"file_id": 5}}]}],
         "content[0].file.file_id must be a text",
@@ -172,7 +161,7 @@ WRONG: list[tuple[Any, str]] = [
     ([{"role": "assistant", "tool_calls": {"id": "x"}}], "messages[0].tool_calls must be a list"),
     ([{"role": "assistant", "tool_calls": [5]}], "messages[0].tool_calls[0] must be {'id'"),
     ([{"role": "assistant", "tool_calls": [{"id": "c"}]}], "messages[0].tool_calls[0] must be {'id'"),
-    ([{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}], "tool_calls[0].id must be a text"),
+    ([{"role": "assistant", "tool_calls": [{"id": 5, "function": {"name": "f"}}]}], "tool_calls[0].id must be a text"),
     (
         [{"role": "assistant", "tool_calls": [{"id": "c", "function": {}}]}],
         "tool_calls[0].function.name must be a text",
@@ -185,20 +174,11 @@ WRONG: list[tuple[Any, str]] = [
         [{"role": "user", "content": "x", "tool_calls": [WIRE_CALL]}],
         "messages[0] has tool_calls, which only an assistant",
     ),
-    ([{"role": "tool", "content": "x"}], "messages[0] is a tool result and needs tool_call_id"),
     ([{"role": "tool", "content": "x", "tool_call_id": 5}], "messages[0].tool_call_id must be a text"),
-    (
-        [{"role": "tool", "content": "x", "tool_call_id": "c1"}],
-        "messages[0] answers the tool call 'c1', which no earlier",
-    ),
-    ([Message.tool("c1", "x"), ASKED], "messages[0] answers the tool call 'c1', which no earlier"),
-    ([ASKED, Message.tool("c2", "x")], "messages[1] answers the tool call 'c2'"),
     ([Message("user", "hi")], "messages[0].content[0] is not a content part but str"),  # type: ignore[arg-type]  # tested
     ([Message("assistant", tool_calls=({"id": "c"},))], "messages[0].tool_calls of a Message are ToolCall values"),  # type: ignore[arg-type]  # tested
     ([Message("bot")], "messages[0].role must be one of"),  # type: ignore[arg-type]  # tested
-    ([Message("user")], "messages[0] is a user turn without content"),
-    ([Message("tool", (TextPart("x"),))], "needs tool_call_id"),
-    ([Message.user(ImagePart("x.png"))], "messages[0].content[0] needs an http(s)"),
+    ([Message.user(ImagePart("x.png"))], "messages[0].content[0] needs a URL"),
 ]
 
 

@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         TextPart as TextPart,
         ToolCall as ToolCall,
         Usage as Usage,
+        VendorPart as VendorPart,
     )
 
 _HOMES = {
@@ -204,6 +205,7 @@ _HOMES = {
         "TextPart",
         "ToolCall",
         "Usage",
+        "VendorPart",
     ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

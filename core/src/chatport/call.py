@@ -55,21 +55,29 @@ class Tool:
 
 @attrs.frozen
 class ToolChoice:
-    """Which tools the model may or must call: `auto`, `none`, `required`, or `named` with the tool's `name`."""
+    """Which tools the model may or must call: `auto`, `none`, `required`, or `named` with the tool's `name`.
 
-    mode: Literal["auto", "none", "required", "named"]
+    `vendor`: in the vendor's own word or object, such as `any` or a list of allowed tools, carried as it is in `value`.
+    """
+
+    mode: Literal["auto", "none", "required", "named", "vendor"]
     name: str | None = None
+    value: Any = None
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "value", error=BadRequestError)
 
 
 @attrs.frozen
 class Call:
     """What the user asked for, once, in our words. None means: not asked for, the vendor's default holds.
 
-    `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`), a budget in tokens,
-    or None. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces. `prefix` is the
-    beginning of the answer, from which the vendor is to go on. `adjustments` tell what was mended in earlier answers,
-    so that they can be sent again. `headers` are the call's own, names in lower case; one that is a Secret is shown
-    nowhere.
+    `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, or a vendor's own), a
+    budget in tokens, or None. `server_tools` are those that are no functions: the vendor runs them, and has its own
+    shape for each. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces. `prefix` is
+    the beginning of the answer, from which the vendor is to go on. `adjustments` tell what was mended in earlier
+    answers, so that they can be sent again. `headers` are the call's own, names in lower case; one that is a Secret is
+    shown nowhere.
     """
 
     messages: tuple[Message, ...]
@@ -88,9 +96,10 @@ class Call:
     prefix: str | None = None
     adjustments: tuple[Adjustment, ...] = ()
     headers: tuple[tuple[str, str | Secret], ...] = attrs.field(default=(), repr=False)
+    server_tools: tuple[Mapping[str, Any], ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "extra", error=BadRequestError)
+        freeze_fields(self, "extra", "server_tools", error=BadRequestError)
 
 
 @attrs.frozen

@@ -37,6 +37,7 @@ __all__ = [
     "TextPart",
     "ToolCall",
     "Usage",
+    "VendorPart",
 ]
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
@@ -56,7 +57,7 @@ class TextPart:
 
 @attrs.frozen
 class ImagePart:
-    """An image: an https URL, or a data URL. Chatport never fetches a URL itself."""
+    """An image: an https URL, a data URL, or another that the vendor knows (`gs://`). Chatport never fetches it."""
 
     url: str
     detail: str | None = None
@@ -102,7 +103,33 @@ class FilePart:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart
+@attrs.frozen
+class VendorPart:
+    """Content of a kind, or in a form, that is a vendor's own: the part as the wire has it, which is sent as given.
+
+    A vendor of another protocol gets it if it has the like; else it is left out, with a warning.
+    """
+
+    value: Mapping[str, Any]
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.value, Mapping):
+            raise BadRequestError(f"VendorPart has a dict for its value, not {type(self.value).__name__}.")
+        freeze_fields(self, "value", error=BadRequestError)
+
+    @property
+    def kind(self) -> str:
+        """What the part says that it is, such as `document_url`; an empty text if it does not."""
+        kind = self.value.get("type")
+        return kind if isinstance(kind, str) else ""
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Nothing, since `value` is all of the part."""
+        return {}
+
+
+Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | VendorPart
 
 
 @attrs.frozen

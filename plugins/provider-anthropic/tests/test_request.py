@@ -528,3 +528,149 @@ def test_response_formats_are_understood(explain, notes):
     sent = explain(extra={"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}})
     assert sent.body["output_config"]["format"]["schema"] == {**schema, "additionalProperties": False}
     assert "response_format" not in sent.body
+
+
+# --- what is the vendor's own, and what is another's
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
+FUNCTION = {"name": "f", "input_schema": {"type": "object", "properties": {}}, "description": "d"}
+
+
+def test_own_tools_stand_beside_functions_and_anothers_are_left_out(explain, notes):
+    """AN-T3, AN-T1: server tools, and functions in the protocol's own shape."""
+    assert explain("hi", tools=[SEARCH]).body["tools"] == [SEARCH]
+    got = explain("hi", tools=[FUNCTION, SEARCH, {"type": "custom", **FUNCTION, "name": "g"}, {"type": "web_search"}])
+    assert got.body["tools"] == [FUNCTION, {**FUNCTION, "name": "g"}, SEARCH]
+    assert notes(got) == {("dropped", "tools", "AN-T3")}
+    assert "tools" not in explain("hi", tools=[{"type": "mcp", "server_url": "x"}]).body
+    with pytest.raises(UnsupportedFeatureError, match="tools of another vendor: web_search"):
+        explain("hi", tools=[{"type": "web_search"}], on_unsupported="raise")
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("any", {"type": "any"}),
+        ({"type": "any"}, {"type": "any"}),
+        ({"type": "auto"}, {"type": "auto"}),
+        ({"type": "none"}, {"type": "none"}),
+        ({"type": "tool", "name": "f"}, {"type": "tool", "name": "f"}),
+        ({"type": "tool", "name": "web_search"}, {"type": "tool", "name": "web_search"}),
+        ({"type": "any", "disable_parallel_tool_use": True}, {"type": "any", "disable_parallel_tool_use": True}),
+    ],
+    ids=str,
+)
+def test_a_choice_may_be_in_the_vendors_own_words(given, sent, explain, notes):
+    """AN-T4"""
+    got = explain("hi", tools=[FUNCTION, SEARCH], tool_choice=given)
+    assert (got.body["tool_choice"], notes(got)) == (sent, set())
+
+
+@pytest.mark.parametrize("given", ["any", {"type": "any"}, {"type": "tool", "name": "web_search"}], ids=str)
+def test_a_model_that_cannot_be_forced_is_not_forced_in_any_words(given, explain, notes):
+    """AN-T6"""
+    got = explain("hi", claude("opus-5-5"), tools=[SEARCH], tool_choice=given)
+    assert (got.body["tool_choice"], notes(got)) == ({"type": "auto"}, {("lowered", "tool_choice", "AN-T6")})
+
+
+@pytest.mark.parametrize("given", ["sometimes", {"type": "allowed_tools"}, {"type": "custom", "custom": {}}], ids=str)
+def test_a_choice_in_another_vendors_words_is_left_out_and_told(given, explain, notes):
+    """AN-T4"""
+    got = explain("hi", tools=[FUNCTION], tool_choice=given)
+    assert "tool_choice" not in got.body
+    assert notes(got) == {("dropped", "tool_choice", "AN-T4")}
+
+
+def asked(*parts):
+    return [{"role": "user", "content": ["x", *parts]}]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}, "title": "t"},
+        {"type": "image", "source": {"type": "file", "file_id": "f"}},
+        {"type": "search_result", "source": "https://h.example", "title": "t", "content": []},
+        {"type": "container_upload", "file_id": "f"},
+    ],
+    ids=lambda block: block["type"],
+)
+def test_blocks_of_the_protocol_are_sent_as_they_are(block, explain):
+    """AN-S4, AN-T9, AN-M2"""
+    assert explain(asked(block)).body["messages"][0]["content"][1] == block
+
+
+def test_a_history_in_blocks_goes_back_as_it_is(explain):
+    """AN-T8, AN-T9, AN-T16: an answer with its signed thinking, and the results of its calls."""
+    use = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}}
+    answer = [{"type": "thinking", "thinking": "hm", "signature": "s"}, use]
+    results = [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "7", "is_error": False}]
+    history = ["q", {"role": "assistant", "content": answer}, {"role": "user", "content": results}]
+    sent = explain(history, tools=[FUNCTION]).body["messages"]
+    assert [turn["content"] for turn in sent[1:]] == [answer, results]
+    assert explain([*history[:2], Message.tool("toolu_1", "7")], tools=[FUNCTION]).adjustments == ()
+
+
+def test_addresses_in_the_standards_shape_become_blocks(explain, notes):
+    """AN-M1, AN-M2: with what is not known here told."""
+    part = {"type": "document_url", "document_url": "https://h.example/x.pdf", "cache_control": {"type": "ephemeral"}}
+    block = {"type": "document", "source": {"type": "url", "url": "https://h.example/x.pdf"}}
+    assert explain(asked(part)).body["messages"][0]["content"][1] == {**block, "cache_control": {"type": "ephemeral"}}
+    image = {"type": "image_url", "image_url": {"url": "https://h.example/x.png", "max_pixels": 9}}
+    got = explain(asked(image))
+    source = {"type": "url", "url": "https://h.example/x.png"}
+    assert got.body["messages"][0]["content"][1] == {"type": "image", "source": source}
+    assert notes(got) == {("dropped", "messages.image_url.max_pixels", "AN-R14")}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "reference", "reference_ids": [1]},
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "tool_use", "input": {}},
+        {"text": "nameless"},
+    ],
+    ids=str,
+)
+def test_a_part_that_has_no_like_here_is_left_out_and_told(part, explain, notes):
+    """AN-M3"""
+    got = explain(asked(part))
+    assert got.body["messages"][0]["content"] == [{"type": "text", "text": "x"}]
+    assert notes(got) == {("dropped", "messages.content", "AN-M3")}
+    with pytest.raises(UnsupportedFeatureError, match="has no like here"):
+        explain(asked(part), on_unsupported="raise")
+
+
+def test_a_video_is_refused_and_not_left_out(explain):
+    """AN-M3"""
+    with pytest.raises(UnsupportedFeatureError, match="has a video part"):
+        explain(asked({"type": "video_url", "video_url": {"url": "https://h.example/x.mp4"}}))
+
+
+def test_a_result_without_its_call_is_refused(explain):
+    """AN-T10"""
+    with pytest.raises(UnsupportedFeatureError, match=r"'toolu_9', which no earlier answer makes \(AN-T10\)"):
+        explain(["q", Message.assistant(tool_calls=(CALL,)), Message.tool("toolu_9", "7")], tools=TOOLS)
+
+
+def test_an_unknown_role_is_the_users(explain, notes):
+    """AN-R2"""
+    got = explain([{"role": "wizard", "content": "hi"}])
+    assert turns(got) == [("user", ["text"])]
+    assert notes(got) == {("renamed", "messages.role", "AN-R2")}
+
+
+@pytest.mark.parametrize(("word", "kind"), [("default", "note"), ("ultra", "dropped")])
+@pytest.mark.parametrize("model", ["haiku-4-5", "opus-5"])
+def test_another_vendors_effort_is_told(word, kind, model, explain, notes):
+    """AN-R11"""
+    for options in ({"reasoning": word}, {"extra": {"reasoning_effort": word}}):
+        got = explain("hi", claude(model), **options)
+        assert not got.body.keys() & {"thinking", "output_config"}
+        assert notes(got) == {(kind, "reasoning", "AN-R11")}
+
+
+def test_a_limit_of_nothing_is_sent(explain):
+    """AN-R1: what the vendor makes of it is its matter; no limit of ours stands in its place."""
+    assert explain("hi", max_tokens=0).body["max_tokens"] == 0

@@ -71,3 +71,29 @@ def test_names_beyond_the_alphabet_are_mapped_back(emulated):
     reply = client.chat("weather?", model="deepseek:deepseek-flash", tools=[Tool("maps.find")])
     assert emulator.requests[0].json()["tools"][0]["function"]["name"].startswith("maps_find_")
     assert reply.tool_calls[0].name == "maps.find"
+
+
+SEARCH = {"type": "web_search"}
+
+
+def test_only_functions_are_taken(explain, notes):
+    """DS-T1: beside strict ones, too."""
+    explanation = explain(tools=[SEARCH, Tool("a", "", STRICT, strict=True)])
+    assert [tool["type"] for tool in explanation.body["tools"]] == ["function"]
+    assert notes(explanation) == {("dropped", "tools", "DS-T1"), ("note", "tools.strict", "DS-T5")}
+    assert "tools" not in explain(tools=[SEARCH]).body
+
+
+def test_a_result_without_its_call_is_refused(explain):
+    """DS-T7"""
+    with pytest.raises(UnsupportedFeatureError, match=r"messages\[1\] answers the tool call 'c1', .* \(DS-T7\)"):
+        explain(["hi", {"role": "tool", "tool_call_id": "c1", "content": "7"}])
+
+
+def test_another_vendors_thinking_is_left_out(explain, notes):
+    """DS-M1: a part of an unknown type fails the whole request."""
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    answer = {"role": "assistant", "content": [thinking, {"type": "text", "text": "a"}]}
+    explanation = explain(["q", answer, "b"])
+    assert explanation.body["messages"][1]["content"] == "a"
+    assert ("dropped", "messages.content", "DS-M1") in notes(explanation)

@@ -270,3 +270,16 @@ def test_facts():
     fresh = facts.describe("accounts/fireworks/models/minimax-m9")
     assert (fresh.efforts, fresh.context_tokens, fresh.prices) == (("low", "medium", "high"), None, ())
     assert facts.describe("accounts/fireworks/models/kimi-k2p6#accounts/me/deployments/x").prices == ()
+
+
+def test_only_functions_and_known_parts_are_taken(explain, notes):
+    """FW-T1, FW-P1: what is not known fails the whole request. The word any is an alias of required (FW-T1)."""
+    search = {"type": "builtin_function", "function": {"name": "$web_search"}}
+    got = explain("hi", tools=[search, {"type": "function", "function": FUNCTION}], tool_choice="any")
+    assert [tool["type"] for tool in got.body["tools"]] == ["function"]
+    assert got.body["tool_choice"] == "any"
+    assert notes(got) == {("dropped", "tools", "FW-T1")}
+    answer = {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}]}
+    got = explain(["q", answer, "b"])
+    assert got.body["messages"][1]["content"] == [{"type": "text", "text": "a"}]
+    assert ("dropped", "messages.content", "FW-P1") in notes(got)

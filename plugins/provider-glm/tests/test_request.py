@@ -194,9 +194,11 @@ def test_tool_choice(explain, notes):  # GL-T2, GL-T3
     assert ask(tool_choice="auto") == (["f", "g"], "auto", "hi", set())
     left_out = ([], None, "hi", {("note", "tool_choice", "GL-T2")})
     assert ask(tool_choice="none") == left_out
-    in_words = (["f", "g"], "auto", "Answer by calling one of the tools, not with text.", forced)
+    in_words = (["f", "g"], "required", "Answer by calling one of the tools, not with text.", forced)
     assert ask(tool_choice="required") == in_words
-    assert ask(tool_choice="g") == (["g"], "auto", "Answer by calling the tool g, not with text.", forced)
+    named = {"type": "function", "function": {"name": "g"}}  # taken, and called, in the recordings; not promised
+    assert ask(tool_choice="g") == (["g"], named, "Answer by calling the tool g, not with text.", forced)
+    assert ask(tool_choice="any") == (*in_words[:3], {*forced, ("renamed", "tool_choice", "GL-T2")})
     assert ask(extra={"tool_choice": "none"}) == left_out
     assert ask(extra={"tool_choice": "required"}) == in_words
     search = {"type": "web_search", "web_search": {"enable": True}}  # GL-T1: another kind of tool

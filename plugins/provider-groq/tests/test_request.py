@@ -265,6 +265,16 @@ def test_compound_systems_take_no_tools(explain):
     assert explain(extra={"tools": search}).body["tools"] == search
 
 
+def test_tools_of_an_unknown_type_are_left_out(explain, notes):
+    """GQ-P11, recorded: other types fail the whole request; gpt-oss has two of its own."""
+    given = [{"type": "browser_search"}, {"type": "visit_website"}, {"type": "mcp", "server_url": "https://m.example"}]
+    got = explain(model="groq:openai/gpt-oss-20b", tools=[*given, get_weather])
+    assert [tool["type"] for tool in got.body["tools"]] == ["function", "browser_search", "mcp"]
+    assert notes(got) == {("dropped", "tools", "GQ-P11")}
+    got = explain(model=COMPOUND, tools=given, tool_choice="required")
+    assert ([tool["type"] for tool in got.body["tools"]], got.body["tool_choice"]) == (["mcp"], "required")
+
+
 def test_tools_are_the_standards(explain):
     """GQ-T1"""
     body = explain(tools=[get_weather], tool_choice="get_weather").body

@@ -412,3 +412,25 @@ def test_a_past_call_is_sent_with_its_arguments_untouched(explain: Explain) -> N
         Message.tool("c", "x"),
     ]
     assert explain("ollama", turns).body["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"a": 1 }'
+
+
+class TestToolsThatAreNoFunctions:
+    SEARCH = {"type": "mcp", "server_url": "https://mcp.example"}  # noqa: RUF012  # nobody writes to it
+
+    @pytest.mark.parametrize("provider", PROVIDERS)
+    def test_they_stand_beside_functions(self, provider: str, explain: Explain) -> None:
+        body = explain(provider, tools=[self.SEARCH, get_weather]).body
+        assert [tool["type"] for tool in body["tools"]] == ["function", "mcp"]
+        assert body["tools"][1] == self.SEARCH
+
+    def test_only_functions_are_made_strict(self, explain: Explain) -> None:
+        """VL-T3"""
+        tools = explain("vllm", tools=[self.SEARCH, get_weather], tool_choice="required").body["tools"]
+        assert (tools[0]["function"]["strict"], tools[1]) == (True, self.SEARCH)
+
+    def test_a_sole_tool_that_is_no_function_is_not_named(self, explain: Explain) -> None:
+        """LP-T1"""
+        settings = {"base_url": "http://127.0.0.1:9/v1", "server": "llama-cpp-python"}
+        sent = explain("local", tools=[self.SEARCH], tool_choice="required", settings=settings)
+        assert sent.body["tool_choice"] == "required"
+        assert ("lowered", "tool_choice") in {(note.kind, note.field) for note in sent.adjustments}

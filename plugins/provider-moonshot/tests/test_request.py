@@ -366,3 +366,19 @@ def test_content_that_is_not_taken(explain, part):
     """MS-M1"""
     with pytest.raises(UnsupportedFeatureError):
         explain(Message.user("what?", part))
+
+
+def test_the_vendors_own_tool_stands_beside_functions(explain, notes):
+    """MS-T12"""
+    search = {"type": "builtin_function", "function": {"name": "$web_search"}}
+    got = explain("hi", tools=[search, get_weather])
+    assert got.body["tools"][1] == search
+    assert explain("hi", tools=[search]).body["tools"] == [search]
+    assert notes(got) == set()
+
+
+def test_a_file_in_anothers_form_is_the_vendors_matter(explain):
+    """MS-M1: only uploads are turned into what they are called here."""
+    part = {"type": "file", "file": {"url": "https://h.example/x"}}
+    with pytest.raises(UnsupportedFeatureError, match="no file by its address"):
+        explain([{"role": "user", "content": [part]}])

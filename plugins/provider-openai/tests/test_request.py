@@ -373,3 +373,42 @@ def test_streams_can_be_switched_off_for_an_unverified_organisation(shape):
     assert not wire.body.keys() & {"stream", "stream_options"}
     assert notes(wire) == [("note", "stream", "OA-P11")]
     assert shape(model="gpt-5", config={"stream": False}).adjustments == ()
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent", "said"),
+    [
+        ({"type": "custom", "custom": {"name": "sh"}}, {"type": "custom", "custom": {"name": "sh"}}, set()),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
+            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
+            set(),
+        ),
+        ("any", "required", {("renamed", "tool_choice")}),
+        ({"type": "tool", "name": "f"}, {"type": "function", "function": {"name": "f"}}, {("renamed", "tool_choice")}),
+        ("sometimes", None, {("dropped", "tool_choice")}),
+    ],
+    ids=str,
+)
+def test_the_choices_of_the_api_are_sent_and_others_said_in_its_words(choice, sent, said, shape):
+    """OA-T4"""
+    custom = {"type": "custom", "custom": {"name": "sh"}}
+    function = {"type": "function", "function": {"name": "f"}}
+    wire = shape(model="gpt-6-sol", reasoning="none", tools=[custom, function], tool_choice=choice)
+    assert [tool["type"] for tool in wire.body["tools"]] == ["function", "custom"]
+    assert wire.body["tools"][1] == custom
+    assert (wire.body.get("tool_choice"), {(note.kind, note.field) for note in wire.adjustments}) == (sent, said)
+
+
+def test_another_vendors_thinking_is_left_out_and_its_documents_are_refused(shape):
+    """OA-M2"""
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    answer = {"role": "assistant", "content": [thinking, {"type": "text", "text": "a"}]}
+    wire = shape(["q", answer, "b"], model="gpt-6-sol")
+    assert wire.body["messages"][1]["content"] == [{"type": "text", "text": "a"}]
+    assert [(note.kind, note.field, note.fact) for note in wire.adjustments] == [
+        ("dropped", "messages.content", "OA-M2")
+    ]
+    document = {"type": "document_url", "document_url": "https://h.example/x.pdf"}
+    with pytest.raises(chatport.UnsupportedFeatureError, match=r"not document_url \(OA-M2\)"):
+        shape([{"role": "user", "content": [document]}], model="gpt-6-sol")

@@ -46,10 +46,11 @@ def test_a_call_needs_a_message(shape):
         shape([], model="gpt-6-sol")
 
 
-def test_the_function_role_is_gone(shape):
-    """OA-R2, OA-R27."""
-    with pytest.raises(chatport.BadRequestError, match="use 'tool'"):
-        shape([{"role": "function", "name": "look", "content": "x"}], model="gpt-6-sol")
+def test_the_function_role_is_old_and_taken(shape):
+    """OA-R2, OA-R27: deprecated is not refused."""
+    answer = {"role": "assistant", "content": None, "function_call": {"name": "look", "arguments": "{}"}}
+    result = {"role": "function", "name": "look", "content": "x"}
+    assert shape(["hi", answer, result], model="gpt-6-sol").body["messages"][1:] == [answer, result]
 
 
 @pytest.mark.parametrize(

@@ -349,3 +349,22 @@ def test_json_is_named_where_the_caller_asks_for_it_by_extra(shape):
 def test_a_format_given_as_extra_is_left_alone(shape):
     own = {"response_format": {"type": "json_object"}}
     assert shape("JSON!", model="gpt-6-sol", output=Car, extra=own).body["response_format"] == own["response_format"]
+
+
+def sent_parameters(shape: Any, schema: Any) -> Any:
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": True}}
+    return shape(model="gpt-6-sol", reasoning="none", tools=[tool]).body["tools"][0]["function"]["parameters"]
+
+
+def test_a_strict_tool_that_the_vendor_takes_is_sent_as_it_is(shape):
+    """OA-T10, recorded: defaults and a dialect are taken in tools, and what is required keeps its order."""
+    union = {"anyOf": [TEXT, {"type": "array", "items": TEXT}], "description": "d"}
+    schema = {**closed(a={**TEXT, "default": "x"}, b=union), "required": ["b", "a"], "$schema": "https://s.example"}
+    assert sent_parameters(shape, schema) == schema
+
+
+def test_a_default_goes_into_words_in_structured_output(shape):
+    """OA-T10: where nothing is recorded of it."""
+    sent = shape(model="gpt-6-sol", output=closed(a={**TEXT, "default": "x"})).body["response_format"]
+    assert "default" not in sent["json_schema"]["schema"]["properties"]["a"]
+    assert '"x"' in sent["json_schema"]["schema"]["properties"]["a"]["description"]

@@ -63,7 +63,7 @@ class CallTrace:
                 "operation": route.operation,
                 **_server(route),
                 "stream": call is not None and call.stream,
-                "tools": 0 if call is None else len(call.tools),
+                "tools": 0 if call is None else len(call.tools) + len(call.server_tools),
                 "targets": targets,
                 **({} if call is None else {name: getattr(call, name) for name in options}),
             },

@@ -179,9 +179,12 @@ class MessageRule(_Cited, frozen=True):
 
     `names`: whether messages may have names. `nulls`: whether a field may be null. `joined_text`: content that is only
     text parts is sent as one text, without the marks on its parts. `keys`: all that a message may have, None: anything.
-    `part_keys`: the same for parts of a content. `refusals`: whether a refusal has a field; if not, it is the text.
-    `empty`: what stands for content that is empty, which is refused; `empty_result` the same for a tool's result.
-    `text_results`: a tool's result is only text, and what is no text follows in a user message.
+    `part_keys`: the same for parts of a content. `part_types`: all kinds of parts that are taken, empty: any; media of
+    another kind are refused before they are sent, and the rest is left out. `orphan_results`: whether the result of a
+    call may stand where no earlier answer has the call; if not, it is refused before it is sent. `refusals`: whether a
+    refusal has a field; if not, it is the text. `empty`: what stands for content that is empty, which is refused;
+    `empty_result` the same for a tool's result. `text_results`: a tool's result is only text, and what is no text
+    follows in a user message.
     """
 
     names: bool = True
@@ -189,6 +192,8 @@ class MessageRule(_Cited, frozen=True):
     joined_text: bool = False
     keys: tuple[str, ...] | None = None
     part_keys: tuple[str, ...] | None = None
+    part_types: tuple[str, ...] = ()
+    orphan_results: bool = True
     refusals: bool = True
     empty: str | None = None
     empty_result: str | None = None
@@ -229,17 +234,21 @@ class CallIdRule(msgspec.Struct, frozen=True):
 class ToolRule(_Cited, frozen=True):
     """What tools and the choice among them may look like.
 
-    `choices`: the kinds of `tool_choice` that are taken (auto, none, required, named); None: all, but only auto and
-    none where the model's `forced_tool_choice` is false; without auto the field is left out for it. What is missing is
-    said in another way: `none` by leaving the tools out, a name by `required` with that tool alone, `required` by the
-    name of the only tool, and what cannot be forced at all is asked for in words. `strict`: whether strict tools are
-    known. `kinds`: the types of tools that are taken, empty: any. `function_keys`: all that a function may have, None:
-    anything. `reserved`: names that no tool may have, or what is sent in place of each. `letter_first`: a name begins
-    with a letter. `parallel`: the value that `parallel_tool_calls` is given where the caller gives none. A choice
-    without tools is left out; a fact for `without_tools` says that it is refused, and so that it is told.
+    `choices`: the kinds of `tool_choice` that are taken (auto, none, required, named, and the vendor's own words and
+    types, such as any or allowed_tools); None: all, but only auto and none where the model's `forced_tool_choice` is
+    false; without auto the field is left out for it. What is missing is said in another way: `none` by leaving the
+    tools out, a name by `required` with that tool alone, `required` by the name of the only tool, and what cannot be
+    forced at all is asked for in words; another vendor's own is said in the standard's words, or left out. `hints` are
+    kinds that are taken without a promise: they are sent, and asked for in words as well. `strict`: whether strict
+    tools are known. `kinds`: the types of tools that are taken, empty: any. `function_keys`: all that a function may
+    have, None: anything. `reserved`: names that no tool may have, or what is sent in place of each. `letter_first`: a
+    name begins with a letter. `parallel`: the value that `parallel_tool_calls` is given where the caller gives none. A
+    choice without tools is left out where it forces nothing; with a fact for `without_tools`, which says that it is
+    refused, any is left out.
     """
 
-    choices: tuple[Literal["auto", "none", "required", "named"], ...] | None = None
+    choices: tuple[str, ...] | None = None
+    hints: tuple[Literal["required", "named"], ...] = ()
     strict: bool = True
     kinds: tuple[str, ...] = ()
     function_keys: tuple[str, ...] | None = None
@@ -304,13 +313,15 @@ STRICT_SIZES = ("properties", "levels of nesting", "characters of names", "enum 
 class StrictRule(msgspec.Struct, frozen=True):
     """The subset that a strict schema is made to fit: all objects closed, all their properties required.
 
-    `kept` are the keywords that stay, and `left_out` those that go without a word; with a `barred` one a schema is not
-    strict, and any other is said in the description. `formats` are all values of `format` that are taken.
+    `kept` are the keywords that stay, `kept_in_tools` those that stay in the parameters of a tool only, and `left_out`
+    those that go without a word; with a `barred` one a schema is not strict, and any other is said in the description.
+    `formats` are all values of `format` that are taken.
     `look_around`: whether a pattern may look around. `most` bounds the whole schema: its `properties`, `levels of
     nesting`, `characters of names` and `enum values`.
     """
 
     kept: tuple[str, ...] = ()
+    kept_in_tools: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     barred: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()

@@ -1,10 +1,12 @@
 """What users write, as our values: strings, Message values, Replies and OpenAI-shaped dicts, mixed freely.
 
-Every shape that cannot be read is refused here, before anything is sent, with the place named.
+A shape that means nothing is refused here, before anything is sent, with the place named. One that is only not ours, a
+part or a role of some vendor's, is carried as it is: whether it is taken say the vendor's facts, or the vendor.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -13,7 +15,7 @@ import attrs
 from .. import jsoncodec
 from ..basics.frozen import freeze
 from ..errors import BadRequestError
-from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall, VendorPart
 
 __all__ = ["MessagesInput", "read_messages"]
 
@@ -23,6 +25,9 @@ MessagesInput: TypeAlias = (
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _PLAIN_KEYS = frozenset(("role", "content"))
+_PARTS = (TextPart, ImagePart, AudioPart, FilePart, VendorPart)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:")  # of one letter it is a drive of Windows
+_BARE_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{100}")
 _MESSAGE_KEYS = frozenset(
     {
         "role",
@@ -44,9 +49,7 @@ def read_messages(messages: MessagesInput) -> tuple[Message, ...]:
     items = messages if type(messages) is list else _listed(messages)
     if not items:
         raise BadRequestError("messages is empty: a call needs at least one message.")
-    read = tuple([_message(item, f"messages[{number}]") for number, item in enumerate(items)])
-    _check_results(read)
-    return read
+    return tuple([_message(item, f"messages[{number}]") for number, item in enumerate(items)])
 
 
 def _listed(messages: MessagesInput) -> Sequence[Any]:
@@ -62,6 +65,8 @@ def _message(item: Any, where: str) -> Message:
         return _checked(_from_dict(item, where), where)
     match item:
         case Message():
+            if item.role not in _ROLES:
+                raise BadRequestError(f"{where}.role must be one of {', '.join(_ROLES)}, not {item.role!r}.")
             return _checked(item, where)
         case Reply():
             return _frozen(item.message)
@@ -84,23 +89,18 @@ def _held(value: Any) -> Any:
 
 
 def _checked(message: Message, where: str) -> Message:
-    if message.role not in _ROLES:
-        raise BadRequestError(f"{where}.role must be one of {', '.join(_ROLES)}, not {message.role!r}.")
     has_dicts = bool(message.extra or message.opaque)
     for number, part in enumerate(message.content):
         if type(part) is TextPart and not part.extra:
             continue
-        if not isinstance(part, TextPart | ImagePart | AudioPart | FilePart):
+        if not isinstance(part, _PARTS):
             raise BadRequestError(f"{where}.content[{number}] is not a content part but {type(part).__name__}.")
         has_dicts = has_dicts or bool(part.extra)
-        if isinstance(part, ImagePart) and not part.url.startswith(
-            ("https://", "http://", "data:image/", "oss://", "ms://")
-        ):
-            raise BadRequestError(f"{where}.content[{number}] needs an http(s) or data:image/ URL.")
-    if message.role == "tool" and not message.tool_call_id:
-        raise BadRequestError(f"{where} is a tool result and needs tool_call_id.")
-    if message.role == "user" and not message.content:
-        raise BadRequestError(f"{where} is a user turn without content.")
+        if isinstance(part, ImagePart) and not _is_place(part.url):
+            raise BadRequestError(
+                f"{where}.content[{number}] needs a URL: https://…, data:image/…, or another that the vendor knows. "
+                "The bytes of a file on this machine takes ImagePart.from_file."
+            )
     if message.tool_calls:
         if not all(isinstance(call, ToolCall) for call in message.tool_calls):
             raise BadRequestError(f"{where}.tool_calls of a Message are ToolCall values.")
@@ -109,17 +109,9 @@ def _checked(message: Message, where: str) -> Message:
     return _frozen(message) if has_dicts else message
 
 
-def _check_results(messages: tuple[Message, ...]) -> None:
-    """Refuse a tool result without its call: every vendor does, and each words it differently."""
-    called: set[str] = set()
-    for number, message in enumerate(messages):
-        if message.tool_calls:
-            called.update(call.id for call in message.tool_calls)
-        if message.role == "tool" and message.tool_call_id not in called:
-            raise BadRequestError(
-                f"messages[{number}] answers the tool call {message.tool_call_id!r}, "
-                "which no earlier assistant turn makes."
-            )
+def _is_place(url: str) -> bool:
+    """Whether a text can say where an image is, or what it is: a URL of any scheme, or its bytes in base64."""
+    return _SCHEME.match(url) is not None or _BARE_BASE64.match(url) is not None
 
 
 def _from_dict(item: Mapping[str, Any], where: str) -> Message:
@@ -128,16 +120,18 @@ def _from_dict(item: Mapping[str, Any], where: str) -> Message:
         return Message(role, (TextPart(content),) if content else ())
     if not isinstance(role, str):
         raise BadRequestError(f"{where} has no role. Write {{'role': 'user', 'content': …}}.")
-    if role == "function":
-        raise BadRequestError(f"{where} has the role 'function', which is retired: use 'tool' with a tool_call_id.")
-    if item.get("function_call"):
-        raise BadRequestError(f"{where}.function_call is retired: write it as one of tool_calls, with an id.")
+    if role not in _ROLES:
+        return _of_own_role(item, role, where)
     extra = {key: value for key, value in item.items() if key not in _MESSAGE_KEYS and value is not None}
+    if item.get("function_call"):
+        extra["function_call"] = item["function_call"]  # the older form of tool_calls, where it is still known
     if isinstance(item.get("audio"), Mapping):
         extra["audio"] = item["audio"]
     calls = item.get("tool_calls") or ()
     if not isinstance(calls, Sequence) or isinstance(calls, str):
         raise BadRequestError(f"{where}.tool_calls must be a list.")
+    if any(map(_is_vendor_call, calls)):
+        calls, extra["tool_calls"] = (), calls  # they belong together, and are sent as they are
     reasoning = item.get("reasoning_content") or item.get("reasoning")
     return Message(
         role,  # type: ignore[arg-type]  # _checked compares it with the known roles
@@ -149,6 +143,15 @@ def _from_dict(item: Mapping[str, Any], where: str) -> Message:
         reasoning=reasoning if isinstance(reasoning, str) else None,
         extra=extra,
     )
+
+
+def _of_own_role(item: Mapping[str, Any], role: str, where: str) -> Message:
+    """Return a message in a role that is some vendor's own, with all that it has beside its content as given."""
+    if not role:
+        raise BadRequestError(f"{where} has no role. Write {{'role': 'user', 'content': …}}.")
+    extra = {key: value for key, value in item.items() if key not in ("role", "content", "name") and value is not None}
+    name = _optional_text(item, "name", where)
+    return Message(role, _content(item.get("content"), where), name=name, extra=extra)  # type: ignore[arg-type]  # as it is
 
 
 def _optional_text(item: Mapping[str, Any], key: str, where: str) -> str | None:
@@ -169,23 +172,18 @@ def _content(content: Any, where: str) -> tuple[Part, ...]:
 
 
 def _part(part: Any, where: str) -> Part:
-    if isinstance(part, TextPart | ImagePart | AudioPart | FilePart):
+    if isinstance(part, _PARTS):
         return part
     if isinstance(part, str):
         return TextPart(part)
     if not isinstance(part, Mapping):
         raise BadRequestError(f"{where} must be a part, not {type(part).__name__}.")
     kind = part.get("type")
-    readers = {
-        "text": _text_part,
-        "image_url": _image_part,
-        "input_audio": _audio_part,
-        "file": _file_part,
-        "refusal": _refusal_part,
-    }
-    reader = readers.get(kind) if isinstance(kind, str) else None
+    if not part or not isinstance(kind, str | None):
+        raise BadRequestError(f"{where}.type must be a text, such as 'text' or 'image_url', not {kind!r}.")
+    reader = _READERS.get(kind or "")
     if reader is None:
-        raise BadRequestError(f"{where}.type must be one of {', '.join(readers)}, not {kind!r}.")
+        return VendorPart(part)
     extra = {key: value for key, value in part.items() if key not in ("type", kind)}
     return reader(part, extra, where)
 
@@ -202,35 +200,57 @@ def _image_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> P
     image = part.get("image_url")
     if isinstance(image, str):
         return ImagePart(image, extra=extra)
-    if not isinstance(image, Mapping):
-        raise BadRequestError(f"{where}.image_url must be {{'url': …}}.")
-    detail = image.get("detail")
-    return ImagePart(
-        _text(image.get("url"), f"{where}.image_url.url"), detail if isinstance(detail, str) else None, extra
-    )
+    if isinstance(image, Mapping) and image.keys() <= {"url", "detail"} and isinstance(image.get("url"), str):
+        detail = image.get("detail")
+        if isinstance(detail, str | None):
+            return ImagePart(image["url"], detail, extra)
+    return _own_form(part, "image_url", "{'url': …}", where)
 
 
 def _audio_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Part:
     audio = part.get("input_audio")
-    if not isinstance(audio, Mapping):
-        raise BadRequestError(f"{where}.input_audio must be {{'data': …, 'format': …}}.")
-    where = f"{where}.input_audio"
-    return AudioPart(_text(audio.get("data"), f"{where}.data"), _text(audio.get("format"), f"{where}.format"), extra)
+    if isinstance(audio, Mapping) and audio.keys() == {"data", "format"} and all(map(_is_text, audio.values())):
+        return AudioPart(audio["data"], audio["format"], extra)
+    return _own_form(part, "input_audio", "{'data': …, 'format': …}", where)
 
 
 def _file_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Part:
-    file = part.get("file")
-    if not isinstance(file, Mapping) or not (file.get("file_id") or file.get("file_data")):
-        raise BadRequestError(f"{where}.file needs file_id, or file_data with filename.")
-    where = f"{where}.file"
-    file_id, data, filename = (_optional_text(file, key, where) for key in ("file_id", "file_data", "filename"))
-    return FilePart(file_id, data, filename, extra)
+    file, known = part.get("file"), ("file_id", "file_data", "filename")
+    if isinstance(file, Mapping) and (file.get("file_id") or file.get("file_data")) and file.keys() <= {*known}:
+        file_id, data, filename = (_optional_text(file, key, f"{where}.file") for key in known)
+        return FilePart(file_id, data, filename, extra)
+    return _own_form(part, "file", "{'file_id': …}, or file_data with filename", where)
+
+
+_READERS = {
+    "text": _text_part,
+    "image_url": _image_part,
+    "input_audio": _audio_part,
+    "file": _file_part,
+    "refusal": _refusal_part,
+}
+
+
+def _own_form(part: Mapping[str, Any], kind: str, usual: str, where: str) -> Part:
+    """Return a part of a known kind whose form is some vendor's own. Raises BadRequestError for one without content."""
+    if not part.get(kind) and part.keys() <= {"type", kind}:
+        raise BadRequestError(f"{where}.{kind} must be {usual}.")
+    return VendorPart(part)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _text(value: Any, where: str) -> str:
     if isinstance(value, str):
         return value
     raise BadRequestError(f"{where} must be a text, not {type(value).__name__}.")
+
+
+def _is_vendor_call(call: Any) -> bool:
+    """Whether this is the call of a tool that is no function, in its vendor's shape."""
+    return isinstance(call, Mapping) and call.get("type") not in (None, "function") and "function" not in call
 
 
 def _tool_call(call: Any, where: str) -> ToolCall:
@@ -249,5 +269,5 @@ def _tool_call(call: Any, where: str) -> ToolCall:
             problem = str(error).rstrip(".")
             raise BadRequestError(f"{where}.function.arguments cannot be written as JSON: {problem}.") from error
     return ToolCall(
-        _text(call.get("id"), f"{where}.id"), _text(function.get("name"), f"{where}.function.name"), arguments
+        _optional_text(call, "id", where) or "", _text(function.get("name"), f"{where}.function.name"), arguments
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
@@ -14,7 +15,7 @@ from .headers import read_headers
 from .history import mended
 from .messages import MessagesInput, read_messages
 from .output import read_output
-from .tools import ToolInput, read_tool_choice, read_tools
+from .tools import ToolInput, bare_tools, read_server_tools, read_tool_choice, read_tools
 from .values import read_timeouts
 
 __all__ = ["CHAT_OPTIONS", "EMBED_OPTIONS", "ChatOptions", "read_call", "read_timeout", "unknown_option"]
@@ -26,13 +27,14 @@ class ChatOptions(TypedDict, total=False):
     model: str | None
     """"provider:model", or an alias. Default: `model` of the configuration (`LLM_MODEL`)."""
     tools: Sequence[ToolInput] | None
-    """Functions with type hints, `Tool` values, or OpenAI-shaped dicts."""
+    """Functions with type hints, `Tool` values, or dicts: OpenAI-shaped functions, and tools of the vendor's own."""
     tool_choice: Any
-    """`auto`, `none`, `required`, or a tool: its name or the function itself."""
+    """`auto`, `none`, `required`, or a tool: its name or the function itself; else the vendor's own word or dict."""
     output: Any
     """The structure of the text: an attrs, dataclass or msgspec type, or a JSON Schema. See `Reply.parsed`."""
     reasoning: str | int | bool | None
-    """An effort (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`), a budget in tokens, or False."""
+    """An effort (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, or the vendor's own word), a budget in
+    tokens, or False."""
     temperature: float | None
     top_p: float | None
     max_tokens: int | None
@@ -88,6 +90,7 @@ def read_call(
     if not isinstance(fields, Mapping):
         raise BadRequestError("extra must be a dict of body fields.")
     history, notes = mended(read_messages(messages), [tool.name for tool in read])
+    notes += bare_tools(tools)
     call = Call(
         history,
         stream,
@@ -95,20 +98,21 @@ def read_call(
         read_tool_choice(tool_choice, read),
         read_output(output),
         _reasoning(reasoning),
-        _number("temperature", temperature, 0, 2),
-        _number("top_p", top_p, 0, 1),
-        _whole("max_tokens", max_tokens, 1),
+        _number("temperature", temperature),
+        _number("top_p", top_p),
+        _whole("max_tokens", max_tokens),
         _stop(stop),
-        _whole("seed", seed, None),
+        _whole("seed", seed),
         fields,
         on_unsupported,
         adjustments=tuple(notes),
         headers=() if headers is None else read_headers(headers),
+        server_tools=read_server_tools(tools),
     )
     return call, read_timeout(timeout)
 
 
-def _reasoning(value: str | int | bool | None) -> str | int | None:
+def _reasoning(value: Any) -> str | int | None:
     if value is None or value is True:  # True: the vendor's own default effort
         return None if value is None else "medium"
     if value is False:
@@ -119,24 +123,30 @@ def _reasoning(value: str | int | bool | None) -> str | int | None:
                 'A reasoning budget is a positive number of tokens; reasoning="none" switches it off.'
             )
         return value
-    if value not in EFFORTS:
-        raise BadRequestError(f"reasoning is one of {', '.join(EFFORTS)}, or a number of tokens, not {value!r}.")
+    if isinstance(value, str) and value in EFFORTS:
+        return value
+    misspelt = near_miss(value, EFFORTS) if isinstance(value, str) else ""
+    if not isinstance(value, str) or not value or misspelt:  # else the vendor's own, and its facts know it
+        raise BadRequestError(
+            f"reasoning is one of {', '.join(EFFORTS)}, or a number of tokens, not {value!r}.{misspelt}"
+        )
     return value
 
 
-def _number(name: str, value: Any, low: float, high: float) -> float | None:
+def _number(name: str, value: Any) -> float | None:
+    """Return a finite number. How far it may go says the vendor: some end at 1, and some take -1 for no limit."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:  # not for NaN
-        raise BadRequestError(f"{name} is a number from {low} to {high}, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadRequestError(f"{name} is a number, not {value!r}.")
     return value
 
 
-def _whole(name: str, value: Any, low: int | None) -> int | None:
+def _whole(name: str, value: Any) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or (low is not None and value < low):
-        raise BadRequestError(f"{name} is a whole number{'' if low is None else f' of at least {low}'}, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadRequestError(f"{name} is a whole number, not {value!r}.")
     return value
 
 

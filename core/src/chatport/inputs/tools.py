@@ -1,35 +1,57 @@
-"""The tools that a caller gives (functions, values, dicts), and which of them the model is to choose."""
+"""The tools that a caller gives (functions, values, dicts), and which of them the model is to choose.
+
+A dict that is no function is a tool of the vendor's own, and a choice that names none of the functions its own word: it
+is carried as it is, and the vendor's facts say whether it is taken.
+"""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, get_type_hints
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, TypeGuard, get_type_hints
 
 import msgspec
 
+from ..basics.words import near_miss
 from ..call import Tool, ToolChoice
 from ..errors import BadRequestError
+from ..types import Adjustment
 from .schemas import check_schema, schema_of
 
-__all__ = ["ToolInput", "read_tool_choice", "read_tools"]
+__all__ = ["ToolInput", "bare_tools", "read_server_tools", "read_tool_choice", "read_tools"]
 
 ToolInput: TypeAlias = "Tool | Callable[..., Any] | Mapping[str, Any]"
 
 
 def read_tools(tools: Sequence[ToolInput] | None) -> tuple[Tool, ...]:
-    """Return the tools: from Tool values, Python functions, or OpenAI-shaped dicts."""
+    """Return the functions: from Tool values, Python functions, or OpenAI-shaped dicts. The rest is a vendor's own."""
     if tools is None:
         return ()
     if isinstance(tools, str | Mapping) or not isinstance(tools, Sequence):
         raise BadRequestError("tools must be a list of functions, Tool values or dicts.")
-    read = tuple(_tool(tool, f"tools[{number}]") for number, tool in enumerate(tools))
+    read = tuple(_tool(tool, f"tools[{number}]") for number, tool in enumerate(tools) if not _is_vendor_tool(tool))
     names = [tool.name for tool in read]
     for name in names:
         if names.count(name) > 1:
             raise BadRequestError(f"Two tools are called {name!r}; the model could not tell them apart.")
     return read
+
+
+def read_server_tools(tools: Sequence[ToolInput] | None) -> tuple[Mapping[str, Any], ...]:
+    """Return the tools that are no functions, as they are given: the vendor runs them, or has a shape of its own."""
+    own = [(number, tool) for number, tool in enumerate(tools or ()) if _is_vendor_tool(tool)]
+    for number, tool in own:
+        if not tool or not isinstance(tool.get("type", ""), str):
+            raise BadRequestError(f"tools[{number}].type must say what the tool is, such as 'function'.")
+    return tuple(tool for _, tool in own)
+
+
+def bare_tools(tools: Sequence[ToolInput] | None) -> Iterator[Adjustment]:
+    """Give a note for each dict that has nothing but a name, of which a function is made."""
+    for tool in tools or ():
+        if isinstance(tool, Mapping) and tool.keys() == {"name"}:
+            yield Adjustment("note", f"tools.{tool['name']}", "only a name: sent as a function without arguments")
 
 
 def _tool(tool: Any, where: str) -> Tool:
@@ -43,16 +65,24 @@ def _tool(tool: Any, where: str) -> Tool:
     raise BadRequestError(f"{where} must be a function, a Tool or a dict, not {type(tool).__name__}.")
 
 
+def _is_vendor_tool(tool: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether this is a dict that describes no function, neither in the standard's shape nor flat, as some write it."""
+    if not isinstance(tool, Mapping):
+        return False
+    kind = tool.get("type")
+    if kind == "custom" and "input_schema" in tool:
+        return False  # a function in the shape of a protocol that has no word for it
+    if kind is not None:
+        return bool(kind != "function")
+    return bool(tool) and "name" not in tool and "function" not in tool
+
+
 def _tool_from_dict(tool: Mapping[str, Any], where: str) -> Tool:
     function = tool.get("function", tool)
-    if tool.get("type", "function") != "function" or not isinstance(function, Mapping):
-        raise BadRequestError(
-            f"{where}: only tools of type 'function' are portable; put others into extra={{'tools': …}}."
-        )
-    name = function.get("name")
+    name = function.get("name") if isinstance(function, Mapping) else None
     if not isinstance(name, str) or not name:
         raise BadRequestError(f"{where} has no name.")
-    schema = function.get("parameters") or {"type": "object", "properties": {}}
+    schema = function.get("parameters") or function.get("input_schema") or {"type": "object", "properties": {}}
     check_schema(schema, f"{where}.parameters")
     return Tool(name, function.get("description") or "", schema, function.get("strict"))
 
@@ -106,27 +136,52 @@ def _docstring(text: str) -> tuple[str, dict[str, str]]:
     return "\n".join(summary).strip(), described
 
 
+_MODES = ("auto", "none", "required")
+
+
 def read_tool_choice(choice: Any, tools: tuple[Tool, ...]) -> ToolChoice | None:
-    """Return the choice: a mode, a tool's name, the function itself, or the OpenAI-shaped dict."""
+    """Return the choice: a mode, a tool's name, the function itself, the OpenAI-shaped dict, or the vendor's own.
+
+    Raises BadRequestError for a tool that is not among the tools, and for a text that seems to be misspelt.
+    """
     if choice is None:
         return None
-    if isinstance(choice, Mapping) and isinstance(choice.get("function"), Mapping):
-        choice = choice["function"].get("name")
-    elif isinstance(choice, Tool):
-        choice = choice.name
-    elif callable(choice):
-        choice = getattr(choice, "__name__", None)
-    if not isinstance(choice, str):
+    names = [tool.name for tool in tools]
+    if isinstance(choice, Mapping) and choice:
+        name = _only_name(choice)
+        return ToolChoice("named", name) if name in names else ToolChoice("vendor", value=choice)
+    if isinstance(choice, str):
+        return _choice_of_word(choice, names)
+    if not isinstance(choice, Tool) and not callable(choice):
         raise BadRequestError(
             f"tool_choice must be a text, a tool or a dict with its name, not {type(choice).__name__}."
         )
-    if choice in ("auto", "none", "required") and choice not in {tool.name for tool in tools}:
-        if not tools and choice == "required":
-            raise BadRequestError("tool_choice='required' needs tools.")
-        return ToolChoice(choice)  # type: ignore[arg-type]  # compared just above
-    if choice in {tool.name for tool in tools}:
-        return ToolChoice("named", choice)
-    raise BadRequestError(
-        f"tool_choice {choice!r} is neither auto, none, required, nor the name of one of the tools "
-        f"({', '.join(tool.name for tool in tools) or 'none given'})."
+    name = choice.name if isinstance(choice, Tool) else getattr(choice, "__name__", None)
+    if name not in names:
+        raise _unknown_choice(name, names)
+    return ToolChoice("named", name)
+
+
+def _only_name(choice: Mapping[str, Any]) -> Any:
+    """Return the name in a dict that says nothing more than that; None for any other."""
+    function = choice.get("function")
+    is_plain = choice.keys() <= {"type", "function"} and choice.get("type", "function") == "function"
+    return function.get("name") if is_plain and isinstance(function, Mapping) and function.keys() == {"name"} else None
+
+
+def _choice_of_word(word: str, names: list[str]) -> ToolChoice:
+    if word in names:
+        return ToolChoice("named", word)
+    if word in _MODES:
+        return ToolChoice(word)  # type: ignore[arg-type]  # compared just above
+    if not word or near_miss(word, (*names, *_MODES)):
+        raise _unknown_choice(word, names)
+    return ToolChoice("vendor", value=word)
+
+
+def _unknown_choice(given: Any, names: list[str]) -> BadRequestError:
+    hint = near_miss(given, (*names, *_MODES)) if isinstance(given, str) else ""
+    return BadRequestError(
+        f"tool_choice {given!r} is neither auto, none, required, nor the name of one of the tools "
+        f"({', '.join(names) or 'none given'}).{hint}"
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from .. import jsoncodec
 from ..call import Call, OutputSpec, Tool
 from ..facts.models import ModelFacts
-from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, VendorPart
 
 __all__ = ["DEFAULT_OUTPUT_TOKENS", "estimate_input_tokens", "estimate_output_tokens", "estimate_text_tokens"]
 
@@ -50,6 +52,7 @@ def estimate_input_tokens(call: Call) -> int:
     tokens = _TOKENS_PER_CALL + sum(_message_tokens(message) for message in call.messages)
     if call.tools:
         tokens += _TOKENS_FOR_TOOLS + sum(_tool_tokens(tool) for tool in call.tools)
+    tokens += sum(_TOKENS_PER_TOOL + estimate_text_tokens(_own_text(tool)) for tool in call.server_tools)
     if call.output is not None:
         tokens += _output_tokens(call.output)
     return math.ceil(tokens)
@@ -57,7 +60,8 @@ def estimate_input_tokens(call: Call) -> int:
 
 def estimate_output_tokens(call: Call, facts: ModelFacts) -> int:
     """Return `max_tokens` if the caller set it, else a default, in any case no more than the model can write."""
-    wanted = DEFAULT_OUTPUT_TOKENS if call.max_tokens is None else call.max_tokens
+    limit = call.max_tokens  # below 0 it is the vendor's word for no limit
+    wanted = DEFAULT_OUTPUT_TOKENS if limit is None or limit < 0 else limit
     return wanted if facts.max_output_tokens is None else min(wanted, facts.max_output_tokens)
 
 
@@ -103,16 +107,37 @@ def _part_tokens(part: Part) -> float:
             return _base64_bytes(part.data) / _AUDIO_BYTES_PER_TOKEN
         case FilePart():
             return _UPLOADED_FILE_TOKENS if part.data is None else _base64_bytes(part.data) / _FILE_BYTES_PER_TOKEN
+        case VendorPart():
+            return _vendor_tokens(part)
+
+
+def _vendor_tokens(part: VendorPart) -> float:
+    """Count text as text; what holds an address or bytes as a file, of which it does not say how long it is."""
+    text = _own_text(part.value)
+    if "://" not in text and _NOISE.search(text) is None:
+        return estimate_text_tokens(text)
+    return max(_UPLOADED_FILE_TOKENS, _base64_bytes(text) / _FILE_BYTES_PER_TOKEN)
 
 
 def _base64_bytes(data: str) -> float:
     return (len(data) - data.find(",") - 1) * 3 / 4
 
 
+def _own_text(value: Mapping[str, Any]) -> str:
+    """Return what is sent as given as text; nothing for what cannot be sent, which shaping will say."""
+    try:
+        return jsoncodec.encode_anything(value).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return ""
+
+
 def _tool_tokens(tool: Tool) -> float:
-    schema = jsoncodec.encode(tool.schema).decode()
-    return _TOKENS_PER_TOOL + estimate_text_tokens(tool.name + tool.description) + estimate_text_tokens(schema)
+    return _TOKENS_PER_TOOL + estimate_text_tokens(tool.name + tool.description) + _json_tokens(tool.schema)
 
 
 def _output_tokens(output: OutputSpec) -> float:
-    return estimate_text_tokens(jsoncodec.encode(output.schema).decode())
+    return _json_tokens(output.schema)
+
+
+def _json_tokens(value: Mapping[str, Any]) -> float:
+    return estimate_text_tokens(jsoncodec.encode(value).decode())

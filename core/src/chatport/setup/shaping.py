@@ -19,7 +19,7 @@ from ..errors import BadRequestError, ChatportError, ConfigurationError, PluginE
 from ..inputs.headers import is_key_like
 from ..plugins.guarding import giver_of, guarded
 from ..plugins.plan import Plan
-from ..types import AudioPart, FilePart, ImagePart
+from ..standard.content import content_kind
 from .origins import check_way, header_problem, origin
 from .vendor import Vendor
 
@@ -176,15 +176,13 @@ def check_content(call: Call, context: Context) -> None:
     takes = context.facts.input
     if not takes:
         return
-    kinds: dict[type, str] = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}
     for number, message in enumerate(call.messages):
         for part in message.content:
-            kind = kinds.get(type(part))
+            kind = content_kind(part)
             if kind is not None and kind not in takes:
+                article = "an" if kind[0] in "aeiou" else "a"
                 raise UnsupportedFeatureError(
-                    f"{context.model} takes {', '.join(takes)}, and messages[{number}] has an {kind} part."
-                    if kind[0] in "aeiou"
-                    else f"{context.model} takes {', '.join(takes)}, and messages[{number}] has a {kind} part.",
+                    f"{context.model} takes {', '.join(takes)}, and messages[{number}] has {article} {kind} part.",
                     provider=context.provider.name,
                     model=context.model,
                 )

@@ -10,7 +10,7 @@ import attrs
 from ..basics.bounded import LONGEST_NAME
 from ..call import Call
 from ..errors import ConfigurationError
-from ..types import AudioPart, FilePart, ImagePart
+from ..standard.content import content_kind
 
 __all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target"]
 
@@ -49,7 +49,7 @@ class Condition:
     def holds(self, call: Call) -> bool:
         """Whether the call is like this."""
         for wanted, is_so in (
-            (self.tools, bool(call.tools)),
+            (self.tools, bool(call.tools or call.server_tools)),
             (self.output, call.output is not None),
             (self.media, _has_media(call)),
             (self.reasoning, call.reasoning not in (None, "none")),
@@ -66,7 +66,7 @@ class Condition:
 
 
 def _has_media(call: Call) -> bool:
-    return any(isinstance(part, ImagePart | AudioPart | FilePart) for m in call.messages for part in m.content)
+    return any(content_kind(part) is not None for m in call.messages for part in m.content)
 
 
 @attrs.frozen

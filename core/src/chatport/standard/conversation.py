@@ -9,6 +9,7 @@ from typing import Any
 from ..call import Call, Context, WireRequest
 from ..errors import UnsupportedFeatureError
 from ..facts.rules import CallIdRule, HistoryRule, MessageRule, PartRule
+from .content import kind_of_type
 from .paths import holds
 from .reasoning import reasons
 
@@ -25,7 +26,7 @@ def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
     if rules.parts:
         wire = _with_parts(wire, rules.parts, context)
     if rules.messages is not None:
-        wire = _with_messages(wire, rules.messages)
+        wire = _with_messages(wire, rules.messages, context)
     if rules.call_ids is not None:
         wire = _with_call_ids(wire, rules.call_ids)
     if rules.history is not None and rules.history.keep != "all":
@@ -36,7 +37,11 @@ def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
 # --- messages
 
 
-def _with_messages(wire: WireRequest, rule: MessageRule) -> WireRequest:
+def _with_messages(wire: WireRequest, rule: MessageRule, context: Context) -> WireRequest:
+    if not rule.orphan_results:
+        _check_results(wire, rule, context)
+    if rule.part_types:
+        wire = _known_part_types(wire, rule, context)
     if rule.joined_text:
         wire = _each(wire, _joined)
     if rule.text_results:
@@ -57,6 +62,52 @@ def _with_messages(wire: WireRequest, rule: MessageRule) -> WireRequest:
         if stands is not None:
             wire = _filled(wire, "content", stands, is_empty, rule.cite(part), f"{stands!r} where it was empty")
     return wire if rule.nulls else _each(wire, lambda m: {key: v for key, v in m.items() if v is not None})
+
+
+def _check_results(wire: WireRequest, rule: MessageRule, context: Context) -> None:
+    """Raise UnsupportedFeatureError for the result of a call that no earlier answer has."""
+    called: set[Any] = set()
+    for number, message in enumerate(wire.body["messages"]):
+        called.update(call.get("id") for call in message.get("tool_calls") or ())
+        given = message.get("tool_call_id")
+        if message["role"] == "tool" and given not in called:
+            raise UnsupportedFeatureError(
+                f"messages[{number}] answers the tool call {given!r}, which no earlier assistant turn makes: "
+                f"{context.provider.title} refuses that ({rule.cite('orphan_results')}).",
+                provider=context.provider.name,
+                model=context.model,
+            )
+
+
+def _known_part_types(wire: WireRequest, rule: MessageRule, context: Context) -> WireRequest:
+    """Leave out what another vendor may read, such as its own thinking. Raises UnsupportedFeatureError for media."""
+    lost: dict[str, None] = {}
+
+    def known(message: _Message) -> _Message:
+        content = message.get("content")
+        if not isinstance(content, list):
+            return message
+        kinds = [str(part.get("type")) for part in content]
+        unknown = [kind for kind in kinds if kind not in rule.part_types]
+        if not unknown:
+            return message
+        media = next(filter(kind_of_type, unknown), None)
+        if media is not None:
+            raise UnsupportedFeatureError(
+                f"{context.provider.title} takes parts of the types {', '.join(rule.part_types)}, not {media} "
+                f"({rule.cite('part_types')}).",
+                provider=context.provider.name,
+                model=context.model,
+            )
+        lost.update(dict.fromkeys(unknown))
+        kept = [part for part, kind in zip(content, kinds, strict=True) if kind in rule.part_types]
+        return {**message, "content": kept or ""}
+
+    changed = _each(wire, known)
+    if not lost:
+        return wire
+    reason = f"parts of another vendor's kind, unknown here: {', '.join(lost)}"
+    return changed.note("dropped", "messages.content", reason, rule.cite("part_types"))
 
 
 def _joined(message: _Message) -> _Message:
@@ -190,12 +241,15 @@ def _check_source(where: str, kind: str, inner: Mapping[str, Any], rule: PartRul
     upload = inner.get("file_id")
     place = str(inner.get("url") or inner.get("file_data") or inner.get("data") or "")
     is_address = place[:8].lower().startswith(("http://", "https://"))
+    is_own = not is_address and "://" in place[:32]  # gs://, ms://, file:// are the vendor's matter
     form = "text in base64" if kind == "audio" and not rule.data_url else "data URL"
     problem = None
     if upload is not None and not rule.uploads:
         problem = f"no {kind} by the id of an upload"
     elif is_address and not rule.addresses:
         problem = f"no {kind} by its address: send the bytes as a {form}"
+    elif is_own:
+        return
     elif place and not is_address and not rule.inline:
         problem = f"no {kind} in the request itself"
     elif rule.formats and place and not is_address and _format(inner, place) not in (None, *rule.formats):

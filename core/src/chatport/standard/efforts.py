@@ -26,10 +26,12 @@ def nearest_effort(asked: str, taken: Collection[str]) -> str:
     """
     if asked == "none" and "none" in taken:
         return "none"
-    some = [effort for effort in EFFORTS if effort in taken and effort != "none"] or [e for e in taken if e == "none"]
-    if not some:
+    some = [effort for effort in EFFORTS if effort in taken and effort != "none"]
+    if some:
+        return next((effort for effort in reversed(some) if not is_weaker(asked, effort)), some[0])
+    if not taken:
         raise ValueError("no effort is taken")
-    return next((effort for effort in reversed(some) if not is_weaker(asked, effort)), some[0])
+    return next(iter(taken))  # off, or a vendor's own word
 
 
 def effort_of_budget(tokens: int) -> str:

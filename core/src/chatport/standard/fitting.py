@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+from msgspec.structs import replace
 
 from ..call import Call, Tool, WireRequest, WireTools
 from ..facts.rules import SchemaRule
@@ -46,7 +47,8 @@ def _strict_function(
 ) -> tuple[Mapping[str, Any], tuple[Adjustment, ...]]:
     assert rule.strict is not None
     try:
-        schema, losses = strict_schema(function["parameters"], rule.strict)
+        kept = (*rule.strict.kept, *rule.strict.kept_in_tools)
+        schema, losses = strict_schema(function["parameters"], replace(rule.strict, kept=kept))
     except NotStrict as problem:
         note = Adjustment("lowered", f"tools.{own.name}.strict", f"the schema cannot be strict: {problem}", rule.fact)
         return {**function, "strict": False}, (note,)

@@ -76,7 +76,8 @@ def _fallen_back(wire: WireRequest, call: Call, formats: Collection[str], fact: 
         wire = wire.set("response_format", {"type": "json_schema", "json_schema": _ANY_OBJECT})
         return wire.note("renamed", "response_format", "json_object is sent as a schema of any object", fact)
     if kind == "json_object" and _with_output(wire, call).output is None:
-        wire = wire.discard("response_format").note("lowered", "response_format", f"{reason}: asked for in words", fact)
+        told = f"{reason}: asked for in words, in a message"
+        wire = wire.discard("response_format").note("lowered", "response_format", told, fact)
         if rule is not None and rule.say_json:  # it is asked for in words anyway, where the caller has not done so
             return say_json(wire, rule.cite("say_json"))
         return with_instruction(wire, "Answer with one JSON object and nothing else.")
@@ -193,6 +194,7 @@ def schema_in_words(wire: WireRequest, call: Call, fallback: str | None, reason:
         return wire
     schema = jsoncodec.encode_text(call.output.schema)
     wire = with_instruction(wire, f"{_WORDS} It must fit this JSON Schema:\n{schema}")
+    reason = f"{reason}: the schema stands in a system message"
     if fallback is not None:
         return wire.lower("response_format", {"type": fallback}, reason, fact)
     return wire.discard("response_format").note("lowered", "response_format", reason, fact)

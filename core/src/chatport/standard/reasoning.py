@@ -12,6 +12,7 @@ from typing import Any
 from ..call import Call, Context, WireRequest
 from ..facts.models import ModelFacts
 from ..facts.rules import ReasoningRule
+from .choices import is_forced, is_required
 from .efforts import EFFORTS, effort_of_budget, is_weaker, nearest_effort
 from .paths import at, has, holds, laid_over, put, without
 
@@ -19,6 +20,8 @@ __all__ = ["asks_for", "excludes_forced_call", "make_way", "reasons", "say_reaso
 
 STANDARD_FIELD = "reasoning_effort"
 _PLAIN = ReasoningRule()
+_DEFAULT = "default"
+"""The word of several vendors for as much reasoning as the model does of itself."""
 
 
 def say_reasoning(wire: WireRequest, call: Call, context: Context) -> WireRequest:
@@ -51,6 +54,8 @@ def say_reasoning(wire: WireRequest, call: Call, context: Context) -> WireReques
         )
     if asked == "none":
         return _switched_off(wire, facts, rule)
+    if isinstance(asked, str) and asked not in EFFORTS:
+        return _with_own_word(wire, asked, facts, rule)
     if isinstance(asked, int):
         return _with_budget(wire, asked, facts, rule, context.provider.dialect.max_tokens_field)
     return _with_effort(wire, asked, facts, rule)
@@ -193,12 +198,26 @@ def _with_effort(wire: WireRequest, asked: str, facts: ModelFacts, rule: Reasoni
     return _told(wire, asked, nearest, f"it takes {', '.join(facts.efforts)}: {asked} is sent as {nearest}", rule)
 
 
+def _with_own_word(wire: WireRequest, word: str, facts: ModelFacts, rule: ReasoningRule) -> WireRequest:
+    """Send a word that is some vendor's own, unless the facts list what is taken, and it is not among that."""
+    is_listed = word in facts.efforts or word in rule.words
+    if rule.effort is not None and (is_listed or not facts.efforts):
+        return put(wire if rule.effort_alone else laid_over(wire, rule.on), rule.effort, rule.words.get(word, word))
+    if word == _DEFAULT:
+        return wire.note(
+            "note", "reasoning", "the model's own default holds, which needs no word here", rule.cite("effort")
+        )
+    taken = f"it takes {', '.join(facts.efforts)}" if facts.efforts else "no efforts of this model are known"
+    return wire.note("dropped", "reasoning", f"{word} is no effort here: {taken}", rule.cite("effort"))
+
+
 def _told(wire: WireRequest, asked: str, meant: str, reason: str, rule: ReasoningRule) -> WireRequest:
     """Tell of an effort that is not the one asked for: a weaker one is a loss, a stronger one is not."""
     if meant == asked:
         return wire
     fact = rule.facts.get(asked) or rule.cite("effort")
-    return wire.note("lowered" if is_weaker(meant, asked) else "note", "reasoning", reason, fact)
+    is_less = meant not in EFFORTS or is_weaker(meant, asked)  # of a vendor's own word it is not known how much it is
+    return wire.note("lowered" if is_less else "note", "reasoning", reason, fact)
 
 
 def _with_budget(
@@ -268,9 +287,9 @@ def _format(wire: WireRequest) -> Any:
 
 
 _CONDITIONS: Mapping[str, Callable[[WireRequest, Call], bool]] = {
-    "forced_choice": lambda wire, call: _choice(wire) == "required" or isinstance(_choice(wire), Mapping),
-    "required_choice": lambda wire, call: _choice(wire) == "required",
-    "named_choice": lambda wire, call: isinstance(_choice(wire), Mapping),
+    "forced_choice": lambda wire, call: is_forced(_choice(wire)),
+    "required_choice": lambda wire, call: is_required(_choice(wire)),
+    "named_choice": lambda wire, call: is_forced(_choice(wire)) and not is_required(_choice(wire)),
     "tools": lambda wire, call: any(tool.get("type") == "function" for tool in wire.body.get("tools") or ()),
     "prefix": lambda wire, call: call.prefix is not None,
     "json_schema": lambda wire, call: _format(wire) == "json_schema",

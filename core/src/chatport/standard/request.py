@@ -10,7 +10,7 @@ import attrs
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
 from ..hooks import hookimpl
-from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall, VendorPart
 from .conversation import fill_history, shape_messages
 from .details import opaque_fields
 from .fields import apply_field_rules
@@ -22,14 +22,18 @@ from .tools import wire_name
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
 
 
+_OWN_CALLS = {"tool_calls", "function_call"}
+"""Keys of an answer that stand for its text: calls that are no functions', and those of the older form."""
+
+
 @hookimpl
 def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest:
     dialect = context.provider.dialect
     body: dict[str, Any] = {"model": context.model, "messages": wire_messages(call, tools, context)}
     if tools.tools:
         body["tools"] = tools.tools
-        if tools.choice is not None:
-            body["tool_choice"] = tools.choice
+    if tools.choice is not None:
+        body["tool_choice"] = tools.choice
     body.update(_options(call, dialect.max_tokens_field))
     if call.output is not None:
         body["response_format"] = wire_output(call.output)
@@ -147,7 +151,7 @@ def wire_message(message: Message, context: Context, sent_names: Mapping[str, st
     elif role == "developer":
         role = dialect.developer_role
     wire: dict[str, Any] = {"role": role}
-    if message.role == "tool":
+    if message.role == "tool" and message.tool_call_id is not None:
         wire["tool_call_id"] = message.tool_call_id
     if message.name is not None:
         wire["name"] = message.name
@@ -164,7 +168,7 @@ def _assistant(message: Message, context: Context, sent_names: Mapping[str, str]
         wire["tool_calls"] = [wire_tool_call(call, sent_names.get(call.name, call.name)) for call in message.tool_calls]
     elif message.refusal is not None and not message.content:
         wire["refusal"] = message.refusal
-    elif not message.content:
+    elif not message.content and not message.extra.keys() & _OWN_CALLS:
         wire["content"] = ""
     field = context.provider.dialect.reasoning_field
     if field and message.reasoning and message.origin in (None, context.provider.name):
@@ -200,6 +204,8 @@ def wire_part(part: Part) -> dict[str, Any]:
                 "type": "file",
                 "file": {name: value for name, value in file.items() if value is not None},
             }
+        case VendorPart():
+            return dict(part.value)
     return {**wire, **part.extra}
 
 

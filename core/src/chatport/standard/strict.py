@@ -91,7 +91,7 @@ class _Rewriter:
             if resolved(str(value), self.root) is None:
                 raise NotStrict("a reference leads out of it", path)
             strict["$ref"] = value
-        elif keyword == "default":
+        elif keyword == "default" and keyword not in self.rule.kept:
             if value is not None:
                 said[keyword] = value
         elif keyword in self.rule.kept and not _is_foreign(keyword, value, self.rule):
@@ -122,7 +122,8 @@ class _Rewriter:
         place = below(path, "properties")
         strict.setdefault("type", "object")
         strict["properties"] = {n: self.node(part, below(place, n), level + 1) for n, part in properties.items()}
-        strict["required"] = list(properties)
+        own = tuple(schema.get("required", ()))
+        strict["required"] = list(own if len(own) == len(properties) == len({*own}) else properties)
         strict["additionalProperties"] = False
 
     def _count_names(self, names: Mapping[str, Any]) -> None:

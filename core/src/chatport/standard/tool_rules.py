@@ -11,11 +11,13 @@ from typing import Any
 
 from ..call import Context, WireRequest
 from ..facts.rules import ToolRule
+from .choices import WORDS, choice_kind, function_name, is_forced, standard_choice
 from .output import with_instruction
 
 __all__ = ["shape_tools"]
 
 _PLAIN = ToolRule()
+_LISTED = "this vendor has other words for a choice"
 
 
 def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
@@ -24,6 +26,7 @@ def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
     rule = _PLAIN if facts.rules is None or facts.rules.tools is None else facts.rules.tools
     if "tools" not in wire.body and "tool_choice" not in wire.body:
         return wire
+    had_tools = bool(wire.body.get("tools"))
     if rule.kinds:
         wire = _known_kinds(wire, rule)
     if rule.function_keys is not None:
@@ -31,8 +34,7 @@ def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
     if not rule.strict:
         wire = _loose(wire, rule)
     if not wire.body.get("tools"):
-        refused, wire = rule.facts.get("without_tools"), wire.discard("tools")
-        return wire.drop("tool_choice", "refused without tools", refused) if refused else wire.discard("tool_choice")
+        return _without_tools(wire.discard("tools"), rule, had_tools=had_tools)
     if rule.parallel is not None and facts.parallel_tools and "parallel_tool_calls" not in wire.body:
         wire = wire.add(
             "parallel_tool_calls", rule.parallel, "the vendor's own default is the other", rule.cite("parallel")
@@ -42,6 +44,16 @@ def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
     taken = _taken(rule, context)
     wire = _chosen(wire, taken, rule)
     return wire if "auto" in taken or wire.body.get("tool_choice") != "auto" else wire.discard("tool_choice")
+
+
+def _without_tools(wire: WireRequest, rule: ToolRule, *, had_tools: bool) -> WireRequest:
+    """Leave a choice out where it forces nothing, or would be refused; of any other the vendor may make sense."""
+    refused = rule.facts.get("without_tools")
+    if refused:
+        return wire.drop("tool_choice", "refused without tools", refused)
+    if wire.body.get("tool_choice") in (None, "auto", "none"):
+        return wire.discard("tool_choice")
+    return wire.drop("tool_choice", "none of the tools is taken here", rule.cite("kinds")) if had_tools else wire
 
 
 def _taken(rule: ToolRule, context: Context) -> Collection[str]:
@@ -73,7 +85,7 @@ def _known_keys(wire: WireRequest, keys: Collection[str], rule: ToolRule) -> Wir
 
 def _with_keys(tool: Mapping[str, Any], keys: Collection[str]) -> Mapping[str, Any]:
     function = tool.get("function")
-    if not isinstance(function, Mapping):
+    if tool.get("type") != "function" or not isinstance(function, Mapping):
         return tool
     return {"type": tool.get("type"), "function": {key: value for key, value in function.items() if key in keys}}
 
@@ -95,34 +107,62 @@ def _loose(wire: WireRequest, rule: ToolRule) -> WireRequest:
 
 
 def _chosen(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRequest:
+    wire = _in_standard_words(wire, taken, rule)
     choice: Any = wire.body.get("tool_choice")
-    kind = "named" if _name(choice) is not None else choice
-    if kind in (None, "auto", *taken) or kind not in ("none", "required", "named"):
+    kind = choice_kind(choice)
+    if choice is None or kind in ("auto", *taken) or kind not in ("none", "required", "named"):
         return wire
     if kind == "none":
         wire = wire.discard("tools").discard("tool_choice")
         return wire.note("note", "tool_choice", "none is said by leaving the tools out", rule.cite("choices"))
-    tools = wire.body["tools"]
     if kind == "required":
-        if "named" in taken and len(tools) == 1 and _name(tools[0]) is not None:
-            sole = {"type": "function", "function": {"name": _name(tools[0])}}
-            return wire.set("tool_choice", sole).note(
-                "note", "tool_choice", "sent as the only tool's name", rule.cite("choices")
-            )
-        return _in_words(wire, "one of the tools", rule)
-    name = _name(choice)
-    wire = wire.set("tools", [tool for tool in tools if _name(tool) == name])
+        return _required(wire, taken, rule)
+    name = function_name(choice)
+    only = [tool for tool in wire.body["tools"] if function_name(tool) == name]
+    if not only:
+        return wire.drop("tool_choice", f"{name!r} is none of the tools", rule.cite("choices"))
+    is_cut, wire = len(only) < len(wire.body["tools"]), wire.set("tools", only)
     if "required" in taken:
         wire = wire.set("tool_choice", "required")
         return wire.note("note", "tool_choice", f"sent as required, with {name} as the only tool", rule.cite("choices"))
-    return _in_words(wire, f"the tool {name}", rule)
+    return _in_words(wire, kind, f"the tool {name}", rule, alone=is_cut)
 
 
-def _in_words(wire: WireRequest, which: str, rule: ToolRule) -> WireRequest:
-    wire = wire.lower("tool_choice", "auto", "no call can be forced here: asked for in words", rule.cite("choices"))
+def _required(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRequest:
+    tools = wire.body["tools"]
+    if "named" not in taken or len(tools) != 1 or function_name(tools[0]) is None:
+        return _in_words(wire, "required", "one of the tools", rule)
+    sole = {"type": "function", "function": {"name": function_name(tools[0])}}
+    wire = wire.set("tool_choice", sole)
+    return wire.note("note", "tool_choice", "sent as the only tool's name", rule.cite("choices"))
+
+
+def _in_standard_words(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRequest:
+    """Say another vendor's choice in the standard's words, or leave it out, where the facts list what is taken.
+
+    A rule that lists nothing, and a model that only cannot be forced, do not speak of other words.
+    """
+    choice = wire.body.get("tool_choice")
+    kind = choice_kind(choice)
+    known = ("auto", "none", "required", *taken) if isinstance(choice, str) else ("named", *(set(taken) - WORDS))
+    if choice is None or kind in known:
+        return wire
+    if rule.choices is None and ("required" in taken or not is_forced(choice)):
+        return wire
+    functions = [name for tool in wire.body["tools"] if isinstance(name := function_name(tool), str)]
+    meant = standard_choice(choice, functions)
+    if meant is None:
+        return wire if rule.choices is None else wire.drop("tool_choice", _LISTED, rule.cite("choices"))
+    wire = wire.set("tool_choice", meant)
+    return wire.note("renamed", "tool_choice", f"sent as {choice_kind(meant)}: {_LISTED}", rule.cite("choices"))
+
+
+def _in_words(wire: WireRequest, kind: str, which: str, rule: ToolRule, *, alone: bool = False) -> WireRequest:
+    told = f"in a system message{', and the other tools are left out' if alone else ''}"
+    if kind in rule.hints:
+        reason = f"taken, and not promised to force a call: asked for in words as well, {told}"
+        wire = wire.note("lowered", "tool_choice", reason, rule.cite("choices"))
+    else:
+        reason = f"no call can be forced here: asked for in words, {told}"
+        wire = wire.lower("tool_choice", "auto", reason, rule.cite("choices"))
     return with_instruction(wire, f"Answer by calling {which}, not with text.")
-
-
-def _name(tool: Any) -> Any:
-    function = tool.get("function") if isinstance(tool, Mapping) else None
-    return function.get("name") if isinstance(function, Mapping) else None

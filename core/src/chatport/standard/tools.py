@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from itertools import chain, count
 from typing import Any
 
+import attrs
+
 from ..call import Call, Context, Tool, ToolChoice, WireTools
 from ..errors import UnsupportedFeatureError
 from ..facts.rules import ToolRule
@@ -19,7 +21,7 @@ __all__ = ["translate_tools", "wire_choice", "wire_name", "wire_tool"]
 @hookimpl
 def translate_tools(call: Call, context: Context) -> WireTools:
     if not call.tools:
-        return WireTools()
+        return _without_functions(call, context)
     check_cap(call, context)
     rule = None if context.facts.rules is None else context.facts.rules.tools
     names = {tool.name: wire_name(tool.name) for tool in call.tools}
@@ -42,11 +44,21 @@ def translate_tools(call: Call, context: Context) -> WireTools:
         tuple(adjustments),
     )
     schemas = None if context.facts.rules is None else context.facts.rules.schemas
-    if schemas is None:
-        return tools
-    from .fitting import fit_tools  # most vendors take schemas as they are
+    if schemas is not None:
+        from .fitting import fit_tools  # most vendors take schemas as they are
 
-    return fit_tools(tools, call, schemas)
+        tools = fit_tools(tools, call, schemas)
+    return attrs.evolve(tools, tools=[*(tools.tools or ()), *call.server_tools]) if call.server_tools else tools
+
+
+def _without_functions(call: Call, context: Context) -> WireTools:
+    """Return the vendor's own tools alone, and the choice, which may be about tools in `extra`."""
+    forces_nothing = call.tool_choice is None or call.tool_choice.mode in ("auto", "none")
+    if forces_nothing and not call.server_tools and "tools" not in call.extra:
+        return WireTools()
+    _check_count(call, context)
+    choice = None if call.tool_choice is None else wire_choice(call.tool_choice, {})
+    return WireTools(list(call.server_tools) or None, choice)
 
 
 def _free_names(names: Mapping[str, str], rule: ToolRule) -> tuple[dict[str, str], list[Adjustment]]:
@@ -67,14 +79,18 @@ def _free_names(names: Mapping[str, str], rule: ToolRule) -> tuple[dict[str, str
 
 def check_cap(call: Call, context: Context) -> None:
     """Raise UnsupportedFeatureError when there are more tools than the vendor takes, or the model takes none."""
-    cap = context.facts.max_tools
     if context.facts.tools is False:
         raise UnsupportedFeatureError(
             f"{context.model} cannot call tools.", provider=context.provider.name, model=context.model
         )
-    if cap is not None and len(call.tools) > cap:
+    _check_count(call, context)
+
+
+def _check_count(call: Call, context: Context) -> None:
+    cap, given = context.facts.max_tools, len(call.tools) + len(call.server_tools)
+    if cap is not None and given > cap:
         raise UnsupportedFeatureError(
-            f"{context.provider.title} takes at most {cap} tools, not {len(call.tools)}.",
+            f"{context.provider.title} takes at most {cap} tools, not {given}.",
             provider=context.provider.name,
             model=context.model,
         )
@@ -92,10 +108,10 @@ def wire_tool(tool: Tool, name: str) -> dict[str, Any]:
 
 
 def wire_choice(choice: ToolChoice, names: Mapping[str, str]) -> Any:
-    """Return `tool_choice` as the standard has it."""
+    """Return `tool_choice` as the standard has it, and the vendor's own as it is given."""
     if choice.mode == "named":
         return {"type": "function", "function": {"name": names.get(choice.name or "", choice.name)}}
-    return choice.mode
+    return choice.value if choice.mode == "vendor" else choice.mode
 
 
 def wire_name(name: str, *, longest: int = 64) -> str:

@@ -6,11 +6,12 @@ The standard dialect shapes a request so that the rules are kept; here they are 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..facts.models import ModelFacts
 from ..facts.rules import FieldRule, HistoryRule, MessageRule, OutputRule, PartRule, ReasoningRule, Rules, ToolRule
+from ..standard.choices import choice_kind, function_name
 from ..standard.conversation import PART_KINDS
 from ..standard.paths import at, has, is_same
 
@@ -50,8 +51,18 @@ def _of_messages(vendor: FactsEmulator, body: Mapping[str, Any], facts: ModelFac
         for part in content if isinstance(content, list) else ():
             yield from (f"{place}: {problem}" for problem in _of_part(part, facts, rules.parts))
         yield from (f"{place}: {problem}" for problem in _of_ids(message, rules))
+    if rules.messages is not None and not rules.messages.orphan_results:
+        yield from _of_results(body["messages"])
     if rules.history is not None and dialect.reasoning_field is not None:
         yield from _of_history(vendor, body, rules.history, dialect.reasoning_field)
+
+
+def _of_results(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    called: set[Any] = set()
+    for number, message in enumerate(messages):
+        called.update(call.get("id") for call in message.get("tool_calls") or ())
+        if message.get("role") == "tool" and message.get("tool_call_id") not in called:
+            yield f"messages[{number}] answers no tool call"
 
 
 def _of_message(message: Mapping[str, Any], rule: MessageRule) -> Iterator[str]:
@@ -62,6 +73,9 @@ def _of_message(message: Mapping[str, Any], rule: MessageRule) -> Iterator[str]:
         yield "null is no value here"
     if rule.keys is not None and not message.keys() <= set(rule.keys):
         yield f"unknown keys {sorted(message.keys() - set(rule.keys))}"
+    if isinstance(content, list) and rule.part_types:
+        unknown = {str(part.get("type")) for part in content} - set(rule.part_types)
+        yield from (f"unknown part type {kind!r}" for kind in sorted(unknown))
     if isinstance(content, list) and rule.joined_text and all(part.get("type") == "text" for part in content):
         yield "a text is no list of parts"
     if isinstance(content, list) and is_result and rule.text_results and any(p.get("type") != "text" for p in content):
@@ -159,18 +173,19 @@ def _of_tools(vendor: FactsEmulator, body: Mapping[str, Any], facts: ModelFacts,
     if facts.max_tools is not None and len(tools) > facts.max_tools:
         yield f"at most {facts.max_tools} tools"
     for tool in tools:
-        name = str((tool.get("function") or {}).get("name", ""))
+        name = function_name(tool) if tool.get("type") == "function" else None
         if rule.kinds and tool.get("type") not in rule.kinds:
             yield f"tools of type {tool.get('type')!r} are not known"
         if not rule.strict and "strict" in (tool.get("function") or {}):
             yield "strict is not known"
-        if name in rule.reserved or (rule.letter_first and not name[:1].isalpha()):
+        if isinstance(name, str) and (name in rule.reserved or (rule.letter_first and not name[:1].isalpha())):
             yield f"no tool may be called {name!r}"
     if facts.parallel_tools is False and body.get("parallel_tool_calls"):
         yield "one call at a time"
     choice = body.get("tool_choice")
-    kind = "named" if isinstance(choice, Mapping) else choice
-    taken = rule.choices or (("auto", "none") if facts.forced_tool_choice is False else None)
+    kind = choice_kind(choice) if choice is not None else None
+    unforced = ("auto", "none") if facts.forced_tool_choice is False else None
+    taken: tuple[str, ...] | None = (*rule.choices, *rule.hints) if rule.choices else unforced
     if kind is not None and taken is not None and kind not in ("auto", *taken):
         yield f"tool_choice {kind} is not supported"
 

@@ -42,7 +42,7 @@ def translate_tools(call: Call, context: Context) -> WireTools:
     )
     every = standard.translate_tools(attrs.evolve(asked, tools=plain), context)
     kept = [wire for tool, wire in zip(call.tools, every.tools or (), strict=False) if tool in asked.tools]
-    return attrs.evolve(every, tools=kept or None, adjustments=(*notes, *every.adjustments))
+    return attrs.evolve(every, tools=[*kept, *call.server_tools] or None, adjustments=(*notes, *every.adjustments))
 
 
 @hookimpl

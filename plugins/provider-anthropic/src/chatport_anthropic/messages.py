@@ -23,6 +23,7 @@ from chatport import (
     TextPart,
     ToolCall,
     UnsupportedFeatureError,
+    VendorPart,
     WireTools,
 )
 from chatport.helpers import wire_name
@@ -33,6 +34,15 @@ __all__ = ["Conversation", "conversation"]
 
 _THOUGHTS = ("thinking", "redacted_thinking")
 _OURS = ("text", "tool_use", *_THOUGHTS)
+_BLOCKS = frozenset(
+    {
+        "image", "document", "search_result", "thinking", "redacted_thinking", "tool_use", "tool_result",
+        "server_tool_use", "web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result",
+        "bash_code_execution_tool_result", "text_editor_code_execution_tool_result", "tool_search_tool_result",
+        "mcp_tool_use", "mcp_tool_result", "container_upload", "compaction",
+    }
+)  # fmt: skip
+"""The blocks of a turn, AN-S4, AN-T9 and AN-M2, which are sent as they are given."""
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")  # AN-M1
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^,]*)?;base64,(.*)", re.DOTALL)
 _DATE = re.compile(r"-(\d{8}|latest)$")
@@ -129,10 +139,12 @@ class _Writer:
         self.sent_names = sent_names
         self.system: list[dict[str, Any]] = []
         self.turns: list[dict[str, Any]] = []
+        self.called: set[str] = set()
         self.notes: list[Adjustment] = []
 
     def take(self, message: Message) -> None:
-        match message.role:
+        role: str = message.role  # a dict may have brought any
+        match role:
             case "system" | "developer":
                 self._take_system(message)
             case "assistant":
@@ -140,6 +152,8 @@ class _Writer:
             case "tool":
                 self._add("user", [self._result(message)])
             case _:
+                if role != "user":
+                    self._note("renamed", "messages.role", f"{role} is no role here: sent as user", "AN-R2")
                 if message.name is not None:
                     self._note("dropped", "messages.name", "speakers have no names here", "AN-R14")
                 self._add("user", self._marked(self._parts(message.content), message))
@@ -162,6 +176,7 @@ class _Writer:
         """Add to the conversation; a turn that has become empty is left out (AN-P6)."""
         if not blocks:
             return
+        self.called.update(str(block.get("id")) for block in blocks if block.get("type") == "tool_use")
         if self.turns and self.turns[-1]["role"] == role:
             self.turns[-1]["content"].extend(blocks)
         else:
@@ -201,7 +216,14 @@ class _Writer:
         return {"type": "tool_use", "id": _wire_id(call.id), "name": name, "input": _input(call)}
 
     def _result(self, message: Message) -> dict[str, Any]:
-        """Return a tool result; without any content it says so, since an empty list is refused (AN-T9)."""
+        """Return a tool result; without any content it says so, since an empty list is refused (AN-T9).
+
+        Raises UnsupportedFeatureError for one whose call nobody made (AN-T10).
+        """
+        if _wire_id(message.tool_call_id or "") not in self.called:
+            raise self._unsupported(
+                f"refuses the result of the tool call {message.tool_call_id!r}, which no earlier answer makes (AN-T10)"
+            )
         content = self._parts(message.content) or [{"type": "text", "text": "(no output)"}]
         block = {"type": "tool_result", "tool_use_id": _wire_id(message.tool_call_id or ""), "content": content}
         return {**block, **message.extra}
@@ -210,10 +232,10 @@ class _Writer:
 
     def _parts(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
         """Return content blocks; blank texts are refused, and left out (AN-T13)."""
-        blocks = [{**self._part(part), **part.extra} for part in parts]
+        blocks = [{**block, **part.extra} for part in parts if (block := self._part(part)) is not None]
         return [block for block in blocks if not _is_blank(block)]
 
-    def _part(self, part: Part) -> dict[str, Any]:
+    def _part(self, part: Part) -> dict[str, Any] | None:
         match part:
             case TextPart(text=text):
                 return {"type": "text", "text": text}
@@ -226,6 +248,24 @@ class _Writer:
                 return {"type": "document", "source": self._document_source(part), **title}
             case AudioPart():
                 raise self._unsupported("takes no audio (AN-M3)")
+            case VendorPart():
+                return self._vendor_part(part)
+
+    def _vendor_part(self, part: VendorPart) -> dict[str, Any] | None:
+        """Return a block of this protocol as it is, what can be said as one, and None for what has no like here."""
+        if part.kind in _BLOCKS and _can_go_back(part.value):
+            return dict(part.value)
+        inner = part.value.get(part.kind)
+        address = inner.get("url") if isinstance(inner, Mapping) else inner
+        if isinstance(address, str) and part.kind in ("image_url", "document_url", "file_url"):
+            inside = inner.keys() - {"url"} if isinstance(inner, Mapping) else set()
+            for name in sorted({*inside, *part.value.keys()} - {"type", part.kind, "cache_control"}):
+                self._note("dropped", f"messages.{part.kind}.{name}", "there is only the address here", "AN-R14")
+            block = self._part(ImagePart(address) if part.kind == "image_url" else FilePart(data=address))
+            mark = part.value.get("cache_control")
+            return block if mark is None or block is None else {**block, "cache_control": mark}
+        self._note("dropped", "messages.content", f"a part of the type {part.kind!r} has no like here", "AN-M3")
+        return None
 
     def _image_source(self, url: str) -> dict[str, Any]:
         if not url.startswith("data:"):
@@ -288,6 +328,10 @@ def _can_go_back(block: Any) -> bool:
             return isinstance(block.get("thinking"), str) and isinstance(block.get("signature"), str)
         case {"type": "redacted_thinking"}:
             return isinstance(block.get("data"), str)
+        case {"type": "image" | "document"}:
+            return isinstance(block.get("source"), Mapping)
+        case {"type": "tool_result"}:
+            return isinstance(block.get("tool_use_id"), str)
         case {"type": str()}:
             return True
     return False

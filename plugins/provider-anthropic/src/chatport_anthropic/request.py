@@ -94,7 +94,8 @@ def _fields(wire: WireRequest, call: Call, tools: WireTools, talk: Conversation,
 
 def limited(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Set the required output limit: the caller's, or the model's own, which is no limit at all (AN-R1, AN-P10)."""
-    asked = call.max_tokens or call.extra.get("max_tokens") or call.extra.get("max_completion_tokens")
+    given = (call.max_tokens, call.extra.get("max_tokens"), call.extra.get("max_completion_tokens"))
+    asked = next((limit for limit in given if limit is not None), None)
     most = context.facts.max_output_tokens
     if asked is None and most is None:
         reason = "required here; the model's own limit is not known"
@@ -102,7 +103,7 @@ def limited(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     if asked is not None and most is not None and asked > most:
         reason = f"the model writes at most {most} tokens, {asked} were asked for"
         return wire.lower("max_tokens", most, reason, "AN-R1")
-    return wire.set("max_tokens", asked or most)
+    return wire.set("max_tokens", most if asked is None else asked)
 
 
 def _with_extra(wire: WireRequest, call: Call) -> WireRequest:

@@ -21,6 +21,9 @@ def switched(wire: WireRequest, call: Call, context: Context) -> WireRequest:
             wire = _off(wire, context)
         elif isinstance(call.reasoning, int):
             wire = _budget(wire, call.reasoning, context)
+        elif call.reasoning not in _BUDGETS:  # another vendor's word
+            kind = "note" if call.reasoning == "default" else "dropped"
+            wire = wire.note(kind, "reasoning", f"{call.reasoning} is no effort here: the default holds", "AN-R11")
         else:
             wire = _effort(wire, call.reasoning, context)
     return _tolerant(wire, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,26 +18,58 @@ __all__ = ["translate_tools", "unforced"]
 
 _MOST_STRICT, _MOST_OPTIONAL, _MOST_UNIONS = 20, 24, 16  # AN-T18: in sum over the strict tools of a request
 _MODES = {"auto": "auto", "required": "any", "named": "tool", "none": "none"}  # AN-T5
+_KINDS: Mapping[Any, Any] = {"auto": "auto", "any": "required", "none": "none"}
+_OWN_TYPE = re.compile(r"[a-z0-9_]+_20\d{6}|mcp_toolset|custom")  # web_search_20250305
 
 
 @hookimpl
 def translate_tools(call: Call, context: Context) -> WireTools:
     """Return tools and choice; no tools, no key (AN-T20). Names that do not fit are mapped back by core (AN-T21)."""
+    notes: list[Adjustment] = []
+    own = _own_tools(call, notes)
     if not call.tools:
-        return WireTools()
+        wish = _choice(unforced(_in_our_words(call, notes), context, notes), {}) if own else None
+        return WireTools(own or None, wish, {}, tuple(notes))
     check_cap(call, context)
     names = {tool.name: wire_name(tool.name, longest=128) for tool in call.tools}  # AN-T2
     renamed = {sent: own for own, sent in names.items() if own != sent}
-    notes = [
+    notes += [
         Adjustment("renamed", f"tools.{own}.name", f"sent as {sent!r}: letters, digits, _ and -, at most 128", "AN-T2")
         for sent, own in renamed.items()
     ]
-    call = unforced(call, context, notes)
+    call = unforced(_in_our_words(call, notes), context, notes)
     wanted, choice = call.tools, _choice(call, names)
     roots = {tool.name: object_root(tool.schema, tool.name, context, "AN-T1") for tool in wanted}
     strict = _strict([tool.name for tool in wanted if tool.strict], roots, notes)
     tools = [_tool(tool, names[tool.name], roots[tool.name], strict=tool.name in strict) for tool in wanted]
-    return WireTools(tools, choice, renamed, tuple(notes))
+    return WireTools([*tools, *own], choice, renamed, tuple(notes))
+
+
+def _own_tools(call: Call, notes: list[Adjustment]) -> list[Mapping[str, Any]]:
+    """Return the vendor's own tools, which are known by the date in their type; another's are left out."""
+    own = [tool for tool in call.server_tools if _OWN_TYPE.fullmatch(str(tool.get("type", "custom")))]
+    others = sorted({str(tool.get("type")) for tool in call.server_tools if tool not in own})
+    if others:
+        notes.append(Adjustment("dropped", "tools", f"tools of another vendor: {', '.join(others)}", "AN-T3"))
+    return own
+
+
+def _in_our_words(call: Call, notes: list[Adjustment]) -> Call:
+    """Return the call with a choice that was made in the vendor's own words in ours; another vendor's is left out."""
+    wish = call.tool_choice
+    if wish is None or wish.mode != "vendor":
+        return call
+    value = wish.value if isinstance(wish.value, Mapping) else {"type": wish.value}
+    kind, name = value.get("type"), value.get("name")
+    if value.keys() <= {"type", "name"}:
+        if kind == "tool" and any(tool.name == name for tool in call.tools):
+            return attrs.evolve(call, tool_choice=ToolChoice("named", name))
+        if kind in _KINDS:
+            return attrs.evolve(call, tool_choice=ToolChoice(_KINDS[kind]))
+    if kind in _MODES.values() and isinstance(wish.value, Mapping):
+        return call
+    notes.append(Adjustment("dropped", "tool_choice", "a choice in another vendor's words", "AN-T4"))
+    return attrs.evolve(call, tool_choice=None)
 
 
 def _tool(tool: Tool, name: str, schema: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
@@ -51,7 +84,9 @@ def _tool(tool: Tool, name: str, schema: Mapping[str, Any], *, strict: bool) -> 
 def unforced(call: Call, context: Context, notes: list[Adjustment]) -> Call:
     """Return the call with a choice the model takes: some cannot be forced, and get only the wanted tool (AN-T6)."""
     wish, wanted = call.tool_choice, call.tools
-    if wish is None or wish.mode not in ("required", "named") or context.facts.forced_tool_choice is not False:
+    own = wish.value.get("type") if wish is not None and isinstance(wish.value, Mapping) else None
+    forces = wish is not None and (wish.mode in ("required", "named") or own in ("any", "tool"))
+    if wish is None or not forces or context.facts.forced_tool_choice is not False:
         return call
     if wish.mode == "named" and not _is_bound(call, context):
         wanted = tuple(tool for tool in wanted if tool.name == wish.name)
@@ -63,7 +98,11 @@ def unforced(call: Call, context: Context, notes: list[Adjustment]) -> Call:
 def _choice(call: Call, names: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the choice in the vendor's shape (AN-T4, AN-T5)."""
     wish = call.tool_choice
-    choice: dict[str, Any] | None = None if wish is None else {"type": _MODES[wish.mode]}
+    choice: dict[str, Any] | None
+    if wish is not None and wish.mode == "vendor":
+        choice = dict(wish.value)
+    else:
+        choice = None if wish is None else {"type": _MODES[wish.mode]}
     if wish is not None and wish.mode == "named":
         choice = {"type": "tool", "name": names[str(wish.name)]}
     if call.extra.get("parallel_tool_calls") is False:

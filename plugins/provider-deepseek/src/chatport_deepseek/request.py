@@ -30,16 +30,22 @@ def _message(message: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Put the id of an uploaded image where DeepSeek looks for it (DS-M1)."""
-    return {"type": "file", "file_id": part["file"].get("file_id")} if part.get("type") == "file" else part
+    file = part.get("file") if part.get("type") == "file" else None
+    return {"type": "file", "file_id": file["file_id"]} if isinstance(file, Mapping) and "file_id" in file else part
 
 
 def _strict(wire: WireRequest, context: Context) -> WireRequest:
     """Send strict tools to the beta API, which alone has them (DS-T5)."""
     beta = on_beta_path(wire.path, context.base_url)
-    if beta in (None, wire.path) or not any(t["function"].get("strict") for t in wire.body.get("tools", ())):
+    if beta in (None, wire.path) or not any(map(_is_strict, wire.body.get("tools", ()))):
         return wire
     wire = attrs.evolve(wire, path=str(beta))
     return wire.note("note", "tools.strict", "sent to the beta API, where strict tools are", "DS-T5")
+
+
+def _is_strict(tool: Mapping[str, Any]) -> bool:
+    function = tool.get("function")
+    return isinstance(function, Mapping) and bool(function.get("strict"))
 
 
 def _continued(wire: WireRequest, call: Call, context: Context) -> WireRequest:

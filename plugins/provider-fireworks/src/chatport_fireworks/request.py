@@ -30,7 +30,7 @@ def shape_request(context: Context) -> Generator[None, WireRequest, WireRequest]
 def _whole(tool: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
     """Say `object` in the schema, and that it has properties (FW-T4)."""
     function = tool.get("function")
-    if not isinstance(function, Mapping):
+    if tool.get("type") != "function" or not isinstance(function, Mapping):
         return tool
     given = {"properties": {}, **(function.get("parameters") or {})}
     parameters = object_root(given, str(function.get("name")), context, "FW-T4")

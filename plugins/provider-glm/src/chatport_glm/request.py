@@ -47,7 +47,8 @@ def _message(wire: WireRequest, number: int, message: Mapping[str, Any], context
 
 def _bare(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an inline image without the beginning of its data URL, as the oldest vision models want it (GL-M2)."""
-    url = (part.get("image_url") or {}).get("url", "")
+    image = part.get("image_url")
+    url = str(image.get("url", "")) if isinstance(image, Mapping) else ""
     return {**part, "image_url": {"url": url.partition(",")[2]}} if url.startswith("data:") else part
 
 

@@ -40,7 +40,8 @@ def _message(message: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Refer to an uploaded picture as Moonshot does (MS-M1)."""
-    upload = part["file"].get("file_id") if part["type"] == "file" else None
+    file = part.get("file") if part.get("type") == "file" else None
+    upload = file.get("file_id") if isinstance(file, Mapping) else None
     return part if upload is None else {"type": "image_url", "image_url": {"url": f"ms://{upload}"}}
 
 
@@ -71,6 +72,6 @@ def _output(wire: WireRequest, call: Call) -> WireRequest:
     try:
         schema, lost = fit_schema(spec["schema"])  # MS-J1, MS-T6
     except Misfit as misfit:
-        return schema_in_words(wire, call, None, f"{misfit}: the schema is in words only", "MS-J1")
+        return schema_in_words(wire, call, None, f"{misfit}", "MS-J1")
     wire = wire.set("response_format", {**wanted, "json_schema": {**spec, "schema": schema}})
     return with_losses(wire, lost, "output", "MS-T4")

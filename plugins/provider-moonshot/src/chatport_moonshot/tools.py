@@ -19,7 +19,7 @@ def translate_tools(call: Call, context: Context) -> Generator[None, WireTools, 
     """Fit the schemas: one that does not fit would fail the request as a whole (MS-T2, MS-X3)."""
     wire = yield
     tools, notes = [], list(wire.adjustments)
-    for own, tool in zip(call.tools, wire.tools or (), strict=True):
+    for own, tool in zip(call.tools, wire.tools or (), strict=False):
         try:
             fitted, lost = fit_schema(own.schema)
         except Misfit as misfit:
@@ -30,4 +30,4 @@ def translate_tools(call: Call, context: Context) -> Generator[None, WireTools, 
             ) from None
         notes.extend(loss_warnings(lost, f"tools.{own.name}.parameters", "MS-T4"))
         tools.append({**tool, "function": {**tool["function"], "parameters": fitted}})
-    return attrs.evolve(wire, tools=tools or None, adjustments=tuple(notes))
+    return attrs.evolve(wire, tools=[*tools, *call.server_tools] or None, adjustments=tuple(notes))

@@ -21,7 +21,7 @@ def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, 
 def _check_tools(wire: WireRequest, context: Context) -> None:
     """Refuse function tools where they are taken only without reasoning, and it cannot be switched off (OA-T16)."""
     instead = context.facts.quirks.get("tools_instead")
-    has_functions = any(tool["type"] == "function" for tool in wire.body.get("tools", ()))
+    has_functions = any(tool.get("type") == "function" for tool in wire.body.get("tools", ()))
     # of an inherited fact: a guess is no ground to refuse a call, the vendor shall say so
     if instead is None or not has_functions or "inherited_from" in context.facts.quirks:
         return

@@ -16,7 +16,7 @@ __all__ = ["shape_request", "translate_tools"]
 def translate_tools() -> Generator[None, WireTools, WireTools]:
     """Take calls back under either name: the model is shown each tool in snake_case (LM-T3)."""
     tools = yield
-    sent = [tool["function"]["name"] for tool in tools.tools or ()]
+    sent = [tool["function"]["name"] for tool in tools.tools or () if tool.get("type") == "function"]
     shown = {_snake(name): tools.names.get(name, name) for name in sent if _snake(name) not in sent}
     return attrs.evolve(tools, names={**shown, **tools.names}) if shown else tools
 

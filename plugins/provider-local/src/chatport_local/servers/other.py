@@ -43,7 +43,7 @@ def _forced(wire: WireRequest) -> WireRequest:
     tools: Sequence[Any] = wire.body.get("tools") or ()
     if wire.body.get("tool_choice") != "required":
         return wire
-    if len(tools) != 1:
+    if len(tools) != 1 or tools[0].get("type") != "function":
         return wire.note("lowered", "tool_choice", "it forces no call unless one tool is named", "LP-T1")
     name = tools[0]["function"]["name"]
     wire = wire.set("tool_choice", {"type": "function", "function": {"name": name}})

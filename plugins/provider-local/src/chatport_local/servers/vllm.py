@@ -19,8 +19,8 @@ def translate_tools(call: Call) -> Generator[None, WireTools, WireTools]:
         return tools
     strict, notes = [], []
     for tool in tools.tools or ():
-        function = tool["function"]
-        if "strict" not in function:
+        function = tool["function"] if tool.get("type") == "function" else None
+        if function is not None and "strict" not in function:
             reason = "a forced call follows its schema only when the tool is strict"
             notes.append(Adjustment("added", f"tools.{function['name']}.strict", reason, "VL-T3"))
             tool = {**tool, "function": {**function, "strict": True}}
