@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clock import VirtualClock
-    from .emulator import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, example_of, sse
+    from .emulator import (
+        EmulatedRequest,
+        EmulatedResponse,
+        Refusal,
+        Script,
+        VendorEmulator,
+        chosen_name,
+        example_of,
+        functions_of,
+        list_of,
+        parts_of,
+        sse,
+        table_of,
+        text_of,
+    )
     from .faults import Fault
     from .performance import Break, Pause, Performance, Scene
     from .recordings import decode_events, replay
@@ -15,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Pause", "Performance", "Refusal", "Scene",
-    "Script", "VendorEmulator", "VirtualClock", "decode_events", "example_of", "replay", "sse",
+    "Script", "VendorEmulator", "VirtualClock", "chosen_name", "decode_events", "example_of", "functions_of", "list_of",
+    "parts_of", "replay", "sse", "table_of", "text_of",
 ]  # fmt: skip
 
 _HOMES = {
@@ -26,8 +41,14 @@ _HOMES = {
         "Refusal",
         "Script",
         "VendorEmulator",
+        "chosen_name",
         "example_of",
+        "functions_of",
+        "list_of",
+        "parts_of",
         "sse",
+        "table_of",
+        "text_of",
     ),
     "faults": ("Fault",),
     "performance": ("Break", "Pause", "Performance", "Scene"),

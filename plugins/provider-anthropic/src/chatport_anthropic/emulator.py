@@ -13,6 +13,7 @@ import attrs
 from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
 
 from .compatible_emulator import CompatibleEndpoint
+from .emulator_shapes import SHAPES
 
 __all__ = ["AnthropicEmulator"]
 
@@ -28,6 +29,7 @@ class _Rules(NamedTuple):
     prefill: bool = False
     max_tokens: int = 128_000
     bound: bool = False
+    both_samplings: bool = False
 
 
 _ALL = ("low", "medium", "high", "xhigh", "max")
@@ -51,6 +53,18 @@ _MODELS: Mapping[str, _Rules] = {
     "claude-sonnet-5-5": _ALWAYS._replace(thinking=("adaptive", "between_tools"), bound=True),
     "claude-haiku-5-5": _ALWAYS._replace(forced=True, bound=True),
 }
+_THREE = _Rules(("disabled",), False, (), sampling=True, prefill=True, max_tokens=8_192)
+_FOUR = _OLD._replace(both_samplings=True)
+_FAMILIES: Mapping[str, _Rules] = {  # models of before the table, for who has them: the longest beginning holds
+    "claude-3": _THREE,
+    "claude-3-haiku": _THREE._replace(max_tokens=4_096),
+    "claude-3-opus": _THREE._replace(max_tokens=4_096),
+    "claude-3-7-sonnet": _FOUR._replace(max_tokens=128_000),
+    "claude-sonnet-4": _FOUR,
+    "claude-opus-4": _FOUR._replace(max_tokens=32_000),
+}
+_ANY = _Rules((*_MIDDLE.thinking, "between_tools"), False, _ALL, sampling=True, prefill=True, both_samplings=True)
+"""A model that exists and of which nothing is known: nothing is refused on its account."""
 _KNOWN = {
     "model", "messages", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "metadata",
     "service_tier", "thinking", "output_config", "output_format", "cache_control", "tools", "tool_choice", "stream",
@@ -64,6 +78,7 @@ _TYPES = {
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _SIGNED = ("thinking", "redacted_thinking")
 _UNSUPPORTED = ("minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems")
+_REAL_SIGNATURE = re.compile(r"E[A-Za-z0-9+/]{99,}={0,2}")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
@@ -79,7 +94,17 @@ class AnthropicEmulator(VendorEmulator):
 
     name = "anthropic"
     chat_path = "/messages"
+    shapes = SHAPES
     models: Sequence[str] = tuple(_MODELS)
+    model_form = r"(\S+/)?claude-(\d\S*|(\d(-\d)?-)?(haiku|sonnet|opus|fable|mythos|instant)\b\S*)"  # the classes of AN-K2
+    retired: Mapping[str, str] = {  # section 11, below its table of models
+        "claude-3-*": "2026-06-15",
+        "claude-opus-4": "2026-06-15",
+        "claude-opus-4-0": "2026-06-15",
+        "claude-sonnet-4": "2026-06-15",
+        "claude-sonnet-4-0": "2026-06-15",
+        "claude-mythos-preview": "2026-06-30",
+    }
     context_tokens = 1_000_000
     redacts = False
     cached_tokens = 0
@@ -114,9 +139,19 @@ class AnthropicEmulator(VendorEmulator):
         refusal.headers = {"retry-after": "1"} if status == 429 else {}
         return refusal
 
+    def check_model(self, body: Mapping[str, Any]) -> None:
+        """Refuse a model that is not there; one with a date, or as a gateway calls it, is the same model."""
+        super().check_model({**body, "model": body["model"] if body["model"] in self.models else _alias(body)})
+
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
         """Return the answer to a model that is not there (AN-X9)."""
         return self.refuse(404, f"model: {body.get('model')}")
+
+    def wrong_shape(self, place: str, problem: str, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value that cannot be read, with the path as it is written here."""
+        path = place.replace("[", ".").replace("]", "")
+        missing = problem == "is missing"
+        return self.bad(f"{path}: {'Field required' if missing else 'Input does not match the expected shape.'}")
 
     def bad(self, message: str) -> Refusal:
         """Return a refusal of the request itself (AN-X1)."""
@@ -132,13 +167,10 @@ class AnthropicEmulator(VendorEmulator):
         for name in body:  # AN-R14
             if name not in _KNOWN:
                 raise self.bad(f"{name}: Extra inputs are not permitted")
-        if not isinstance(body["messages"], list) or not body["messages"]:
+        if not body["messages"]:
             raise self.bad("messages: at least one message is required")
-        wanted = self.commands(body).get("error")
-        if wanted:
-            raise self.error_for(int(wanted[0]))
-        if _rules(body) is None or _alias(body) not in self.models:
-            raise self.unknown_model(body)
+        self.check_directed(body)
+        self.check_model(body)
         self.check_thinking(body)
         self.check_sampling(body)
         self.check_tools(body)
@@ -179,7 +211,7 @@ class AnthropicEmulator(VendorEmulator):
                     raise self.bad(f"`{name}` is not supported for this model.")
         if temperature not in (None, 1) and self.reasons(body):
             raise self.bad("`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.")
-        if temperature is not None and body.get("top_p") is not None:
+        if temperature is not None and body.get("top_p") is not None and not rules.both_samplings:  # AN-R5
             raise self.bad("`temperature` and `top_p` cannot both be specified for this model.")
         if any(not str(text).strip() for text in body.get("stop_sequences") or ()):
             raise self.bad("stop_sequences: each stop sequence must contain non-whitespace")
@@ -285,8 +317,10 @@ class AnthropicEmulator(VendorEmulator):
                 raise self.bad("Expected `thinking` or `redacted_thinking`, but found `tool_use`.")
 
     def check_signature(self, body: Mapping[str, Any], number: int, place: int, block: Mapping[str, Any]) -> None:
-        """Refuse a signature that is not the one this block was given here."""
-        text, given = block.get("thinking", ""), block.get("signature") or block.get("data")
+        """Refuse a signature that is not the one this block was given here; the vendor's own cannot be checked."""
+        text, given = block.get("thinking", ""), str(block.get("signature") or block.get("data"))
+        if _REAL_SIGNATURE.match(given):
+            return
         before = {**body, "messages": body["messages"][:number]}
         if given in (_signature(before, text), _signature(before, "")):
             return
@@ -448,15 +482,15 @@ class AnthropicEmulator(VendorEmulator):
 
 
 def _alias(body: Mapping[str, Any]) -> str:
-    return re.sub(r"-\d{8}$", "", str(body.get("model")))
-
-
-def _rules(body: Mapping[str, Any]) -> _Rules | None:
-    return _MODELS.get(_alias(body))
+    """Return the model's name as the table has it: without its date, and as it is called here, not by a gateway."""
+    name = str(body.get("model")).rpartition("/")[2].replace(".", "-")
+    return re.sub(r"-\d{8}$", "", name)
 
 
 def _rule(body: Mapping[str, Any]) -> _Rules:
-    return _rules(body) or _ALWAYS
+    name = _alias(body)
+    families = [family for family in _FAMILIES if name.startswith(family)]
+    return _MODELS.get(name) or (_FAMILIES[max(families, key=len)] if families else _ANY)
 
 
 def _blocks(turn: Mapping[str, Any]) -> list[dict[str, Any]]:

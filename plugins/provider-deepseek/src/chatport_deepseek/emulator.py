@@ -35,6 +35,8 @@ class DeepSeekEmulator(VendorEmulator):
 
     name = "deepseek"
     models: Sequence[str] = ("deepseek-flash", "deepseek-v4-pro")
+    model_form = r"deepseek-(chat|reasoner|coder|flash|v\d(\.\d)?(-(flash|pro|chat|exp|terminus|speciale|vision))*)"
+    retired: Mapping[str, str] = {"deepseek-chat": "2026-07-24", "deepseek-reasoner": "2026-07-24"}  # DS-0.1
     aliases: Sequence[str] = ("deepseek-v4-flash", "deepseek-v4-flash-vision-exp")  # DS-0.2
     vision_models: Sequence[str] = ("deepseek-flash", "deepseek-v4-flash-vision-exp")  # DS-M1
     types: Mapping[str, Any] = {
@@ -130,12 +132,10 @@ class DeepSeekEmulator(VendorEmulator):
     def check(self, body: Mapping[str, Any]) -> None:
         """Refuse what DeepSeek refuses: first what does not fit its types, then ranges, then rules between fields."""
         self.check_types(body)
-        wanted = self.commands(body).get("error")
-        if wanted:
-            raise self.error_for(int(wanted[0]))
+        self.check_directed(body)
         self.check_ranges(body)
-        if body["model"] not in (*self.models, *self.aliases):
-            raise self.unknown_model(body)
+        if body["model"] not in self.aliases:
+            self.check_model(body)
         self.check_tool_turns(body["messages"])
         self.check_rules(body)
 
@@ -290,8 +290,10 @@ class DeepSeekEmulator(VendorEmulator):
 
     def reasons(self, body: Mapping[str, Any]) -> bool:
         """Thinking is on unless switched off (DS-0.3)."""
-        thinking = body.get("thinking") or {}
-        return thinking.get("type", "enabled") != "disabled" and body.get("reasoning_effort") != "none"
+        switch = (body.get("thinking") or {}).get("type")
+        if switch is None and body["model"] == "deepseek-chat":  # DS-0.5
+            return False
+        return switch != "disabled" and body.get("reasoning_effort") != "none"
 
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return what the model says: `max_completion_tokens` limits nothing (DS-P3), a refusal is text (DS-S13)."""

@@ -11,7 +11,17 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.testing import (
+    EmulatedRequest,
+    EmulatedResponse,
+    Refusal,
+    Script,
+    VendorEmulator,
+    list_of,
+    parts_of,
+    sse,
+    table_of,
+)
 
 __all__ = ["OpenAIEmulator"]
 
@@ -34,6 +44,8 @@ _RULES: Mapping[str, _Rules] = {  # OA-K2: the longest prefix holds
     "gpt-4o-search-preview": _Rules(refuses=("temperature",)),  # OA-R9
     "o1-mini": _Rules("low medium high", "medium", sampling=False),
     "o3": _Rules("low medium high", "medium", sampling=False, refuses=("stop",)),  # OA-R10
+    "o3-mini": _Rules("low medium high", "medium", sampling=False),  # recorded: it takes `stop`
+    "o4-mini": _Rules("low medium high", "medium", sampling=False, refuses=("stop",)),  # OA-R10
     "gpt-5": _Rules("minimal low medium high", "medium", sampling=False, refuses=("stop",)),
     "gpt-5.1": _Rules("none low medium high"),
     "gpt-5.2": _Rules(_TO_XHIGH, tools_need_none=True),
@@ -97,22 +109,33 @@ class OpenAIEmulator(VendorEmulator):
         *("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-mini", "gpt-4o-search-preview"),
         *("text-embedding-3-small", "text-embedding-3-large"),
     )
+    model_form = r"(ft:)?(gpt|chatgpt|codex|text|computer|davinci|babbage|o\d)\b\S*"  # OA-K2, OA-U4, OA-U5
+    retired: Mapping[str, str] = {
+        **dict.fromkeys(  # OA-U4
+            (
+                *("gpt-3.5-turbo*", "gpt-4", "gpt-4-*", "gpt-4o-2024-05-13", "gpt-4.1-nano*", "o1", "o1-2*", "o1-pro*"),
+                *("o3-mini*", "o4-mini*"),
+            ),
+            "2026-10-23",
+        ),
+        **dict.fromkeys(("gpt-5", "gpt-5-*", "o3", "o3-2*", "o3-pro*"), "2026-12-11"),  # OA-U5
+        **dict.fromkeys(("gpt-4o", "gpt-4o-2024*", "gpt-4o-mini", "gpt-4o-mini-2*", "gpt-4.1*"), "2027-01-14"),
+        **dict.fromkeys(("gpt-5.1", "gpt-5.1-2*", "gpt-5.4-nano*", "gpt-5.3-codex"), "2027-04-01"),
+    }
     verified: bool = True
     has_quota: bool = True
     stream_error_after: int | None = None
 
     # --- requests
 
-    def respond(self, request: EmulatedRequest) -> EmulatedResponse:
-        if request.method == "POST" and request.path.endswith("/embeddings"):
-            self.requests.append(request)
-            self.serial += 1
-            try:
-                self.check_key(request)
-                return self.reply(200, self._embeddings(self._body(request)))
-            except Refusal as refusal:
-                return self.reply(refusal.status, refusal.body)
-        return super().respond(request)
+    def _respond(self, request: EmulatedRequest) -> EmulatedResponse:
+        if request.method != "POST" or not request.path.split("?")[0].endswith("/embeddings"):
+            return super()._respond(request)
+        try:
+            self.check_key(request)
+            return self.reply(200, self._embeddings(self.read(request)))
+        except Refusal as refusal:
+            return self.reply(refusal.status, refusal.body)
 
     def check_key(self, request: EmulatedRequest) -> None:
         sent = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -156,6 +179,8 @@ class OpenAIEmulator(VendorEmulator):
             raise self._unsupported_value("reasoning_effort", f"'{effort}'", f"Supported values are: {known}.")
 
     def _check_sampling(self, body: Mapping[str, Any], rules: _Rules) -> None:
+        if not 1 <= body.get("n", 1) <= 128:
+            raise self.refuse(400, f"Invalid 'n': {body['n']} is not from 1 to 128.", param="n")
         if body.get("temperature", 1) > 2:
             text = f"Expected a value <= 2, but got {body['temperature']} instead."
             text = f"Invalid 'temperature': decimal above maximum value. {text}"
@@ -204,8 +229,9 @@ class OpenAIEmulator(VendorEmulator):
             where, role = f"messages[{number}]", message.get("role")
             if body["model"] == "o1-mini" and role in ("system", "developer"):  # OA-R3
                 raise self._unsupported_value(f"{where}.role", f"'{role}'")
-            kinds = {part.get("type") for part in message["content"]} if isinstance(message["content"], list) else set()
-            taken = {"text"} if role == "tool" else {"text", "image_url", "file"}  # OA-T6, OA-M2
+            kinds = {part["type"] for part in parts_of(message)}
+            hears = {"input_audio"} if "audio" in body["model"] else set()  # OA-M2
+            taken = {"text"} if role == "tool" else {"text", "image_url", "file", "refusal", *hears}  # OA-T6
             if not kinds <= taken:
                 text = f"Invalid '{where}'. Content blocks are expected to be either text or image_url type."
                 raise self.refuse(400, text, param=where, code="invalid_value")
@@ -224,11 +250,11 @@ class OpenAIEmulator(VendorEmulator):
                     )
                     text += f"'tool_call_id'. The following tool_call_ids did not have response messages: {due[0]}"
                 raise self.refuse(400, text, param=f"messages.[{number}].role")
-            due = [call["id"] for call in message.get("tool_calls") or ()]
+            due = [str(call.get("id")) for call in message.get("tool_calls") or ()]
 
     def _check_schemas(self, body: Mapping[str, Any]) -> None:
         for number, tool in enumerate(body.get("tools") or ()):
-            function = tool.get("function", {})
+            function = tool.get("function") or {}
             problem = _problem(function.get("parameters") or {}) if function.get("strict") else None
             if problem:  # OA-T12
                 text = f"Invalid schema for function '{function['name']}': {problem}"
@@ -241,14 +267,21 @@ class OpenAIEmulator(VendorEmulator):
             )
             raise self.refuse(400, text, param="messages")
         if wanted.get("type") == "json_schema":
-            spec = wanted["json_schema"]
-            if spec["schema"].get("type") != "object":  # OA-O5
-                problem = f"schema must be a JSON Schema of 'type: \"object\"', got {spec['schema'].get('type')!r}."
-            else:
-                problem = _problem(spec["schema"]) if spec.get("strict") else None
-            if problem:  # OA-O6
-                text = f"Invalid schema for response_format '{spec['name']}': {problem}"
-                raise self.refuse(400, text, param="response_format")
+            self._check_output_schema(wanted.get("json_schema"))
+
+    def _check_output_schema(self, spec: Mapping[str, Any] | None) -> None:
+        for name in ("json_schema", "json_schema.name"):
+            if (spec if name == "json_schema" or spec is None else spec.get("name")) is None:
+                text = f"Missing required parameter: 'response_format.{name}'."
+                raise self.refuse(400, text, param=f"response_format.{name}", code="missing_required_parameter")
+        schema, spec = (spec or {}).get("schema") or {"type": "object"}, spec or {}
+        if schema.get("type") != "object":  # OA-O5
+            problem: str | None = f"schema must be a JSON Schema of 'type: \"object\"', got {schema.get('type')!r}."
+        else:
+            problem = _problem(schema) if spec.get("strict") else None
+        if problem:  # OA-O6
+            text = f"Invalid schema for response_format '{spec['name']}': {problem}"
+            raise self.refuse(400, text, param="response_format")
 
     def _check_stream(self, body: Mapping[str, Any]) -> None:
         if "stream_options" in body and not body.get("stream"):  # OA-R18
@@ -385,14 +418,16 @@ class OpenAIEmulator(VendorEmulator):
 
     def _embeddings(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """OA-E4."""
-        texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input") or [""]
+        texts = [body["input"]] if isinstance(body.get("input"), str) else list_of(body.get("input")) or [""]
         if body.get("model") not in self.models:
             raise self.unknown_model(body)
-        if "" in texts:
+        if not all(isinstance(text, str | list) and text for text in texts):
             raise self.refuse(400, "'$.input' is invalid. Please check the API reference.", param="input")
         if len(texts) > 2048:
             raise self.refuse(400, "Invalid 'input': at most 2048 texts are taken in one call.", param="input")
         size = body.get("dimensions", 8)
+        if type(size) is not int or not 1 <= size <= 3072:
+            raise self.refuse(400, f"Invalid 'dimensions': {size!r} is not from 1 to 3072.", param="dimensions")
         vectors = [[round((len(text) + place) / 100, 2) for place in range(size)] for text in texts]
         tokens = sum(max(len(text) // 4, 1) for text in texts)
         return {
@@ -419,7 +454,7 @@ def _wrong_key(key: str) -> tuple[str]:
 
 
 _BARRED = ("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "oneOf", "prefixItems")
-_BARRED_TOO = ("default", "minLength", "maxLength", "patternProperties", "uniqueItems", "minProperties", "contains")
+_BARRED_TOO = ("minLength", "maxLength", "patternProperties", "uniqueItems", "minProperties", "contains")
 
 
 def _problem(schema: Any, path: tuple[str, ...] = ()) -> str | None:
@@ -434,17 +469,17 @@ def _problem(schema: Any, path: tuple[str, ...] = ()) -> str | None:
         return None if len(schema) == 1 else f"{where}$ref cannot have keywords {sorted(schema.keys() - {'$ref'})}."
     if "type" not in schema and "anyOf" not in schema:
         return f"{where}schema must have a 'type' key."
-    properties = schema.get("properties", {})
+    properties, required = table_of(schema.get("properties")), list_of(schema.get("required"))
     if "properties" in schema or schema.get("type") == "object":
         if schema.get("additionalProperties") is not False:
             return f"{where}'additionalProperties' is required to be supplied and to be false."
-        missing = sorted(properties.keys() - set(schema.get("required", ())))
+        missing = sorted(name for name in properties if name not in required)
         if missing:
             return f"{where}'required' must include every key in properties. Missing '{missing[0]}'."
     if schema.get("type") == "array" and "items" not in schema:
         return f"{where}array schema missing items."
     parts: list[tuple[tuple[str, ...], Any]] = [(("properties", name), part) for name, part in properties.items()]
-    parts += [(("$defs", name), part) for name, part in schema.get("$defs", {}).items()]
-    parts += [(("anyOf", str(n)), part) for n, part in enumerate(schema.get("anyOf", ()))]
+    parts += [(("$defs", name), part) for name, part in table_of(schema.get("$defs")).items()]
+    parts += [(("anyOf", str(n)), part) for n, part in enumerate(list_of(schema.get("anyOf")))]
     parts += [(("items",), schema["items"])] if "items" in schema else []
     return next((problem for step, part in parts if (problem := _problem(part, (*path, *step)))), None)

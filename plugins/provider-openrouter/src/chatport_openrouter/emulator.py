@@ -9,7 +9,17 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.testing import (
+    EmulatedRequest,
+    EmulatedResponse,
+    Refusal,
+    Script,
+    VendorEmulator,
+    functions_of,
+    list_of,
+    sse,
+    table_of,
+)
 
 __all__ = ["OpenRouterEmulator"]
 
@@ -108,8 +118,8 @@ class OpenRouterEmulator(VendorEmulator):
         issues = json.dumps([{"path": [path], "message": message}])
         return Refusal(400, {"success": False, "error": {"name": "ZodError", "message": issues}})
 
-    def _body(self, request: EmulatedRequest) -> Mapping[str, Any]:
-        body = super()._body(request)
+    def read(self, request: EmulatedRequest) -> Mapping[str, Any]:
+        body = super().read(request)
         return body if body.get("model") else {**body, "model": self.models[0]}  # OR-E8
 
     def check(self, body: Mapping[str, Any]) -> None:
@@ -156,8 +166,8 @@ class OpenRouterEmulator(VendorEmulator):
 
     def check_gemini(self, body: Mapping[str, Any]) -> None:
         """Refuse larger schemas (OR-T3), and tool loops whose details were lost (OR-R2)."""
-        for tool in body.get("tools") or ():
-            found = next(_foreign(tool["function"].get("parameters") or {}), None)
+        for function in functions_of(body):
+            found = next(_foreign(function.get("parameters") or {}), None)
             if found:
                 raise self.passed_on(f'Invalid JSON payload received. Unknown name "{found}".', "Google AI Studio")
         lost = [m for m in body["messages"] if m.get("tool_calls") and not m.get("reasoning_details")]
