@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .emulator import (
         EmulatedRequest,
         EmulatedResponse,
+        Misfit,
         Refusal,
         Script,
         VendorEmulator,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .server import Emulator
 
 __all__ = [
-    "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Pause", "Performance", "Refusal", "Scene",
+    "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Misfit", "Pause", "Performance", "Refusal", "Scene",
     "Script", "VendorEmulator", "VirtualClock", "chosen_name", "decode_events", "example_of", "functions_of", "list_of",
     "parts_of", "replay", "sse", "table_of", "text_of",
 ]  # fmt: skip
@@ -38,6 +39,7 @@ _HOMES = {
     "emulator": (
         "EmulatedRequest",
         "EmulatedResponse",
+        "Misfit",
         "Refusal",
         "Script",
         "VendorEmulator",

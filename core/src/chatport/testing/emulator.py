@@ -30,11 +30,11 @@ import attrs
 
 from .examples import example_of
 from .refusals import CHECKS
-from .shapes import SHAPES, misfit
+from .shapes import SHAPES, Misfit, misfit
 from .wire import EmulatedRequest, EmulatedResponse, Refusal, Script, list_of, sse, table_of
 
 __all__ = [
-    "EmulatedRequest", "EmulatedResponse", "Refusal", "Script", "VendorEmulator", "chosen_name", "example_of",
+    "EmulatedRequest", "EmulatedResponse", "Misfit", "Refusal", "Script", "VendorEmulator", "chosen_name", "example_of",
     "functions_of", "list_of", "parts_of", "sse", "table_of", "text_of",
 ]  # fmt: skip
 
@@ -137,16 +137,16 @@ class VendorEmulator:
             body = {name: value for name, value in body.items() if value is not None}
         found = misfit(body, self.shapes)
         if found is not None:
-            raise self.wrong_shape(found.path, found.problem, body)
+            raise self.wrong_shape(found, body)
         return body
 
     def unreadable(self, request: EmulatedRequest) -> Refusal:
         """Return the vendor's answer to a body that is no JSON object."""
         return self.refuse(400, "We could not parse the JSON body of your request.")
 
-    def wrong_shape(self, place: str, problem: str, body: Mapping[str, Any]) -> Refusal:
-        """Return the vendor's answer to a value that cannot be read; `place` leads to it: `messages[0].content`."""
-        return self.refuse(400, f"Invalid type for '{place}': it {problem}", param=place)
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the vendor's answer to a value that cannot be read, or is missing."""
+        return self.refuse(400, f"Invalid type for '{found.place}': it {found.problem}", param=found.place)
 
     def check_key(self, request: EmulatedRequest) -> None:
         """Raise the vendor's 401 for a missing or wrong key."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
+import traceback
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -26,6 +28,7 @@ from .emulator import EmulatedRequest, VendorEmulator
 from .facts_emulator import FactsEmulator
 from .faults import FaultList, Faults
 from .performance import FOR_EVER, Break, Pause, Performance, Scene, Step
+from .request_log import LogTarget, RequestLog
 
 __all__ = ["Emulator", "InProcessExchange"]
 
@@ -43,7 +46,8 @@ class Emulator:
     `pace_seconds` is a pause after each piece of a stream on the port, for people who watch.
     `faults` (see `chatport.testing.faults`) are played one for each request, from the start again with `repeat`.
     `clock` is the time that a silent emulator lets pass in process; give its `clock` to the client too.
-    `requests` lists what came.
+    `requests` lists what came, and `log` gets a line for each: an open file, a path, or a function that takes a line.
+    Keys are never in it, and what was said only with `log_content`.
     """
 
     def __init__(
@@ -55,9 +59,12 @@ class Emulator:
         faults: Faults = (),
         repeat: bool = False,
         clock: VirtualClock | None = None,
+        log: LogTarget | None = None,
+        log_content: bool = False,
         **settings: Any,
     ) -> None:
         self.provider = provider if isinstance(provider, str) else provider.name
+        self._log = None if log is None else RequestLog(log, content=log_content)
         self.pace_seconds = pace_seconds
         self.clock = clock
         self.vendor = _vendor(provider, settings)
@@ -93,10 +100,17 @@ class Emulator:
         """Return what goes over the wire in answer to a request."""
         response = self.vendor.respond(request)
         fault = self._faults.next(request)
-        if fault is None:
-            return Performance.of(response)
         now = datetime.now(UTC) if self.clock is None else self.clock.now()
-        return fault.play(Scene(request, response, self.vendor, now))
+        if fault is None:
+            performance = Performance.of(response)
+        else:
+            performance = fault.play(Scene(request, response, self.vendor, now))
+        if self._log is not None:
+            comes = not any(isinstance(step, Break) for step in _known(performance.before))
+            answer = b"".join(step for step in _known(performance.body) if isinstance(step, bytes))
+            status = performance.status if comes else None
+            self._log.write(request, status, answer or None, "" if fault is None else fault.name, now)
+        return performance
 
     # --- on a loopback port
 
@@ -243,6 +257,11 @@ class AsyncInProcessExchange:
         self._exchange.close()
 
 
+def _known(steps: Iterable[Step]) -> Iterable[Step]:
+    """Return the steps that are there already: what is made while it is sent can be taken only once."""
+    return steps if isinstance(steps, list | tuple) else ()
+
+
 def _vendor(provider: str | Provider, settings: dict[str, Any]) -> VendorEmulator:
     if provider == "compatible":
         return VendorEmulator(**settings)
@@ -270,6 +289,11 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+_JSON = {"content-type": "application/json"}
+_UNREADABLE = Performance(400, {"connection": "close"}, (), content_length_bytes=0)
+"""The answer to a request whose body has no end that could be found."""
+
+
 class _Broken(Exception):
     """The connection was broken on purpose."""
 
@@ -282,22 +306,56 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._respond()
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the terminal quiet."""
 
     def _respond(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = EmulatedRequest(self.command, self.path, headers, self.rfile.read(length))
-        performance = self.server.emulator.perform(request)
+        content = self._content()
+        if content is None:
+            self.close_connection = True
+            self._send_head(_UNREADABLE)
+            return
+        performance = self._perform(EmulatedRequest(self.command, self.path, headers, content))
         try:
             self._write(performance.before, chunked=False)
             self._send_head(performance)
             self._write_body(performance)
         except _Broken:
             self.close_connection = True
+
+    def _content(self) -> bytes | None:
+        """Return the body, by its length or in chunks (RFC 9112, 6 and 7); None if neither can be read."""
+        if "chunked" in (self.headers.get("transfer-encoding") or "").lower():
+            return self._chunks()
+        length = (self.headers.get("content-length") or "0").strip()
+        return self.rfile.read(int(length)) if length.isascii() and length.isdigit() and len(length) < 12 else None
+
+    def _chunks(self) -> bytes | None:
+        found: list[bytes] = []
+        while True:
+            size = self.rfile.readline(1000).split(b";")[0].strip()
+            if not size or len(size) > 8 or not all(digit in b"0123456789abcdefABCDEF" for digit in size):
+                return None
+            if not int(size, 16):
+                break
+            found.append(self.rfile.read(int(size, 16)))
+            self.rfile.readline(1000)
+        while self.rfile.readline(1000).strip():  # trailers, up to the blank line
+            pass
+        return b"".join(found)
+
+    def _perform(self, request: EmulatedRequest) -> Performance:
+        """Return the answer; a mistake of the emulator is a 500 that says whose it is, and a traceback on stderr."""
+        try:
+            return self.server.emulator.perform(request)
+        except Exception as error:
+            traceback.print_exc()
+            words = f"The emulator of {self.server.emulator.provider} failed, not your program: {error!r}"
+            content = json.dumps({"error": {"message": words, "type": "emulator_error"}}).encode()
+            return Performance(500, _JSON, [content], content_length_bytes=len(content))
 
     def _send_head(self, performance: Performance) -> None:
         self.send_response_only(performance.status)  # the vendor's own headers, and no others

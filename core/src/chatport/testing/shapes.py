@@ -6,21 +6,24 @@ is anything, a part of content anything with a type, a tool anything with a type
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..schemas.check import Violation, examine
+import attrs
 
-__all__ = ["ANY_NUMBER", "OBJECT", "PARTS", "SHAPES", "TEXT", "WHOLE", "misfit", "nullable"]
+from ..schemas.check import examine
 
-TEXT = {"type": "string"}
-OBJECT = {"type": "object"}
-WHOLE = {"type": "integer"}
-ANY_NUMBER = {"type": "number"}
+__all__ = ["SHAPES", "Misfit", "misfit"]
+
+_TEXT = {"type": "string"}
+_OBJECT = {"type": "object"}
+_WHOLE = {"type": "integer"}
+_ANY_NUMBER = {"type": "number"}
 _FLAG = {"type": "boolean"}
 
 
-def nullable(*schemas: Mapping[str, Any]) -> dict[str, Any]:
+def _nullable(*schemas: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema for one of these, or null."""
     return {"anyOf": [*schemas, {"type": "null"}]}
 
@@ -33,56 +36,83 @@ def _list(items: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
-PART = {
-    **_object(("type",), type=TEXT, text=TEXT),
+_PART = {
+    **_object(("type",), type=_TEXT, text=_nullable(_TEXT)),
     "if": {"properties": {"type": {"const": "text"}}},
-    "then": {"required": ["text"]},
+    "then": _object(("text",), text=_TEXT),
 }
 """A part of content: its text is a text, and all else its own."""
-PARTS = _list(PART)
+_PARTS = _list(_PART)
 _CALL = _object(
-    id=nullable(TEXT),
-    function=nullable(_object(("name",), name=TEXT, arguments=nullable(TEXT, OBJECT))),
+    id=_nullable(_TEXT),
+    function=_nullable(_object(("name",), name=_TEXT, arguments=_nullable(_TEXT, _OBJECT))),
 )
 _MESSAGE = _object(
     ("role",),
-    role=TEXT,
-    content=nullable(TEXT, PARTS),
-    name=nullable(TEXT),
-    tool_calls=nullable(_list(_CALL)),
-    tool_call_id=nullable(TEXT),
+    role=_TEXT,
+    content=_nullable(_TEXT, _PARTS),
+    name=_nullable(_TEXT),
+    tool_calls=_nullable(_list(_CALL)),
+    tool_call_id=_nullable(_TEXT),
 )
-_FUNCTION = _object(("name",), name=TEXT, description=nullable(TEXT), parameters=nullable(OBJECT))
+_FUNCTION = _object(("name",), name=_TEXT, description=_nullable(_TEXT), parameters=_nullable(_OBJECT))
 _TOOL = {
-    **_object(("type",), type=TEXT, function=_FUNCTION),
+    **_object(("type",), type=_TEXT, function=_nullable(_FUNCTION)),
     "if": {"properties": {"type": {"const": "function"}}},
-    "then": {"required": ["function"]},
+    "then": _object(("function",), function=_FUNCTION),
 }
 _FORMAT = _object(
-    type=TEXT,
-    json_schema=nullable(_object(name=nullable(TEXT), schema=nullable(OBJECT), strict=nullable(_FLAG))),
+    type=_TEXT,
+    json_schema=_nullable(_object(name=_nullable(_TEXT), schema=_nullable(_OBJECT), strict=_nullable(_FLAG))),
 )
 SHAPES: Mapping[str, Any] = {
-    "model": TEXT,
+    "model": _TEXT,
     "messages": _list(_MESSAGE),
     "tools": _list(_TOOL),
-    "tool_choice": {"anyOf": [TEXT, _object(type=TEXT, function=_object(("name",), name=TEXT))]},
+    "tool_choice": {"anyOf": [_TEXT, _object(type=_TEXT, function=_object(("name",), name=_TEXT))]},
     "response_format": _FORMAT,
     "stream": _FLAG,
-    "stream_options": _object(include_usage=nullable(_FLAG)),
-    "stop": {"anyOf": [TEXT, _list(TEXT)]},
-    **dict.fromkeys(("max_tokens", "max_completion_tokens", "n", "seed", "top_k", "top_logprobs"), WHOLE),
-    **dict.fromkeys(("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty"), ANY_NUMBER),
+    "stream_options": _object(include_usage=_nullable(_FLAG)),
+    "stop": {"anyOf": [_TEXT, _list(_TEXT)]},
+    **dict.fromkeys(("max_tokens", "max_completion_tokens", "n", "seed", "top_k", "top_logprobs"), _WHOLE),
+    **dict.fromkeys(("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty"), _ANY_NUMBER),
     "reasoning_effort": {"type": ["string", "boolean", "integer"]},
 }
 """The standard's fields."""
 
 
-def misfit(body: Mapping[str, Any], shapes: Mapping[str, Any]) -> Violation | None:
+@attrs.frozen
+class Misfit:
+    """A place of a body that cannot be read: `messages[0].role`, what is wrong there, and the value, None without one."""
+
+    place: str
+    problem: str
+    value: Any
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is nothing where something must be."""
+        return self.problem == "is missing"
+
+
+def misfit(body: Mapping[str, Any], shapes: Mapping[str, Any]) -> Misfit | None:
     """Return the first place where a body is not of these shapes, None if it fits. A field that is null is not there."""
     for name, schema in shapes.items():
         if body.get(name) is not None:
             found = examine(body[name], schema, most=1).violations
             if found:
-                return found[0].within(name)
+                place = found[0].within(name).path
+                return Misfit(place, found[0].problem, _at(body, place))
     return None
+
+
+def _at(body: Any, place: str) -> Any:
+    value = body
+    for step in re.findall(r"[^.\[\]]+", place):
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value

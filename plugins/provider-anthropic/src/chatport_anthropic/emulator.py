@@ -10,7 +10,17 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.testing import (
+    EmulatedRequest,
+    EmulatedResponse,
+    Misfit,
+    Refusal,
+    Script,
+    VendorEmulator,
+    sse,
+    table_of,
+    text_of,
+)
 
 from .compatible_emulator import CompatibleEndpoint
 from .emulator_shapes import SHAPES
@@ -147,11 +157,11 @@ class AnthropicEmulator(VendorEmulator):
         """Return the answer to a model that is not there (AN-X9)."""
         return self.refuse(404, f"model: {body.get('model')}")
 
-    def wrong_shape(self, place: str, problem: str, body: Mapping[str, Any]) -> Refusal:
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
         """Return the answer to a value that cannot be read, with the path as it is written here."""
-        path = place.replace("[", ".").replace("]", "")
-        missing = problem == "is missing"
-        return self.bad(f"{path}: {'Field required' if missing else 'Input does not match the expected shape.'}")
+        path = found.place.replace("[", ".").replace("]", "")
+        words = "Field required" if found.is_missing else "Input does not match the expected shape."
+        return self.bad(f"{path}: {words}")
 
     def bad(self, message: str) -> Refusal:
         """Return a refusal of the request itself (AN-X1)."""
@@ -192,7 +202,7 @@ class AnthropicEmulator(VendorEmulator):
             levels = ", ".join(sorted(rules.efforts))
             raise self.bad(f"This model does not support effort level '{effort}'. Supported levels: {levels}.")
         if kind == "enabled":
-            budget = thinking.get("budget_tokens", 0)
+            budget = thinking.get("budget_tokens") or 0
             if budget < 1024:
                 raise self.bad("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
             if budget >= body["max_tokens"]:  # AN-K11
@@ -257,7 +267,7 @@ class AnthropicEmulator(VendorEmulator):
         for node in _nodes(schema):
             if node.get("type") == "object" and node.get("additionalProperties") is not False:
                 raise self.bad(f"{place}: For 'object' type, 'additionalProperties' must be explicitly set to false")
-            free = [part for part in (node.get("properties") or {}).values() if part in (True, {})]
+            free = [part for part in table_of(node.get("properties")).values() if part in (True, {})]
             for name in ["properties"] * bool(free) + [name for name in _UNSUPPORTED if name in node]:
                 if free or not isinstance(node[name], dict):
                     raise self.bad(f"{place}: For '{node.get('type')}' type, property '{name}' is not supported")
@@ -296,7 +306,8 @@ class AnthropicEmulator(VendorEmulator):
             )
         if (body.get("thinking") or {}).get("type") == "enabled":
             raise self.bad("messages: the final assistant content cannot be prefilled when thinking is enabled")
-        if last[-1].get("text", "x") != last[-1].get("text", "x").rstrip():
+        text = str(last[-1].get("text", "x")) if last else "x"
+        if text != text.rstrip():
             raise self.bad("messages: final assistant content cannot end with trailing whitespace")
 
     def check_thoughts(self, body: Mapping[str, Any]) -> None:
@@ -349,7 +360,7 @@ class AnthropicEmulator(VendorEmulator):
         """Return what the model says, by way of the same request in the standard's shape."""
         script = super().script(_standard(body))
         last = body["messages"][-1]
-        begun = _text(last["content"]) if last["role"] == "assistant" else ""
+        begun = text_of(last["content"]) if last["role"] == "assistant" else ""
         rest = script.text.removeprefix(begun)  # AN-T14: a given beginning is not repeated
         return attrs.evolve(script, text=rest, cached_tokens=min(self.cached_tokens, script.input_tokens))
 
@@ -410,11 +421,11 @@ class AnthropicEmulator(VendorEmulator):
         return {**envelope, "model": body["model"], **ends, "usage": counts}
 
     def completion(self, body: Mapping[str, Any], script: Script) -> dict[str, Any]:
-        """Return a plain reply. Arguments that were cut cannot be shown as an object, and are left out."""
+        """Return a plain reply. Arguments that were cut, or are no JSON, cannot be shown as an object: left out."""
         content = self.content(body, script)
         for block in content:
             if block["type"] == "tool_use":
-                block["input"] = json.loads(block["input"]) if script.finish != "length" else {}
+                block["input"] = _input(block["input"])
         return {**self.envelope(body, self.usage(body, script)), "content": content, **self.ending(script)}
 
     def stream(self, body: Mapping[str, Any], script: Script) -> Iterator[bytes]:
@@ -498,6 +509,13 @@ def _blocks(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
 
 
+def _input(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return {}
+
+
 def _signature(body: Mapping[str, Any], text: str) -> str:
     """Sign a thought; on bound models together with the model and all that came before (AN-K7)."""
     bound = [body.get("model"), body.get("system"), body.get("tools"), body["messages"]] if _rule(body).bound else []
@@ -514,17 +532,13 @@ def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
             yield from _nodes(part)
 
 
-def _text(content: Any) -> str:
-    return content if isinstance(content, str) else "\n".join(block.get("text", "") for block in content or ())
-
-
 def _standard(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the request as the standard would have it, for the base to make a script of."""
-    messages: list[dict[str, Any]] = [{"role": "system", "content": _text(body.get("system"))}]
+    messages: list[dict[str, Any]] = [{"role": "system", "content": text_of(body.get("system"))}]
     for turn in body["messages"] if isinstance(body.get("messages"), list) else ():
         blocks = _blocks(turn)
         results = [block for block in blocks if block.get("type") == "tool_result"]
-        messages += [{"role": "tool", "content": _text(block.get("content"))} for block in results]
+        messages += [{"role": "tool", "content": text_of(block.get("content"))} for block in results]
         if len(results) < len(blocks):
             messages.append({"role": turn.get("role"), "content": [b for b in blocks if b.get("type") == "text"]})
     view: dict[str, Any] = {"model": body.get("model"), "messages": messages, "max_tokens": body.get("max_tokens")}

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator
+from chatport.testing import EmulatedRequest, EmulatedResponse, Misfit, Refusal, Script, VendorEmulator
 
 __all__ = ["DeepSeekEmulator"]
 
@@ -78,22 +78,23 @@ class DeepSeekEmulator(VendorEmulator):
     # --- refusals
 
     def check_key(self, request: EmulatedRequest) -> None:
-        """Refuse unknown paths (DS-N2), wrong keys (DS-E1) and what is no JSON object (DS-E5)."""
+        """Refuse unknown paths (DS-N2) and wrong keys (DS-E1)."""
         if not _PATHS.fullmatch(_path(request)):
             raise self.no_such_path(request)
         sent = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         if (self.needs_key and not sent) or (self.api_key is not None and sent != self.api_key):
             raise self.refuse(401, f"Authentication Fails, Your api key: ****{sent[-4:]} is invalid")
-        if request.method == "POST":
-            self._check_json(request)
 
-    def _check_json(self, request: EmulatedRequest) -> None:
-        try:
-            body = request.json()
-        except ValueError:
-            raise self.malformed("expected value") from None
-        if not isinstance(body, dict):
-            raise self.malformed("invalid type, expected struct ChatCompletionRequest")
+    def unreadable(self, request: EmulatedRequest) -> Refusal:
+        """Return the answer to a body that is no JSON object (DS-E5)."""
+        return self.malformed("expected struct ChatCompletionRequest")
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value that does not fit the vendor's types (DS-E5)."""
+        outer, _, word = found.place.rpartition(".")
+        if found.is_missing:
+            return self.malformed(f"{outer}: missing field `{word}`", body, word)
+        return self.malformed(f"{found.place}: invalid type: {_shown(found.value)}", body, word)
 
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         """Return the answer to an unknown path, which has a shape of its own (DS-E9)."""
@@ -488,7 +489,7 @@ def _is_json(text: str) -> bool:
 
 def _schema_in(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the JSON Schema that a system text ends with, None if there is none."""
-    texts = [message["content"] for message in body["messages"] if message["role"] == "system"]
+    texts = [message.get("content") for message in body["messages"] if message["role"] == "system"]
     for text in texts if _wants_json(body) else ():
         start = text.find("{") if isinstance(text, str) else -1
         if start >= 0 and _is_json(text[start:]):

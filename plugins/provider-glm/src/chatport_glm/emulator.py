@@ -62,6 +62,12 @@ class GlmEmulator(VendorEmulator):
 
     name = "glm"
     models = tuple(_MODELS)
+    shapes: Mapping[str, Any] = {
+        **VendorEmulator.shapes,
+        "thinking": {"type": "object"},
+        "request_id": {"type": "string"},
+        "user_id": {"type": "string"},
+    }
     plan_key = False
     finish_reason: str | None = None
     context_characters = 1_000_000
@@ -146,7 +152,7 @@ class GlmEmulator(VendorEmulator):
         script = super().script(body)
         schema = _schema_in_words(body)
         if schema is not None and script.text and not script.calls and "say" not in self.commands(body):
-            script = attrs.evolve(script, text=json.dumps(example_of(schema, schema), ensure_ascii=False))
+            script = attrs.evolve(script, text=json.dumps(example_of(schema), ensure_ascii=False))
         return attrs.evolve(script, finish=self.finish_reason or script.finish)
 
     # --- shapes

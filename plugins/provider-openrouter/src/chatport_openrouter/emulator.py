@@ -12,6 +12,7 @@ import attrs
 from chatport.testing import (
     EmulatedRequest,
     EmulatedResponse,
+    Misfit,
     Refusal,
     Script,
     VendorEmulator,
@@ -55,6 +56,11 @@ class OpenRouterEmulator(VendorEmulator):
     """
 
     name = "openrouter"
+    shapes: Mapping[str, Any] = {
+        **VendorEmulator.shapes,
+        "reasoning": {"type": "object", "properties": {"max_tokens": {"type": ["integer", "null"]}}},
+        "provider": {"type": "object"},
+    }
     models: Sequence[str] = (
         "openai/gpt-5.2",
         "anthropic/claude-sonnet-4.6",
@@ -113,6 +119,10 @@ class OpenRouterEmulator(VendorEmulator):
         """Return the answer to a model it does not have (OR-X10)."""
         return self.refuse(400, f"{body.get('model')} is not a valid model ID")
 
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value that cannot be read (OR-X1)."""
+        return self.malformed(found.place, found.problem)
+
     def malformed(self, path: str, message: str) -> Refusal:
         """Return the refusal of a body that does not fit (OR-X1)."""
         issues = json.dumps([{"path": [path], "message": message}])
@@ -139,7 +149,7 @@ class OpenRouterEmulator(VendorEmulator):
         if author == "anthropic" and _begun(body) is not None:
             self.check_prefill(body)
         for details in self.sent_details(body):
-            if author == "anthropic" and any(d["type"] == "reasoning.text" and not d.get("signature") for d in details):
+            if author == "anthropic" and any(d.get("type") == "reasoning.text" and not d.get("signature") for d in details):
                 raise self.passed_on("messages.1.content.0: Invalid `signature` in `thinking` block", "Anthropic")
 
     def check_reasoning(self, body: Mapping[str, Any]) -> None:
@@ -189,7 +199,8 @@ class OpenRouterEmulator(VendorEmulator):
     @staticmethod
     def sent_details(body: Mapping[str, Any]) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Give the reasoning details of each earlier answer."""
-        yield from (message.get("reasoning_details") or () for message in body["messages"])
+        for message in body["messages"]:
+            yield [detail for detail in list_of(message.get("reasoning_details")) if isinstance(detail, Mapping)]
 
     # --- what the model says
 
@@ -363,9 +374,10 @@ def _foreign(schema: Any) -> Iterator[str]:
     """Give what Gemini's schema language does not have."""
     if isinstance(schema, Mapping):
         yield from (word for word in _NOT_IN_GEMINI if word in schema)
-        if {"type": "null"} in (schema.get("anyOf") or ()):
+        options = list_of(schema.get("anyOf"))
+        if {"type": "null"} in options:
             yield "anyOf"
-        if any(not isinstance(value, str) for value in schema.get("enum") or ()):
+        if any(not isinstance(value, str) for value in list_of(schema.get("enum"))):
             yield "enum"
-        for part in (*(schema.get("properties") or {}).values(), schema.get("items"), *(schema.get("anyOf") or ())):
+        for part in (*table_of(schema.get("properties")).values(), schema.get("items"), *options):
             yield from _foreign(part)

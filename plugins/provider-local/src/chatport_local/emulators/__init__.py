@@ -53,6 +53,10 @@ class LocalEmulator(VendorEmulator):
     def check(self, body: Mapping[str, Any]) -> None:
         super().check({**body, "model": self.models[0]} if self.any_model or not body.get("model") else body)
 
+    def is_json(self, request: EmulatedRequest) -> bool:
+        """Whether the request says that its body is JSON; one that says nothing means it."""
+        return request.headers.get("content-type", "application/json").startswith("application/json")
+
     def sees(self, body: Mapping[str, Any]) -> bool:
         """Whether the model takes pictures: its name tells."""
         return bool(_SEES.search(str(body.get("model") or self.models[0])))

@@ -8,8 +8,7 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, table_of
-from chatport.testing.shapes import SHAPES
+from chatport.testing import EmulatedRequest, EmulatedResponse, Misfit, Refusal, Script, table_of
 
 from . import ANY_OBJECTS, LocalEmulator, calls_are_json, has_image, last_answer, odd_type
 
@@ -27,9 +26,9 @@ class LlamaCppEmulator(LocalEmulator):
     name = "llamacpp"
     server = "llama.cpp"
     any_model = True  # LC-M3
-    shapes: Mapping[str, Any] = {**SHAPES, "tools": ANY_OBJECTS}
+    shapes: Mapping[str, Any] = {**LocalEmulator.shapes, "tools": ANY_OBJECTS}
     ranges: Mapping[str, tuple[float, float]] = {"max_tokens": (-1, 2**31 - 1), "n": (1, 2)}  # LC-P1: two slots
-    context_tokens = 8192  # LC-M1: without `-c` it is the model's own, `n_ctx_train`
+    context_tokens = 4096
     loading = False
 
     def _respond(self, request: EmulatedRequest) -> EmulatedResponse:
@@ -86,8 +85,8 @@ class LlamaCppEmulator(LocalEmulator):
     def out_of_range(self, name: str, value: Any, least: float, most: float) -> Refusal:
         return self.refuse(400, f"Field '{name}': Value must be between {least} <= value <= {most}, but got {value}")
 
-    def wrong_shape(self, place: str, problem: str, body: Mapping[str, Any]) -> Refusal:
-        return self.refuse(400, f"Field '{place}': it {problem}")  # LC-P1
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        return self.refuse(400, f"Field '{found.place}': it {found.problem}")  # LC-P1
 
     def check_tool_turns(self, messages: Any) -> None:
         """Past turns are only text for the template: nothing is checked."""
@@ -165,7 +164,7 @@ class LlamaCppEmulator(LocalEmulator):
         }
 
     def models_body(self) -> Any:
-        meta = {"n_ctx": self.context_tokens, "n_ctx_train": self.context_tokens, "n_vocab": 304, "n_params": 701568, "size": 2806272}
+        meta = {"n_ctx": self.context_tokens, "n_ctx_train": 8192, "n_vocab": 304, "n_params": 701568, "size": 2806272}
         entry = {"object": "model", "created": 1_790_000_000, "owned_by": "llamacpp", "meta": meta}  # LC-M1
         return {"object": "list", "data": [{"id": name, "aliases": [name], **entry} for name in self.models]}
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chatport.testing import EmulatedRequest, Refusal, Script, table_of
-from chatport.testing.shapes import SHAPES
 
 from . import ANY_OBJECTS, LocalEmulator, calls_are_json, has_image
 
@@ -18,7 +17,7 @@ class MlxEmulator(LocalEmulator):
 
     name = "mlx"
     server = "BaseHTTP/0.6 Python/3.11.7"
-    shapes: Mapping[str, Any] = {**SHAPES, "tools": ANY_OBJECTS}
+    shapes: Mapping[str, Any] = {**LocalEmulator.shapes, "tools": ANY_OBJECTS}
     ranges: Mapping[str, tuple[float, float]] = {"temperature": (0, float("inf")), "top_logprobs": (0, 11)}  # MX-E1
 
     def error_body(

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chatport.testing import EmulatedRequest, Refusal, Script, table_of
-from chatport.testing.shapes import SHAPES
 
 from . import ANY_OBJECTS, LocalEmulator
 
@@ -28,7 +27,7 @@ class TransformersEmulator(LocalEmulator):
 
     name = "transformers"
     models: Sequence[str] = ("./emulated-model",)
-    shapes: Mapping[str, Any] = {**SHAPES, "tools": ANY_OBJECTS}
+    shapes: Mapping[str, Any] = {**LocalEmulator.shapes, "tools": ANY_OBJECTS}
     pages: Mapping[str, Any] = {
         "/health": {"status": "ok"},
         "/openapi.json": {"openapi": "3.1.0", "info": {"title": "FastAPI"}, "paths": {route: {} for route in _ROUTES}},
@@ -36,6 +35,11 @@ class TransformersEmulator(LocalEmulator):
 
     def headers(self, content_type: str) -> dict[str, str]:
         return {**super().headers(content_type), "x-request-id": f"1c26b79c-1da9-43d3-a521-{self.serial:012x}"}
+
+    def read(self, request: EmulatedRequest) -> Mapping[str, Any]:
+        if not self.is_json(request):
+            raise super().refuse(422, "Input should be a valid dictionary")
+        return super().read(request)
 
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         return Refusal(404, {"detail": "Not Found"})

@@ -47,6 +47,12 @@ class VllmEmulator(LocalEmulator):
         kind = type or _TYPES.get(status, "InternalServerError" if status >= 500 else "BadRequestError")  # VL-E4
         return {"error": {"message": message, "type": kind, "param": param, "code": status}}  # VL-E1
 
+    def read(self, request: EmulatedRequest) -> Mapping[str, Any]:
+        if not self.is_json(request):  # VL-E4
+            words = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"
+            raise self.refuse(400, words, type="Bad Request")
+        return super().read(request)
+
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         return Refusal(404, {"detail": "Not Found"})  # VL-E3, VL-M1
 
