@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
+from urllib.parse import parse_qsl
 
 from ..jsoncodec import decode
 from .wire import EmulatedRequest, list_of
@@ -41,7 +42,7 @@ class RequestLog:
         if self._content:
             answered = "" if answer is None else f" answer={_shown(answer)}"
             line += f" body={_shown(request.content)}{answered}"
-        line = _without_keys(line, request.headers)
+        line = _without_keys(line, request)
         with self._lock:
             self._put(line)
 
@@ -82,9 +83,11 @@ def _shown(content: bytes) -> str:
     return json.dumps(content.decode("utf-8", "replace"))
 
 
-def _without_keys(line: str, headers: Mapping[str, str]) -> str:
-    for name in _KEY_HEADERS:
-        for key in headers.get(name, "").split():
-            if len(key) >= _SHORTEST_KEY and key.lower() != "bearer":
-                line = line.replace(json.dumps(key)[1:-1], "***")
+def _without_keys(line: str, request: EmulatedRequest) -> str:
+    """Take out what may be a key, wherever it is repeated: what headers for keys hold, and what a query gives."""
+    words = [word for name in _KEY_HEADERS for word in request.headers.get(name, "").split()]
+    words += [value for _, value in parse_qsl(request.path.partition("?")[2])]
+    for key in sorted(words, key=len, reverse=True):
+        if len(key) >= _SHORTEST_KEY and key.lower() not in ("bearer", "basic"):
+            line = line.replace(json.dumps(key)[1:-1], "***")
     return line
