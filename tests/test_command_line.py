@@ -266,4 +266,3 @@ def test_emulate_plays_faults_and_logs_what_came(tmp_path: Path) -> None:
     assert [line.partition("status=")[2] for line in lines] == ['503 fault="status(503)"', "200"] * 2
     assert "sk-canary" not in log.read_text("utf-8")
     assert "there" not in log.read_text("utf-8")
-

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,10 +26,8 @@ def lines_of(*messages: str, **settings: Any) -> list[str]:
     emulator = Emulator("compatible", log=lines.append, api_key=KEY, **settings)
     with chatport.Client(emulator.config(retry={"attempts": 1}), transport=emulator) as client:
         for message in messages:
-            try:
+            with suppress(chatport.ChatportError):
                 client.chat(message, model="compatible:emulated-model", tools=[TOOL])
-            except chatport.ChatportError:
-                pass
     return lines
 
 

@@ -57,8 +57,9 @@ _FIELDS: Sequence[Mapping[str, Any]] = (
         "thinking_budget": 200, "provider": {"order": ["x"]}, "presence_penalty": 0.1, "min_p": 0.1, "top_k": 3,
     },
     {
-        "response_format": {"type": "json_object", "schema": {"type": "object"}}, "stream": True, "request_id": "123456",
-        "structured_outputs": {"json": {"type": "object"}}, "include_reasoning": False, "repetition_penalty": 1.0,
+        "response_format": {"type": "json_object", "schema": {"type": "object"}}, "stream": True,
+        "request_id": "123456", "structured_outputs": {"json": {"type": "object"}},
+        "include_reasoning": False,
     },
 )  # fmt: skip
 _NATIVE: Mapping[str, Any] = {
@@ -138,7 +139,9 @@ _VALUES = st.recursive(
     _LEAVES,
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["type", "text", "name", "function", "schema", "content", ""]), inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "text", "name", "function", "schema", "content", ""]), inner, max_size=3
+        )
     ),
     max_leaves=6,
 )

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from .any_requests import check_answer, plausible, post, requests
 
 from chatport import Provider
 from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator, VendorEmulator, example_of
+
+from .any_requests import check_answer, plausible, post, requests
 
 PROVIDERS = ("compatible", *sorted({found.name for found in entry_points(group="chatport.providers")}))
 OF_FACTS = ("deepseek", "qwen", "glm", "groq", "openai", "fireworks")

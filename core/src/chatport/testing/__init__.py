@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from .server import Emulator
 
 __all__ = [
-    "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Misfit", "Pause", "Performance", "Refusal", "Scene",
-    "Script", "VendorEmulator", "VirtualClock", "chosen_name", "decode_events", "example_of", "functions_of", "list_of",
-    "parts_of", "replay", "sse", "table_of", "text_of",
+    "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Misfit", "Pause", "Performance", "Refusal",
+    "Scene", "Script", "VendorEmulator", "VirtualClock", "chosen_name", "decode_events", "example_of", "functions_of",
+    "list_of", "parts_of", "replay", "sse", "table_of", "text_of",
 ]  # fmt: skip
 
 _HOMES = {

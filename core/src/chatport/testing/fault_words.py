@@ -56,7 +56,9 @@ def _read(text: str) -> tuple[str, tuple[list[Any], dict[str, Any]]]:
             return tree.func.id, ([_value(value) for value in tree.args], named)
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         pass
-    raise ConfigurationError(f"{text[:80]!r} is no fault: write its name and what it takes, such as cut(after_events=2).")
+    raise ConfigurationError(
+        f"{text[:80]!r} is no fault: write its name and what it takes, such as cut(after_events=2)."
+    )
 
 
 def _value(tree: ast.expr) -> Any:

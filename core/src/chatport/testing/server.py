@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import traceback
 import sys
 import threading
+import traceback
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

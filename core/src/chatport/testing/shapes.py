@@ -1,7 +1,7 @@
 """What a chat request looks like at all, by field, as JSON Schemas: what no vendor can read is refused before the rest.
 
-They say only what the code of an emulator relies on, and what several vendors differ in stays open: a vendor's own field
-is anything, a part of content anything with a type, a tool anything with a type, and a function only where one is given.
+They say only what the code of an emulator relies on, and what several vendors differ in stays open: a vendor's own
+field is anything, a part of content anything with a type, a tool anything with a type.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ SHAPES: Mapping[str, Any] = {
 
 @attrs.frozen
 class Misfit:
-    """A place of a body that cannot be read: `messages[0].role`, what is wrong there, and the value, None without one."""
+    """A place of a body that cannot be read (`messages[0].role`), what is wrong, and the value, None without one."""
 
     place: str
     problem: str
@@ -96,7 +96,7 @@ class Misfit:
 
 
 def misfit(body: Mapping[str, Any], shapes: Mapping[str, Any]) -> Misfit | None:
-    """Return the first place where a body is not of these shapes, None if it fits. A field that is null is not there."""
+    """Return the first place where a body is not of these shapes, None if it fits. Null is taken for no field."""
     for name, schema in shapes.items():
         if body.get(name) is not None:
             found = examine(body[name], schema, most=1).violations

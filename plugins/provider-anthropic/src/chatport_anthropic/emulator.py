@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 
@@ -17,64 +17,19 @@ from chatport.testing import (
     Refusal,
     Script,
     VendorEmulator,
+    list_of,
     sse,
     table_of,
     text_of,
 )
 
 from .compatible_emulator import CompatibleEndpoint
+from .emulator_models import ALWAYS, MODELS, alias, rules_of
 from .emulator_shapes import SHAPES
 
 __all__ = ["AnthropicEmulator"]
 
 
-class _Rules(NamedTuple):
-    """One row of the vendor's table of models (AN-K2)."""
-
-    thinking: tuple[str, ...]
-    thinks: bool
-    efforts: tuple[str, ...]
-    sampling: bool = False
-    forced: bool = True
-    prefill: bool = False
-    max_tokens: int = 128_000
-    bound: bool = False
-    both_samplings: bool = False
-
-
-_ALL = ("low", "medium", "high", "xhigh", "max")
-_OLD = _Rules(("enabled", "disabled"), False, (), sampling=True, prefill=True, max_tokens=64_000)
-_MIDDLE = _Rules(("adaptive", "enabled", "disabled"), False, ("low", "medium", "high", "max"), sampling=True)
-_NEW = _Rules(("adaptive", "disabled"), True, _ALL)
-_ALWAYS = _Rules(("adaptive",), True, _ALL, forced=False)
-_MODELS: Mapping[str, _Rules] = {
-    "claude-haiku-4-5": _OLD,
-    "claude-sonnet-4-5": _OLD,
-    "claude-opus-4-5": _OLD._replace(efforts=("low", "medium", "high")),
-    "claude-sonnet-4-6": _MIDDLE,
-    "claude-opus-4-6": _MIDDLE,
-    "claude-opus-4-7": _NEW._replace(thinks=False),
-    "claude-opus-4-8": _NEW._replace(thinks=False),
-    "claude-sonnet-5": _NEW,
-    "claude-opus-5": _NEW,
-    "claude-fable-5": _ALWAYS,
-    "claude-fable-5-1": _ALWAYS._replace(bound=True),
-    "claude-opus-5-5": _ALWAYS._replace(bound=True),
-    "claude-sonnet-5-5": _ALWAYS._replace(thinking=("adaptive", "between_tools"), bound=True),
-    "claude-haiku-5-5": _ALWAYS._replace(forced=True, bound=True),
-}
-_THREE = _Rules(("disabled",), False, (), sampling=True, prefill=True, max_tokens=8_192)
-_FOUR = _OLD._replace(both_samplings=True)
-_FAMILIES: Mapping[str, _Rules] = {  # models of before the table, for who has them: the longest beginning holds
-    "claude-3": _THREE,
-    "claude-3-haiku": _THREE._replace(max_tokens=4_096),
-    "claude-3-opus": _THREE._replace(max_tokens=4_096),
-    "claude-3-7-sonnet": _FOUR._replace(max_tokens=128_000),
-    "claude-sonnet-4": _FOUR,
-    "claude-opus-4": _FOUR._replace(max_tokens=32_000),
-}
-_ANY = _Rules((*_MIDDLE.thinking, "between_tools"), False, _ALL, sampling=True, prefill=True, both_samplings=True)
-"""A model that exists and of which nothing is known: nothing is refused on its account."""
 _KNOWN = {
     "model", "messages", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "metadata",
     "service_tier", "thinking", "output_config", "output_format", "cache_control", "tools", "tool_choice", "stream",
@@ -105,8 +60,10 @@ class AnthropicEmulator(VendorEmulator):
     name = "anthropic"
     chat_path = "/messages"
     shapes = SHAPES
-    models: Sequence[str] = tuple(_MODELS)
-    model_form = r"(\S+/)?claude-(\d\S*|(\d(-\d)?-)?(haiku|sonnet|opus|fable|mythos|instant)\b\S*)"  # the classes of AN-K2
+    models: Sequence[str] = tuple(MODELS)
+    model_form = (
+        r"(\S+/)?claude-(\d\S*|(\d(-\d)?-)?(haiku|sonnet|opus|fable|mythos|instant)\b\S*)"  # the classes of AN-K2
+    )
     retired: Mapping[str, str] = {  # section 11, below its table of models
         "claude-3-*": "2026-06-15",
         "claude-opus-4": "2026-06-15",
@@ -151,7 +108,7 @@ class AnthropicEmulator(VendorEmulator):
 
     def check_model(self, body: Mapping[str, Any]) -> None:
         """Refuse a model that is not there; one with a date, or as a gateway calls it, is the same model."""
-        super().check_model({**body, "model": body["model"] if body["model"] in self.models else _alias(body)})
+        super().check_model({**body, "model": body["model"] if body["model"] in self.models else alias(body)})
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
         """Return the answer to a model that is not there (AN-X9)."""
@@ -187,11 +144,12 @@ class AnthropicEmulator(VendorEmulator):
         self.check_output(body)
         self.check_turns(body)
         self.check_thoughts(body)
+        self.check_caching(body)
         self.check_context(body)
 
     def check_thinking(self, body: Mapping[str, Any]) -> None:
         """Refuse kinds of thinking and efforts that the model does not have (AN-R10, AN-K3)."""
-        rules, thinking = _rule(body), body.get("thinking") or {}
+        rules, thinking = rules_of(body), body.get("thinking") or {}
         kind, effort = thinking.get("type"), (body.get("output_config") or {}).get("effort")
         if kind is not None and kind not in rules.thinking:
             raise self.bad(
@@ -210,7 +168,9 @@ class AnthropicEmulator(VendorEmulator):
 
     def check_sampling(self, body: Mapping[str, Any]) -> None:
         """Refuse limits and sampling values (AN-R1, AN-R4 to AN-R7)."""
-        rules, temperature = _rule(body), body.get("temperature")
+        rules, temperature = rules_of(body), body.get("temperature")
+        if body["max_tokens"] < 0:  # AN-R1: 0 fills the cache
+            raise self.bad("max_tokens: Input should be greater than or equal to 0")
         if body["max_tokens"] > rules.max_tokens:
             raise self.bad(f"max_tokens: {body['max_tokens']} > {rules.max_tokens}, which is the maximum allowed")
         if temperature is not None and not 0 <= temperature <= 1:
@@ -229,7 +189,7 @@ class AnthropicEmulator(VendorEmulator):
     def check_tools(self, body: Mapping[str, Any]) -> None:
         """Refuse tools and choices (AN-T1 to AN-T7, AN-T18)."""
         tools, choice = body.get("tools") or [], (body.get("tool_choice") or {}).get("type")
-        names = [tool.get("name") for tool in tools]
+        names = [tool["name"] for tool in tools if tool.get("name") is not None]  # a set of a server's has none
         for number, tool in enumerate(tools):
             if not _TOOL_NAME.fullmatch(str(tool.get("name"))):
                 raise self.bad(f"tools.{number}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
@@ -239,7 +199,7 @@ class AnthropicEmulator(VendorEmulator):
             raise self.bad("tools: Tool names must be unique.")
         if sum(bool(tool.get("strict")) for tool in tools) > 20:
             raise self.bad("Too many strict tools (limit: 20)")
-        if choice in ("any", "tool") and not _rule(body).forced:
+        if choice in ("any", "tool") and not rules_of(body).forced:
             raise self.bad('tool_choice: type "tool" and "any" are not supported for this model.')
         if choice in ("any", "tool") and (body.get("thinking") or {}).get("type") == "enabled":
             raise self.bad("Thinking may not be enabled when tool_choice forces tool use.")
@@ -277,7 +237,7 @@ class AnthropicEmulator(VendorEmulator):
         open_calls: list[str] = []
         for number, turn in enumerate(body["messages"]):
             blocks = _blocks(turn)
-            if turn.get("role") not in ("user", "assistant"):
+            if turn["role"] not in ("user", "assistant") and not self._goes_in_between(body, number):
                 raise self.bad(f"messages.{number}.role: Input should be 'user' or 'assistant'")
             if any(block["type"] == "text" and not block["text"].strip() for block in blocks):
                 raise self.bad("messages: text content blocks must be non-empty")
@@ -295,12 +255,26 @@ class AnthropicEmulator(VendorEmulator):
             open_calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
         self.check_prefill(body, _blocks(body["messages"][-1]))
 
+    @staticmethod
+    def _goes_in_between(body: Mapping[str, Any], number: int) -> bool:
+        """Whether a system turn stands where newer models take one: before an answer, or at the end (AN-R13)."""
+        turns = body["messages"]
+        in_place = turns[number + 1]["role"] == "assistant" if number + 1 < len(turns) else True
+        return turns[number]["role"] == "system" and in_place and not rules_of(body).sampling
+
+    def check_caching(self, body: Mapping[str, Any]) -> None:
+        """Refuse more than four marks for the cache (AN-R12); the words are a guess."""
+        blocks = [*list_of(body.get("system")), *(block for turn in body["messages"] for block in _blocks(turn))]
+        marks = sum("cache_control" in part for part in (body, *blocks, *(body.get("tools") or ())))
+        if marks > 4:
+            raise self.bad(f"A maximum of 4 blocks with cache_control may be provided. Found {marks}.")
+
     def check_prefill(self, body: Mapping[str, Any], last: Sequence[Mapping[str, Any]]) -> None:
         """Refuse a last assistant turn where the model does not continue it (AN-T14); a paused one it does (AN-S19)."""
         paused = any(block["type"] == "server_tool_use" for block in last)
         if body["messages"][-1]["role"] != "assistant" or paused:
             return
-        if not _rule(body).prefill:
+        if not rules_of(body).prefill:
             raise self.bad(
                 "This model does not support assistant message prefill. The conversation must end with a user message."
             )
@@ -335,7 +309,7 @@ class AnthropicEmulator(VendorEmulator):
         before = {**body, "messages": body["messages"][:number]}
         if given in (_signature(before, text), _signature(before, "")):
             return
-        if _rule(body).bound:
+        if rules_of(body).bound:
             raise self.bad(
                 f"messages.{number}.content.{place}: Invalid `signature` in `thinking` block. The block is bound to a "
                 "different conversation. Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` "
@@ -354,7 +328,7 @@ class AnthropicEmulator(VendorEmulator):
     def reasons(self, body: Mapping[str, Any]) -> bool:
         """Thinking is on by request, or by the model's default (AN-K2)."""
         kind = (body.get("thinking") or {}).get("type")
-        return _rule(body).thinks if kind is None else kind != "disabled"
+        return rules_of(body).thinks if kind is None else kind != "disabled"
 
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return what the model says, by way of the same request in the standard's shape."""
@@ -370,7 +344,7 @@ class AnthropicEmulator(VendorEmulator):
         if script.reasoning and self.redacts:
             blocks.append({"type": "redacted_thinking", "data": _signature(body, "")})
         elif script.reasoning:
-            shown = (body.get("thinking") or {}).get("display") or ("omitted" if _rule(body).bound else "summarized")
+            shown = (body.get("thinking") or {}).get("display") or ("omitted" if rules_of(body).bound else "summarized")
             text = "" if shown == "omitted" else script.reasoning  # AN-K4
             blocks.append({"type": "thinking", "thinking": text, "signature": _signature(body, text)})
         if script.text:
@@ -485,23 +459,11 @@ class AnthropicEmulator(VendorEmulator):
                 "display_name": name,
                 "created_at": "2026-09-22T00:00:00Z",
                 "max_input_tokens": self.context_tokens,
-                "max_tokens": _MODELS.get(name, _ALWAYS).max_tokens,
+                "max_tokens": MODELS.get(name, ALWAYS).max_tokens,
             }
             for name in names
         ]
         return {"data": data, "has_more": False, "first_id": names[0], "last_id": names[-1]}
-
-
-def _alias(body: Mapping[str, Any]) -> str:
-    """Return the model's name as the table has it: without its date, and as it is called here, not by a gateway."""
-    name = str(body.get("model")).rpartition("/")[2].replace(".", "-")
-    return re.sub(r"-\d{8}$", "", name)
-
-
-def _rule(body: Mapping[str, Any]) -> _Rules:
-    name = _alias(body)
-    families = [family for family in _FAMILIES if name.startswith(family)]
-    return _MODELS.get(name) or (_FAMILIES[max(families, key=len)] if families else _ANY)
 
 
 def _blocks(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -518,7 +480,7 @@ def _input(arguments: str) -> Any:
 
 def _signature(body: Mapping[str, Any], text: str) -> str:
     """Sign a thought; on bound models together with the model and all that came before (AN-K7)."""
-    bound = [body.get("model"), body.get("system"), body.get("tools"), body["messages"]] if _rule(body).bound else []
+    bound = [body.get("model"), body.get("system"), body.get("tools"), body["messages"]] if rules_of(body).bound else []
     return "sig_" + hashlib.sha256(json.dumps([text, bound], sort_keys=True).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What a request of the Messages protocol looks like at all: the JSON Schemas that the emulator holds its fields against.
+"""What a request of the Messages protocol looks like at all: the JSON Schemas that its fields are held against.
 
 They say what its code relies on. A block or a tool that it does not know is anything with a type: server tools and what
 comes of them pass (AN-S4, section 5 of the facts).
@@ -50,9 +50,7 @@ _BLOCK = _typed(
     }
 )
 _CONTENT = {"anyOf": [_TEXT, {"type": "array", "items": _BLOCK}]}
-_TOOL = _object(
-    ("name",), name=_TEXT, type=_nullable(_TEXT), input_schema=_nullable(_OBJECT), strict=_nullable(_FLAG)
-)
+_TOOL = _object(("name",), name=_TEXT, type=_nullable(_TEXT), input_schema=_nullable(_OBJECT), strict=_nullable(_FLAG))
 _SERVER_TOOL = _object(("type",), type=_TEXT, name=_nullable(_TEXT), input_schema=_nullable(_OBJECT))
 SHAPES: Mapping[str, Any] = {
     "model": _TEXT,

@@ -65,7 +65,8 @@ class FireworksEmulator(VendorEmulator):
     shapes: Mapping[str, Any] = {
         **VendorEmulator.shapes,
         "thinking": {"type": "object"},
-        **dict.fromkeys(("typical_p", "repetition_penalty"), {"type": "number"}),
+        "typical_p": {"type": "number"},
+        "repetition_penalty": {"type": "number"},
         "logprobs": {"type": ["integer", "boolean"]},
     }
     models: Sequence[str] = (

@@ -115,7 +115,9 @@ class MoonshotEmulator(VendorEmulator):
         self.check_tools(body)
         wanted = body.get("response_format") or {}
         if wanted.get("type") == "json_schema":  # MS-J1
-            self.check_schema("response_format.json_schema.schema", table_of(table_of(wanted.get("json_schema")).get("schema")))
+            self.check_schema(
+                "response_format.json_schema.schema", table_of(table_of(wanted.get("json_schema")).get("schema"))
+            )
         stop = body.get("stop") or []
         if len(stop) > 5 or any(len(text.encode()) > 32 for text in stop):  # MS-P4
             raise self.refuse(400, "Invalid request: stop takes at most 5 strings of at most 32 bytes")

@@ -6,6 +6,7 @@ Its rules are written from the same numbered facts as the hooks, and share no co
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from chatport.testing import (
     Refusal,
     Script,
     VendorEmulator,
+    functions_of,
     list_of,
     parts_of,
     sse,
@@ -66,6 +68,7 @@ _WORDS = """
     prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier
     stop store stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity web_search_options
 """
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FIELDS = frozenset(_WORDS.split())  # OA-R26: any other key is refused
 _QUOTA = (
     "You exceeded your current quota, please check your plan and billing details. For more information on this error, "
@@ -122,6 +125,16 @@ class OpenAIEmulator(VendorEmulator):
         **dict.fromkeys(("gpt-4o", "gpt-4o-2024*", "gpt-4o-mini", "gpt-4o-mini-2*", "gpt-4.1*"), "2027-01-14"),
         **dict.fromkeys(("gpt-5.1", "gpt-5.1-2*", "gpt-5.4-nano*", "gpt-5.3-codex"), "2027-04-01"),
     }
+    roles = ("developer", "system", "user", "assistant", "tool", "function")  # OA-R2
+    ranges: Mapping[str, tuple[float, float]] = {  # OA-R8, OA-R11; the temperature has words of its own
+        "top_p": (0, 1),
+        "presence_penalty": (-2, 2),
+        "frequency_penalty": (-2, 2),
+        "top_logprobs": (0, 20),
+        "n": (1, 128),
+    }
+    words: Mapping[str, Sequence[Any]] = {"verbosity": ("low", "medium", "high")}  # OA-R16
+    most_stops = 4  # OA-R10
     verified: bool = True
     has_quota: bool = True
     stream_error_after: int | None = None
@@ -179,8 +192,6 @@ class OpenAIEmulator(VendorEmulator):
             raise self._unsupported_value("reasoning_effort", f"'{effort}'", f"Supported values are: {known}.")
 
     def _check_sampling(self, body: Mapping[str, Any], rules: _Rules) -> None:
-        if not 1 <= body.get("n", 1) <= 128:
-            raise self.refuse(400, f"Invalid 'n': {body['n']} is not from 1 to 128.", param="n")
         if body.get("temperature", 1) > 2:
             text = f"Expected a value <= 2, but got {body['temperature']} instead."
             text = f"Invalid 'temperature': decimal above maximum value. {text}"
@@ -215,6 +226,9 @@ class OpenAIEmulator(VendorEmulator):
             text = f"Expected an array with maximum length 128, but got an array with length {len(tools)} instead."
             text = f"Invalid 'tools': array too long. {text}"
             raise self.refuse(400, text, param="tools", code="array_above_max_length")
+        for number, function in enumerate(functions_of(body)):
+            if not _NAME.fullmatch(function["name"]):  # OA-T2
+                raise self._bad_name(f"tools[{number}].function.name")
         if rules.tools_need_none and self.reasons(body):  # OA-T14
             text = (
                 f"Function tools with reasoning_effort are not supported for {body['model']} in /v1/chat/completions."
@@ -275,6 +289,8 @@ class OpenAIEmulator(VendorEmulator):
                 text = f"Missing required parameter: 'response_format.{name}'."
                 raise self.refuse(400, text, param=f"response_format.{name}", code="missing_required_parameter")
         schema, spec = (spec or {}).get("schema") or {"type": "object"}, spec or {}
+        if not _NAME.fullmatch(spec["name"]):  # OA-T2
+            raise self._bad_name("response_format.json_schema.name")
         if schema.get("type") != "object":  # OA-O5
             problem: str | None = f"schema must be a JSON Schema of 'type: \"object\"', got {schema.get('type')!r}."
         else:
@@ -329,6 +345,10 @@ class OpenAIEmulator(VendorEmulator):
     def _unsupported_value(self, field: str, value: str, more: str = "") -> Refusal:
         text = f"Unsupported value: '{field}' does not support {value} with this model. {more}".strip()
         return self.refuse(400, text, param=field, code="unsupported_value")
+
+    def _bad_name(self, place: str) -> Refusal:
+        text = f"Invalid '{place}': string does not match pattern. Expected a string that matches the pattern"
+        return self.refuse(400, f"{text} '^[a-zA-Z0-9_-]+$'.", param=place, code="invalid_value")
 
     def reply(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> EmulatedResponse:
         if isinstance(body, str):

@@ -149,7 +149,9 @@ class OpenRouterEmulator(VendorEmulator):
         if author == "anthropic" and _begun(body) is not None:
             self.check_prefill(body)
         for details in self.sent_details(body):
-            if author == "anthropic" and any(d.get("type") == "reasoning.text" and not d.get("signature") for d in details):
+            if author == "anthropic" and any(
+                d.get("type") == "reasoning.text" and not d.get("signature") for d in details
+            ):
                 raise self.passed_on("messages.1.content.0: Invalid `signature` in `thinking` block", "Anthropic")
 
     def check_reasoning(self, body: Mapping[str, Any]) -> None:
