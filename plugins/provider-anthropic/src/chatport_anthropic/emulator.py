@@ -67,9 +67,9 @@ class AnthropicEmulator(VendorEmulator):
     retired: Mapping[str, str] = {  # section 11, below its table of models
         "claude-3-*": "2026-06-15",
         "claude-opus-4": "2026-06-15",
-        "claude-opus-4-0": "2026-06-15",
+        "claude-opus-4-[02]*": "2026-06-15",
         "claude-sonnet-4": "2026-06-15",
-        "claude-sonnet-4-0": "2026-06-15",
+        "claude-sonnet-4-[02]*": "2026-06-15",
         "claude-mythos-preview": "2026-06-30",
     }
     context_tokens = 1_000_000
