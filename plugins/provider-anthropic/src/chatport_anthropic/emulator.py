@@ -220,7 +220,7 @@ class AnthropicEmulator(VendorEmulator):
             self.check_schema("output_config.format.schema", wanted["schema"])
         for number, tool in enumerate(body.get("tools") or ()):
             if tool.get("strict"):
-                self.check_schema(f"tools.{number}.custom", tool["input_schema"])
+                self.check_schema(f"tools.{number}.custom", tool.get("input_schema"))
 
     def check_schema(self, place: str, schema: Any) -> None:
         """Refuse a schema that cannot be enforced."""
@@ -505,7 +505,9 @@ def _standard(body: Mapping[str, Any]) -> dict[str, Any]:
             messages.append({"role": turn.get("role"), "content": [b for b in blocks if b.get("type") == "text"]})
     view: dict[str, Any] = {"model": body.get("model"), "messages": messages, "max_tokens": body.get("max_tokens")}
     functions = [
-        {"name": t["name"], "parameters": t["input_schema"]} for t in body.get("tools") or () if "input_schema" in t
+        {"name": tool["name"], "parameters": tool["input_schema"]}
+        for tool in body.get("tools") or ()
+        if "input_schema" in tool and tool.get("name") is not None
     ]
     view["thinking"] = body.get("thinking")
     view["tools"] = [{"type": "function", "function": function} for function in functions]

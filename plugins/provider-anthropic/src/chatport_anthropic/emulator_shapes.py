@@ -50,8 +50,8 @@ _BLOCK = _typed(
     }
 )
 _CONTENT = {"anyOf": [_TEXT, {"type": "array", "items": _BLOCK}]}
-_TOOL = _object(("name",), name=_TEXT, type=_nullable(_TEXT), input_schema=_nullable(_OBJECT), strict=_nullable(_FLAG))
-_SERVER_TOOL = _object(("type",), type=_TEXT, name=_nullable(_TEXT), input_schema=_nullable(_OBJECT))
+_TOOL = _object(("name",), name=_TEXT, type=_nullable(_TEXT), strict=_nullable(_FLAG))
+_SERVER_TOOL = _object(("type",), type=_TEXT, name=_nullable(_TEXT))
 SHAPES: Mapping[str, Any] = {
     "model": _TEXT,
     "messages": {"type": "array", "items": _object(("role", "content"), role=_TEXT, content=_CONTENT)},

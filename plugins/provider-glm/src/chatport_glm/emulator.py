@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator, example_of
+from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, VendorEmulator, example_of
 
 __all__ = ["GlmEmulator"]
 
@@ -92,6 +92,9 @@ class GlmEmulator(VendorEmulator):
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
         return self.bad(str(body.get("model")), 1211)  # GL-E5, GL-X6
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        return self.bad(found.place, 1210)
 
     def check_key(self, request: EmulatedRequest) -> None:
         sent = request.headers.get("authorization", "")

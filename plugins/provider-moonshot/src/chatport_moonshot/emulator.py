@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator, list_of, parts_of, table_of
+from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, VendorEmulator, list_of, parts_of, table_of
 
 __all__ = ["MoonshotEmulator"]
 
@@ -96,6 +96,10 @@ class MoonshotEmulator(VendorEmulator):
         """Return the answer to a model that is not there, or no longer (MS-0.1, MS-E7)."""
         words = f"Not found the model {body.get('model')} or Permission denied"
         return self.refuse(404, words, type="resource_not_found_error")
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value that cannot be read."""
+        return self.refuse(400, f"Invalid request: {found.place} {found.problem}")
 
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         """Return the answer to an unknown path, such as embeddings (MS-N3)."""

@@ -15,6 +15,7 @@ import attrs
 from chatport.testing import (
     EmulatedRequest,
     EmulatedResponse,
+    Misfit,
     Refusal,
     Script,
     VendorEmulator,
@@ -320,6 +321,12 @@ class OpenAIEmulator(VendorEmulator):
     ) -> Any:
         kind = type or ("invalid_request_error" if status < 500 else "server_error")
         return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        if found.is_missing:
+            text = f"Missing required parameter: '{found.place}'."
+            return self.refuse(400, text, param=found.place, code="missing_required_parameter")
+        return self.refuse(400, f"Invalid type for '{found.place}': it {found.problem}.", param=found.place)
 
     def error_for(self, status: int) -> Refusal:
         if status == 401:

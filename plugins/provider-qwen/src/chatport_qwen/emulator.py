@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator, example_of, functions_of, sse
+from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, VendorEmulator, example_of, functions_of, sse
 
 __all__ = ["QwenEmulator"]
 
@@ -119,6 +119,9 @@ class QwenEmulator(VendorEmulator):
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
         message = f"The model `{body.get('model')}` does not exist or you do not have access to it."
         return self.refuse(404, message, code="model_not_found")  # QW-E8
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        return self.bad(f"it {found.problem} - '{found.place}'")
 
     def check_key(self, request: EmulatedRequest) -> None:
         sent = request.headers.get("authorization", "")

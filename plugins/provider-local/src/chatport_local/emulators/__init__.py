@@ -24,7 +24,7 @@ __all__ = ["ANY_OBJECTS", "LocalEmulator", "calls_are_json", "has_image", "last_
 ANY_OBJECTS: Mapping[str, Any] = {"type": "array", "items": {"type": "object"}}
 """The shape of tools, where a server hands them to the model's template as they are."""
 _TYPES = frozenset(("array", "boolean", "integer", "null", "number", "object", "string"))
-_SEES = re.compile(r"\bvl\b|vision|llava|pixtral|gemma-?3|minicpm-v|omni|moondream", re.IGNORECASE)
+_SEES = re.compile(r"vlm?\b|vision|llava|pixtral|gemma-?[34]|minicpm-v|omni|moondream|llama-?4", re.IGNORECASE)
 
 
 class LocalEmulator(VendorEmulator):

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, chosen_name, example_of, functions_of, table_of
+from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, chosen_name, example_of, functions_of, table_of
 
 from . import LocalEmulator, has_image, last_answer, odd_type
 
@@ -52,6 +52,10 @@ class VllmEmulator(LocalEmulator):
             words = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"
             raise self.refuse(400, words, type="Bad Request")
         return super().read(request)
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        words = f"1 validation error:\n  'loc': 'body.{found.place}', it {found.problem}"  # VL-E4
+        return self.refuse(400, words, type="Bad Request", param=f"body.{found.place}")
 
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         return Refusal(404, {"detail": "Not Found"})  # VL-E3, VL-M1
