@@ -98,7 +98,6 @@ class VendorEmulator:
         self._lock = threading.RLock()
         self.requests: list[EmulatedRequest] = []
         self.serial = 0
-        self._given = frozenset(settings)
         for name, value in settings.items():
             if not hasattr(type(self), name):
                 raise TypeError(f"{type(self).__name__} has no setting {name!r}")
@@ -208,7 +207,7 @@ class VendorEmulator:
     def check_model(self, body: Mapping[str, Any]) -> None:
         """Refuse a model that does not exist, or no longer."""
         model = body.get("model")
-        since = None if "models" in self._given else self.retired_since(str(model))
+        since = None if self.models_are_given else self.retired_since(str(model))
         if since is not None and since <= (self.today or datetime.now(UTC).date().isoformat()):
             raise self.retired_model(body, since)
         is_none = self.model_form is not None and not re.fullmatch(self.model_form, str(model))
@@ -231,6 +230,11 @@ class VendorEmulator:
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
         """Return the vendor's answer to a model it does not have."""
         return self.refuse(404, f"The model `{body.get('model')}` does not exist.", code="model_not_found")
+
+    @property
+    def models_are_given(self) -> bool:
+        """Whether `models` was set by who uses it, and is not what the vendor has by itself."""
+        return "models" in vars(self)
 
     def retired_since(self, model: str) -> str | None:
         """Return the day from which on a model is switched off, None if none is known."""

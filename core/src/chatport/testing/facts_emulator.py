@@ -58,7 +58,7 @@ class FactsEmulator(VendorEmulator):
         self.name = provider.name
         self.chat_path = provider.dialect.chat_path
         self.facts = provider.facts or Facts(provider.name, "")
-        self.models = _named_models(self.facts)
+        self.models = self._named = _named_models(self.facts)
         self.needs_key = provider.auth.required
         super().__init__(**settings)
 
@@ -83,6 +83,11 @@ class FactsEmulator(VendorEmulator):
         if (rule.on and holds(body, rule.on)) or (rule.budget is not None and at(body, rule.budget) is not None):
             return True
         return facts.default_effort not in (None, "none")
+
+    @property
+    def models_are_given(self) -> bool:
+        """Whether `models` is not what the facts name."""
+        return self.models is not self._named
 
     def retired_since(self, model: str) -> str | None:
         """Return the day from which on a model is switched off, by the facts."""
