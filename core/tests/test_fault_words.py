@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatport.errors import ConfigurationError
-from chatport.testing import faults
+from chatport.testing import EmulatedRequest, Emulator, faults
 from chatport.testing.fault_words import fault_lines, fault_of
 
 READ = [
@@ -51,6 +51,13 @@ def test_what_is_no_fault_is_refused_with_what_there_is(text: str, words: str) -
     with pytest.raises(ConfigurationError) as caught:
         fault_of(text)
     assert words in str(caught.value)
+
+
+def test_an_emulator_takes_faults_by_name() -> None:
+    emulator = Emulator("compatible", faults=["status(503)", "none", faults.status(404)])
+    body = b'{"model": "emulated-model", "messages": [{"role": "user", "content": "hello"}]}'
+    request = EmulatedRequest("POST", "/v1/chat/completions", {"authorization": "Bearer k"}, body)
+    assert [emulator.perform(request).status for _ in range(4)] == [503, 200, 404, 200]
 
 
 def test_every_fault_of_the_kit_can_be_named() -> None:

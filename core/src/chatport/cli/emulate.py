@@ -45,7 +45,7 @@ def command(
     The last user message directs it: `say: TEXT`, `think: TEXT`, `call: NAME {JSON}`, `refuse: TEXT`, `error: STATUS`.
     """
     from ..testing import Emulator
-    from ..testing.fault_words import fault_lines, fault_of
+    from ..testing.fault_words import fault_lines
 
     if "list" in named:
         write("\n".join(fault_lines()))
@@ -56,8 +56,7 @@ def command(
     if log is not None or log_content:
         settings |= {"log": sys.stderr if log in (None, "-") else log, "log_content": log_content}
     with reporting_errors():
-        faults = [fault_of(text) for text in named]
-        emulator = Emulator(provider, port=port, pace_seconds=pace, faults=faults, repeat=repeat, **settings)
+        emulator = Emulator(provider, port=port, pace_seconds=pace, faults=named, repeat=repeat, **settings)
         try:
             emulator.start()
         except OSError as error:

@@ -433,7 +433,7 @@ class VendorEmulator:
             return ()
         if "call" in commands:
             return tuple((line.partition(" ")[0], line.partition(" ")[2].strip() or "{}") for line in commands["call"])
-        if "say" in commands and choice in (None, "auto"):
+        if "say" in commands and not must_call(body):
             return ()
         named = chosen_name(body) or tools[0]["name"]
         schema = next((tool.get("parameters") or {} for tool in tools if tool["name"] == named), {})
@@ -485,6 +485,15 @@ def functions_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the functions among the tools; what else there is, a vendor's server runs by itself."""
     functions = [table_of(table_of(tool).get("function")) for tool in list_of(body.get("tools"))]
     return [function for function in functions if isinstance(function.get("name"), str)]
+
+
+def must_call(body: Mapping[str, Any]) -> bool:
+    """Whether the choice leaves the model no answer but a call: by a word, a name, or the mode of allowed tools."""
+    choice = body.get("tool_choice")
+    if isinstance(choice, Mapping):
+        mode = table_of(choice.get("allowed_tools")).get("mode") or choice.get("mode")
+        return chosen_name(body) is not None or mode == "required"
+    return choice not in (None, "auto", "none")
 
 
 def chosen_name(body: Mapping[str, Any]) -> str | None:

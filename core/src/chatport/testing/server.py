@@ -8,7 +8,7 @@ import struct
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
@@ -26,7 +26,8 @@ from ..provider import Provider
 from .clock import VirtualClock
 from .emulator import EmulatedRequest, VendorEmulator
 from .facts_emulator import FactsEmulator
-from .faults import FaultList, Faults
+from .fault_words import fault_of
+from .faults import Fault, FaultList, Faults
 from .performance import FOR_EVER, Break, Pause, Performance, Scene, Step
 from .request_log import LogTarget, RequestLog
 
@@ -44,7 +45,8 @@ class Emulator:
     "compatible", the plain standard. For a provider without an emulator of its own one is made of its facts:
     it refuses what they say that the vendor refuses. `settings` go to the vendor's emulator, such as `api_key`.
     `pace_seconds` is a pause after each piece of a stream on the port, for people who watch.
-    `faults` (see `chatport.testing.faults`) are played one for each request, from the start again with `repeat`.
+    `faults` (see `chatport.testing.faults`; a text such as "status(503)" names one) are played one for each request,
+    from the start again with `repeat`.
     `clock` is the time that a silent emulator lets pass in process; give its `clock` to the client too.
     `requests` lists what came, and `log` gets a line for each: an open file, a path, or a function that takes a line.
     Keys are never in it, and what was said only with `log_content`.
@@ -56,7 +58,7 @@ class Emulator:
         *,
         port: int = 0,
         pace_seconds: float = 0.0,
-        faults: Faults = (),
+        faults: Faults | Sequence[Fault | str | None] = (),
         repeat: bool = False,
         clock: VirtualClock | None = None,
         log: LogTarget | None = None,
@@ -68,7 +70,7 @@ class Emulator:
         self.pace_seconds = pace_seconds
         self.clock = clock
         self.vendor = _vendor(provider, settings)
-        self._faults = FaultList(faults, repeat=repeat)
+        self._faults = FaultList(_read(faults), repeat=repeat)
         self._port = port
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -92,9 +94,9 @@ class Emulator:
             table["kind"] = "compatible"
         return {"providers": {self.provider: table}, **more}
 
-    def misbehave(self, faults: Faults, *, repeat: bool = False) -> None:
+    def misbehave(self, faults: Faults | Sequence[Fault | str | None], *, repeat: bool = False) -> None:
         """Play these faults from the next request on, in place of what is left of those before."""
-        self._faults = FaultList(faults, repeat=repeat)
+        self._faults = FaultList(_read(faults), repeat=repeat)
 
     def perform(self, request: EmulatedRequest) -> Performance:
         """Return what goes over the wire in answer to a request."""
@@ -255,6 +257,13 @@ class AsyncInProcessExchange:
     async def aclose(self) -> None:
         """Drop the rest."""
         self._exchange.close()
+
+
+def _read(faults: Faults | Sequence[Fault | str | None]) -> Faults:
+    """Return faults with those that are only named made."""
+    if callable(faults):
+        return faults
+    return [fault_of(fault) if isinstance(fault, str) else fault for fault in faults]
 
 
 def _known(steps: Iterable[Step]) -> Iterable[Step]:
