@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import chatport
 from chatport.testing import Emulator
 
 from .behaviour.raw_server import Connection, RawServer, head
@@ -266,3 +267,45 @@ def test_an_empty_answer_that_did_not_end_in_order_is_no_success(
         (run.folder / "chatport.toml").write_text(f"{table}[retry]\nattempts = 1\n", "utf-8")
         for more in (("-q",), ("--no-stream", "--json")):
             assert run("chat", "-m", "acme:m", *more, "hi").returncode == code
+
+
+def test_emulate_shows_what_can_go_wrong() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from chatport.cli import main; main()", "emulate", "--fault", "list"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "cut(at_byte=None, after_events=None, how='clean')" in done.stdout
+    assert "rate_limited(retry_after=None, form='seconds')" in done.stdout
+
+
+@pytest.mark.parametrize("fault", ["stumble", "status(many)", "cut(after_events=1"])
+def test_emulate_refuses_a_fault_that_cannot_be(fault: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from chatport.cli import main; main()", "emulate", "compatible", "--fault", fault],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "fault" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_emulate_plays_faults_and_logs_what_came(tmp_path: Path) -> None:
+    log = tmp_path / "requests.log"
+    arguments = ["emulate", "compatible", "--fault", "status(503)", "--fault", "none", "--repeat", "--log", str(log)]
+    with subprocess.Popen(
+        [sys.executable, "-c", "from chatport.cli import main; main()", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as twin:  # fmt: skip
+        try:
+            assert twin.stdout is not None
+            table = {"kind": "compatible", "base_url": twin.stdout.readline().strip(), "api_key": "sk-canary-123456"}
+            with chatport.Client({"providers": {"x": table}}) as client:
+                for _ in range(2):
+                    reply = client.chat("say: there", model="x:emulated-model")
+                    assert [attempt.status for attempt in reply.attempts] == [503, 200]
+        finally:
+            twin.terminate()
+    lines = log.read_text("utf-8").splitlines()
+    assert [line.partition("status=")[2] for line in lines] == ['503 fault="status(503)"', "200"] * 2
+    assert "sk-canary" not in log.read_text("utf-8")
+    assert "there" not in log.read_text("utf-8")

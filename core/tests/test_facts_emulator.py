@@ -188,3 +188,84 @@ def test_its_answers_are_read_by_the_provider_they_are_made_of(stream: bool) -> 
         else:
             reply = client.chat("think: hm\nsay: fine", model="sample:m")
     assert (reply.text, reply.reasoning, reply.finish_reason) == ("fine", "hm", "stop")
+
+
+USAGE = {
+    "input_tokens": "in.all",
+    "output_tokens": "out.all",
+    "cached_input_tokens": "in.cached",
+    "reasoning_tokens": "out.thought",
+    "cost": "bill.ticks",
+    "cost_factor": 1e-10,
+}
+PRICES = [{"match": "m", "input": 1.0, "output": 2.0, "source": "SA-4"}]
+
+
+def shown_usage(**settings: Any) -> dict[str, Any]:
+    twin = vendor({"default_effort": "high", "efforts": ["low", "high"]}, prices=PRICES, **settings)
+    twin.cached_tokens = 2
+    return dict(json.loads(asked(twin, {})[1])["usage"])
+
+
+def test_usage_stands_where_the_facts_say() -> None:
+    usage = shown_usage(usage=USAGE)
+    assert usage.keys() == {"in", "out", "bill", "total_tokens"}
+    assert usage["in"] == {"all": usage["in"]["all"], "cached": 2}
+    assert usage["out"]["all"] > usage["out"]["thought"] > 0
+    charged = (usage["in"]["all"] + 2 * usage["out"]["all"]) / 1_000_000
+    assert usage["bill"]["ticks"] * 1e-10 == pytest.approx(charged, rel=1e-3)
+
+
+def test_without_a_rule_usage_stands_where_the_standard_has_it() -> None:
+    usage = shown_usage()
+    assert usage.keys() == {
+        "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_what_the_emulator_counts_and_charges_reaches_the_caller(stream: bool) -> None:
+    facts = {"default_effort": "high", "efforts": ["low", "high"]}
+    provider = vendor(facts, usage=USAGE, prices=PRICES).provider
+    emulator = Emulator(provider, cached_tokens=2)
+    with chatport.Client(emulator.config(), providers=[provider], transport=emulator) as client:
+        if stream:
+            with client.stream("say: fine", model="sample:m") as events:
+                list(events)
+            reply = events.reply
+        else:
+            reply = client.chat("say: fine", model="sample:m")
+    usage = reply.usage
+    assert usage.input_tokens is not None
+    assert usage.output_tokens is not None
+    assert (usage.cached_input_tokens, usage.reasoning_tokens) == (2, 10)
+    assert reply.cost is not None
+    assert reply.cost.amount == pytest.approx((usage.input_tokens + 2 * usage.output_tokens) / 1_000_000, rel=1e-3)
+
+
+def limits_of(**rule: Any) -> dict[str, str]:
+    twin = vendor({}, limits=rule) if rule else vendor({})
+    return {name: value for name, value in twin.headers("application/json").items() if "limit" in name}
+
+
+def test_limits_stand_in_the_headers_that_the_facts_name() -> None:
+    standard = limits_of()
+    assert standard["x-ratelimit-limit-requests"] == "600"
+    assert len(standard) == 4
+    own = limits_of(requests_limit=["acme-limit-a", "acme-limit-b"], tokens_limit=[])
+    assert own == {
+        "acme-limit-a": "600", "x-ratelimit-remaining-requests": "599", "x-ratelimit-remaining-tokens": "89000"
+    }  # fmt: skip
+
+
+def test_a_refusal_says_how_long_to_wait_where_the_facts_have_a_header_for_it() -> None:
+    assert vendor({}, limits={"wait": ["acme-wait"]}).error_for(429).headers == {"acme-wait": "1"}
+    assert vendor({}).error_for(429).headers == {}
+
+
+@pytest.mark.parametrize(("today", "status"), [("2026-12-31", 200), ("2027-01-01", 404)])
+def test_a_model_is_there_until_its_day(today: str, status: int) -> None:
+    retired = [{"id": "m", "since": "2027-01-01", "successor": "n"}]
+    twin = vendor({}, retired=retired)
+    twin.today = today
+    assert asked(twin, {})[0] == status

@@ -12,11 +12,18 @@ from chatport.setup.config import load_config
 from chatport.setup.routes import Routes
 from chatport.setup.vendors import Vendors
 from chatport.testing.pytest_plugin import provider_fixtures
+from chatport_openai.emulator import OpenAIEmulator
 
 TODAY = "2026-11-22"
 
 
 isolated, explain, notes, emulated = provider_fixtures("openai", model="gpt-6-sol", api_key="sk-test")
+
+
+@pytest.fixture(autouse=True)
+def on_that_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the emulator answer as of that day too: the models below are to be there for ever."""
+    monkeypatch.setattr(OpenAIEmulator, "today", TODAY)
 
 
 def vendors(**settings: Any) -> Vendors:

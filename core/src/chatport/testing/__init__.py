@@ -7,15 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .clock import VirtualClock
-    from .emulator import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, example_of, sse
+    from .emulator import (
+        EmulatedRequest,
+        EmulatedResponse,
+        Misfit,
+        Refusal,
+        Script,
+        VendorEmulator,
+        chosen_name,
+        example_of,
+        functions_of,
+        list_of,
+        parts_of,
+        sse,
+        table_of,
+        text_of,
+    )
     from .faults import Fault
     from .performance import Break, Pause, Performance, Scene
     from .recordings import decode_events, replay
     from .server import Emulator
 
 __all__ = [
-    "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Pause", "Performance", "Refusal", "Scene",
-    "Script", "VendorEmulator", "VirtualClock", "decode_events", "example_of", "replay", "sse",
+    "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Misfit", "Pause", "Performance", "Refusal",
+    "Scene", "Script", "VendorEmulator", "VirtualClock", "chosen_name", "decode_events", "example_of", "functions_of",
+    "list_of", "parts_of", "replay", "sse", "table_of", "text_of",
 ]  # fmt: skip
 
 _HOMES = {
@@ -23,11 +39,18 @@ _HOMES = {
     "emulator": (
         "EmulatedRequest",
         "EmulatedResponse",
+        "Misfit",
         "Refusal",
         "Script",
         "VendorEmulator",
+        "chosen_name",
         "example_of",
+        "functions_of",
+        "list_of",
+        "parts_of",
         "sse",
+        "table_of",
+        "text_of",
     ),
     "faults": ("Fault",),
     "performance": ("Break", "Pause", "Performance", "Scene"),

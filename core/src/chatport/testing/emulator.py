@@ -23,79 +23,22 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 import attrs
 
-from ..schemas.references import resolved
+from .examples import example_of
 from .refusals import CHECKS
+from .shapes import SHAPES, Misfit, misfit
+from .wire import EmulatedRequest, EmulatedResponse, Refusal, Script, list_of, sse, table_of
 
-__all__ = ["EmulatedRequest", "EmulatedResponse", "Refusal", "Script", "VendorEmulator", "example_of", "sse"]
-
-
-@attrs.frozen
-class EmulatedRequest:
-    """A request as it reached the emulator; header names are lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    content: bytes
-
-    def json(self) -> Any:
-        """Return the body's JSON. Raises ValueError if it is none."""
-        return json.loads(self.content)
-
-
-@attrs.frozen
-class EmulatedResponse:
-    """What the vendor answers: `pieces` are the body, each written and flushed by itself."""
-
-    status: int
-    headers: Mapping[str, str]
-    pieces: Sequence[bytes]
-
-    @property
-    def body(self) -> bytes:
-        """The whole body."""
-        return b"".join(self.pieces)
-
-
-class Refusal(Exception):
-    """Raised while checking a request: the vendor's answer to it is this status with this JSON body."""
-
-    def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(f"{status} {body}")
-        self.status = status
-        self.body = body
-        self.headers = dict(headers or {})
-
-
-@attrs.frozen
-class Script:
-    """What the model shall say: made by `VendorEmulator.script` from the request."""
-
-    text: str = ""
-    reasoning: str = ""
-    calls: tuple[tuple[str, str], ...] = ()
-    refusal: str = ""
-    citations: tuple[tuple[str, str], ...] = ()
-    pictures: tuple[str, ...] = ()
-    finish: str = "stop"
-    input_tokens: int = 10
-    cached_tokens: int = 0
-
-    @property
-    def reasoning_tokens(self) -> int:
-        """A plausible count, one for each word."""
-        return len(self.reasoning.split())
-
-    @property
-    def output_tokens(self) -> int:
-        """A plausible count that includes the reasoning."""
-        written = " ".join((self.text, self.refusal, *(arguments for _, arguments in self.calls)))
-        return max(len(re.findall(r"\w+|[^\w\s]", written)), 1) + self.reasoning_tokens
+__all__ = [
+    "EmulatedRequest", "EmulatedResponse", "Misfit", "Refusal", "Script", "VendorEmulator", "chosen_name", "example_of",
+    "functions_of", "list_of", "parts_of", "sse", "table_of", "text_of",
+]  # fmt: skip
 
 
 _COMMANDS = ("say", "think", "call", "refuse", "error", "cite", "draw")
@@ -104,10 +47,12 @@ _COMMANDS = ("say", "think", "call", "refuse", "error", "cite", "draw")
 class VendorEmulator:
     """Base of all emulators: an OpenAI-shaped server. A vendor's own overrides what its fact sheet says.
 
-    What many vendors refuse is said as data: `types`, `ranges`, `words`, `roles`, `known_fields`, `refused_fields`,
-    `most_stops`, `most_tools`, `call_id_form`, `statuses`. For the rest override in the order of need: `models`,
-    `check` (raise `Refusal`), `reasons`, `message`, `deltas`, `finish_chunks`, `usage`, `error_body`, `headers`.
-    Another protocol altogether overrides `respond`.
+    What many vendors refuse is said as data: `shapes`, `types`, `ranges`, `words`, `roles`, `known_fields`,
+    `refused_fields`, `most_stops`, `most_tools`, `call_id_form`, `retired`, `statuses`. For the rest override in the
+    order of need: `models`, `check` (raise `Refusal`), `reasons`, `message`, `deltas`, `finish_chunks`, `usage`,
+    `error_body`, `headers`. Another protocol altogether overrides `respond`.
+
+    Everything behind `read` may rely on `shapes`: a body that is not of them has been refused.
 
     `requests` lists every request that came, for assertions.
     """
@@ -115,13 +60,19 @@ class VendorEmulator:
     name = "compatible"
     chat_path = "/chat/completions"
     models: Sequence[str] = ("emulated-model",)
+    model_form: str | None = r"\S+"
+    """A pattern for the whole name of a model: what is none does not exist, whatever `models` says. None: anything."""
     api_key: str | None = None
     """The only key that is accepted; None accepts any."""
     needs_key = True
     piece_words = 1
     """How many words one text delta carries."""
 
-    # What is refused, as data that `check_data` acts on.
+    # What is refused, as data: `read` acts on the first two, `check_data` on the rest.
+    shapes: Mapping[str, Any] = SHAPES
+    """A JSON Schema for each field that is read here; see `chatport.testing.shapes`."""
+    drops_nulls = True
+    """Whether a field that is null is taken as one that is not there, as nearly everywhere."""
     types: Mapping[str, Any] = {}
     """The type of each field that has one, as `isinstance` takes it; null is always fine."""
     ranges: Mapping[str, tuple[float, float]] = {}
@@ -138,6 +89,13 @@ class VendorEmulator:
     most_tools: int | None = None
     call_id_form: str | None = None
     """A pattern for the whole id of a tool call that comes back, None: any."""
+    retired: Mapping[str, str] = {}
+    """Models that were switched off (patterns as of `fnmatch`), each with the date (ISO 8601).
+
+    One that `models` names as a setting exists.
+    """
+    today: str | None = None
+    """The day on which it answers, for `retired`; None: today, in UTC."""
     statuses: Mapping[int, Any] = {}
     """The vendor's errors by status, for `error: STATUS`: its words, or a whole body."""
 
@@ -164,21 +122,35 @@ class VendorEmulator:
             self.check_key(request)
             path = request.path.split("?")[0]
             if request.method == "POST" and path.endswith(self.chat_path):
-                return self.chat(self._body(request))
+                return self.chat(self.read(request))
             if request.method == "GET" and path.endswith("/models"):
                 return self.reply(200, self.models_body())
             raise self.no_such_path(request)
         except Refusal as refusal:
             return self.reply(refusal.status, refusal.body, refusal.headers)
 
-    def _body(self, request: EmulatedRequest) -> Mapping[str, Any]:
+    def read(self, request: EmulatedRequest) -> Mapping[str, Any]:
+        """Return the body as the rest may take it. Raises `Refusal` if it is no JSON object, or not of the shapes."""
         try:
             body = request.json()
         except ValueError:
-            body = None
+            raise self.unreadable(request) from None
         if not isinstance(body, dict):
-            raise self.refuse(400, "We could not parse the JSON body of your request.")
+            raise self.unreadable(request)
+        if self.drops_nulls:
+            body = {name: value for name, value in body.items() if value is not None}
+        found = misfit(body, self.shapes)
+        if found is not None:
+            raise self.wrong_shape(found, body)
         return body
+
+    def unreadable(self, request: EmulatedRequest) -> Refusal:
+        """Return the vendor's answer to a body that is no JSON object."""
+        return self.refuse(400, "We could not parse the JSON body of your request.")
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the vendor's answer to a value that cannot be read, or is missing."""
+        return self.refuse(400, f"Invalid type for '{found.place}': it {found.problem}", param=found.place)
 
     def check_key(self, request: EmulatedRequest) -> None:
         """Raise the vendor's 401 for a missing or wrong key."""
@@ -224,13 +196,28 @@ class VendorEmulator:
         messages = body.get("messages")
         if not isinstance(messages, list) or not messages:
             raise self.refuse(400, "Invalid 'messages': at least one message is needed.", param="messages")
-        wanted = self.commands(body).get("error")
-        if wanted:
-            raise self.error_for(int(wanted[0]))
-        if self.models and body.get("model") not in self.models:
-            raise self.unknown_model(body)
+        self.check_directed(body)
+        self.check_model(body)
         self.check_data(body)
         self.check_tool_turns(messages)
+
+    def check_directed(self, body: Mapping[str, Any]) -> None:
+        """Raise the error that the last message asks for by `error: STATUS`, if there is one with this number."""
+        wanted = self.commands(body).get("error", [""])[0]
+        if wanted.isascii() and wanted.isdigit() and len(wanted) < 6:
+            refusal = self.error_for(int(wanted))
+            if 400 <= refusal.status < 600:
+                raise refusal
+
+    def check_model(self, body: Mapping[str, Any]) -> None:
+        """Refuse a model that does not exist, or no longer."""
+        model = body.get("model")
+        since = None if self.models_are_given else self.retired_since(str(model))
+        if since is not None and since <= (self.today or datetime.now(UTC).date().isoformat()):
+            raise self.retired_model(body, since)
+        is_none = self.model_form is not None and not re.fullmatch(self.model_form, str(model))
+        if is_none or (self.models and model not in self.models):
+            raise self.unknown_model(body)
 
     def check_data(self, body: Mapping[str, Any], *checks: str) -> None:
         """Refuse what the class data say: all of it, or some of `fields`, `types`, `ranges`, `caps` and `turns`."""
@@ -249,18 +236,32 @@ class VendorEmulator:
         """Return the vendor's answer to a model it does not have."""
         return self.refuse(404, f"The model `{body.get('model')}` does not exist.", code="model_not_found")
 
+    @property
+    def models_are_given(self) -> bool:
+        """Whether `models` was set by who uses it, and is not what the vendor has by itself."""
+        return "models" in vars(self)
+
+    def retired_since(self, model: str) -> str | None:
+        """Return the day from which on a model is switched off, None if none is known."""
+        return next((since for known, since in self.retired.items() if fnmatchcase(model, known)), None)
+
+    def retired_model(self, body: Mapping[str, Any], since: str) -> Refusal:
+        """Return the vendor's answer to a model that is switched off: for many it has never existed."""
+        return self.unknown_model(body)
+
     def check_tool_turns(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Refuse tool results without calls, and calls without results."""
         open_calls: set[str] = set()
         for message in messages:
             if message.get("role") == "tool":
-                if message.get("tool_call_id") not in open_calls:
+                call_id = message.get("tool_call_id")
+                if call_id not in open_calls:
                     raise self.refuse(400, "Messages with role 'tool' must follow a message with 'tool_calls'.")
-                open_calls.discard(message["tool_call_id"])
+                open_calls.discard(call_id)
                 continue
             if open_calls:
                 raise self.refuse(400, "An assistant message with 'tool_calls' must be followed by tool messages.")
-            open_calls = {call["id"] for call in message.get("tool_calls") or ()}
+            open_calls = {call["id"] for call in message.get("tool_calls") or () if call.get("id") is not None}
 
     def error_for(self, status: int) -> Refusal:
         """Return an error of the vendor by status, for `error: STATUS`; see `statuses`."""
@@ -418,7 +419,7 @@ class VendorEmulator:
             for message in (messages if isinstance(messages, list) else ())
             if isinstance(message, dict) and message.get("role") == "user"
         ]
-        for line in _text_of(users[-1].get("content") if users else "").splitlines():
+        for line in text_of(users[-1].get("content") if users else "").splitlines():
             name, colon, rest = line.partition(":")
             if colon and name.strip() in _COMMANDS:
                 found.setdefault(name.strip(), []).append(rest.strip())
@@ -448,30 +449,29 @@ class VendorEmulator:
         return self._cut_to_limit(attrs.evolve(base, text=self._text(body, commands)), body)
 
     def _calls(self, body: Mapping[str, Any], commands: Mapping[str, list[str]]) -> tuple[tuple[str, str], ...]:
-        tools = [tool["function"] for tool in body.get("tools") or () if isinstance(tool, dict) and "function" in tool]
-        if not tools or body.get("tool_choice") == "none" or body["messages"][-1].get("role") == "tool":
+        tools, choice = functions_of(body), body.get("tool_choice")
+        if not tools or choice == "none" or body["messages"][-1].get("role") == "tool":
             return ()
         if "call" in commands:
             return tuple((line.partition(" ")[0], line.partition(" ")[2].strip() or "{}") for line in commands["call"])
-        if "say" in commands and body.get("tool_choice") in (None, "auto"):
+        if "say" in commands and not must_call(body):
             return ()
-        choice = body.get("tool_choice")
-        named = choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else tools[0]["name"]
+        named = chosen_name(body) or tools[0]["name"]
         schema = next((tool.get("parameters") or {} for tool in tools if tool["name"] == named), {})
-        return ((named, json.dumps(example_of(schema, schema), ensure_ascii=False)),)
+        return ((named, json.dumps(example_of(schema), ensure_ascii=False)),)
 
     def _text(self, body: Mapping[str, Any], commands: Mapping[str, list[str]]) -> str:
         wanted = body.get("response_format") or {}
         if "say" in commands:
             return " ".join(commands["say"])
         if wanted.get("type") == "json_schema":
-            schema = wanted["json_schema"]["schema"]
-            return json.dumps(example_of(schema, schema), ensure_ascii=False)
+            schema = (wanted.get("json_schema") or {}).get("schema") or {}
+            return json.dumps(example_of(schema), ensure_ascii=False)
         if wanted.get("type") == "json_object":
             return '{"answer": "an emulated value"}'
         last = body["messages"][-1]
         if last.get("role") == "tool":
-            return f"The tool says: {_text_of(last.get('content'))}"
+            return f"The tool says: {text_of(last.get('content'))}"
         return f"Hello from {body.get('model')}, emulated by Chatport."
 
     def _cut_to_limit(self, script: Script, body: Mapping[str, Any]) -> Script:
@@ -489,55 +489,35 @@ class VendorEmulator:
         return attrs.evolve(script, text="".join(words[:left]), finish="length")
 
 
-def sse(data: Any, event: str | None = None) -> bytes:
-    """Return one server-sent event."""
-    name = f"event: {event}\n" if event else ""
-    return f"{name}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
-
-
-def _text_of(content: Any) -> str:
+def text_of(content: Any) -> str:
+    """Return the text of a message's content: the content itself, or its parts that have some."""
     if isinstance(content, str):
         return content
-    if isinstance(content, Iterable):
-        return "\n".join(part.get("text", "") for part in content if isinstance(part, Mapping))
-    return ""
+    texts = [part.get("text") for part in list_of(content) if isinstance(part, Mapping)]
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
-_DEEP = 8
+def parts_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the parts of a message's content, none if it is a text or empty."""
+    return [part for part in list_of(message.get("content")) if isinstance(part, Mapping)]
 
 
-def example_of(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> Any:
-    """Return a small value that fits a JSON Schema; `root` resolves `$ref`. Deep down only what must be there is."""
-    depth += 1
-    if "$ref" in schema:
-        found = resolved(schema["$ref"], root)
-        return example_of({} if found is None else found[0], root, depth)
-    for key in ("anyOf", "oneOf", "allOf"):
-        if schema.get(key):
-            return example_of(schema[key][0], root, depth)
-    if "const" in schema:
-        return schema["const"]
-    for given in (schema.get("examples"), [schema["default"]] if schema.get("default") is not None else None):
-        if given:
-            return given[0]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    kind = schema.get("type")
-    kind = kind[0] if isinstance(kind, list) else kind
-    if kind == "object" or "properties" in schema:
-        required = schema.get("required", () if depth > _DEEP else list(schema.get("properties", {})))
-        return {
-            name: example_of(schema["properties"][name], root, depth)
-            for name in required
-            if name in schema.get("properties", {})
-        }
-    if kind == "array":
-        fewest = int(schema.get("minItems", 0 if depth > _DEEP else 1))
-        return [example_of(schema.get("items") or {}, root, depth)] * fewest
-    return {
-        "string": "text",
-        "integer": schema.get("minimum", 1),
-        "number": schema.get("minimum", 1.5),
-        "boolean": True,
-        "null": None,
-    }.get(str(kind), "text")
+def functions_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the functions among the tools; what else there is, a vendor's server runs by itself."""
+    functions = [table_of(table_of(tool).get("function")) for tool in list_of(body.get("tools"))]
+    return [function for function in functions if isinstance(function.get("name"), str)]
+
+
+def must_call(body: Mapping[str, Any]) -> bool:
+    """Whether the choice leaves the model no answer but a call: by a word, a name, or the mode of allowed tools."""
+    choice = body.get("tool_choice")
+    if isinstance(choice, Mapping):
+        mode = table_of(choice.get("allowed_tools")).get("mode") or choice.get("mode")
+        return chosen_name(body) is not None or mode == "required"
+    return choice not in (None, "auto", "none")
+
+
+def chosen_name(body: Mapping[str, Any]) -> str | None:
+    """Return the name of the function that must be called, None if none is named."""
+    name = table_of(table_of(body.get("tool_choice")).get("function")).get("name")
+    return name if isinstance(name, str) else None

@@ -14,13 +14,28 @@ import attrs
 
 from .. import errors as e
 from ..facts import Facts, ModelFacts, estimate_cost
-from ..facts.rules import ErrorRule, ReasoningRule, Rules
+from ..facts.rules import ErrorRule, LimitsRule, ReasoningRule, Rules, UsageRule
 from ..provider import Provider
 from ..standard.paths import at, holds
 from .emulator import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator
 from .facts_refusals import check_by_facts
 
 __all__ = ["FactsEmulator"]
+
+_USAGE: Mapping[str, str] = {
+    "input_tokens": "prompt_tokens",
+    "output_tokens": "completion_tokens",
+    "cached_input_tokens": "prompt_tokens_details.cached_tokens",
+    "reasoning_tokens": "completion_tokens_details.reasoning_tokens",
+}
+"""Where the standard's usage has each count."""
+_LIMITS: Mapping[str, tuple[str, str]] = {
+    "requests_limit": ("x-ratelimit-limit-requests", "600"),
+    "requests_remaining": ("x-ratelimit-remaining-requests", "599"),
+    "tokens_limit": ("x-ratelimit-limit-tokens", "90000"),
+    "tokens_remaining": ("x-ratelimit-remaining-tokens", "89000"),
+}
+"""The standard's header for each value, and the value."""
 
 _STATUS_OF: Mapping[type[e.ChatportError], int] = {
     e.AuthenticationError: 401,
@@ -43,7 +58,7 @@ class FactsEmulator(VendorEmulator):
         self.name = provider.name
         self.chat_path = provider.dialect.chat_path
         self.facts = provider.facts or Facts(provider.name, "")
-        self.models = _named_models(self.facts)
+        self.models = self._named = _named_models(self.facts)
         self.needs_key = provider.auth.required
         super().__init__(**settings)
 
@@ -69,6 +84,16 @@ class FactsEmulator(VendorEmulator):
             return True
         return facts.default_effort not in (None, "none")
 
+    @property
+    def models_are_given(self) -> bool:
+        """Whether `models` is not what the facts name."""
+        return self.models is not self._named
+
+    def retired_since(self, model: str) -> str | None:
+        """Return the day from which on a model is switched off, by the facts."""
+        retired = self.known(model).retired
+        return None if retired is None else retired.since
+
     # --- refusals
 
     def check_key(self, request: EmulatedRequest) -> None:
@@ -80,10 +105,8 @@ class FactsEmulator(VendorEmulator):
             raise self.error_for(401)
 
     def check(self, body: Mapping[str, Any]) -> None:
-        """Refuse what everybody does, models that are retired, and what the facts do not allow."""
+        """Refuse what everybody does, and what the facts do not allow."""
         super().check(body)
-        if self.known(str(body["model"])).retired is not None:
-            raise self.unknown_model(body)
         check_by_facts(self, body)
 
     def error_for(self, status: int) -> Refusal:
@@ -94,24 +117,34 @@ class FactsEmulator(VendorEmulator):
         for rule in self.facts.errors:
             if _status(rule) == status:
                 return self._error(status, rule, rule.code[0] if rule.code else None)
-        return super().error_for(status)
+        return self._with_wait(super().error_for(status))
 
     def _error(self, status: int, rule: ErrorRule, code: str | None) -> Refusal:
         words = rule.words[0] if rule.words else f"An emulated error with status {status}."
-        return self.refuse(status, words, code=code)
+        return self._with_wait(self.refuse(status, words, code=code))
+
+    def _with_wait(self, refusal: Refusal) -> Refusal:
+        """Say how long to wait, if the facts name a header for that."""
+        wait = () if self.facts.limits is None else self.facts.limits.wait
+        if refusal.status == 429 and wait:
+            refusal.headers[wait[0]] = "1"
+        return refusal
 
     # --- shapes
 
     def headers(self, content_type: str) -> dict[str, str]:
-        """Return the headers: the request id under the provider's name for it, and limits as the standard has them."""
+        """Return the headers: the request id under the provider's name for it, and the limits where the facts say."""
         name = next(iter(self.provider.dialect.request_id_headers), "x-request-id")
-        limits = {"limit-requests": "600", "remaining-requests": "599", "limit-tokens": "90000"}
-        return {
-            "content-type": content_type,
-            name: f"req-{self.serial:08d}",
-            **{f"x-ratelimit-{kind}": value for kind, value in limits.items()},
-            "x-ratelimit-remaining-tokens": "89000",
-        }
+        return {"content-type": content_type, name: f"req-{self.serial:08d}", **self._limits()}
+
+    def _limits(self) -> dict[str, str]:
+        """Return the headers of rate limits: the first that a rule names for a value, else the standard's."""
+        rule, found = self.facts.limits or LimitsRule(), {}
+        for meaning, (standard, value) in _LIMITS.items():
+            names = getattr(rule, meaning)
+            for name in (standard,) if names is None else names[:1]:
+                found[name] = value
+        return found
 
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return what the model says: limited by the vendor's field, after a beginning that is not repeated."""
@@ -159,19 +192,38 @@ class FactsEmulator(VendorEmulator):
         return self.provider.dialect.reasoning_field or "reasoning_content"
 
     def usage(self, body: Mapping[str, Any], script: Script) -> dict[str, Any]:
-        """Return the usage, with what was charged where the dialect knows a field for that."""
-        details = {"completion_tokens_details": {"reasoning_tokens": script.reasoning_tokens}}
-        return {
-            **super().usage(body, script),
-            **({"prompt_tokens_details": {"cached_tokens": script.cached_tokens}} if script.cached_tokens else {}),
-            **(details if script.reasoning else {}),
-            **self._charge(body, script),
-        }
+        """Return the usage: each count where the facts say that the vendor has it, else where the standard does."""
+        counts: dict[str, int] = {"input_tokens": script.input_tokens, "output_tokens": script.output_tokens}
+        counts |= {"cached_input_tokens": script.cached_tokens} if script.cached_tokens else {}
+        counts |= {"reasoning_tokens": script.reasoning_tokens} if script.reasoning else {}
+        usage: dict[str, Any] = {}
+        for name, count in counts.items():
+            _put(usage, getattr(self._usage_rule, name) or _USAGE[name], count)
+        usage["total_tokens"] = script.input_tokens + script.output_tokens
+        self._charge(usage, body, script)
+        return usage
 
-    def _charge(self, body: Mapping[str, Any], script: Script) -> dict[str, Any]:
-        field, prices = self.provider.dialect.cost_field, self.known(str(body.get("model"))).prices
-        cost = None if field is None else estimate_cost(prices, script.input_tokens, script.output_tokens)
-        return {} if field is None or cost is None else {field: cost.amount}
+    @property
+    def _usage_rule(self) -> UsageRule:
+        return self.facts.usage or UsageRule()
+
+    def _charge(self, usage: dict[str, Any], body: Mapping[str, Any], script: Script) -> None:
+        """Say what was charged, by the list prices, where the facts or the dialect have a place for it."""
+        place = self._usage_rule.cost or self.provider.dialect.cost_field
+        prices = self.known(str(body.get("model"))).prices
+        cost = None if place is None else estimate_cost(prices, script.input_tokens, script.output_tokens)
+        if place is not None and cost is not None:
+            factor = self._usage_rule.cost_factor if self._usage_rule.cost else 1
+            amount = cost.amount / factor
+            _put(usage, place, round(amount) if factor != 1 else amount)
+
+
+def _put(table: dict[str, Any], place: str, value: Any) -> None:
+    """Set what a path leads to, through objects that are made on the way."""
+    *outer, name = place.split(".")
+    for step in outer:
+        table = table.setdefault(step, {})
+    table[name] = value
 
 
 def _named_models(facts: Facts) -> tuple[str, ...]:

@@ -147,11 +147,16 @@ def _of_reasoning(
     if effort is not None and facts.efforts and effort not in known:
         yield f"the effort {effort!r} is not known"
     budget = None if rule.budget is None else at(body, rule.budget)
-    if budget is not None and not (rule.least_budget or 0) <= budget <= (rule.most_budget or budget):
+    if budget is not None and not _between(budget, rule.least_budget or 0, rule.most_budget):
         yield f"{rule.budget} is out of range"
     if vendor.reasons(body):
         excluded = (*rule.gives_way_to, *rule.wins_over)
         yield from (f"not while the model reasons: {name}" for name in excluded if _asks_for(name, body))
+
+
+def _between(value: Any, least: float, most: float | None) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and value >= least and (most is None or value <= most)
 
 
 def _asks_for(condition: str, body: Mapping[str, Any]) -> bool:

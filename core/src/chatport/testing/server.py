@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
@@ -24,8 +26,10 @@ from ..provider import Provider
 from .clock import VirtualClock
 from .emulator import EmulatedRequest, VendorEmulator
 from .facts_emulator import FactsEmulator
-from .faults import FaultList, Faults
+from .fault_words import fault_of
+from .faults import Fault, FaultList, Faults
 from .performance import FOR_EVER, Break, Pause, Performance, Scene, Step
+from .request_log import LogTarget, RequestLog
 
 __all__ = ["Emulator", "InProcessExchange"]
 
@@ -41,9 +45,11 @@ class Emulator:
     "compatible", the plain standard. For a provider without an emulator of its own one is made of its facts:
     it refuses what they say that the vendor refuses. `settings` go to the vendor's emulator, such as `api_key`.
     `pace_seconds` is a pause after each piece of a stream on the port, for people who watch.
-    `faults` (see `chatport.testing.faults`) are played one for each request, from the start again with `repeat`.
+    `faults` (see `chatport.testing.faults`; a text such as "status(503)" names one) are played one for each request,
+    from the start again with `repeat`.
     `clock` is the time that a silent emulator lets pass in process; give its `clock` to the client too.
-    `requests` lists what came.
+    `requests` lists what came, and `log` gets a line for each: an open file, a path, or a function that takes a line.
+    Keys are never in it, and what was said only with `log_content`.
     """
 
     def __init__(
@@ -52,16 +58,19 @@ class Emulator:
         *,
         port: int = 0,
         pace_seconds: float = 0.0,
-        faults: Faults = (),
+        faults: Faults | Sequence[Fault | str | None] = (),
         repeat: bool = False,
         clock: VirtualClock | None = None,
+        log: LogTarget | None = None,
+        log_content: bool = False,
         **settings: Any,
     ) -> None:
         self.provider = provider if isinstance(provider, str) else provider.name
+        self._log = None if log is None else RequestLog(log, content=log_content)
         self.pace_seconds = pace_seconds
         self.clock = clock
         self.vendor = _vendor(provider, settings)
-        self._faults = FaultList(faults, repeat=repeat)
+        self._faults = FaultList(_read(faults), repeat=repeat)
         self._port = port
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -85,18 +94,25 @@ class Emulator:
             table["kind"] = "compatible"
         return {"providers": {self.provider: table}, **more}
 
-    def misbehave(self, faults: Faults, *, repeat: bool = False) -> None:
+    def misbehave(self, faults: Faults | Sequence[Fault | str | None], *, repeat: bool = False) -> None:
         """Play these faults from the next request on, in place of what is left of those before."""
-        self._faults = FaultList(faults, repeat=repeat)
+        self._faults = FaultList(_read(faults), repeat=repeat)
 
     def perform(self, request: EmulatedRequest) -> Performance:
         """Return what goes over the wire in answer to a request."""
         response = self.vendor.respond(request)
         fault = self._faults.next(request)
-        if fault is None:
-            return Performance.of(response)
         now = datetime.now(UTC) if self.clock is None else self.clock.now()
-        return fault.play(Scene(request, response, self.vendor, now))
+        if fault is None:
+            performance = Performance.of(response)
+        else:
+            performance = fault.play(Scene(request, response, self.vendor, now))
+        if self._log is not None:
+            comes = not any(isinstance(step, Break) for step in _known(performance.before))
+            answer = b"".join(step for step in _known(performance.body) if isinstance(step, bytes))
+            status = performance.status if comes else None
+            self._log.write(request, status, answer or None, "" if fault is None else fault.name, now)
+        return performance
 
     # --- on a loopback port
 
@@ -243,6 +259,18 @@ class AsyncInProcessExchange:
         self._exchange.close()
 
 
+def _read(faults: Faults | Sequence[Fault | str | None]) -> Faults:
+    """Return faults with those that are only named made."""
+    if callable(faults):
+        return faults
+    return [fault_of(fault) if isinstance(fault, str) else fault for fault in faults]
+
+
+def _known(steps: Iterable[Step]) -> Iterable[Step]:
+    """Return the steps that are there already: what is made while it is sent can be taken only once."""
+    return steps if isinstance(steps, list | tuple) else ()
+
+
 def _vendor(provider: str | Provider, settings: dict[str, Any]) -> VendorEmulator:
     if provider == "compatible":
         return VendorEmulator(**settings)
@@ -270,6 +298,11 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+_JSON = {"content-type": "application/json"}
+_UNREADABLE = Performance(400, {"connection": "close"}, (), content_length_bytes=0)
+"""The answer to a request whose body has no end that could be found."""
+
+
 class _Broken(Exception):
     """The connection was broken on purpose."""
 
@@ -282,22 +315,56 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._respond()
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Keep the terminal quiet."""
 
     def _respond(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = EmulatedRequest(self.command, self.path, headers, self.rfile.read(length))
-        performance = self.server.emulator.perform(request)
+        content = self._content()
+        if content is None:
+            self.close_connection = True
+            self._send_head(_UNREADABLE)
+            return
+        performance = self._perform(EmulatedRequest(self.command, self.path, headers, content))
         try:
             self._write(performance.before, chunked=False)
             self._send_head(performance)
             self._write_body(performance)
         except _Broken:
             self.close_connection = True
+
+    def _content(self) -> bytes | None:
+        """Return the body, by its length or in chunks (RFC 9112, 6 and 7); None if neither can be read."""
+        if "chunked" in (self.headers.get("transfer-encoding") or "").lower():
+            return self._chunks()
+        length = (self.headers.get("content-length") or "0").strip()
+        return self.rfile.read(int(length)) if length.isascii() and length.isdigit() and len(length) < 12 else None
+
+    def _chunks(self) -> bytes | None:
+        found: list[bytes] = []
+        while True:
+            size = self.rfile.readline(1000).split(b";")[0].strip()
+            if not size or len(size) > 8 or not all(digit in b"0123456789abcdefABCDEF" for digit in size):
+                return None
+            if not int(size, 16):
+                break
+            found.append(self.rfile.read(int(size, 16)))
+            self.rfile.readline(1000)
+        while self.rfile.readline(1000).strip():  # trailers, up to the blank line
+            pass
+        return b"".join(found)
+
+    def _perform(self, request: EmulatedRequest) -> Performance:
+        """Return the answer; a mistake of the emulator is a 500 that says whose it is, and a traceback on stderr."""
+        try:
+            return self.server.emulator.perform(request)
+        except Exception as error:
+            traceback.print_exc()
+            words = f"The emulator of {self.server.emulator.provider} failed, not your program: {error!r}"
+            content = json.dumps({"error": {"message": words, "type": "emulator_error"}}).encode()
+            return Performance(500, _JSON, [content], content_length_bytes=len(content))
 
     def _send_head(self, performance: Performance) -> None:
         self.send_response_only(performance.status)  # the vendor's own headers, and no others

@@ -5,12 +5,24 @@ The models behind it are the same. So the native emulator refuses what they refu
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator
+from chatport.helpers import jsoncodec
+from chatport.testing import (
+    EmulatedRequest,
+    Refusal,
+    Script,
+    VendorEmulator,
+    chosen_name,
+    functions_of,
+    parts_of,
+    table_of,
+    text_of,
+)
+
+from .emulator_shapes import SHAPES
 
 __all__ = ["CompatibleEndpoint"]
 
@@ -20,6 +32,8 @@ _DEFAULT_MAX_TOKENS = 60_000
 
 class CompatibleEndpoint(VendorEmulator):
     """One answer of the endpoint, on behalf of the native emulator, whose settings hold."""
+
+    shapes: Mapping[str, Any] = {**VendorEmulator.shapes, "thinking": SHAPES["thinking"]}
 
     def __init__(self, vendor: VendorEmulator) -> None:
         super().__init__()
@@ -38,7 +52,8 @@ class CompatibleEndpoint(VendorEmulator):
 
     def error_body(self, status: int, message: str, **details: Any) -> Any:
         """Return an error in OpenAI's shape, with the vendor's words (AN-C7)."""
-        return {"error": {"code": None, "message": message, "type": details["type"], "param": None}}
+        kind = details.get("type") or "invalid_request_error"
+        return {"error": {"code": None, "message": message, "type": kind, "param": None}}
 
     def translated(self, native: Refusal) -> Refusal:
         """Return a refusal of the native protocol in this one's shape."""
@@ -56,6 +71,8 @@ class CompatibleEndpoint(VendorEmulator):
             if body.get("n", 1) != 1:
                 raise self.vendor.refuse(400, "n: must be 1")
             self.vendor.check(_native(body))
+        except ValueError:
+            raise self.refuse(400, "messages: the arguments of a tool call must be a JSON object") from None
         except Refusal as refusal:
             raise self.translated(refusal) from None
 
@@ -102,7 +119,10 @@ class CompatibleEndpoint(VendorEmulator):
 
 
 def _native(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the request in the native protocol. Whatever is not named here is ignored (AN-C2)."""
+    """Return the request in the native protocol. Whatever is not named here is ignored (AN-C2).
+
+    Raises ValueError for arguments of a call that are no JSON object.
+    """
     given = body.get("messages")
     messages = given if isinstance(given, list) else []
     stop = body.get("stop") or []
@@ -115,8 +135,8 @@ def _native(body: Mapping[str, Any]) -> dict[str, Any]:
         "temperature": None if body.get("temperature") is None else min(body["temperature"], 1),  # AN-C1
         "top_p": body.get("top_p"),
         "stop_sequences": stops,
-        "tools": [_tool(tool["function"]) for tool in body.get("tools") or ()],
-        "tool_choice": _choice(body.get("tool_choice")),
+        "tools": [_tool(function) for function in functions_of(body)],
+        "tool_choice": _choice(body),
         "thinking": body.get("thinking"),  # AN-C4
     }
     return {name: value for name, value in native.items() if value or name == "messages"}
@@ -127,7 +147,7 @@ def _is_system(message: Mapping[str, Any]) -> bool:
 
 
 def _text(message: Mapping[str, Any]) -> str:
-    return "".join(block["text"] for block in _blocks(message) if block["type"] == "text")
+    return text_of(message.get("content"))
 
 
 def _turns(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -142,26 +162,27 @@ def _turns(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return content blocks; sounds and files are ignored in silence (AN-C3)."""
-    content = message.get("content") or []
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    content = message.get("content")
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) and content else parts_of(message)
     if message["role"] == "tool":
-        return [{"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": parts}]
+        return [{"type": "tool_result", "tool_use_id": str(message.get("tool_call_id")), "content": parts}]
     blocks = [_block(part) for part in parts if part["type"] in ("text", "image_url")]
-    return blocks + [
-        {
-            "type": "tool_use",
-            "id": call["id"],
-            "name": call["function"]["name"],
-            "input": json.loads(call["function"]["arguments"] or "{}"),
-        }
-        for call in message.get("tool_calls") or ()
-    ]
+    return blocks + [_use(call) for call in message.get("tool_calls") or ()]
+
+
+def _use(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = table_of(call.get("function"))
+    arguments = function.get("arguments") or "{}"
+    given = jsoncodec.decode_text(arguments) if isinstance(arguments, str) else arguments
+    if not isinstance(given, dict):
+        raise ValueError("the arguments are no object")
+    return {"type": "tool_use", "id": str(call.get("id")), "name": str(function.get("name")), "input": given}
 
 
 def _block(part: Mapping[str, Any]) -> dict[str, Any]:
     if part["type"] == "text":
         return {"type": "text", "text": part["text"]}
-    url = part["image_url"]["url"]
+    url = str(table_of(part.get("image_url")).get("url"))
     found = _DATA_URL.fullmatch(url)
     source = {"type": "base64", "media_type": found[1], "data": found[2]} if found else {"type": "url", "url": url}
     return {"type": "image", "source": source}
@@ -170,10 +191,11 @@ def _block(part: Mapping[str, Any]) -> dict[str, Any]:
 def _tool(function: Mapping[str, Any]) -> dict[str, Any]:
     """Return a tool; `strict` is ignored (AN-C2)."""
     schema = function.get("parameters") or {"type": "object", "properties": {}}
-    return {"name": function["name"], "description": function.get("description", ""), "input_schema": schema}
+    return {"name": function["name"], "description": function.get("description") or "", "input_schema": schema}
 
 
-def _choice(choice: Any) -> dict[str, Any] | None:
-    if isinstance(choice, Mapping):
-        return {"type": "tool", "name": choice["function"]["name"]}
+def _choice(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    choice, name = body.get("tool_choice"), chosen_name(body)
+    if name is not None:
+        return {"type": "tool", "name": name}
     return {"auto": {"type": "auto"}, "required": {"type": "any"}, "none": {"type": "none"}}.get(str(choice))

@@ -6,51 +6,30 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.testing import (
+    EmulatedRequest,
+    EmulatedResponse,
+    Misfit,
+    Refusal,
+    Script,
+    VendorEmulator,
+    list_of,
+    sse,
+    table_of,
+    text_of,
+)
 
 from .compatible_emulator import CompatibleEndpoint
+from .emulator_models import ALWAYS, MODELS, alias, rules_of
+from .emulator_shapes import SHAPES
 
 __all__ = ["AnthropicEmulator"]
 
 
-class _Rules(NamedTuple):
-    """One row of the vendor's table of models (AN-K2)."""
-
-    thinking: tuple[str, ...]
-    thinks: bool
-    efforts: tuple[str, ...]
-    sampling: bool = False
-    forced: bool = True
-    prefill: bool = False
-    max_tokens: int = 128_000
-    bound: bool = False
-
-
-_ALL = ("low", "medium", "high", "xhigh", "max")
-_OLD = _Rules(("enabled", "disabled"), False, (), sampling=True, prefill=True, max_tokens=64_000)
-_MIDDLE = _Rules(("adaptive", "enabled", "disabled"), False, ("low", "medium", "high", "max"), sampling=True)
-_NEW = _Rules(("adaptive", "disabled"), True, _ALL)
-_ALWAYS = _Rules(("adaptive",), True, _ALL, forced=False)
-_MODELS: Mapping[str, _Rules] = {
-    "claude-haiku-4-5": _OLD,
-    "claude-sonnet-4-5": _OLD,
-    "claude-opus-4-5": _OLD._replace(efforts=("low", "medium", "high")),
-    "claude-sonnet-4-6": _MIDDLE,
-    "claude-opus-4-6": _MIDDLE,
-    "claude-opus-4-7": _NEW._replace(thinks=False),
-    "claude-opus-4-8": _NEW._replace(thinks=False),
-    "claude-sonnet-5": _NEW,
-    "claude-opus-5": _NEW,
-    "claude-fable-5": _ALWAYS,
-    "claude-fable-5-1": _ALWAYS._replace(bound=True),
-    "claude-opus-5-5": _ALWAYS._replace(bound=True),
-    "claude-sonnet-5-5": _ALWAYS._replace(thinking=("adaptive", "between_tools"), bound=True),
-    "claude-haiku-5-5": _ALWAYS._replace(forced=True, bound=True),
-}
 _KNOWN = {
     "model", "messages", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "metadata",
     "service_tier", "thinking", "output_config", "output_format", "cache_control", "tools", "tool_choice", "stream",
@@ -64,6 +43,7 @@ _TYPES = {
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _SIGNED = ("thinking", "redacted_thinking")
 _UNSUPPORTED = ("minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems")
+_REAL_SIGNATURE = re.compile(r"E[A-Za-z0-9+/]{99,}={0,2}")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
@@ -79,7 +59,19 @@ class AnthropicEmulator(VendorEmulator):
 
     name = "anthropic"
     chat_path = "/messages"
-    models: Sequence[str] = tuple(_MODELS)
+    shapes = SHAPES
+    models: Sequence[str] = tuple(MODELS)
+    model_form = (
+        r"(\S+/)?claude-(\d\S*|(\d(-\d)?-)?(haiku|sonnet|opus|fable|mythos|instant)\b\S*)"  # the classes of AN-K2
+    )
+    retired: Mapping[str, str] = {  # section 11, below its table of models
+        "claude-3-*": "2026-06-15",
+        "claude-opus-4": "2026-06-15",
+        "claude-opus-4-[02]*": "2026-06-15",
+        "claude-sonnet-4": "2026-06-15",
+        "claude-sonnet-4-[02]*": "2026-06-15",
+        "claude-mythos-preview": "2026-06-30",
+    }
     context_tokens = 1_000_000
     redacts = False
     cached_tokens = 0
@@ -114,9 +106,19 @@ class AnthropicEmulator(VendorEmulator):
         refusal.headers = {"retry-after": "1"} if status == 429 else {}
         return refusal
 
+    def check_model(self, body: Mapping[str, Any]) -> None:
+        """Refuse a model that is not there; one with a date, or as a gateway calls it, is the same model."""
+        super().check_model({**body, "model": body["model"] if body["model"] in self.models else alias(body)})
+
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
         """Return the answer to a model that is not there (AN-X9)."""
         return self.refuse(404, f"model: {body.get('model')}")
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value that cannot be read, with the path as it is written here."""
+        path = found.place.replace("[", ".").replace("]", "")
+        words = "Field required" if found.is_missing else "Input does not match the expected shape."
+        return self.bad(f"{path}: {words}")
 
     def bad(self, message: str) -> Refusal:
         """Return a refusal of the request itself (AN-X1)."""
@@ -132,24 +134,22 @@ class AnthropicEmulator(VendorEmulator):
         for name in body:  # AN-R14
             if name not in _KNOWN:
                 raise self.bad(f"{name}: Extra inputs are not permitted")
-        if not isinstance(body["messages"], list) or not body["messages"]:
+        if not body["messages"]:
             raise self.bad("messages: at least one message is required")
-        wanted = self.commands(body).get("error")
-        if wanted:
-            raise self.error_for(int(wanted[0]))
-        if _rules(body) is None or _alias(body) not in self.models:
-            raise self.unknown_model(body)
+        self.check_directed(body)
+        self.check_model(body)
         self.check_thinking(body)
         self.check_sampling(body)
         self.check_tools(body)
         self.check_output(body)
         self.check_turns(body)
         self.check_thoughts(body)
+        self.check_caching(body)
         self.check_context(body)
 
     def check_thinking(self, body: Mapping[str, Any]) -> None:
         """Refuse kinds of thinking and efforts that the model does not have (AN-R10, AN-K3)."""
-        rules, thinking = _rule(body), body.get("thinking") or {}
+        rules, thinking = rules_of(body), body.get("thinking") or {}
         kind, effort = thinking.get("type"), (body.get("output_config") or {}).get("effort")
         if kind is not None and kind not in rules.thinking:
             raise self.bad(
@@ -160,7 +160,7 @@ class AnthropicEmulator(VendorEmulator):
             levels = ", ".join(sorted(rules.efforts))
             raise self.bad(f"This model does not support effort level '{effort}'. Supported levels: {levels}.")
         if kind == "enabled":
-            budget = thinking.get("budget_tokens", 0)
+            budget = thinking.get("budget_tokens") or 0
             if budget < 1024:
                 raise self.bad("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
             if budget >= body["max_tokens"]:  # AN-K11
@@ -168,7 +168,9 @@ class AnthropicEmulator(VendorEmulator):
 
     def check_sampling(self, body: Mapping[str, Any]) -> None:
         """Refuse limits and sampling values (AN-R1, AN-R4 to AN-R7)."""
-        rules, temperature = _rule(body), body.get("temperature")
+        rules, temperature = rules_of(body), body.get("temperature")
+        if body["max_tokens"] < 0:  # AN-R1: 0 fills the cache
+            raise self.bad("max_tokens: Input should be greater than or equal to 0")
         if body["max_tokens"] > rules.max_tokens:
             raise self.bad(f"max_tokens: {body['max_tokens']} > {rules.max_tokens}, which is the maximum allowed")
         if temperature is not None and not 0 <= temperature <= 1:
@@ -179,7 +181,7 @@ class AnthropicEmulator(VendorEmulator):
                     raise self.bad(f"`{name}` is not supported for this model.")
         if temperature not in (None, 1) and self.reasons(body):
             raise self.bad("`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.")
-        if temperature is not None and body.get("top_p") is not None:
+        if temperature is not None and body.get("top_p") is not None and not rules.both_samplings:  # AN-R5
             raise self.bad("`temperature` and `top_p` cannot both be specified for this model.")
         if any(not str(text).strip() for text in body.get("stop_sequences") or ()):
             raise self.bad("stop_sequences: each stop sequence must contain non-whitespace")
@@ -187,7 +189,7 @@ class AnthropicEmulator(VendorEmulator):
     def check_tools(self, body: Mapping[str, Any]) -> None:
         """Refuse tools and choices (AN-T1 to AN-T7, AN-T18)."""
         tools, choice = body.get("tools") or [], (body.get("tool_choice") or {}).get("type")
-        names = [tool.get("name") for tool in tools]
+        names = [tool["name"] for tool in tools if tool.get("name") is not None]  # a set of a server's has none
         for number, tool in enumerate(tools):
             if not _TOOL_NAME.fullmatch(str(tool.get("name"))):
                 raise self.bad(f"tools.{number}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
@@ -197,7 +199,7 @@ class AnthropicEmulator(VendorEmulator):
             raise self.bad("tools: Tool names must be unique.")
         if sum(bool(tool.get("strict")) for tool in tools) > 20:
             raise self.bad("Too many strict tools (limit: 20)")
-        if choice in ("any", "tool") and not _rule(body).forced:
+        if choice in ("any", "tool") and not rules_of(body).forced:
             raise self.bad('tool_choice: type "tool" and "any" are not supported for this model.')
         if choice in ("any", "tool") and (body.get("thinking") or {}).get("type") == "enabled":
             raise self.bad("Thinking may not be enabled when tool_choice forces tool use.")
@@ -218,14 +220,14 @@ class AnthropicEmulator(VendorEmulator):
             self.check_schema("output_config.format.schema", wanted["schema"])
         for number, tool in enumerate(body.get("tools") or ()):
             if tool.get("strict"):
-                self.check_schema(f"tools.{number}.custom", tool["input_schema"])
+                self.check_schema(f"tools.{number}.custom", tool.get("input_schema"))
 
     def check_schema(self, place: str, schema: Any) -> None:
         """Refuse a schema that cannot be enforced."""
         for node in _nodes(schema):
             if node.get("type") == "object" and node.get("additionalProperties") is not False:
                 raise self.bad(f"{place}: For 'object' type, 'additionalProperties' must be explicitly set to false")
-            free = [part for part in (node.get("properties") or {}).values() if part in (True, {})]
+            free = [part for part in table_of(node.get("properties")).values() if part in (True, {})]
             for name in ["properties"] * bool(free) + [name for name in _UNSUPPORTED if name in node]:
                 if free or not isinstance(node[name], dict):
                     raise self.bad(f"{place}: For '{node.get('type')}' type, property '{name}' is not supported")
@@ -235,7 +237,7 @@ class AnthropicEmulator(VendorEmulator):
         open_calls: list[str] = []
         for number, turn in enumerate(body["messages"]):
             blocks = _blocks(turn)
-            if turn.get("role") not in ("user", "assistant"):
+            if turn["role"] not in ("user", "assistant") and not self._goes_in_between(body, number):
                 raise self.bad(f"messages.{number}.role: Input should be 'user' or 'assistant'")
             if any(block["type"] == "text" and not block["text"].strip() for block in blocks):
                 raise self.bad("messages: text content blocks must be non-empty")
@@ -253,18 +255,33 @@ class AnthropicEmulator(VendorEmulator):
             open_calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
         self.check_prefill(body, _blocks(body["messages"][-1]))
 
+    @staticmethod
+    def _goes_in_between(body: Mapping[str, Any], number: int) -> bool:
+        """Whether a system turn stands where newer models take one: before an answer, or at the end (AN-R13)."""
+        turns = body["messages"]
+        in_place = turns[number + 1]["role"] == "assistant" if number + 1 < len(turns) else True
+        return turns[number]["role"] == "system" and in_place and not rules_of(body).sampling
+
+    def check_caching(self, body: Mapping[str, Any]) -> None:
+        """Refuse more than four marks for the cache (AN-R12); the words are a guess."""
+        blocks = [*list_of(body.get("system")), *(block for turn in body["messages"] for block in _blocks(turn))]
+        marks = sum("cache_control" in part for part in (body, *blocks, *(body.get("tools") or ())))
+        if marks > 4:
+            raise self.bad(f"A maximum of 4 blocks with cache_control may be provided. Found {marks}.")
+
     def check_prefill(self, body: Mapping[str, Any], last: Sequence[Mapping[str, Any]]) -> None:
         """Refuse a last assistant turn where the model does not continue it (AN-T14); a paused one it does (AN-S19)."""
         paused = any(block["type"] == "server_tool_use" for block in last)
         if body["messages"][-1]["role"] != "assistant" or paused:
             return
-        if not _rule(body).prefill:
+        if not rules_of(body).prefill:
             raise self.bad(
                 "This model does not support assistant message prefill. The conversation must end with a user message."
             )
         if (body.get("thinking") or {}).get("type") == "enabled":
             raise self.bad("messages: the final assistant content cannot be prefilled when thinking is enabled")
-        if last[-1].get("text", "x") != last[-1].get("text", "x").rstrip():
+        text = str(last[-1].get("text", "x")) if last else "x"
+        if text != text.rstrip():
             raise self.bad("messages: final assistant content cannot end with trailing whitespace")
 
     def check_thoughts(self, body: Mapping[str, Any]) -> None:
@@ -285,12 +302,14 @@ class AnthropicEmulator(VendorEmulator):
                 raise self.bad("Expected `thinking` or `redacted_thinking`, but found `tool_use`.")
 
     def check_signature(self, body: Mapping[str, Any], number: int, place: int, block: Mapping[str, Any]) -> None:
-        """Refuse a signature that is not the one this block was given here."""
-        text, given = block.get("thinking", ""), block.get("signature") or block.get("data")
+        """Refuse a signature that is not the one this block was given here; the vendor's own cannot be checked."""
+        text, given = block.get("thinking", ""), str(block.get("signature") or block.get("data"))
+        if _REAL_SIGNATURE.match(given):
+            return
         before = {**body, "messages": body["messages"][:number]}
         if given in (_signature(before, text), _signature(before, "")):
             return
-        if _rule(body).bound:
+        if rules_of(body).bound:
             raise self.bad(
                 f"messages.{number}.content.{place}: Invalid `signature` in `thinking` block. The block is bound to a "
                 "different conversation. Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` "
@@ -309,13 +328,13 @@ class AnthropicEmulator(VendorEmulator):
     def reasons(self, body: Mapping[str, Any]) -> bool:
         """Thinking is on by request, or by the model's default (AN-K2)."""
         kind = (body.get("thinking") or {}).get("type")
-        return _rule(body).thinks if kind is None else kind != "disabled"
+        return rules_of(body).thinks if kind is None else kind != "disabled"
 
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return what the model says, by way of the same request in the standard's shape."""
         script = super().script(_standard(body))
         last = body["messages"][-1]
-        begun = _text(last["content"]) if last["role"] == "assistant" else ""
+        begun = text_of(last["content"]) if last["role"] == "assistant" else ""
         rest = script.text.removeprefix(begun)  # AN-T14: a given beginning is not repeated
         return attrs.evolve(script, text=rest, cached_tokens=min(self.cached_tokens, script.input_tokens))
 
@@ -325,7 +344,7 @@ class AnthropicEmulator(VendorEmulator):
         if script.reasoning and self.redacts:
             blocks.append({"type": "redacted_thinking", "data": _signature(body, "")})
         elif script.reasoning:
-            shown = (body.get("thinking") or {}).get("display") or ("omitted" if _rule(body).bound else "summarized")
+            shown = (body.get("thinking") or {}).get("display") or ("omitted" if rules_of(body).bound else "summarized")
             text = "" if shown == "omitted" else script.reasoning  # AN-K4
             blocks.append({"type": "thinking", "thinking": text, "signature": _signature(body, text)})
         if script.text:
@@ -376,11 +395,11 @@ class AnthropicEmulator(VendorEmulator):
         return {**envelope, "model": body["model"], **ends, "usage": counts}
 
     def completion(self, body: Mapping[str, Any], script: Script) -> dict[str, Any]:
-        """Return a plain reply. Arguments that were cut cannot be shown as an object, and are left out."""
+        """Return a plain reply. Arguments that were cut, or are no JSON, cannot be shown as an object: left out."""
         content = self.content(body, script)
         for block in content:
             if block["type"] == "tool_use":
-                block["input"] = json.loads(block["input"]) if script.finish != "length" else {}
+                block["input"] = _input(block["input"])
         return {**self.envelope(body, self.usage(body, script)), "content": content, **self.ending(script)}
 
     def stream(self, body: Mapping[str, Any], script: Script) -> Iterator[bytes]:
@@ -440,23 +459,11 @@ class AnthropicEmulator(VendorEmulator):
                 "display_name": name,
                 "created_at": "2026-09-22T00:00:00Z",
                 "max_input_tokens": self.context_tokens,
-                "max_tokens": _MODELS.get(name, _ALWAYS).max_tokens,
+                "max_tokens": MODELS.get(name, ALWAYS).max_tokens,
             }
             for name in names
         ]
         return {"data": data, "has_more": False, "first_id": names[0], "last_id": names[-1]}
-
-
-def _alias(body: Mapping[str, Any]) -> str:
-    return re.sub(r"-\d{8}$", "", str(body.get("model")))
-
-
-def _rules(body: Mapping[str, Any]) -> _Rules | None:
-    return _MODELS.get(_alias(body))
-
-
-def _rule(body: Mapping[str, Any]) -> _Rules:
-    return _rules(body) or _ALWAYS
 
 
 def _blocks(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -464,9 +471,16 @@ def _blocks(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
 
 
+def _input(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return {}
+
+
 def _signature(body: Mapping[str, Any], text: str) -> str:
     """Sign a thought; on bound models together with the model and all that came before (AN-K7)."""
-    bound = [body.get("model"), body.get("system"), body.get("tools"), body["messages"]] if _rule(body).bound else []
+    bound = [body.get("model"), body.get("system"), body.get("tools"), body["messages"]] if rules_of(body).bound else []
     return "sig_" + hashlib.sha256(json.dumps([text, bound], sort_keys=True).encode()).hexdigest()
 
 
@@ -480,22 +494,20 @@ def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
             yield from _nodes(part)
 
 
-def _text(content: Any) -> str:
-    return content if isinstance(content, str) else "\n".join(block.get("text", "") for block in content or ())
-
-
 def _standard(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the request as the standard would have it, for the base to make a script of."""
-    messages: list[dict[str, Any]] = [{"role": "system", "content": _text(body.get("system"))}]
+    messages: list[dict[str, Any]] = [{"role": "system", "content": text_of(body.get("system"))}]
     for turn in body["messages"] if isinstance(body.get("messages"), list) else ():
         blocks = _blocks(turn)
         results = [block for block in blocks if block.get("type") == "tool_result"]
-        messages += [{"role": "tool", "content": _text(block.get("content"))} for block in results]
+        messages += [{"role": "tool", "content": text_of(block.get("content"))} for block in results]
         if len(results) < len(blocks):
             messages.append({"role": turn.get("role"), "content": [b for b in blocks if b.get("type") == "text"]})
     view: dict[str, Any] = {"model": body.get("model"), "messages": messages, "max_tokens": body.get("max_tokens")}
     functions = [
-        {"name": t["name"], "parameters": t["input_schema"]} for t in body.get("tools") or () if "input_schema" in t
+        {"name": tool["name"], "parameters": tool["input_schema"]}
+        for tool in body.get("tools") or ()
+        if "input_schema" in tool and tool.get("name") is not None
     ]
     view["thinking"] = body.get("thinking")
     view["tools"] = [{"type": "function", "function": function} for function in functions]

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator
+from chatport.testing import EmulatedRequest, EmulatedResponse, Misfit, Refusal, Script, VendorEmulator
 
 __all__ = ["DeepSeekEmulator"]
 
@@ -35,6 +35,8 @@ class DeepSeekEmulator(VendorEmulator):
 
     name = "deepseek"
     models: Sequence[str] = ("deepseek-flash", "deepseek-v4-pro")
+    model_form = r"deepseek-(chat|reasoner|coder|flash|v\d(\.\d)?(-(flash|pro|chat|exp|terminus|speciale|vision))*)"
+    retired: Mapping[str, str] = {"deepseek-chat": "2026-07-24", "deepseek-reasoner": "2026-07-24"}  # DS-0.1
     aliases: Sequence[str] = ("deepseek-v4-flash", "deepseek-v4-flash-vision-exp")  # DS-0.2
     vision_models: Sequence[str] = ("deepseek-flash", "deepseek-v4-flash-vision-exp")  # DS-M1
     types: Mapping[str, Any] = {
@@ -76,22 +78,23 @@ class DeepSeekEmulator(VendorEmulator):
     # --- refusals
 
     def check_key(self, request: EmulatedRequest) -> None:
-        """Refuse unknown paths (DS-N2), wrong keys (DS-E1) and what is no JSON object (DS-E5)."""
+        """Refuse unknown paths (DS-N2) and wrong keys (DS-E1)."""
         if not _PATHS.fullmatch(_path(request)):
             raise self.no_such_path(request)
         sent = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         if (self.needs_key and not sent) or (self.api_key is not None and sent != self.api_key):
             raise self.refuse(401, f"Authentication Fails, Your api key: ****{sent[-4:]} is invalid")
-        if request.method == "POST":
-            self._check_json(request)
 
-    def _check_json(self, request: EmulatedRequest) -> None:
-        try:
-            body = request.json()
-        except ValueError:
-            raise self.malformed("expected value") from None
-        if not isinstance(body, dict):
-            raise self.malformed("invalid type, expected struct ChatCompletionRequest")
+    def unreadable(self, request: EmulatedRequest) -> Refusal:
+        """Return the answer to a body that is no JSON object (DS-E5)."""
+        return self.malformed("expected struct ChatCompletionRequest")
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value that does not fit the vendor's types (DS-E5)."""
+        outer, _, word = found.place.rpartition(".")
+        if found.is_missing:
+            return self.malformed(f"{outer}: missing field `{word}`", body, word)
+        return self.malformed(f"{found.place}: invalid type: {_shown(found.value)}", body, word)
 
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         """Return the answer to an unknown path, which has a shape of its own (DS-E9)."""
@@ -130,12 +133,10 @@ class DeepSeekEmulator(VendorEmulator):
     def check(self, body: Mapping[str, Any]) -> None:
         """Refuse what DeepSeek refuses: first what does not fit its types, then ranges, then rules between fields."""
         self.check_types(body)
-        wanted = self.commands(body).get("error")
-        if wanted:
-            raise self.error_for(int(wanted[0]))
+        self.check_directed(body)
         self.check_ranges(body)
-        if body["model"] not in (*self.models, *self.aliases):
-            raise self.unknown_model(body)
+        if body["model"] not in self.aliases:
+            self.check_model(body)
         self.check_tool_turns(body["messages"])
         self.check_rules(body)
 
@@ -290,8 +291,10 @@ class DeepSeekEmulator(VendorEmulator):
 
     def reasons(self, body: Mapping[str, Any]) -> bool:
         """Thinking is on unless switched off (DS-0.3)."""
-        thinking = body.get("thinking") or {}
-        return thinking.get("type", "enabled") != "disabled" and body.get("reasoning_effort") != "none"
+        switch = (body.get("thinking") or {}).get("type")
+        if switch is None and body["model"] == "deepseek-chat":  # DS-0.5
+            return False
+        return switch != "disabled" and body.get("reasoning_effort") != "none"
 
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return what the model says: `max_completion_tokens` limits nothing (DS-P3), a refusal is text (DS-S13)."""
@@ -486,7 +489,7 @@ def _is_json(text: str) -> bool:
 
 def _schema_in(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the JSON Schema that a system text ends with, None if there is none."""
-    texts = [message["content"] for message in body["messages"] if message["role"] == "system"]
+    texts = [message.get("content") for message in body["messages"] if message["role"] == "system"]
     for text in texts if _wants_json(body) else ():
         start = text.find("{") if isinstance(text, str) else -1
         if start >= 0 and _is_json(text[start:]):

@@ -62,6 +62,13 @@ class FireworksEmulator(VendorEmulator):
     """
 
     name = "fireworks"
+    shapes: Mapping[str, Any] = {
+        **VendorEmulator.shapes,
+        "thinking": {"type": "object"},
+        "typical_p": {"type": "number"},
+        "repetition_penalty": {"type": "number"},
+        "logprobs": {"type": ["integer", "boolean"]},
+    }
     models: Sequence[str] = (
         f"{_M}kimi-k2p6", f"{_M}glm-5p2", f"{_M}gpt-oss-120b", f"{_M}minimax-m3", f"{_M}deepseek-v4-flash",
         f"{_M}llama-v3p1-8b-instruct",
@@ -166,8 +173,8 @@ class FireworksEmulator(VendorEmulator):
         for number, tool in enumerate(body.get("tools") or ()):
             if tool.get("type") != "function":
                 raise self.refuse(400, f"tools[{number}].type must be function")
-            name, parameters = tool["function"].get("name"), tool["function"].get("parameters")
-            if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name or ""):  # FW-P5
+            name, parameters = tool["function"]["name"], tool["function"].get("parameters")
+            if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):  # FW-P5
                 raise self.refuse(400, f"tools[{number}].function.name is not valid")
             if not isinstance(parameters, dict) or parameters.get("type") != "object":
                 raise self.refuse(400, f"tools[{number}].function.parameters must be an object schema")

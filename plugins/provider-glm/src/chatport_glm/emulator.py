@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator, example_of
+from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, VendorEmulator, example_of
 
 __all__ = ["GlmEmulator"]
 
@@ -62,6 +62,12 @@ class GlmEmulator(VendorEmulator):
 
     name = "glm"
     models = tuple(_MODELS)
+    shapes: Mapping[str, Any] = {
+        **VendorEmulator.shapes,
+        "thinking": {"type": "object"},
+        "request_id": {"type": "string"},
+        "user_id": {"type": "string"},
+    }
     plan_key = False
     finish_reason: str | None = None
     context_characters = 1_000_000
@@ -86,6 +92,9 @@ class GlmEmulator(VendorEmulator):
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
         return self.bad(str(body.get("model")), 1211)  # GL-E5, GL-X6
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        return self.bad(found.place, 1210)
 
     def check_key(self, request: EmulatedRequest) -> None:
         sent = request.headers.get("authorization", "")
@@ -146,7 +155,7 @@ class GlmEmulator(VendorEmulator):
         script = super().script(body)
         schema = _schema_in_words(body)
         if schema is not None and script.text and not script.calls and "say" not in self.commands(body):
-            script = attrs.evolve(script, text=json.dumps(example_of(schema, schema), ensure_ascii=False))
+            script = attrs.evolve(script, text=json.dumps(example_of(schema), ensure_ascii=False))
         return attrs.evolve(script, finish=self.finish_reason or script.finish)
 
     # --- shapes

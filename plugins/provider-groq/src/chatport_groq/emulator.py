@@ -11,7 +11,19 @@ from uuid import UUID
 
 import attrs
 
-from chatport.testing import EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.helpers import jsoncodec
+from chatport.testing import (
+    EmulatedResponse,
+    Refusal,
+    Script,
+    VendorEmulator,
+    functions_of,
+    list_of,
+    parts_of,
+    sse,
+    table_of,
+    text_of,
+)
 
 __all__ = ["GroqEmulator"]
 
@@ -54,6 +66,12 @@ class GroqEmulator(VendorEmulator):
 
     name = "groq"
     models: Sequence[str] = (*_STRICT, "openai/gpt-oss-safeguard-20b", "qwen/qwen3-32b", "groq/compound", "allam-2-7b")
+    retired: Mapping[str, str] = {  # GQ-E4
+        "meta-llama/llama-4-maverick-17b-128e-instruct": "2026-03-09",
+        "meta-llama/llama-4-scout-17b-16e-instruct": "2026-07-17",
+        "llama-3.3-70b-versatile": "2026-08-16",
+        "llama-3.1-8b-instant": "2026-08-16",
+    }
     usage_form = "both"
     tokens_per_minute = 250_000
     flex_capacity = True
@@ -84,6 +102,11 @@ class GroqEmulator(VendorEmulator):
         """Return the answer to a model that is not there (GQ-X14)."""
         message = f"The model `{body.get('model')}` does not exist or you do not have access to it."
         return self.refuse(404, message, code="model_not_found")
+
+    def retired_model(self, body: Mapping[str, Any], since: str) -> Refusal:
+        """Return the answer to a model that was switched off (GQ-X14); the words are a guess."""
+        message = f"The model `{body['model']}` has been decommissioned and is no longer supported."
+        return self.refuse(400, message, code="model_decommissioned")
 
     def check(self, body: Mapping[str, Any]) -> None:
         """Refuse what Groq refuses."""
@@ -116,8 +139,7 @@ class GroqEmulator(VendorEmulator):
                 raise self.refuse(400, f"'{place}.name' is not supported", param=f"{place}.name")
             if any(value is None for value in message.values()):
                 raise self.refuse(400, f"'{place}' : a property is null", param=place)
-            parts = message.get("content")
-            kinds = {part.get("type") for part in parts} - {"text"} if isinstance(parts, list) else set()
+            kinds = {part["type"] for part in parts_of(message)} - {"text"}
             if kinds and not sees:
                 raise self.refuse(400, f"{place}.content must be a string", param=f"{place}.content")
             if kinds - {"image_url"}:
@@ -159,7 +181,7 @@ class GroqEmulator(VendorEmulator):
             raise self.refuse(400, "'messages' must contain the word 'json' in some form", param="messages")
         if kind != "json_schema":
             return
-        spec = wanted["json_schema"]
+        spec = wanted.get("json_schema") or {}
         if body["model"] not in (*_STRICT, "openai/gpt-oss-safeguard-20b"):
             words = f"This model does not support response format `json_schema`. {_DOCUMENTATION}"
             raise self.refuse(400, words, param="response_format")
@@ -210,7 +232,7 @@ class GroqEmulator(VendorEmulator):
         last = body["messages"][-1]
         if last["role"] != "assistant" or script.reasoning:
             return script
-        return attrs.evolve(script, text=script.text.removeprefix(last.get("content") or ""))
+        return attrs.evolve(script, text=script.text.removeprefix(text_of(last.get("content"))))
 
     def form(self, body: Mapping[str, Any]) -> str:
         """Return the form in which reasoning is shown: parsed for gpt-oss, tools and JSON, else raw (GQ-P6)."""
@@ -378,22 +400,24 @@ class GroqEmulator(VendorEmulator):
 def _decoded(text: str) -> Any:
     """Return the value of a JSON text, None if it is none."""
     try:
-        return json.loads(text)
+        return jsoncodec.decode_text(text)
     except ValueError:
         return None
 
 
 def _problem(body: Mapping[str, Any], name: str, arguments: str) -> str | None:
     """Return what keeps a call from its tool's schema, by the two rules that matter most (GQ-T2, GQ-T4)."""
-    tools = {tool["function"]["name"]: tool["function"] for tool in body.get("tools") or () if "function" in tool}
+    tools = {function["name"]: function for function in functions_of(body)}
     if name not in tools:
         return f"attempted to call tool '{name}' which was not in request.tools"
     schema, given = tools[name].get("parameters") or {}, _decoded(arguments)
     if given is None:
         return "Failed to parse tool call arguments as JSON"
-    errors = [f"missing properties: '{field}'" for field in schema.get("required", ()) if field not in given]
+    if not isinstance(given, Mapping):
+        return f"parameters for tool {name} did not match schema: errors: [expected object]"
+    errors = [f"missing properties: '{field}'" for field in list_of(schema.get("required")) if str(field) not in given]
     if schema.get("additionalProperties") is False:
-        extra = [field for field in given if field not in schema.get("properties", {})]
+        extra = [field for field in given if field not in table_of(schema.get("properties"))]
         errors += [f"additionalProperties '{field}' not allowed" for field in extra]
     return f"parameters for tool {name} did not match schema: errors: [{', '.join(errors)}]" if errors else None
 
@@ -404,8 +428,8 @@ def _is_strict(schema: Any) -> bool:
         return all(map(_is_strict, schema))
     if not isinstance(schema, dict):
         return True
-    properties = schema.get("properties", {})
-    closed = schema.get("additionalProperties") is False and set(properties) <= set(schema.get("required", ()))
+    properties, required = table_of(schema.get("properties")), list_of(schema.get("required"))
+    closed = schema.get("additionalProperties") is False and all(name in required for name in properties)
     if schema.get("type") == "object" and not closed:
         return False
     return all(_is_strict(value) for key, value in schema.items() if key not in ("required", "enum"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator
+from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, VendorEmulator, list_of, parts_of, table_of
 
 __all__ = ["MoonshotEmulator"]
 
@@ -51,6 +51,15 @@ class MoonshotEmulator(VendorEmulator):
         "kimi-k2.7-code-highspeed",
         "kimi-k2.6",
     )
+    shapes: Mapping[str, Any] = {**VendorEmulator.shapes, "thinking": {"type": "object"}}
+    retired: Mapping[str, str] = {  # MS-0.1, MS-0.2
+        "kimi-latest": "2026-01-28",
+        "kimi-k2-*": "2026-05-25",
+        "moonshot-v1-*": "2026-09-01",
+        "kimi-thinking-preview": "2026-09-01",
+        "kimi-k2.5": "2026-09-01",
+        "kimi-k2.*": "2027-01-01",
+    }
     usage_form = "choice"
     cached_tokens = 0
     overloaded = False
@@ -88,6 +97,10 @@ class MoonshotEmulator(VendorEmulator):
         words = f"Not found the model {body.get('model')} or Permission denied"
         return self.refuse(404, words, type="resource_not_found_error")
 
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value that cannot be read."""
+        return self.refuse(400, f"Invalid request: {found.place} {found.problem}")
+
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         """Return the answer to an unknown path, such as embeddings (MS-N3)."""
         return self.refuse(404, "The requested resource was not found", type="resource_not_found_error")
@@ -106,7 +119,9 @@ class MoonshotEmulator(VendorEmulator):
         self.check_tools(body)
         wanted = body.get("response_format") or {}
         if wanted.get("type") == "json_schema":  # MS-J1
-            self.check_schema("response_format.json_schema.schema", wanted["json_schema"]["schema"])
+            self.check_schema(
+                "response_format.json_schema.schema", table_of(table_of(wanted.get("json_schema")).get("schema"))
+            )
         stop = body.get("stop") or []
         if len(stop) > 5 or any(len(text.encode()) > 32 for text in stop):  # MS-P4
             raise self.refuse(400, "Invalid request: stop takes at most 5 strings of at most 32 bytes")
@@ -132,11 +147,12 @@ class MoonshotEmulator(VendorEmulator):
             raise self.refuse(400, f"Invalid request: message at position {number} must not be empty")
         if content == "":  # MS-X8: null is taken, an empty text is not
             raise self.refuse(400, f"Invalid request: content of message {number} must not be empty")
-        for part in content if isinstance(content, list) else ():
+        for part in parts_of(message):
             kind = part.get("type")
             if kind not in ("text", "image_url", "video_url"):
                 raise self.refuse(400, f"Invalid request: unsupported content type '{kind}'")
-            if kind != "text" and not part[kind]["url"].startswith(("data:", "ms://")):
+            url = str(table_of(part.get(kind)).get("url"))
+            if kind != "text" and not url.startswith(("data:", "ms://")):
                 raise self.refuse(400, f"Invalid request: unsupported {kind}: only data URLs and ms:// references")
         if thinks and message.get("tool_calls") and message.get("reasoning_content") is None:
             raise self.refuse(
@@ -183,7 +199,7 @@ class MoonshotEmulator(VendorEmulator):
     def check_schema(self, place: str, schema: Mapping[str, Any]) -> None:
         """Refuse a schema outside the subset (MS-T2, MS-T3)."""
         problem = "At path '': root must be of type object" if schema.get("type") != "object" else None
-        problem = problem or next(_misfits(schema, "", schema.get("$defs") or {}), None)
+        problem = problem or next(_misfits(schema, "", table_of(schema.get("$defs"))), None)
         if problem:
             words = f"{place} is not a valid moonshot flavored json schema, details: <{problem}>"
             raise self.refuse(400, words)
@@ -283,17 +299,16 @@ def _misfits(schema: Any, path: str, definitions: Mapping[str, Any]) -> Iterator
             yield f"At path '{path}': when using anyOf, type should be defined in anyOf items instead of the parent"
     elif not isinstance(schema.get("type"), str):
         yield f"At path '{path}': type is not defined"
-    if len({type(value) for value in schema.get("enum") or ()} - {str, int, float}) or (
-        len({type(value) for value in schema.get("enum") or ()}) > 1
-    ):
+    kinds = {type(value) for value in list_of(schema.get("enum"))}
+    if kinds - {str, int, float} or len(kinds) > 1:
         yield f"At path '{path}': enum values must be of one primitive type"
     if isinstance(schema.get("items"), list):
         yield f"At path '{path}': items must be a schema"
     if path and "$defs" in schema:
         yield f"At path '{path}': $defs must be at the root"
-    parts = [(f"properties.{name}", part) for name, part in (schema.get("properties") or {}).items()]
-    parts += [(f"$defs.{name}", part) for name, part in (schema.get("$defs") or {}).items()]
-    parts += [(f"anyOf.{number}", part) for number, part in enumerate(schema.get("anyOf") or ())]
+    parts = [(f"properties.{name}", part) for name, part in table_of(schema.get("properties")).items()]
+    parts += [(f"$defs.{name}", part) for name, part in table_of(schema.get("$defs")).items()]
+    parts += [(f"anyOf.{number}", part) for number, part in enumerate(list_of(schema.get("anyOf")))]
     parts += [(name, schema[name]) for name in ("items", "additionalProperties") if name in schema]
     for name, part in parts:
         yield from _misfits(part, f"{path}.{name}".lstrip("."), definitions)

@@ -6,12 +6,25 @@ Its rules are written from the same numbered facts as the hooks, and share no co
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.testing import (
+    EmulatedRequest,
+    EmulatedResponse,
+    Misfit,
+    Refusal,
+    Script,
+    VendorEmulator,
+    functions_of,
+    list_of,
+    parts_of,
+    sse,
+    table_of,
+)
 
 __all__ = ["OpenAIEmulator"]
 
@@ -34,6 +47,8 @@ _RULES: Mapping[str, _Rules] = {  # OA-K2: the longest prefix holds
     "gpt-4o-search-preview": _Rules(refuses=("temperature",)),  # OA-R9
     "o1-mini": _Rules("low medium high", "medium", sampling=False),
     "o3": _Rules("low medium high", "medium", sampling=False, refuses=("stop",)),  # OA-R10
+    "o3-mini": _Rules("low medium high", "medium", sampling=False),  # recorded: it takes `stop`
+    "o4-mini": _Rules("low medium high", "medium", sampling=False, refuses=("stop",)),  # OA-R10
     "gpt-5": _Rules("minimal low medium high", "medium", sampling=False, refuses=("stop",)),
     "gpt-5.1": _Rules("none low medium high"),
     "gpt-5.2": _Rules(_TO_XHIGH, tools_need_none=True),
@@ -54,6 +69,7 @@ _WORDS = """
     prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier
     stop store stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity web_search_options
 """
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FIELDS = frozenset(_WORDS.split())  # OA-R26: any other key is refused
 _QUOTA = (
     "You exceeded your current quota, please check your plan and billing details. For more information on this error, "
@@ -97,22 +113,43 @@ class OpenAIEmulator(VendorEmulator):
         *("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-mini", "gpt-4o-search-preview"),
         *("text-embedding-3-small", "text-embedding-3-large"),
     )
+    model_form = r"(ft:)?(gpt|chatgpt|codex|text|computer|davinci|babbage|o\d)\b\S*"  # OA-K2, OA-U4, OA-U5
+    retired: Mapping[str, str] = {
+        **dict.fromkeys(  # OA-U4
+            (
+                *("gpt-3.5-turbo*", "gpt-4", "gpt-4-*", "gpt-4o-2024-05-13", "gpt-4.1-nano*", "o1", "o1-2*", "o1-pro*"),
+                *("o3-mini*", "o4-mini*"),
+            ),
+            "2026-10-23",
+        ),
+        **dict.fromkeys(("gpt-5", "gpt-5-*", "o3", "o3-2*", "o3-pro*"), "2026-12-11"),  # OA-U5
+        **dict.fromkeys(("gpt-4o", "gpt-4o-2024*", "gpt-4o-mini", "gpt-4o-mini-2*", "gpt-4.1*"), "2027-01-14"),
+        **dict.fromkeys(("gpt-5.1", "gpt-5.1-2*", "gpt-5.4-nano*", "gpt-5.3-codex"), "2027-04-01"),
+    }
+    roles = ("developer", "system", "user", "assistant", "tool", "function")  # OA-R2
+    ranges: Mapping[str, tuple[float, float]] = {  # OA-R8, OA-R11; the temperature has words of its own
+        "top_p": (0, 1),
+        "presence_penalty": (-2, 2),
+        "frequency_penalty": (-2, 2),
+        "top_logprobs": (0, 20),
+        "n": (1, 128),
+    }
+    words: Mapping[str, Sequence[Any]] = {"verbosity": ("low", "medium", "high")}  # OA-R16
+    most_stops = 4  # OA-R10
     verified: bool = True
     has_quota: bool = True
     stream_error_after: int | None = None
 
     # --- requests
 
-    def respond(self, request: EmulatedRequest) -> EmulatedResponse:
-        if request.method == "POST" and request.path.endswith("/embeddings"):
-            self.requests.append(request)
-            self.serial += 1
-            try:
-                self.check_key(request)
-                return self.reply(200, self._embeddings(self._body(request)))
-            except Refusal as refusal:
-                return self.reply(refusal.status, refusal.body)
-        return super().respond(request)
+    def _respond(self, request: EmulatedRequest) -> EmulatedResponse:
+        if request.method != "POST" or not request.path.split("?")[0].endswith("/embeddings"):
+            return super()._respond(request)
+        try:
+            self.check_key(request)
+            return self.reply(200, self._embeddings(self.read(request)))
+        except Refusal as refusal:
+            return self.reply(refusal.status, refusal.body)
 
     def check_key(self, request: EmulatedRequest) -> None:
         sent = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -190,6 +227,9 @@ class OpenAIEmulator(VendorEmulator):
             text = f"Expected an array with maximum length 128, but got an array with length {len(tools)} instead."
             text = f"Invalid 'tools': array too long. {text}"
             raise self.refuse(400, text, param="tools", code="array_above_max_length")
+        for number, function in enumerate(functions_of(body)):
+            if not _NAME.fullmatch(function["name"]):  # OA-T2
+                raise self._bad_name(f"tools[{number}].function.name")
         if rules.tools_need_none and self.reasons(body):  # OA-T14
             text = (
                 f"Function tools with reasoning_effort are not supported for {body['model']} in /v1/chat/completions."
@@ -204,8 +244,9 @@ class OpenAIEmulator(VendorEmulator):
             where, role = f"messages[{number}]", message.get("role")
             if body["model"] == "o1-mini" and role in ("system", "developer"):  # OA-R3
                 raise self._unsupported_value(f"{where}.role", f"'{role}'")
-            kinds = {part.get("type") for part in message["content"]} if isinstance(message["content"], list) else set()
-            taken = {"text"} if role == "tool" else {"text", "image_url", "file"}  # OA-T6, OA-M2
+            kinds = {part["type"] for part in parts_of(message)}
+            hears = {"input_audio"} if "audio" in body["model"] else set()  # OA-M2
+            taken = {"text"} if role == "tool" else {"text", "image_url", "file", "refusal", *hears}  # OA-T6
             if not kinds <= taken:
                 text = f"Invalid '{where}'. Content blocks are expected to be either text or image_url type."
                 raise self.refuse(400, text, param=where, code="invalid_value")
@@ -224,11 +265,11 @@ class OpenAIEmulator(VendorEmulator):
                     )
                     text += f"'tool_call_id'. The following tool_call_ids did not have response messages: {due[0]}"
                 raise self.refuse(400, text, param=f"messages.[{number}].role")
-            due = [call["id"] for call in message.get("tool_calls") or ()]
+            due = [str(call.get("id")) for call in message.get("tool_calls") or ()]
 
     def _check_schemas(self, body: Mapping[str, Any]) -> None:
         for number, tool in enumerate(body.get("tools") or ()):
-            function = tool.get("function", {})
+            function = tool.get("function") or {}
             problem = _problem(function.get("parameters") or {}) if function.get("strict") else None
             if problem:  # OA-T12
                 text = f"Invalid schema for function '{function['name']}': {problem}"
@@ -241,14 +282,23 @@ class OpenAIEmulator(VendorEmulator):
             )
             raise self.refuse(400, text, param="messages")
         if wanted.get("type") == "json_schema":
-            spec = wanted["json_schema"]
-            if spec["schema"].get("type") != "object":  # OA-O5
-                problem = f"schema must be a JSON Schema of 'type: \"object\"', got {spec['schema'].get('type')!r}."
-            else:
-                problem = _problem(spec["schema"]) if spec.get("strict") else None
-            if problem:  # OA-O6
-                text = f"Invalid schema for response_format '{spec['name']}': {problem}"
-                raise self.refuse(400, text, param="response_format")
+            self._check_output_schema(wanted.get("json_schema"))
+
+    def _check_output_schema(self, spec: Mapping[str, Any] | None) -> None:
+        for name in ("json_schema", "json_schema.name"):
+            if (spec if name == "json_schema" or spec is None else spec.get("name")) is None:
+                text = f"Missing required parameter: 'response_format.{name}'."
+                raise self.refuse(400, text, param=f"response_format.{name}", code="missing_required_parameter")
+        schema, spec = (spec or {}).get("schema") or {"type": "object"}, spec or {}
+        if not _NAME.fullmatch(spec["name"]):  # OA-T2
+            raise self._bad_name("response_format.json_schema.name")
+        if schema.get("type") != "object":  # OA-O5
+            problem: str | None = f"schema must be a JSON Schema of 'type: \"object\"', got {schema.get('type')!r}."
+        else:
+            problem = _problem(schema) if spec.get("strict") else None
+        if problem:  # OA-O6
+            text = f"Invalid schema for response_format '{spec['name']}': {problem}"
+            raise self.refuse(400, text, param="response_format")
 
     def _check_stream(self, body: Mapping[str, Any]) -> None:
         if "stream_options" in body and not body.get("stream"):  # OA-R18
@@ -271,6 +321,12 @@ class OpenAIEmulator(VendorEmulator):
     ) -> Any:
         kind = type or ("invalid_request_error" if status < 500 else "server_error")
         return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        if found.is_missing:
+            text = f"Missing required parameter: '{found.place}'."
+            return self.refuse(400, text, param=found.place, code="missing_required_parameter")
+        return self.refuse(400, f"Invalid type for '{found.place}': it {found.problem}.", param=found.place)
 
     def error_for(self, status: int) -> Refusal:
         if status == 401:
@@ -296,6 +352,10 @@ class OpenAIEmulator(VendorEmulator):
     def _unsupported_value(self, field: str, value: str, more: str = "") -> Refusal:
         text = f"Unsupported value: '{field}' does not support {value} with this model. {more}".strip()
         return self.refuse(400, text, param=field, code="unsupported_value")
+
+    def _bad_name(self, place: str) -> Refusal:
+        text = f"Invalid '{place}': string does not match pattern. Expected a string that matches the pattern"
+        return self.refuse(400, f"{text} '^[a-zA-Z0-9_-]+$'.", param=place, code="invalid_value")
 
     def reply(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> EmulatedResponse:
         if isinstance(body, str):
@@ -385,14 +445,16 @@ class OpenAIEmulator(VendorEmulator):
 
     def _embeddings(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """OA-E4."""
-        texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input") or [""]
+        texts = [body["input"]] if isinstance(body.get("input"), str) else list_of(body.get("input")) or [""]
         if body.get("model") not in self.models:
             raise self.unknown_model(body)
-        if "" in texts:
+        if not all(isinstance(text, str | list) and text for text in texts):
             raise self.refuse(400, "'$.input' is invalid. Please check the API reference.", param="input")
         if len(texts) > 2048:
             raise self.refuse(400, "Invalid 'input': at most 2048 texts are taken in one call.", param="input")
         size = body.get("dimensions", 8)
+        if type(size) is not int or not 1 <= size <= 3072:
+            raise self.refuse(400, f"Invalid 'dimensions': {size!r} is not from 1 to 3072.", param="dimensions")
         vectors = [[round((len(text) + place) / 100, 2) for place in range(size)] for text in texts]
         tokens = sum(max(len(text) // 4, 1) for text in texts)
         return {
@@ -419,7 +481,7 @@ def _wrong_key(key: str) -> tuple[str]:
 
 
 _BARRED = ("allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "oneOf", "prefixItems")
-_BARRED_TOO = ("default", "minLength", "maxLength", "patternProperties", "uniqueItems", "minProperties", "contains")
+_BARRED_TOO = ("minLength", "maxLength", "patternProperties", "uniqueItems", "minProperties", "contains")
 
 
 def _problem(schema: Any, path: tuple[str, ...] = ()) -> str | None:
@@ -434,17 +496,17 @@ def _problem(schema: Any, path: tuple[str, ...] = ()) -> str | None:
         return None if len(schema) == 1 else f"{where}$ref cannot have keywords {sorted(schema.keys() - {'$ref'})}."
     if "type" not in schema and "anyOf" not in schema:
         return f"{where}schema must have a 'type' key."
-    properties = schema.get("properties", {})
+    properties, required = table_of(schema.get("properties")), list_of(schema.get("required"))
     if "properties" in schema or schema.get("type") == "object":
         if schema.get("additionalProperties") is not False:
             return f"{where}'additionalProperties' is required to be supplied and to be false."
-        missing = sorted(properties.keys() - set(schema.get("required", ())))
+        missing = sorted(name for name in properties if name not in required)
         if missing:
             return f"{where}'required' must include every key in properties. Missing '{missing[0]}'."
     if schema.get("type") == "array" and "items" not in schema:
         return f"{where}array schema missing items."
     parts: list[tuple[tuple[str, ...], Any]] = [(("properties", name), part) for name, part in properties.items()]
-    parts += [(("$defs", name), part) for name, part in schema.get("$defs", {}).items()]
-    parts += [(("anyOf", str(n)), part) for n, part in enumerate(schema.get("anyOf", ()))]
+    parts += [(("$defs", name), part) for name, part in table_of(schema.get("$defs")).items()]
+    parts += [(("anyOf", str(n)), part) for n, part in enumerate(list_of(schema.get("anyOf")))]
     parts += [(("items",), schema["items"])] if "items" in schema else []
     return next((problem for step, part in parts if (problem := _problem(part, (*path, *step)))), None)

@@ -9,7 +9,18 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.testing import (
+    EmulatedRequest,
+    EmulatedResponse,
+    Misfit,
+    Refusal,
+    Script,
+    VendorEmulator,
+    functions_of,
+    list_of,
+    sse,
+    table_of,
+)
 
 __all__ = ["OpenRouterEmulator"]
 
@@ -45,6 +56,11 @@ class OpenRouterEmulator(VendorEmulator):
     """
 
     name = "openrouter"
+    shapes: Mapping[str, Any] = {
+        **VendorEmulator.shapes,
+        "reasoning": {"type": "object", "properties": {"max_tokens": {"type": ["integer", "null"]}}},
+        "provider": {"type": "object"},
+    }
     models: Sequence[str] = (
         "openai/gpt-5.2",
         "anthropic/claude-sonnet-4.6",
@@ -103,13 +119,17 @@ class OpenRouterEmulator(VendorEmulator):
         """Return the answer to a model it does not have (OR-X10)."""
         return self.refuse(400, f"{body.get('model')} is not a valid model ID")
 
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value that cannot be read (OR-X1)."""
+        return self.malformed(found.place, found.problem)
+
     def malformed(self, path: str, message: str) -> Refusal:
         """Return the refusal of a body that does not fit (OR-X1)."""
         issues = json.dumps([{"path": [path], "message": message}])
         return Refusal(400, {"success": False, "error": {"name": "ZodError", "message": issues}})
 
-    def _body(self, request: EmulatedRequest) -> Mapping[str, Any]:
-        body = super()._body(request)
+    def read(self, request: EmulatedRequest) -> Mapping[str, Any]:
+        body = super().read(request)
         return body if body.get("model") else {**body, "model": self.models[0]}  # OR-E8
 
     def check(self, body: Mapping[str, Any]) -> None:
@@ -129,7 +149,9 @@ class OpenRouterEmulator(VendorEmulator):
         if author == "anthropic" and _begun(body) is not None:
             self.check_prefill(body)
         for details in self.sent_details(body):
-            if author == "anthropic" and any(d["type"] == "reasoning.text" and not d.get("signature") for d in details):
+            if author == "anthropic" and any(
+                d.get("type") == "reasoning.text" and not d.get("signature") for d in details
+            ):
                 raise self.passed_on("messages.1.content.0: Invalid `signature` in `thinking` block", "Anthropic")
 
     def check_reasoning(self, body: Mapping[str, Any]) -> None:
@@ -156,8 +178,8 @@ class OpenRouterEmulator(VendorEmulator):
 
     def check_gemini(self, body: Mapping[str, Any]) -> None:
         """Refuse larger schemas (OR-T3), and tool loops whose details were lost (OR-R2)."""
-        for tool in body.get("tools") or ():
-            found = next(_foreign(tool["function"].get("parameters") or {}), None)
+        for function in functions_of(body):
+            found = next(_foreign(function.get("parameters") or {}), None)
             if found:
                 raise self.passed_on(f'Invalid JSON payload received. Unknown name "{found}".', "Google AI Studio")
         lost = [m for m in body["messages"] if m.get("tool_calls") and not m.get("reasoning_details")]
@@ -179,7 +201,8 @@ class OpenRouterEmulator(VendorEmulator):
     @staticmethod
     def sent_details(body: Mapping[str, Any]) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Give the reasoning details of each earlier answer."""
-        yield from (message.get("reasoning_details") or () for message in body["messages"])
+        for message in body["messages"]:
+            yield [detail for detail in list_of(message.get("reasoning_details")) if isinstance(detail, Mapping)]
 
     # --- what the model says
 
@@ -353,9 +376,10 @@ def _foreign(schema: Any) -> Iterator[str]:
     """Give what Gemini's schema language does not have."""
     if isinstance(schema, Mapping):
         yield from (word for word in _NOT_IN_GEMINI if word in schema)
-        if {"type": "null"} in (schema.get("anyOf") or ()):
+        options = list_of(schema.get("anyOf"))
+        if {"type": "null"} in options:
             yield "anyOf"
-        if any(not isinstance(value, str) for value in schema.get("enum") or ()):
+        if any(not isinstance(value, str) for value in list_of(schema.get("enum"))):
             yield "enum"
-        for part in (*(schema.get("properties") or {}).values(), schema.get("items"), *(schema.get("anyOf") or ())):
+        for part in (*table_of(schema.get("properties")).values(), schema.get("items"), *options):
             yield from _foreign(part)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator, example_of, sse
+from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, VendorEmulator, example_of, functions_of, sse
 
 __all__ = ["QwenEmulator"]
 
@@ -88,6 +88,12 @@ class QwenEmulator(VendorEmulator):
 
     name = "qwen"
     models = tuple(_MODELS)
+    shapes: Mapping[str, Any] = {
+        **VendorEmulator.shapes,
+        "enable_thinking": {"type": "boolean"},
+        "thinking_budget": {"type": "integer"},
+        "thinking": {"type": "object"},
+    }
     filtered_word: str | None = None
 
     # --- refusals
@@ -113,6 +119,9 @@ class QwenEmulator(VendorEmulator):
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
         message = f"The model `{body.get('model')}` does not exist or you do not have access to it."
         return self.refuse(404, message, code="model_not_found")  # QW-E8
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        return self.bad(f"it {found.problem} - '{found.place}'")
 
     def check_key(self, request: EmulatedRequest) -> None:
         sent = request.headers.get("authorization", "")
@@ -187,7 +196,7 @@ class QwenEmulator(VendorEmulator):
             raise self.bad("'reasoning_effort' and 'thinking_budget' cannot be set simultaneously")
 
     def _check_tools(self, body: Mapping[str, Any], model: _Model) -> None:
-        if any(tool["function"]["name"] == "search" for tool in body.get("tools") or ()):  # QW-T1
+        if any(function["name"] == "search" for function in functions_of(body)):  # QW-T1
             raise self.bad("Tool names are not allowed to be [search]")
         choice = body.get("tool_choice", "auto")
         if choice not in ("auto", "none") and self.reasons(body):  # QW-T2
@@ -231,7 +240,7 @@ class QwenEmulator(VendorEmulator):
             script = attrs.evolve(script, calls=script.calls[:1])
         schema = _schema_in_words(body)
         if schema is not None and script.text and not script.calls and "say" not in self.commands(body):
-            script = attrs.evolve(script, text=json.dumps(example_of(schema, schema), ensure_ascii=False))
+            script = attrs.evolve(script, text=json.dumps(example_of(schema), ensure_ascii=False))
         begun = body["messages"][-1].get("content") if body["messages"][-1].get("partial") else None
         return script if begun is None else attrs.evolve(script, text=script.text.removeprefix(begun))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, VendorEmulator
+from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, VendorEmulator
 
 __all__ = ["SiliconFlowEmulator"]
 
@@ -49,6 +49,7 @@ class SiliconFlowEmulator(VendorEmulator):
         "zai-org/GLM-5.2", "zai-org/GLM-4.6V", "moonshotai/Kimi-K2.6", "Pro/zai-org/GLM-4.7",
     )  # fmt: skip
     other_models: Sequence[str] = ("BAAI/bge-m3", "Kwai-Kolors/Kolors")
+    drops_nulls = False  # SF-P11
     usage_form = "cumulative"
     finish_reason = ""
     cached_tokens = 0
@@ -69,6 +70,10 @@ class SiliconFlowEmulator(VendorEmulator):
         return Refusal(
             400, {"code": 20012, "message": "Model does not exist. Please check it carefully.", "data": None}
         )
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """SF-X13: the same words, whatever it is."""
+        return self.error_for(400)
 
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         """SF-E2, SF-X18"""

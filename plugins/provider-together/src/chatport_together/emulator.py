@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.testing import EmulatedRequest, EmulatedResponse, Misfit, Refusal, Script, VendorEmulator, sse
 
 __all__ = ["TogetherEmulator"]
 
@@ -116,6 +116,10 @@ class TogetherEmulator(VendorEmulator):
             return Refusal(status, f"<html><head><title>Oops</title></head><body>error code: {status}</body></html>")
         message, kind, code = _ERRORS.get(status, (f"An emulated error with status {status}.", "server_error", None))
         return self.refuse(status, message, type=kind, code=code)
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        """Return the answer to a value that cannot be read (TG-X19)."""
+        return self.refuse(422, f"{_INVALID}: `{found.place}` {found.problem}")
 
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         """Return the answer to an unknown path (TG-E2)."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script
+from chatport.testing import EmulatedRequest, EmulatedResponse, Misfit, Refusal, Script, table_of
 
-from . import LocalEmulator, calls_are_json, has_image, last_answer
+from . import ANY_OBJECTS, LocalEmulator, calls_are_json, has_image, last_answer, odd_type
 
 __all__ = ["LlamaCppEmulator"]
 
@@ -26,16 +26,17 @@ class LlamaCppEmulator(LocalEmulator):
     name = "llamacpp"
     server = "llama.cpp"
     any_model = True  # LC-M3
+    shapes: Mapping[str, Any] = {**LocalEmulator.shapes, "tools": ANY_OBJECTS}
+    ranges: Mapping[str, tuple[float, float]] = {"max_tokens": (-1, 2**31 - 1), "n": (1, 2)}  # LC-P1: two slots
     context_tokens = 4096
     loading = False
 
-    def respond(self, request: EmulatedRequest) -> EmulatedResponse:
+    def _respond(self, request: EmulatedRequest) -> EmulatedResponse:
         if self.loading:  # LC-B3
-            self.requests.append(request)
             return self.reply(503, self.error_body(503, "Loading model"))
         if request.path.endswith("/health"):
             return self.reply(200, {"status": "ok"})
-        return super().respond(request)
+        return super()._respond(request)
 
     def headers(self, content_type: str) -> dict[str, str]:
         plain = content_type == "application/json"
@@ -55,15 +56,19 @@ class LlamaCppEmulator(LocalEmulator):
         if not isinstance(body.get("tool_choice", ""), str):
             body = {**body, "tool_choice": "auto"}  # LC-T1
         super().check(body)
-        if has_image(body):  # LC-I1
+        if has_image(body) and not self.sees(body):  # LC-I1
             raise self.refuse(500, "image input is not supported - hint: you may need to provide the mmproj")
         if not calls_are_json(body):  # LC-T7
             raise self.refuse(500, "Failed to parse tool call arguments as JSON: [json.exception.parse_error.101]")
         if any("type" not in tool for tool in body.get("tools") or ()):
             raise self.refuse(500, "Failed to parse tools: Missing tool type")
+        odd = odd_type(body)
+        if odd is not None:  # LC-T3
+            words = f"Unable to generate parser for this template. JSON schema error at #: unrecognized type {odd}"
+            raise self.refuse(400, words)
         if body.get("tool_choice", "auto") not in ("auto", "none", "required"):
             raise self.refuse(400, f"Invalid tool_choice: {body['tool_choice']}")
-        thinking = (body.get("chat_template_kwargs") or {}).get("enable_thinking")
+        thinking = table_of(body.get("chat_template_kwargs")).get("enable_thinking")
         if isinstance(thinking, str):  # LC-R2
             raise self.refuse(400, 'invalid type for "enable_thinking" (expected boolean, got string)')
         if body.get("continue_final_message") and body.get("add_generation_prompt", True):  # LC-P6
@@ -76,6 +81,12 @@ class LlamaCppEmulator(LocalEmulator):
             refusal = self.refuse(400, message, type="exceed_context_size_error")
             refusal.body["error"] |= {"n_prompt_tokens": prompt, "n_ctx": self.context_tokens}
             raise refusal
+
+    def out_of_range(self, name: str, value: Any, least: float, most: float) -> Refusal:
+        return self.refuse(400, f"Field '{name}': Value must be between {least} <= value <= {most}, but got {value}")
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        return self.refuse(400, f"Field '{found.place}': it {found.problem}")  # LC-P1
 
     def check_tool_turns(self, messages: Any) -> None:
         """Past turns are only text for the template: nothing is checked."""

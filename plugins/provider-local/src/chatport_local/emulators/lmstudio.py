@@ -27,11 +27,10 @@ class LmStudioEmulator(LocalEmulator):
     overflow_status = 400
     """How a prompt that is too long is told: 400, or 200 with the error inside (LM-C1)."""
 
-    def respond(self, request: EmulatedRequest) -> EmulatedResponse:
+    def _respond(self, request: EmulatedRequest) -> EmulatedResponse:
         if request.method == "GET" and request.path == "/api/v0/models":
-            self.requests.append(request)
             return self.reply(200, self._details())
-        return super().respond(request)
+        return super()._respond(request)
 
     def _details(self) -> Any:
         return {
@@ -66,7 +65,7 @@ class LmStudioEmulator(LocalEmulator):
         return Refusal(200, {"error": f"Unexpected endpoint or method. ({request.method} {request.path})"})  # LM-E2
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
-        message = f"Model {body['model']} not found. Please specify a valid model."
+        message = f"Model {body.get('model')} not found. Please specify a valid model."
         return self.refuse(404, message, code="model_not_found", param="model")  # LM-M4
 
     def check(self, body: Mapping[str, Any]) -> None:

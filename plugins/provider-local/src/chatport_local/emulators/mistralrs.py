@@ -40,7 +40,7 @@ class MistralRsEmulator(LocalEmulator):
         return self.text_error(404, "")
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
-        return self.refuse(422, f"Requested model '{body['model']}' is not available.")  # MR-M1
+        return self.refuse(422, f"Requested model '{body.get('model')}' is not available.")  # MR-M1
 
     def chat(self, body: Mapping[str, Any]) -> EmulatedResponse:
         try:

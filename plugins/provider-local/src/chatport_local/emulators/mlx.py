@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chatport.testing import EmulatedRequest, Refusal, Script
+from chatport.testing import EmulatedRequest, Refusal, Script, table_of
 
-from . import LocalEmulator, has_image
+from . import ANY_OBJECTS, LocalEmulator, calls_are_json, has_image
 
 __all__ = ["MlxEmulator"]
 
@@ -17,6 +17,8 @@ class MlxEmulator(LocalEmulator):
 
     name = "mlx"
     server = "BaseHTTP/0.6 Python/3.11.7"
+    shapes: Mapping[str, Any] = {**LocalEmulator.shapes, "tools": ANY_OBJECTS}
+    ranges: Mapping[str, tuple[float, float]] = {"temperature": (0, float("inf")), "top_logprobs": (0, 11)}  # MX-E1
 
     def error_body(
         self, status: int, message: str, *, code: str | None = None, type: str | None = None, param: str | None = None
@@ -32,12 +34,16 @@ class MlxEmulator(LocalEmulator):
     def check(self, body: Mapping[str, Any]) -> None:
         if body.get("messages") == []:
             raise self.refuse(404, "Cannot apply chat template to an empty conversation.")  # MX-E1
+        if body.get("model") == "":
+            raise self.refuse(404, "[Errno 2] No such file or directory: 'config.json'")
         super().check(body)
+        if not calls_are_json(body):
+            raise self.refuse(404, "Expecting value: line 1 column 10 (char 9)")
         if has_image(body):
             raise self.refuse(404, "Only 'text' content type is supported.")  # MX-E1
 
     def reasons(self, body: Mapping[str, Any]) -> bool:
-        switched = (body.get("chat_template_kwargs") or {}).get("enable_thinking", True)
+        switched = table_of(body.get("chat_template_kwargs")).get("enable_thinking", True)
         return bool(switched and "think" in self.commands(body))
 
     def script(self, body: Mapping[str, Any]) -> Script:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, sse
+from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, sse, table_of
 
 from . import LocalEmulator, calls_are_json, has_image
 
@@ -52,7 +52,11 @@ class OllamaEmulator(LocalEmulator):
         return super().error_for(status)
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
-        return self.refuse(404, f"model '{body['model']}' not found")  # OL-M2
+        return self.refuse(404, f"model '{body.get('model')}' not found")  # OL-M2
+
+    def check_model(self, body: Mapping[str, Any]) -> None:
+        if body["model"] not in map(_tagged, self.models):
+            raise self.unknown_model(body)
 
     def chat(self, body: Mapping[str, Any]) -> EmulatedResponse:
         if not body.get("model"):
@@ -80,7 +84,7 @@ class OllamaEmulator(LocalEmulator):
 
     @staticmethod
     def _effort(body: Mapping[str, Any]) -> Any:
-        return (body.get("reasoning") or {}).get("effort") or body.get("reasoning_effort")
+        return table_of(body.get("reasoning")).get("effort") or body.get("reasoning_effort")
 
     def reasons(self, body: Mapping[str, Any]) -> bool:
         return body["model"] not in self.plain_models and self._effort(body) != "none"  # OL-R2

@@ -45,7 +45,7 @@ class LlamaCppPythonEmulator(LocalEmulator):
         return str(body.get("model") or self.models[0])
 
     def chat(self, body: Mapping[str, Any]) -> EmulatedResponse:
-        if self.script(body).input_tokens > self.context_tokens and body.get("stream"):
+        if body.get("messages") and self.script(body).input_tokens > self.context_tokens and body.get("stream"):
             return EmulatedResponse(200, self.headers("text/event-stream"), [])  # LP-E2
         return super().chat(body)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chatport.testing import EmulatedRequest, Refusal, Script
+from chatport.testing import EmulatedRequest, Refusal, Script, table_of
 
-from . import LocalEmulator
+from . import ANY_OBJECTS, LocalEmulator
 
 __all__ = ["TransformersEmulator"]
 
@@ -27,6 +27,7 @@ class TransformersEmulator(LocalEmulator):
 
     name = "transformers"
     models: Sequence[str] = ("./emulated-model",)
+    shapes: Mapping[str, Any] = {**LocalEmulator.shapes, "tools": ANY_OBJECTS}
     pages: Mapping[str, Any] = {
         "/health": {"status": "ok"},
         "/openapi.json": {"openapi": "3.1.0", "info": {"title": "FastAPI"}, "paths": {route: {} for route in _ROUTES}},
@@ -34,6 +35,11 @@ class TransformersEmulator(LocalEmulator):
 
     def headers(self, content_type: str) -> dict[str, str]:
         return {**super().headers(content_type), "x-request-id": f"1c26b79c-1da9-43d3-a521-{self.serial:012x}"}
+
+    def read(self, request: EmulatedRequest) -> Mapping[str, Any]:
+        if not self.is_json(request):
+            raise super().refuse(422, "Input should be a valid dictionary")
+        return super().read(request)
 
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         return Refusal(404, {"detail": "Not Found"})
@@ -49,7 +55,7 @@ class TransformersEmulator(LocalEmulator):
         return super().refuse(status, message)
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
-        return self.refuse(400, f"Server is pinned to '{self.models[0]}'; requested '{body['model']}'.")  # TS-E1
+        return self.refuse(400, f"Server is pinned to '{self.models[0]}'; requested '{body.get('model')}'.")  # TS-E1
 
     def check(self, body: Mapping[str, Any]) -> None:
         unknown = set(body) - _TAKEN
@@ -57,12 +63,15 @@ class TransformersEmulator(LocalEmulator):
             raise self.refuse(422, f"Unexpected fields in the request: {unknown}")  # TS-P1
         if body.get("max_tokens", 1) < 1:
             raise self.text_error(500, "Internal Server Error")  # TS-E1
+        if body.get("model") == "":
+            raise self.unknown_model(body)
         super().check(body)
-        if self.script(body).calls and self.script(body).finish == "length":
+        script = self.script(body)
+        if script.calls and script.finish == "length" and not body.get("stream"):
             raise self.text_error(500, "Internal Server Error")  # TS-E1
 
     def reasons(self, body: Mapping[str, Any]) -> bool:
-        switched = (body.get("chat_template_kwargs") or {}).get("enable_thinking", True)
+        switched = table_of(body.get("chat_template_kwargs")).get("enable_thinking", True)
         return bool(switched and ("think" in self.commands(body)))
 
     def script(self, body: Mapping[str, Any]) -> Script:

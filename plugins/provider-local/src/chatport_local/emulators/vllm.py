@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from chatport.testing import EmulatedRequest, Refusal, Script, example_of
+from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, chosen_name, example_of, functions_of, table_of
 
-from . import LocalEmulator, has_image, last_answer
+from . import LocalEmulator, has_image, last_answer, odd_type
 
 __all__ = ["VllmEmulator"]
 
@@ -25,6 +25,14 @@ class VllmEmulator(LocalEmulator):
     name = "vllm"
     models: Sequence[str] = ("emulated-model", "second-alias")
     pages: Mapping[str, Any] = {"/version": {"version": "0.32.0"}, "/health": ""}  # VL-B3
+    ranges: Mapping[str, tuple[float, float]] = {  # VL-P4, VL-P5
+        "max_tokens": (1, float("inf")),
+        "max_completion_tokens": (1, float("inf")),
+        "temperature": (0, float("inf")),
+        "top_p": (1e-9, 1),
+        "top_logprobs": (-1, 20),
+        "n": (1, float("inf")),
+    }
     max_model_len = 4096
     tool_parser = True
     assumes_open_tag = False
@@ -39,18 +47,35 @@ class VllmEmulator(LocalEmulator):
         kind = type or _TYPES.get(status, "InternalServerError" if status >= 500 else "BadRequestError")  # VL-E4
         return {"error": {"message": message, "type": kind, "param": param, "code": status}}  # VL-E1
 
+    def read(self, request: EmulatedRequest) -> Mapping[str, Any]:
+        if not self.is_json(request):  # VL-E4
+            words = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"
+            raise self.refuse(400, words, type="Bad Request")
+        return super().read(request)
+
+    def wrong_shape(self, found: Misfit, body: Mapping[str, Any]) -> Refusal:
+        words = f"1 validation error:\n  'loc': 'body.{found.place}', it {found.problem}"  # VL-E4
+        return self.refuse(400, words, type="Bad Request", param=f"body.{found.place}")
+
     def no_such_path(self, request: EmulatedRequest) -> Refusal:
         return Refusal(404, {"detail": "Not Found"})  # VL-E3, VL-M1
 
     def unknown_model(self, body: Mapping[str, Any]) -> Refusal:
-        return self.refuse(404, f"The model `{body['model']}` does not exist.", param="model")  # VL-M3
+        return self.refuse(404, f"The model `{body.get('model')}` does not exist.", param="model")  # VL-M3
+
+    def out_of_range(self, name: str, value: Any, least: float, most: float) -> Refusal:
+        shown = {"temperature": "non-negative", "top_p": "in (0, 1]", "top_logprobs": "at most 20"}  # VL-P5
+        return self.refuse(400, f"{name} must be {shown.get(name, f'at least {least:g}')}, got {value}.", param=name)
 
     def check(self, body: Mapping[str, Any]) -> None:
         super().check(body)
         self._check_values(body)
         if "tools" in body or "tool_choice" in body:
             self._check_tools(body)
-        if has_image(body) and not self.vision:
+        odd = odd_type(body)
+        if odd is not None:  # VL-J1
+            raise self.refuse(400, f"Grammar error: Invalid type: {odd}")
+        if has_image(body) and not (self.vision or self.sees(body)):
             raise self.refuse(400, f"{self.models[0]} is not a multimodal model")  # VL-I1
         prompt = self.script(body).input_tokens
         if prompt > self.max_model_len:  # VL-C1
@@ -87,7 +112,7 @@ class VllmEmulator(LocalEmulator):
             raise self.refuse(400, "When using `tool_choice`, `tools` must be set.", param="tool_choice")
         if isinstance(choice, str) and choice not in ("auto", "none", "required"):
             raise self.refuse(400, f"Invalid value for `tool_choice`: {choice}!", param="tool_choice")
-        if isinstance(choice, dict) and choice["function"]["name"] not in _names(body):
+        if isinstance(choice, dict) and chosen_name(body) not in _names(body):
             raise self.refuse(400, "The tool specified in `tool_choice` does not match any.", param="tool_choice")
         if not self.tool_parser and choice != "none":  # VL-T1
             flags = (
@@ -96,18 +121,18 @@ class VllmEmulator(LocalEmulator):
             raise self.refuse(400, f'"{choice}" tool choice {flags}')
 
     def reasons(self, body: Mapping[str, Any]) -> bool:
-        switched = (body.get("chat_template_kwargs") or {}).get("enable_thinking")
+        switched = table_of(body.get("chat_template_kwargs")).get("enable_thinking")
         effort = body.get("reasoning_effort")
         return bool(effort not in (None, "none") if switched is None else switched)
 
     @staticmethod
     def _switched_off(body: Mapping[str, Any]) -> bool:
-        switched = (body.get("chat_template_kwargs") or {}).get("enable_thinking")
+        switched = table_of(body.get("chat_template_kwargs")).get("enable_thinking")
         return switched is False or body.get("reasoning_effort") == "none"
 
     def script(self, body: Mapping[str, Any]) -> Script:
         script = super().script(body)
-        structured = body.get("structured_outputs") or {}
+        structured = table_of(body.get("structured_outputs"))
         if "json" in structured:  # VL-P3; guided_json has no effect
             script = attrs.evolve(script, text=_example(structured["json"]))
         if body.get("continue_final_message"):  # VL-P9
@@ -199,12 +224,12 @@ class VllmEmulator(LocalEmulator):
 
 
 def _names(body: Mapping[str, Any]) -> list[str]:
-    return [tool["function"]["name"] for tool in body.get("tools") or ()]
+    return [function["name"] for function in functions_of(body)]
 
 
 def _strict(body: Mapping[str, Any], name: str) -> bool:
-    return any(tool["function"].get("strict") for tool in body["tools"] if tool["function"]["name"] == name)
+    return any(function.get("strict") for function in functions_of(body) if function["name"] == name)
 
 
 def _example(schema: Any) -> str:
-    return json.dumps(example_of(schema, schema))
+    return json.dumps(example_of(schema))
