@@ -107,6 +107,7 @@ if TYPE_CHECKING:
         TextPart as TextPart,
         ToolCall as ToolCall,
         Usage as Usage,
+        VideoPart as VideoPart,
     )
 
 _HOMES = {
@@ -194,6 +195,7 @@ _HOMES = {
         "TextPart",
         "ToolCall",
         "Usage",
+        "VideoPart",
     ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -9,6 +9,7 @@ from .. import events as ev, jsoncodec
 from ..basics.pieces import join_small
 from ..basics.sizes import Limits
 from ..errors import MalformedReplyError, over_limit
+from ..standard.unread import MESSAGE_KEYS, merge_keys, merged_keys
 from ..types import Adjustment, Alternative, FinishReason, Reply, ToolCall, Usage
 
 __all__ = ["Collector"]
@@ -58,15 +59,22 @@ class _Choice:
         cut = not self.ended or self.finish in ("length", "error", "content_filter")
         last = max(self.calls, default=-1)
         return tuple(
-            ToolCall(call.id, call.name, call.text(index == last and cut), not (index == last and cut))
+            ToolCall(
+                call.id,
+                call.name,
+                call.text(index == last and cut),
+                not (index == last and cut),
+                merged_keys(call.extra) if call.extra else {},
+            )
             for index, call in sorted(self.calls.items())
         )
 
 
 class _Call:
-    __slots__ = ("arguments", "id", "name")
+    __slots__ = ("arguments", "extra", "id", "name")
 
     def __init__(self) -> None:
+        self.extra: dict[str, Any] | None = None
         self.id = ""
         self.name = ""
         self.arguments: list[str] = []
@@ -146,6 +154,7 @@ class Collector:
         size = sum(len(piece) for pieces in self._pieces() for piece in pieces)
         values = 0
         own = [value for choice in self.choices.values() for value in (choice.logprobs, choice.opaque)]
+        own += [call.extra for choice in self.choices.values() for call in choice.calls.values()]
         for value in filter(None, (self.envelope, *own)):
             encoded = jsoncodec.encode_anything(value)
             size += len(encoded)
@@ -184,13 +193,25 @@ class Collector:
                 choice = self._choice(event)
                 choice.logprobs = _joined(choice.logprobs, event.entries)
             case ev.OpaqueReported():
-                _extend(self._choice(event).opaque, event.key, event.value)
+                self._add_opaque(event)
             case ev.ErrorReported():
                 self.error = self.error or event
             case _ if not isinstance(event, _EVENTS):
                 raise TypeError(f"{type(event).__name__} is not an event")
             case _:
                 pass
+
+    def _add_opaque(self, event: ev.OpaqueReported) -> None:
+        choice = self._choice(event)
+        if event.call is not None:
+            call = choice.calls.get(event.call)
+            if call is not None and isinstance(event.value, Mapping):
+                call.extra = call.extra or {}
+                merge_keys(call.extra, event.value)
+        elif event.key == MESSAGE_KEYS and isinstance(event.value, Mapping):
+            merge_keys(choice.opaque.setdefault(event.key, {}), event.value)
+        else:
+            _extend(choice.opaque, event.key, event.value)
 
     @staticmethod
     def _audio(held: dict[str, list[str]], event: ev.AudioDelta) -> None:
@@ -240,7 +261,7 @@ class Collector:
             alternatives=tuple(self._alternative(self.choices[key]) for key in sorted(self.choices)[1:]),
             logprobs=first.logprobs,
             audio={name: "".join(pieces) for name, pieces in first.audio.items()} or None,
-            opaque=first.opaque,
+            opaque=_plain(first.opaque),
             raw=self.envelope if raw is None else raw,
             **known,
         )
@@ -262,6 +283,12 @@ class Collector:
         if self.first.raw_finish is None and self.first.ended:
             return (Adjustment("missing", "finish_reason", "the stream ended in order, without a finish reason"),)
         return ()
+
+
+def _plain(opaque: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept for the vendor, with the keys of the message as plain values."""
+    own = opaque.get(MESSAGE_KEYS)
+    return opaque if own is None else {**opaque, MESSAGE_KEYS: merged_keys(own)}
 
 
 def _whole(text: str | None) -> str | None:

@@ -6,14 +6,18 @@ Every shape that cannot be read is refused here, before anything is sent, with t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import attrs
 
 from .. import jsoncodec
 from ..basics.frozen import freeze
+from ..basics.media import is_address
 from ..errors import BadRequestError
-from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall
+from ..standard.unread import READ_OF_CALL, READ_OF_FUNCTION
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall, VideoPart
+from .parts import fit_part, is_part, no_part
 
 __all__ = ["MessagesInput", "read_messages"]
 
@@ -88,15 +92,15 @@ def _checked(message: Message, where: str) -> Message:
         raise BadRequestError(f"{where}.role must be one of {', '.join(_ROLES)}, not {message.role!r}.")
     has_dicts = bool(message.extra or message.opaque)
     for number, part in enumerate(message.content):
-        if type(part) is TextPart and not part.extra:
+        if type(part) is TextPart and not part.extra and type(part.text) is str:
             continue
-        if not isinstance(part, TextPart | ImagePart | AudioPart | FilePart):
-            raise BadRequestError(f"{where}.content[{number}] is not a content part but {type(part).__name__}.")
+        if not is_part(part):
+            raise no_part(part, f"{where}.content[{number}] is not a content part but")
         has_dicts = has_dicts or bool(part.extra)
-        if isinstance(part, ImagePart) and not part.url.startswith(
-            ("https://", "http://", "data:image/", "oss://", "ms://")
-        ):
-            raise BadRequestError(f"{where}.content[{number}] needs an http(s) or data:image/ URL.")
+        fitted = fit_part(part, f"{where}.content[{number}]")
+        if fitted is not part:
+            content = (*message.content[:number], fitted, *message.content[number + 1 :])
+            message = attrs.evolve(message, content=content)
     if message.role == "tool" and not message.tool_call_id:
         raise BadRequestError(f"{where} is a tool result and needs tool_call_id.")
     if message.role == "user" and not message.content:
@@ -169,17 +173,18 @@ def _content(content: Any, where: str) -> tuple[Part, ...]:
 
 
 def _part(part: Any, where: str) -> Part:
-    if isinstance(part, TextPart | ImagePart | AudioPart | FilePart):
+    if is_part(part):
         return part
     if isinstance(part, str):
         return TextPart(part)
     if not isinstance(part, Mapping):
-        raise BadRequestError(f"{where} must be a part, not {type(part).__name__}.")
+        raise no_part(part, f"{where} must be a part, not")
     kind = part.get("type")
     readers = {
         "text": _text_part,
         "image_url": _image_part,
         "input_audio": _audio_part,
+        "video_url": _video_part,
         "file": _file_part,
         "refusal": _refusal_part,
     }
@@ -205,9 +210,19 @@ def _image_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> P
     if not isinstance(image, Mapping):
         raise BadRequestError(f"{where}.image_url must be {{'url': …}}.")
     detail = image.get("detail")
-    return ImagePart(
-        _text(image.get("url"), f"{where}.image_url.url"), detail if isinstance(detail, str) else None, extra
-    )
+    extra = _with_inner(extra, image, "image_url", ("url", "detail"))
+    url = _content_text(image.get("url"), f"{where}.image_url.url", "ImagePart")
+    return ImagePart(url, detail if isinstance(detail, str) else None, extra)
+
+
+def _video_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Part:
+    video = part.get("video_url")
+    if isinstance(video, str):
+        return VideoPart(video, extra)
+    if not isinstance(video, Mapping):
+        raise BadRequestError(f"{where}.video_url must be {{'url': …}}.")
+    extra = _with_inner(extra, video, "video_url", ("url",))
+    return VideoPart(_content_text(video.get("url"), f"{where}.video_url.url", "VideoPart"), extra)
 
 
 def _audio_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Part:
@@ -215,7 +230,12 @@ def _audio_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> P
     if not isinstance(audio, Mapping):
         raise BadRequestError(f"{where}.input_audio must be {{'data': …, 'format': …}}.")
     where = f"{where}.input_audio"
-    return AudioPart(_text(audio.get("data"), f"{where}.data"), _text(audio.get("format"), f"{where}.format"), extra)
+    extra = _with_inner(extra, audio, "input_audio", ("data", "format"))
+    data = _content_text(audio.get("data"), f"{where}.data", "AudioPart")
+    sound = AudioPart(data, _optional_text(audio, "format", where) or "", extra)
+    if not sound.format and not is_address(data):
+        raise BadRequestError(f"{where}.format must be said, such as 'wav' or 'mp3'.")
+    return sound
 
 
 def _file_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Part:
@@ -223,8 +243,26 @@ def _file_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Pa
     if not isinstance(file, Mapping) or not (file.get("file_id") or file.get("file_data")):
         raise BadRequestError(f"{where}.file needs file_id, or file_data with filename.")
     where = f"{where}.file"
-    file_id, data, filename = (_optional_text(file, key, where) for key in ("file_id", "file_data", "filename"))
-    return FilePart(file_id, data, filename, extra)
+    extra = _with_inner(extra, file, "file", ("file_id", "file_data", "filename"))
+    data = file.get("file_data")
+    if data is not None:
+        data = _content_text(data, f"{where}.file_data", "FilePart")
+    return FilePart(_optional_text(file, "file_id", where), data, _optional_text(file, "filename", where), extra)
+
+
+def _with_inner(extra: dict[str, Any], inner: Mapping[str, Any], kind: str, known: tuple[str, ...]) -> dict[str, Any]:
+    """Keep the keys of a part's inner object that nobody here reads, under the name of that object."""
+    unread = {key: value for key, value in inner.items() if key not in known}
+    return {**extra, kind: unread} if unread else extra
+
+
+def _content_text(value: Any, where: str, kind: str) -> str:
+    """Return the text in which content comes. Raises BadRequestError that says how else it is made a part."""
+    if isinstance(value, str):
+        return value
+    way = "from_bytes" if isinstance(value, bytes | bytearray | memoryview) else "from_file"
+    hint = f": {kind}.{way} makes a part of it" if isinstance(value, PurePath) or way == "from_bytes" else ""
+    raise BadRequestError(f"{where} must be a text, not {type(value).__name__}{hint}.")
 
 
 def _text(value: Any, where: str) -> str:
@@ -237,7 +275,7 @@ def _tool_call(call: Any, where: str) -> ToolCall:
     if isinstance(call, ToolCall):
         return call
     function = call.get("function") if isinstance(call, Mapping) else None
-    if not isinstance(function, Mapping):
+    if not isinstance(call, Mapping) or not isinstance(function, Mapping):
         raise BadRequestError(f"{where} must be {{'id': …, 'function': {{'name': …, 'arguments': …}}}}.")
     arguments = function.get("arguments")
     if arguments is None:
@@ -249,5 +287,15 @@ def _tool_call(call: Any, where: str) -> ToolCall:
             problem = str(error).rstrip(".")
             raise BadRequestError(f"{where}.function.arguments cannot be written as JSON: {problem}.") from error
     return ToolCall(
-        _text(call.get("id"), f"{where}.id"), _text(function.get("name"), f"{where}.function.name"), arguments
+        _text(call.get("id"), f"{where}.id"),
+        _text(function.get("name"), f"{where}.function.name"),
+        arguments,
+        extra=_unread_of_call(call, function),
     )
+
+
+def _unread_of_call(call: Mapping[str, Any], function: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a call that nobody here reads, each where it stood: on the call, or in its function."""
+    extra = {key: value for key, value in call.items() if key not in READ_OF_CALL and value is not None}
+    inner = {key: value for key, value in function.items() if key not in READ_OF_FUNCTION and value is not None}
+    return {**extra, "function": inner} if inner else extra

@@ -16,7 +16,7 @@ from ..engine.commands import HttpRequest
 from ..errors import BadRequestError, ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
 from ..plugins.guarding import giver_of, guarded
 from ..plugins.plan import Plan
-from ..types import AudioPart, FilePart, ImagePart
+from ..types import AudioPart, FilePart, ImagePart, VideoPart
 from .origins import header_problem, origin
 from .vendor import Vendor
 
@@ -138,7 +138,7 @@ def check_content(call: Call, context: Context) -> None:
     takes = context.facts.input
     if not takes:
         return
-    kinds: dict[type, str] = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}
+    kinds: dict[type, str] = {ImagePart: "image", AudioPart: "audio", VideoPart: "video", FilePart: "file"}
     for number, message in enumerate(call.messages):
         for part in message.content:
             kind = kinds.get(type(part))

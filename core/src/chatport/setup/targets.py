@@ -10,7 +10,7 @@ import attrs
 from ..basics.bounded import LONGEST_NAME
 from ..call import Call
 from ..errors import ConfigurationError
-from ..types import AudioPart, FilePart, ImagePart
+from ..types import AudioPart, FilePart, ImagePart, VideoPart
 
 __all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target"]
 
@@ -66,7 +66,9 @@ class Condition:
 
 
 def _has_media(call: Call) -> bool:
-    return any(isinstance(part, ImagePart | AudioPart | FilePart) for m in call.messages for part in m.content)
+    return any(
+        isinstance(part, ImagePart | AudioPart | VideoPart | FilePart) for m in call.messages for part in m.content
+    )
 
 
 @attrs.frozen

@@ -31,6 +31,7 @@ from ..events import (
 )
 from ..hooks import hookimpl
 from .calls import CallCount, Calls, CallState
+from .unread import CALL_KEYS, MESSAGE_KEYS, READ_OF_MESSAGE, unread
 from .usage import vendors_usage
 from .usual_chunks import usual_events
 
@@ -220,7 +221,7 @@ def _text_or_none(value: Any) -> str | None:
 class ChoiceState:
     """What must be remembered of one choice: its tool calls so far, and half an emoji if a chunk ended in one."""
 
-    __slots__ = ("calls", "finished", "halves", "index", "most_parts")
+    __slots__ = ("calls", "finished", "halves", "index", "most_parts", "unread")
 
     def __init__(self, index: int, count: CallCount | None = None, most_parts: int = Limits().parts) -> None:
         """`count` is that of the answer, which may have other choices."""
@@ -228,6 +229,7 @@ class ChoiceState:
         self.calls = Calls(count)
         self.most_parts = most_parts
         self.finished = False
+        self.unread: dict[str, Any] = {}  # the keys of the last delta that has some which nobody reads
         self.halves: dict[Any, str] = {}  # high surrogates that wait for their low halves, by event class or call
 
     def delta_events(self, delta: Mapping[str, Any], events: list[Event]) -> None:
@@ -252,6 +254,8 @@ class ChoiceState:
         if isinstance(audio, dict) and any(audio.values()):  # some servers fill both with nothing, beside every answer
             data, transcript, audio_id = (_text_or_none(audio.get(name)) for name in ("data", "transcript", "id"))
             events.append(AudioDelta(data or "", transcript or "", audio_id, self.index))
+        if not READ_OF_MESSAGE.issuperset(delta):
+            self._unread(delta, events)
 
     def more_arguments(self, index: int, text: str) -> ToolCallDelta | None:
         """Take a piece of the arguments of the last call; None if a fragment of this index, and no more, is not its."""
@@ -276,6 +280,13 @@ class ChoiceState:
     def compact(self) -> None:
         """Hold what is kept of the calls in few pieces."""
         self.calls.compact()
+
+    def _unread(self, delta: Mapping[str, Any], events: list[Event]) -> None:
+        """Tell the keys that nobody here reads. Some vendors repeat them with every piece: once will do."""
+        found = unread(delta, READ_OF_MESSAGE)
+        if found and found != self.unread:
+            self.unread = found
+            events.append(OpaqueReported(MESSAGE_KEYS, found, self.index))
 
     def _text(self, text: str, events: list[Event]) -> None:
         self._piece(TextDelta, text, events)
@@ -341,6 +352,9 @@ class ChoiceState:
             if piece and (self.halves or "\ud800" <= piece[-1] <= "\udfff" or "\ud800" <= piece[0] <= "\udfff"):
                 piece = self._joined(call, piece)
             events.append(ToolCallDelta(call.index, call.id, call.name, piece, self.index))
+            if call.unread:
+                events.append(OpaqueReported(CALL_KEYS, call.unread, self.index, call.index))
+                call.unread = None
 
 
 def _is_part(item: Any) -> bool:

@@ -25,18 +25,20 @@ _NoText: TypeAlias = Literal["", None]
 _NoItems: TypeAlias = tuple[()] | None
 
 
-class _Function(msgspec.Struct, gc=False):
+class _Function(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     arguments: str | None = None
     name: str | None = None
 
 
-class _Call(msgspec.Struct, gc=False):
+class _Call(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     index: int
     function: _Function
     id: str | None = None
+    type: str | None = None
 
 
-class _Delta(msgspec.Struct, gc=False):
+class _Delta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    role: str | None = None
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -45,6 +47,11 @@ class _Delta(msgspec.Struct, gc=False):
     reasoning_details: _NoItems = None
     refusal: _NoText = None
     audio: None = None
+    # What vendors are known to put into every piece, with nothing in it.
+    annotations: _NoItems = None
+    images: _NoItems = None
+    name: str | None = None
+    token_id: None = None
 
 
 class _Choice(msgspec.Struct, gc=False):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..facts.models import ModelFacts
 from ..facts.rules import FieldRule, HistoryRule, MessageRule, OutputRule, PartRule, ReasoningRule, Rules, ToolRule
-from ..standard.conversation import PART_KINDS
+from ..standard.parts import PART_KINDS
 from ..standard.paths import at, has, is_same
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from chatport.helpers import (
 
 from . import thinking
 from .request import limited, path_below, streamed
-from .tools import unforced
+from .tools import own_keys, unforced
 
 __all__ = ["read_rate_limits", "shape_request", "translate_tools"]
 
@@ -35,9 +35,14 @@ def translate_tools(call: Call, context: Context) -> WireTools:
         for tool in call.tools
         if tool.strict
     ]
+    notes += [
+        Adjustment("dropped", f"tools.{tool.name}.{key}", "without effect on this endpoint", "AN-C2")
+        for tool in call.tools
+        for key in own_keys(tool)
+    ]
     asked = unforced(call, context, notes)
     plain = tuple(
-        attrs.evolve(tool, strict=None, schema=object_root(tool.schema, tool.name, context, "AN-T1"))
+        attrs.evolve(tool, strict=None, extra={}, schema=object_root(tool.schema, tool.name, context, "AN-T1"))
         for tool in call.tools
     )
     every = standard.translate_tools(attrs.evolve(asked, tools=plain), context)
