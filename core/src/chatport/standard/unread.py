@@ -12,7 +12,7 @@ from typing import Any
 
 from ..call import Context
 from ..types import Adjustment, Message, ToolCall
-from .details import Pieces
+from .details import Pieces, merged
 
 __all__ = [
     "CALL_KEYS",
@@ -35,6 +35,7 @@ MESSAGE_KEYS = "message"
 CALL_KEYS = "call"
 """The same in an `OpaqueReported` that is about a call."""
 
+_DETAILS = "reasoning_details"
 READ_OF_MESSAGE = frozenset(
     {
         "role", "content", "name", "tool_calls", "function_call", "refusal", "audio", "reasoning", "reasoning_content",
@@ -104,12 +105,16 @@ def laid_over(wire: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, An
 
 def returning_keys(message: Message, context: Context) -> Mapping[str, Any]:
     """Return the keys of an earlier answer's message that go back: to its own provider, if its facts do not refuse."""
-    kept = message.opaque.get(MESSAGE_KEYS)
-    if not isinstance(kept, Mapping) or message.origin != context.provider.name:
+    if message.origin != context.provider.name:
         return {}
+    kept = message.opaque.get(MESSAGE_KEYS)
+    kept = dict(kept) if isinstance(kept, Mapping) else {}
     rules = context.facts.rules
+    history = None if rules is None else rules.history
+    if history is None and isinstance(message.opaque.get(_DETAILS), list | tuple):  # nothing says which go back: all
+        kept[_DETAILS] = merged(message.opaque[_DETAILS])
     taken = None if rules is None or rules.messages is None else rules.messages.keys
-    left_out = () if rules is None or rules.history is None else rules.history.left_out
+    left_out = () if history is None else history.left_out
     return {k: value for k, value in kept.items() if k not in left_out and (taken is None or k in taken)}
 
 

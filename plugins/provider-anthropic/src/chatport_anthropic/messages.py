@@ -37,6 +37,7 @@ _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")  # AN-M1
 _BLOCK_KEYS = ("cache_control", "citations", "context", "title")  # AN-R12, AN-M2
 _RESULT_KEYS = ("cache_control", "is_error")  # AN-T9
 _CALL_KEYS = ("cache_control", "caller")
+_INNER = ("function", "image_url", "file")
 _DATE = re.compile(r"-(\d{8}|latest)$")
 
 
@@ -211,7 +212,7 @@ class _Writer:
 
     def _known(self, extra: Mapping[str, Any], keys: Sequence[str], field: str) -> dict[str, Any]:
         """Return the keys that stand in such a block; others would be refused, and are told (AN-R14)."""
-        for name in extra:
+        for name in _flat(extra):
             if name not in keys:
                 self._note("dropped", f"{field}.{name}", "there is no such key here", "AN-R14")
         return {name: value for name, value in extra.items() if name in keys}
@@ -284,6 +285,14 @@ class _Writer:
 
     def _unsupported(self, problem: str) -> UnsupportedFeatureError:
         return UnsupportedFeatureError(f"Anthropic {problem}.")
+
+
+def _flat(extra: Mapping[str, Any]) -> list[str]:
+    """Return the names of keys, of those as well that stood inside an object which has no counterpart here."""
+    names: list[str] = []
+    for name, value in extra.items():
+        names += list(value) if name in _INNER and isinstance(value, Mapping) else [name]
+    return names
 
 
 def _input(call: ToolCall) -> dict[str, Any]:

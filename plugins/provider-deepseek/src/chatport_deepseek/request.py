@@ -30,7 +30,10 @@ def _message(message: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Put the id of an uploaded image where DeepSeek looks for it (DS-M1)."""
-    return {"type": "file", "file_id": part["file"].get("file_id")} if part.get("type") == "file" else part
+    if part.get("type") != "file":
+        return part
+    own = {key: value for key, value in part.items() if key != "file"}
+    return {**own, **{key: value for key, value in part["file"].items() if key != "filename"}}
 
 
 def _strict(wire: WireRequest, context: Context) -> WireRequest:

@@ -47,8 +47,9 @@ def _message(wire: WireRequest, number: int, message: Mapping[str, Any], context
 
 def _bare(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an inline image without the beginning of its data URL, as the oldest vision models want it (GL-M2)."""
-    url = (part.get("image_url") or {}).get("url", "")
-    return {**part, "image_url": {"url": url.partition(",")[2]}} if url.startswith("data:") else part
+    image = part.get("image_url") or {}
+    url = image.get("url", "")
+    return {**part, "image_url": {**image, "url": url.partition(",")[2]}} if url.startswith("data:") else part
 
 
 def _never_off(wire: WireRequest, context: Context) -> WireRequest:

@@ -23,6 +23,7 @@ from .endings import EndingTests
 from .fact_data import FactTests
 from .failures import STATUSES, FailureTests
 from .histories import HistoryTests
+from .keys import KeyTests
 from .losses import LossTests
 from .purity import PurityTests
 from .quirk_table import QuirkTableTests
@@ -35,8 +36,8 @@ from .thinking import ThinkingTests
 __all__ = ["conformance"]
 
 _PARTS = (
-    AnswerTests, LossTests, ThinkingTests, HistoryTests, StreamTests, EndingTests, CountingTests, FailureTests,
-    PurityTests, SecrecyTests, FactTests, QuirkTableTests,
+    AnswerTests, LossTests, KeyTests, ThinkingTests, HistoryTests, StreamTests, EndingTests, CountingTests,
+    FailureTests, PurityTests, SecrecyTests, FactTests, QuirkTableTests,
 )  # fmt: skip
 
 
