@@ -58,7 +58,7 @@ def _linked(part: ImagePart | VideoPart, where: str) -> Part:
     _check_text(url, "url", kind, where)
     if is_address(url):
         _check_filled(url, kind, where)
-        return part
+        return attrs.evolve(part, url=_unbroken(url)) if _is_broken(url) else part
     media_type = _told_type(url)
     if media_type is not None and may_be_base64(url):
         return attrs.evolve(part, url=f"data:{media_type};base64,{url}")
@@ -73,7 +73,7 @@ def _sound(part: AudioPart, where: str) -> Part:
         raise BadRequestError(f"{where} needs sound in base64{_instead(part.data, 'AudioPart')}")
     if not part.format and not is_address(part.data):
         raise BadRequestError(f"{where}: an AudioPart says its format, such as 'wav' or 'mp3'.")
-    return part
+    return attrs.evolve(part, data=_unbroken(part.data)) if _is_broken(part.data) else part
 
 
 def _document(part: FilePart, where: str) -> Part:
@@ -89,7 +89,7 @@ def _document(part: FilePart, where: str) -> Part:
     _check_filled(part.data, "FilePart", where)
     if _is_path(part.data):
         raise BadRequestError(f"{where} needs bytes or a data URL{_instead(part.data, 'FilePart')}")
-    return _with_data_url(part)
+    return _with_data_url(attrs.evolve(part, data=_unbroken(part.data)) if _is_broken(part.data) else part)
 
 
 def _with_data_url(part: FilePart) -> FilePart:
@@ -114,13 +114,25 @@ def _check_text(value: Any, name: str, kind: str, where: str) -> None:
         return
     way = "from_bytes" if isinstance(value, bytes | bytearray | memoryview) else "from_file"
     hint = f": make the part by {kind}.{way}" if isinstance(value, PurePath) or way == "from_bytes" else ""
-    raise BadRequestError(f"{where}: the {name} of a {kind} is a text, not {type(value).__name__}{hint}.")
+    raise BadRequestError(f"{where}: {kind}.{name} is a text, not {type(value).__name__}{hint}.")
 
 
 def _check_filled(text: str, kind: str, where: str) -> None:
     """Raise BadRequestError for a text, or a data URL, with nothing in it."""
-    if not text.strip() or (text[:5].lower() == "data:" and not text[text.find(",") + 1 :].strip() and "," in text):
+    is_data_url = text[:5].lower() == "data:"
+    if not text or text.isspace() or (is_data_url and "," in text[-2:] and not text.rpartition(",")[2].strip()):
         raise BadRequestError(f"{where}: this {kind} is empty: there is nothing to send.")
+    if is_data_url and "," not in text:
+        raise BadRequestError(f"{where}: {reprlib.repr(text)} is no data URL: the data stand behind a comma.")
+
+
+def _is_broken(text: str) -> bool:
+    """Whether base64 is broken into lines, as some programs write it; no vendor takes it like that."""
+    return "\n" in text and (text[:5].lower() == "data:" or not is_address(text))
+
+
+def _unbroken(text: str) -> str:
+    return text.replace("\r", "").replace("\n", "")
 
 
 def _is_path(text: str) -> bool:

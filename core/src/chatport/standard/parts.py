@@ -101,12 +101,13 @@ def _check_source(where: str, kind: str, inner: Mapping[str, Any], rule: PartRul
     upload = inner.get("file_id")
     place = _place(inner)
     is_address = place[:8].lower().startswith(("http://", "https://"))
-    form = "text in base64" if kind == "audio" and not rule.data_url else "data URL"
     problem = None
-    if upload is not None and not rule.uploads:
+    if (upload is not None or place) and not (rule.addresses or rule.inline or rule.uploads):
+        problem = f"no {kind}"
+    elif upload is not None and not rule.uploads:
         problem = f"no {kind} by the id of an upload"
     elif is_address and not rule.addresses:
-        problem = f"no {kind} by its address: send the bytes as a {form}"
+        problem = f"no {kind} by its address: {_instead(kind, rule)}"
     elif place and not is_address and not rule.inline:
         problem = f"no {kind} in the request itself"
     elif rule.formats and place and not is_address and _format(inner, place) not in (None, *rule.formats):
@@ -117,6 +118,12 @@ def _check_source(where: str, kind: str, inner: Mapping[str, Any], rule: PartRul
             provider=context.provider.name,
             model=context.model,
         )
+
+
+def _instead(kind: str, rule: PartRule) -> str:
+    if not rule.inline:
+        return "upload it, and give the id"
+    return f"send the bytes as a {'text in base64' if kind == 'audio' and not rule.data_url else 'data URL'}"
 
 
 def _place(inner: Mapping[str, Any]) -> str:

@@ -251,12 +251,12 @@ class _Writer:
                 raise self._unsupported("takes no video (AN-M3)")
 
     def _image_source(self, url: str) -> dict[str, Any]:
-        if not url.startswith("data:"):
+        if url[:8].lower().startswith(("https://", "http://")):
             return {"type": "url", "url": url}
         kind, content = split_data_url(url) or ("", "")
         kind = kind.replace("image/jpg", "image/jpeg")
         if kind not in _IMAGE_TYPES:
-            raise self._unsupported("takes images as base64 of jpeg, png, gif or webp (AN-M1)")
+            raise self._unsupported("takes images by https URL, or as base64 of jpeg, png, gif or webp (AN-M1)")
         return {"type": "base64", "media_type": kind, "data": content}
 
     def _document_source(self, part: FilePart) -> dict[str, Any]:
