@@ -205,8 +205,8 @@ def test_keys_of_a_tool_stand_where_they_stood() -> None:
     assert sent == TOOL
     (flat,) = explained("compatible", "hi", tools=[{"name": "f", "input_schema": TOOL["function"], "x": 1}]).body[
         "tools"
-    ]  # type: ignore[index]  # a dict
-    assert flat == {"type": "function", "x": 1, "function": {"name": "f", "parameters": TOOL["function"]}}  # type: ignore[index]  # a dict
+    ]
+    assert flat == {"type": "function", "x": 1, "function": {"name": "f", "parameters": TOOL["function"]}}
 
 
 def test_native_tools_have_their_own_keys_and_no_others() -> None:

@@ -101,7 +101,7 @@ def test_a_format_is_named_as_vendors_name_it() -> None:
 
 def test_a_file_of_bytes_is_a_data_url() -> None:
     """By the constructor too, whose name comes after the bytes."""
-    assert FilePart(data=PDF).data == f"data:application/pdf;base64,{b64(PDF)}"  # type: ignore[arg-type]  # a converter
+    assert FilePart(data=PDF).data == f"data:application/pdf;base64,{b64(PDF)}"
     for data in (b"a,b", bytearray(b"a,b"), memoryview(b"a,b")):
         assert FilePart(data=data, filename="a.csv").data == f"data:text/csv;base64,{b64(b'a,b')}"  # type: ignore[arg-type]
     assert FilePart(data="data:;base64,YSxi", filename="a.csv").data == "data:text/csv;base64,YSxi"
@@ -246,7 +246,7 @@ def test_what_is_no_part_says_how_one_is_made(given: Any, words: str) -> None:
     "part",
     [
         ImagePart(""), ImagePart("data:image/png;base64,"), VideoPart(""), AudioPart("", "wav"), AudioPart(b"", "wav"),
-        FilePart(), FilePart(filename="a.pdf"), FilePart(data=b"", filename="a.pdf"), FilePart(""), FilePart(data=" "),  # type: ignore[arg-type]
+        FilePart(), FilePart(filename="a.pdf"), FilePart(data=b"", filename="a.pdf"), FilePart(""), FilePart(data=" "),
     ],
 )  # fmt: skip
 def test_an_empty_part_is_refused(part: Any) -> None:

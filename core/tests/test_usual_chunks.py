@@ -141,7 +141,7 @@ def test_the_short_way_is_taken_again_after_something_else() -> None:
 
 def test_a_piece_with_keys_that_nobody_reads_goes_the_general_way() -> None:
     """Of the delta, of a fragment of a call, and of its function: none of them is lost for being fast."""
-    own = {"x": {"signature": "s"}}
+    own: dict[str, Any] = {"x": {"signature": "s"}}
     fragment = call(0, None, None, "{")
     function = {**fragment, "function": {**fragment["function"], **own}}
     for data in (piece(content="hi", **own), piece(tool_calls=[{**fragment, **own}]), piece(tool_calls=[function])):
