@@ -20,6 +20,7 @@ from chatport.errors import ChatportError, ConfigurationError, PluginError
 from chatport.facts import Facts, load_facts
 from chatport.standard.errors import classify_error, read_error
 from chatport.standard.models import read_rate_limits
+from chatport.testing import replay
 from chatport.types import AudioPart, FilePart, ImagePart, RateLimits, TextPart, VideoPart
 
 WEATHER = Tool("get_weather", "Tell the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -625,6 +626,17 @@ def test_some_keys_of_an_answer_do_not_go_back() -> None:
     assert (body["messages"][1], notes) == ({"role": "assistant", "content": "so", "mark": 1}, set())
     body, notes = shaped({"rules": {"messages": {"keys": ["role", "content"]}}}, ["q", answer, "and?"])
     assert (body["messages"][1], notes) == ({"role": "assistant", "content": "so"}, set())
+
+
+def test_what_is_left_out_is_not_kept_at_all() -> None:
+    """A hook that reads a key names it there, and it does not go back beside what the hook made of it."""
+    vendor = provider({"rules": {"history": {"left_out": ["thought"]}}})
+    message = {"content": "so", "thought": "hm", "mark": 1}
+    plain = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]})
+    chunks = [{"choices": [{"index": 0, "delta": message}]}, {"choices": [{"delta": {}, "finish_reason": "stop"}]}]
+    stream = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    for body, streamed in ((plain, False), (stream, True)):
+        assert replay(vendor, body=body, stream=streamed).opaque == {"message": {"mark": 1}}
 
 
 def test_reasoning_details_go_back_where_nothing_is_said_of_the_history() -> None:

@@ -286,9 +286,12 @@ class Collector:
 
 
 def _plain(opaque: dict[str, Any]) -> dict[str, Any]:
-    """Return what is kept for the vendor, with the keys of the message as plain values."""
-    own = opaque.get(MESSAGE_KEYS)
-    return opaque if own is None else {**opaque, MESSAGE_KEYS: merged_keys(own)}
+    """Return what is kept for the vendor, with the keys of the message that no hook has reported as its own."""
+    if MESSAGE_KEYS not in opaque:
+        return opaque
+    unread = {key: value for key, value in opaque[MESSAGE_KEYS].items() if key not in opaque}
+    rest = {key: value for key, value in opaque.items() if key != MESSAGE_KEYS}
+    return {**rest, MESSAGE_KEYS: merged_keys(unread)} if unread else rest
 
 
 def _whole(text: str | None) -> str | None:

@@ -162,7 +162,7 @@ class HistoryRule:
     in all. It is filled in only while the model reasons. `all_with` are body fields with which all of it goes back,
     whatever `keep` says. `opaque` names what else goes back with an answer of this vendor: fields of it that Chatport
     keeps and does not read (`reasoning_details`, whose streamed pieces are joined). `left_out` names keys of its
-    messages that the vendor gives and does not want back: all others that nobody reads go back to it.
+    messages that the vendor does not want back, or that a hook reads: all others that nobody reads go back to it.
     """
 
     keep: Literal["all", "calls", "none"] = "all"

@@ -31,7 +31,7 @@ from ..events import (
 )
 from ..hooks import hookimpl
 from .calls import CallCount, Calls, CallState
-from .unread import CALL_KEYS, MESSAGE_KEYS, READ_OF_MESSAGE, unread
+from .unread import CALL_KEYS, MESSAGE_KEYS, READ_OF_MESSAGE, left_out, unread
 from .usage import vendors_usage
 from .usual_chunks import usual_events
 
@@ -197,7 +197,7 @@ def _new_choice(index: int, state: StreamState, context: Context) -> ChoiceState
         raise over_limit("The stream", limits.choices, "choices", "choices")
     if state.call_count is None:
         state.call_count = CallCount(limits.tool_calls)
-    choice = state.choices[index] = ChoiceState(index, state.call_count, limits.parts)
+    choice = state.choices[index] = ChoiceState(index, state.call_count, limits.parts, left_out(context))
     return choice
 
 
@@ -221,10 +221,17 @@ def _text_or_none(value: Any) -> str | None:
 class ChoiceState:
     """What must be remembered of one choice: its tool calls so far, and half an emoji if a chunk ended in one."""
 
-    __slots__ = ("calls", "finished", "halves", "index", "most_parts", "unread")
+    __slots__ = ("calls", "finished", "halves", "index", "left_out", "most_parts", "unread")
 
-    def __init__(self, index: int, count: CallCount | None = None, most_parts: int = Limits().parts) -> None:
-        """`count` is that of the answer, which may have other choices."""
+    def __init__(
+        self,
+        index: int,
+        count: CallCount | None = None,
+        most_parts: int = Limits().parts,
+        left_out: Sequence[str] = (),
+    ) -> None:
+        """`count` is that of the answer, which may have other choices; `left_out` are keys that are not kept."""
+        self.left_out = left_out
         self.index = index
         self.calls = Calls(count)
         self.most_parts = most_parts
@@ -284,6 +291,8 @@ class ChoiceState:
     def _unread(self, delta: Mapping[str, Any], events: list[Event]) -> None:
         """Tell the keys that nobody here reads. Some vendors repeat them with every piece: once will do."""
         found = unread(delta, READ_OF_MESSAGE)
+        for name in self.left_out:
+            found.pop(name, None)
         if found and found != self.unread:
             self.unread = found
             events.append(OpaqueReported(MESSAGE_KEYS, found, self.index))
@@ -368,7 +377,8 @@ def choice_events(
     """Return the events of one choice of a whole reply. `count` is that of the calls of all its choices."""
     index = choice.get("index")
     count = count or CallCount(context.limits.tool_calls)
-    state = ChoiceState(index if isinstance(index, int) else position, count, context.limits.parts)
+    place = index if isinstance(index, int) else position
+    state = ChoiceState(place, count, context.limits.parts, left_out(context))
     events: list[Event] = []
     message = choice.get("message")
     if isinstance(message, dict):

@@ -21,6 +21,7 @@ __all__ = [
     "READ_OF_FUNCTION",
     "READ_OF_MESSAGE",
     "laid_over",
+    "left_out",
     "lost_keys",
     "merge_keys",
     "merged_keys",
@@ -52,6 +53,12 @@ READ_OF_FUNCTION = frozenset({"name", "arguments"})
 def unread(given: Mapping[str, Any], read: Collection[str]) -> dict[str, Any]:
     """Return what is in an object besides the keys that are read; what says nothing is left out."""
     return {key: value for key, value in given.items() if key not in read and value not in (None, "", [], {})}
+
+
+def left_out(context: Context) -> tuple[str, ...]:
+    """Return the keys of an answer's message that its vendor does not want back, or that its hooks read."""
+    history = None if context.facts.rules is None else context.facts.rules.history
+    return () if history is None else history.left_out
 
 
 def unread_of_call(fragment: Mapping[str, Any], function: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,8 +121,8 @@ def returning_keys(message: Message, context: Context) -> Mapping[str, Any]:
     if history is None and isinstance(message.opaque.get(_DETAILS), list | tuple):  # nothing says which go back: all
         kept[_DETAILS] = merged(message.opaque[_DETAILS])
     taken = None if rules is None or rules.messages is None else rules.messages.keys
-    left_out = () if history is None else history.left_out
-    return {k: value for k, value in kept.items() if k not in left_out and (taken is None or k in taken)}
+    unwanted = left_out(context)
+    return {k: value for k, value in kept.items() if k not in unwanted and (taken is None or k in taken)}
 
 
 def returning_call_keys(call: ToolCall, message: Message, context: Context) -> Mapping[str, Any]:
