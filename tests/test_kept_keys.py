@@ -200,6 +200,16 @@ def test_keys_that_a_caller_writes_go_out_or_are_told(name: str) -> None:
     assert name in (*CLOSED, NATIVE) or lost == JOINED.get(name, [])
 
 
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_reasoning_that_a_caller_writes_goes_out_as_written_or_is_told(field: str) -> None:
+    """To a vendor of which nothing is known; one whose facts have no field for it does not get it."""
+    messages = ["q", {"role": "assistant", "content": "so", field: "hm"}, "and?"]
+    assert explained("compatible", messages).body["messages"][1] == {"role": "assistant", "content": "so", field: "hm"}
+    assert "reasoning_content" in told(explained("openai", messages))
+    odd = ["q", {"role": "assistant", "content": "so", field: {"x": 1}}, "and?"]
+    assert explained("compatible", odd).body["messages"][1][field] == {"x": 1}
+
+
 def test_keys_of_a_tool_stand_where_they_stood() -> None:
     (sent,) = explained("compatible", "hi", tools=[TOOL]).body["tools"]
     assert sent == TOOL

@@ -15,7 +15,7 @@ from .. import jsoncodec
 from ..basics.frozen import freeze
 from ..basics.media import is_address
 from ..errors import BadRequestError
-from ..standard.unread import READ_OF_CALL, READ_OF_FUNCTION
+from ..standard.unread import READ_OF_CALL, READ_OF_FUNCTION, WRITTEN_AS
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall, VideoPart
 from .parts import fit_part, is_part, no_part
 
@@ -143,6 +143,10 @@ def _from_dict(item: Mapping[str, Any], where: str) -> Message:
     if not isinstance(calls, Sequence) or isinstance(calls, str):
         raise BadRequestError(f"{where}.tool_calls must be a list.")
     reasoning = item.get("reasoning_content") or item.get("reasoning")
+    is_renamed = isinstance(reasoning, str) and not item.get("reasoning_content")
+    for key in ("reasoning_content", "reasoning"):
+        if item.get(key) is not None and not isinstance(item[key], str):
+            extra[key] = item[key]
     return Message(
         role,  # type: ignore[arg-type]  # _checked compares it with the known roles
         _content(content, where),
@@ -150,7 +154,8 @@ def _from_dict(item: Mapping[str, Any], where: str) -> Message:
         tool_call_id=_optional_text(item, "tool_call_id", where),
         name=_optional_text(item, "name", where),
         refusal=_optional_text(item, "refusal", where),
-        reasoning=reasoning if isinstance(reasoning, str) else None,
+        reasoning=reasoning if isinstance(reasoning, str) and reasoning else None,
+        opaque={WRITTEN_AS: "reasoning"} if is_renamed and reasoning else {},
         extra=extra,
     )
 

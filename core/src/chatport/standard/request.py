@@ -18,7 +18,7 @@ from .output import shape_output
 from .reasoning import make_way, reasons, say_reasoning
 from .tool_rules import shape_tools
 from .tools import wire_name
-from .unread import laid_over, lost_keys, returning_call_keys, returning_keys
+from .unread import WRITTEN_AS, laid_over, lost_keys, returning_call_keys, returning_keys
 
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
 
@@ -177,6 +177,8 @@ def _assistant(message: Message, context: Context, sent_names: Mapping[str, str]
     field = context.provider.dialect.reasoning_field
     if field and message.reasoning and message.origin in (None, context.provider.name):
         wire[field] = message.reasoning
+    elif field is None and message.reasoning and message.origin is None and context.facts.rules is None:
+        wire[message.opaque.get(WRITTEN_AS, "reasoning_content")] = message.reasoning  # as its caller wrote it
     history = None if context.facts.rules is None else context.facts.rules.history
     if message.opaque and message.origin == context.provider.name:
         if history is not None and history.opaque:

@@ -20,6 +20,7 @@ __all__ = [
     "READ_OF_CALL",
     "READ_OF_FUNCTION",
     "READ_OF_MESSAGE",
+    "WRITTEN_AS",
     "laid_over",
     "left_out",
     "lost_keys",
@@ -33,6 +34,8 @@ __all__ = [
 
 MESSAGE_KEYS = "message"
 """Under this name of an answer's `opaque` lie the keys of its message that nobody reads."""
+WRITTEN_AS = "reasoning_field"
+"""Under this name lies the field in which a caller wrote the reasoning of an answer, where it is the less usual one."""
 CALL_KEYS = "call"
 """The same in an `OpaqueReported` that is about a call."""
 
@@ -141,7 +144,15 @@ def lost_keys(messages: Collection[Message], context: Context) -> tuple[Adjustme
         if message.origin not in (None, context.provider.name):
             for field in _own_keys(message):
                 notes[Adjustment("dropped", field, f"a key of {message.origin}, which goes back there only")] = None
+        elif message.reasoning and message.origin is None and _has_no_reasoning(context):
+            reason = "earlier reasoning does not go back here"
+            notes[Adjustment("dropped", "messages.reasoning_content", reason)] = None
     return tuple(notes)
+
+
+def _has_no_reasoning(context: Context) -> bool:
+    """Whether a provider of which something is known has no field for earlier reasoning."""
+    return context.provider.dialect.reasoning_field is None and context.facts.rules is not None
 
 
 def _own_keys(message: Message) -> Iterator[str]:
