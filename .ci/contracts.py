@@ -46,6 +46,7 @@ layers =
     events | provider
     facts
     types
+    contents
     errors
     schemas
     jsoncodec

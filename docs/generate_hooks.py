@@ -199,15 +199,24 @@ def fields(value: type) -> list[Field]:
             for field in attrs.fields(value)
         ]
     if issubclass(value, msgspec.Struct):
-        names, defaults = value.__struct_fields__, value.__struct_defaults__
-        first = len(names) - len(defaults)
+        bases = [
+            base for base in reversed(value.__mro__) if issubclass(base, msgspec.Struct) and base is not msgspec.Struct
+        ]
+        inherited = {name: text for base in bases for name, text in _descriptions(base).items()}
+        annotations = {name: kind for base in bases for name, kind in vars(base).get("__annotations__", {}).items()}
         return [
-            Field(name, str(value.__annotations__[name]), repr(defaults[at - first]) if at >= first else "", "")
-            for at, name in enumerate(names)
+            Field(field.name, str(annotations[field.name]), _struct_default(field), inherited.get(field.name, ""))
+            for field in msgspec.structs.fields(value)
         ]
     return [
         Field(name, kind, "", texts.get(name, "")) for name, kind in _set_in_init(value) if not name.startswith("_")
     ]
+
+
+def _struct_default(field: msgspec.structs.FieldInfo) -> str:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return repr(field.default_factory())
+    return "" if field.default is msgspec.NODEFAULT else repr(field.default)
 
 
 def _default(default: Any) -> str:

@@ -18,6 +18,7 @@ from chatport import (
     ErrorReported,
     FinishReported,
     MediaAdded,
+    OpaqueReported,
     Provider,
     QuotaExceededError,
     RateLimitError,
@@ -318,11 +319,80 @@ class CentsEmulator(SampleEmulator):
         super().check_key(request)
 
 
+def _tools(change: Callable[[dict[str, Any]], Any]) -> Provider:
+    """Return the provider with each tool changed."""
+    return request(lambda wire, call: _silently(wire, "tools", [change(dict(tool)) for tool in wire.body["tools"]])
+                   if "tools" in wire.body else wire)  # fmt: skip
+
+
+def _plain_call(call: Any) -> Any:
+    return {"id": call["id"], "type": "function", "function": call["function"]}
+
+
+def _bare(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message with the standard's keys only."""
+    known = ("role", "content", "tool_calls", "tool_call_id", "name", "reasoning_content", "reasoning_details")
+    return {key: value for key, value in message.items() if key in known}
+
+
+def _leaking_keys(wire: Any, call: Any) -> Any:
+    pairs = zip(wire.body["messages"], call.messages, strict=True)
+    return wire.set("messages", [{**message, **own.opaque.get("message", {})} for message, own in pairs])
+
+
+OWN_KEY, OWN_KEYS_BACK = "a_key_of_the_callers_own", "keys_of_an_answer_come_back"
+CONTENT = "content_of_every_kind"
 OPTION, MESSAGES = "an_option_is_sent", "every_message_is_sent"
 THOUGHT, BACK = "shown_reasoning_is_the_same", "what_the_vendor_wants_back"
 COUNTED, INSIDE = "the_usage_is_what_the_vendor_counted", "every_error_inside_a_stream"
 FINAL, WAIT = "no_wrong_request_is_tried_again", "the_time_to_wait"
 PLANTS: Mapping[str, tuple[str, Provider]] = {
+    # keys that nobody reads
+    "a tool's own key is lost": (OWN_KEY, _tools(lambda t: {"type": "function", "function": t["function"]})),
+    "a function's own key is lost": (
+        OWN_KEY,
+        _tools(lambda t: {**t, "function": {k: v for k, v in t["function"].items() if not k.startswith("x_")}}),
+    ),
+    "a message's own key is lost": (OWN_KEY, messages(_bare)),
+    "a part's own key is lost": (
+        OWN_KEY,
+        messages(
+            lambda m: (
+                but(m, content="".join(part["text"] for part in m["content"]))
+                if isinstance(m.get("content"), list)
+                else m
+            )
+        ),
+    ),
+    "a call's own key is lost": (
+        OWN_KEY,
+        messages(lambda m: but(m, tool_calls=[*map(_plain_call, m["tool_calls"])]) if "tool_calls" in m else m),
+    ),
+    "the keys of an answer are not read": (OWN_KEYS_BACK, each(OpaqueReported, lambda event: None)),
+    "the keys of calls in a stream are not read": (
+        OWN_KEYS_BACK,
+        each(OpaqueReported, lambda event: event if event.call is None else None, plain=False),
+    ),
+    "the keys of an answer do not go back": (OWN_KEYS_BACK, messages(_bare)),
+    "the keys of calls do not go back": (
+        OWN_KEYS_BACK,
+        messages(lambda m: but(m, tool_calls=[*map(_plain_call, m["tool_calls"])]) if "tool_calls" in m else m),
+    ),
+    "another vendor's keys are sent": ("keys_of_an_answer_go_to_no_other", request(_leaking_keys)),
+    "another vendor's keys are lost unsaid": (
+        "keys_of_an_answer_go_to_no_other",
+        request(lambda wire, call: attrs.evolve(wire, adjustments=())),
+    ),
+    "pictures are lost": (
+        CONTENT,
+        messages(
+            lambda m: (
+                but(m, content=[part for part in m["content"] if part["type"] == "text"])
+                if isinstance(m.get("content"), list)
+                else m
+            )
+        ),
+    ),
     # what is asked
     "the system message is lost": (MESSAGES, messages(lambda m: None if m["role"] == "system" else m)),
     "the system message becomes the user's": (
@@ -404,7 +474,10 @@ PLANTS: Mapping[str, tuple[str, Provider]] = {
         BACK,
         messages(lambda m: {key: value for key, value in m.items() if key != "reasoning_content"}),
     ),
-    "the signature does not go back": (BACK, attrs.evolve(SAMPLE, hooks=())),
+    "the signature does not go back": (
+        BACK,
+        messages(lambda m: {key: value for key, value in m.items() if key != "reasoning_details"}),
+    ),
     "another vendor's reasoning is sent": ("the_reasoning_of_another_vendor", request(_leaking)),
     # what is counted
     "input and output are swapped": (

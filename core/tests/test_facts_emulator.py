@@ -19,6 +19,8 @@ TOOL = {"type": "function", "function": FUNCTION}
 CALL = {"id": "call 1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://x.example/a.png"}}
 INLINE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "data:audio/wav;base64,AAAA", "format": "wav"}}
+TEXT_FILE = {"type": "file", "file": {"file_data": "data:text/plain;base64,AAAA"}}
 SWITCH = {"on": {"think": True}, "off": {"think": False}}
 JSON = {"response_format": {"type": "json_object"}}
 
@@ -40,6 +42,11 @@ def looked(**fields: Any) -> dict[str, Any]:
     return said(answer(tool_calls=[CALL]), result)
 
 
+def signed() -> dict[str, Any]:
+    call = {**CALL, "function": {**CALL["function"], "inner": 1}}  # type: ignore[dict-item]  # an object
+    return said(answer(tool_calls=[call]), {"role": "tool", "tool_call_id": "call 1", "content": "seen"})
+
+
 def field(**rule: Any) -> dict[str, Any]:
     return {"rules": {"fields": {"seed": {"reason": "not like this", **rule}}}}
 
@@ -58,6 +65,18 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"rules": {"parts": {"image": {"addresses": False}}}}, user(IMAGE), "no image in this form"),
     ({"rules": {"parts": {"image": {"inline": False}}}}, user(INLINE), "no image in this form"),
     ({"rules": {"parts": {"file": {"uploads": False}}}}, user({"type": "file", "file": {"file_id": "f"}}), "uploads"),
+    ({"rules": {"parts": {"image": {"keys": ["detail"]}}}}, user(INLINE), "unknown keys ['url'] of image"),
+    ({"rules": {"parts": {"audio": {"data_url": False}}}}, user(SOUND), "bare base64"),
+    ({"rules": {"parts": {"file": {"text_files": False}}}}, user(TEXT_FILE), "a file is no text"),
+    ({"rules": {"messages": {"part_keys": ["type", "text"]}}}, user(INLINE), "a part has no key 'image_url'"),
+    ({"rules": {"messages": {"call_keys": ["id", "type"]}}}, looked(), "a call has no key 'function'"),
+    ({"rules": {"messages": {"call_keys": ["id", "type", "function"]}}}, signed(), "a call has no key 'inner'"),
+    (
+        {"rules": {"tools": {"function_keys": ["name", "parameters"]}}},
+        {"tools": [{**TOOL, "cache_control": {}}]},
+        "a tool has no key 'cache_control'",
+    ),
+    ({"rules": {"tools": {"function_keys": ["name"]}}}, {"tools": [TOOL]}, "a function has no key 'parameters'"),
     ({"rules": {"call_ids": {"fits": "[a-z0-9]+"}}}, looked(), "'call 1' is not of the form"),
     ({"rules": {"call_ids": {"longest": 3}}}, looked(), "'call 1' is not of the form"),
     ({"rules": {"history": {"keep": "none"}}}, said(answer(reasoning_content="hm")), "does not go back"),
@@ -109,6 +128,9 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 TAKEN: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"rules": {"messages": {"names": False, "nulls": False, "empty": " "}}}, said(answer())),
     ({"rules": {"parts": {"image": {"addresses": False}}}}, user(INLINE)),
+    ({"rules": {"parts": {"image": {"keys": ["url"]}}}}, user(INLINE)),
+    ({"rules": {"messages": {"call_keys": ["id", "type", "function"], "part_keys": ["type"]}}}, looked()),
+    ({"rules": {"tools": {"function_keys": ["name", "parameters"]}}}, {"tools": [TOOL]}),
     ({"rules": {"call_ids": {"fits": "[a-z0-9 ]+", "longest": 6}}}, looked()),
     ({"rules": {"history": {"keep": "calls"}}}, looked()),
     ({"efforts": ["low", "high"]}, {"reasoning_effort": "low"}),

@@ -145,7 +145,12 @@ WRONG: list[tuple[Any, str]] = [
     ),
     (
         [{"role": "user", "content": [{"type": "image_url", "image_url": "x.png"}]}],
-        "content[0] needs a URL",
+        "content[0] needs an http(s) or data",
+    ),
+    ([{"role": "user", "content": [{"type": "image_url", "image_url": "/x"}]}], "needs an http(s) or data"),
+    (
+        [{"role": "user", "content": [{"type": "image_url", "image_url": ""}]}],
+        "needs an http(s) or data",
     ),
     ([{"role": "user", "content": [{"type": "image_url", "image_url": "C:\\x.png"}]}], "takes ImagePart.from_file"),
     ([{"role": "user", "content": [{"type": "input_audio"}]}], "content[0].input_audio must be {'data'"),

@@ -20,7 +20,8 @@ from chatport.errors import ChatportError, ConfigurationError, PluginError
 from chatport.facts import Facts, load_facts
 from chatport.standard.errors import classify_error, read_error
 from chatport.standard.models import read_rate_limits
-from chatport.types import AudioPart, FilePart, ImagePart, RateLimits, TextPart
+from chatport.testing import replay
+from chatport.types import AudioPart, FilePart, ImagePart, RateLimits, TextPart, VideoPart
 
 WEATHER = Tool("get_weather", "Tell the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
 CALL = ToolCall("call_1", "get_weather", '{"city": "Oslo"}')
@@ -461,7 +462,8 @@ def test_messages_are_made_what_the_vendor_takes() -> None:
     assert body["messages"][0] == {"role": "user", "content": "ab"}
     assert "content" not in body["messages"][1]
     assert [message["content"] for message in body["messages"][2:4]] == ["(no output)", "(empty)"]
-    assert notes == {("dropped", "messages.name"), ("added", "messages.content")}
+    lost = {("dropped", "messages.name"), ("dropped", "messages.content")}
+    assert notes == {*lost, ("added", "messages.content")}
 
 
 def test_a_message_that_brings_tools_needs_no_text() -> None:
@@ -533,6 +535,120 @@ def test_content_goes_in_the_vendors_own_shape() -> None:
     assert body["messages"][0]["content"][0]["input_audio"] == {"data": "data:;base64,AAAA", "format": "wav"}
 
 
+@pytest.mark.parametrize("data", ["AAAA", "data:audio/mpeg;base64,AAAA"])
+def test_sound_is_bare_where_the_vendor_wants_it_so(data: str) -> None:
+    parts = [Message("user", (AudioPart(data, "mp3"),))]
+    body, _ = shaped({"rules": {"parts": {"audio": {"data_url": False}}}}, parts)
+    assert body["messages"][0]["content"][0]["input_audio"] == {"data": "AAAA", "format": "mp3"}
+    as_it_is = shaped({"rules": {"parts": {"audio": {"uploads": False}}}}, parts)[0]
+    assert as_it_is["messages"][0]["content"][0]["input_audio"]["data"] == data
+
+
+def test_a_video_has_its_own_rule() -> None:
+    part = VideoPart("data:video/mp4;base64,AAAA", {"fps": 2, "video_url": {"detail": "low"}})
+    sent = {"type": "video_url", "video_url": {"url": part.url, "detail": "low"}, "fps": 2}
+    body, notes = shaped({"rules": {"parts": {"video": {"addresses": False}}}}, [Message("user", (part,))])
+    assert (body["messages"][0]["content"], notes) == ([sent], set())
+    body, _ = shaped({"rules": {"parts": {"video": {"type": "clip", "field": "source"}}}}, [Message("user", (part,))])
+    assert body["messages"][0]["content"] == [{"type": "clip", "source": {"url": part.url, "detail": "low"}, "fps": 2}]
+
+
+def test_the_object_in_a_part_has_known_keys_only() -> None:
+    part = VideoPart("https://x.example/a.mp4", {"video_url": {"fps": 2, "mood": 1}})
+    body, notes = shaped({"rules": {"parts": {"video": {"keys": ["url", "fps"]}}}}, [Message("user", (part,))])
+    assert body["messages"][0]["content"][0]["video_url"] == {"url": part.url, "fps": 2}
+    assert notes == {("dropped", "messages.video")}
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (FilePart.from_bytes("grüße".encode(), "a.txt"), "a.txt:\n\ngrüße"),
+        (FilePart.from_bytes(b'{"a": 1}', "a.json"), 'a.json:\n\n{"a": 1}'),
+        (FilePart(data="data:text/plain,a%20b"), "a b"),
+    ],
+)
+def test_a_file_of_text_is_a_text_where_files_are_something_else(part: FilePart, text: str) -> None:
+    body, notes = shaped(
+        {"rules": {"parts": {"file": {"text_files": False}}}}, [Message("user", (part, TextPart("?")))]
+    )
+    assert body["messages"][0]["content"][0] == {"type": "text", "text": text}
+    assert notes == {("renamed", "messages.file")}
+
+
+@pytest.mark.parametrize("data", [b"%PDF-1.7", b"caf\xe9"])
+def test_a_file_that_is_no_text_stays_a_file(data: bytes) -> None:
+    part = FilePart.from_bytes(data, "a.txt")
+    body, notes = shaped({"rules": {"parts": {"file": {"text_files": False}}}}, [Message("user", (part,))])
+    assert body["messages"][0]["content"][0]["file"] == {"file_data": part.data, "filename": "a.txt"}
+    assert notes == set()
+
+
+def test_what_is_taken_instead_is_said() -> None:
+    link, page = ImagePart("https://x.example/a.png"), FilePart(data="https://x.example/a.pdf")
+    for rules, part, words in (
+        ({"image": {"addresses": False}}, link, "send the bytes as a data URL"),
+        ({"file": {"addresses": False, "inline": False}}, page, "upload it, and give the id"),
+        ({"file": {"addresses": False, "inline": False, "uploads": False}}, page, "takes no file"),
+    ):
+        with pytest.raises(UnsupportedFeatureError, match=words):
+            shaped({"rules": {"parts": rules}}, [Message("user", (part,))])
+
+
+# --- keys that nobody reads
+
+
+def test_calls_have_known_keys_only() -> None:
+    own = {"extra_content": {"a": 1}, "function": {"inner": 2}}
+    messages = [
+        Message.user("?"),
+        Message.assistant("", tool_calls=(attrs.evolve(CALL, extra=own),)),
+        Message.tool(CALL, "x"),
+    ]
+    rule = {"messages": {"call_keys": ["id", "type", "function"]}}
+    body, notes = shaped({"rules": rule}, messages)
+    assert (
+        body["messages"][1]["tool_calls"]
+        == shaped({}, [messages[0], Message.assistant("", tool_calls=(CALL,)), messages[2]])[0]["messages"][1][
+            "tool_calls"
+        ]
+    )
+    assert notes == {("dropped", "messages.tool_calls")}
+    with pytest.raises(UnsupportedFeatureError, match="extra_content, inner"):
+        shaped({"rules": rule}, messages, on_unsupported="raise")
+    answer = attrs.evolve(messages[1], origin="acme")  # the vendor's own, which it does not want back
+    assert shaped({"rules": rule}, [messages[0], answer, messages[2]])[1] == set()
+
+
+def test_some_keys_of_an_answer_do_not_go_back() -> None:
+    answer = Message("assistant", (TextPart("so"),), origin="acme", opaque={"message": {"channel": "x", "mark": 1}})
+    body, notes = shaped({"rules": {"history": {"left_out": ["channel"]}}}, ["q", answer, "and?"])
+    assert (body["messages"][1], notes) == ({"role": "assistant", "content": "so", "mark": 1}, set())
+    body, notes = shaped({"rules": {"messages": {"keys": ["role", "content"]}}}, ["q", answer, "and?"])
+    assert (body["messages"][1], notes) == ({"role": "assistant", "content": "so"}, set())
+
+
+def test_what_is_left_out_is_not_kept_at_all() -> None:
+    """A hook that reads a key names it there, and it does not go back beside what the hook made of it."""
+    vendor = provider({"rules": {"history": {"left_out": ["thought"]}}})
+    message = {"content": "so", "thought": "hm", "mark": 1}
+    plain = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]})
+    chunks = [{"choices": [{"index": 0, "delta": message}]}, {"choices": [{"delta": {}, "finish_reason": "stop"}]}]
+    stream = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    for body, streamed in ((plain, False), (stream, True)):
+        assert replay(vendor, body=body, stream=streamed).opaque == {"message": {"mark": 1}}
+
+
+def test_reasoning_details_go_back_where_nothing_is_said_of_the_history() -> None:
+    pieces = [{"type": "reasoning.text", "index": 0, "text": text} for text in ("be", "cause")]
+    answer = attrs.evolve(Message.assistant("so"), opaque={"reasoning_details": pieces}, origin="acme")
+    assert shaped({}, ["q", answer, "and?"])[0]["messages"][1]["reasoning_details"] == [
+        {**pieces[0], "text": "because"}
+    ]
+    none = shaped({"rules": {"history": {"keep": "none"}}}, ["q", answer, "and?"])[0]
+    assert "reasoning_details" not in none["messages"][1]
+
+
 # --- tools
 
 
@@ -569,6 +685,8 @@ def test_functions_have_known_keys_only() -> None:
     assert body["tools"] == [known, {"type": "web_search", "max": 1}]
     assert notes == {("dropped", "tools")}
     assert shaped({"rules": rule}, extra={"tools": [known]})[1] == set()
+    with pytest.raises(UnsupportedFeatureError, match="cache_control, defer_loading cannot go"):
+        shaped({"rules": rule}, tools=[own], on_unsupported="raise")
 
 
 def test_where_no_choice_is_read_none_is_sent() -> None:

@@ -113,6 +113,7 @@ if TYPE_CHECKING:
         ToolCall as ToolCall,
         Usage as Usage,
         VendorPart as VendorPart,
+        VideoPart as VideoPart,
     )
 
 _HOMES = {
@@ -206,6 +207,7 @@ _HOMES = {
         "ToolCall",
         "Usage",
         "VendorPart",
+        "VideoPart",
     ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

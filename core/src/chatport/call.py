@@ -41,16 +41,21 @@ __all__ = [
 
 @attrs.frozen
 class Tool:
-    """A function the model may call. `schema` is the JSON Schema of its arguments (an object)."""
+    """A function the model may call. `schema` is the JSON Schema of its arguments (an object).
+
+    `extra` holds vendor-only keys of the tool, such as a cache mark; those under `"function"` go into its function.
+    They are sent as they are.
+    """
 
     name: str
     description: str = ""
     schema: Mapping[str, Any] = attrs.field(factory=lambda: {"type": "object", "properties": {}})
     strict: bool | None = None
     function: Callable[..., Any] | None = attrs.field(default=None, eq=False, repr=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "schema", error=BadRequestError)
+        freeze_fields(self, "schema", "extra", error=BadRequestError)
 
 
 @attrs.frozen

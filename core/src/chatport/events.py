@@ -142,11 +142,16 @@ class LogprobsReported(msgspec.Struct, frozen=True):
 
 
 class OpaqueReported(msgspec.Struct, frozen=True):
-    """A value which this provider wants back with the assistant message, such as a signature. Kept under `key`."""
+    """A value which this provider wants back with the assistant message, such as a signature. Kept under `key`.
+
+    With `call`, the index of a tool call that was begun, `value` is an object of keys of that call, which lie in its
+    `extra`.
+    """
 
     key: str
     value: Any
     choice: int = 0
+    call: int | None = None
 
 
 class CitationReported(msgspec.Struct, frozen=True):

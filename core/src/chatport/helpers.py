@@ -14,6 +14,9 @@ what they are for:
   `TooLarge`. What was lost: `Loss`, `with_losses`, `loss_warnings`. Subsets: `StrictRules`, `strict_misfits`;
   `closed` within a `ClosedSubset`, `why_not_closed`; `fit_typed`, which raises `Misfit`.
   A value against a schema: `examine`, within a `CheckBudget`.
+* Keys that nobody reads: `lost_keys` tells which of an earlier answer's do not go to another provider, `MESSAGE_KEYS`
+  is where an answer's `opaque` has those of its message, `laid_over` puts `extra` over an object.
+* Files in messages: `split_data_url`, `decoded` (base64), `is_text_type`.
 * Decoding: `finish_reason`, `read_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`.
 * Errors: `read_error`, `effective_status`, `named_status`.
 * Headers and addresses: `header_count`, `host_of`.
@@ -29,6 +32,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import errors as errors, jsoncodec as jsoncodec
+from .basics.media import (
+    decoded as decoded,
+    is_text_type as is_text_type,
+    split_data_url as split_data_url,
+)
 from .basics.pieces import join_small as join_small
 from .errors import over_limit as over_limit
 from .setup.origins import host_of as host_of
@@ -89,6 +97,7 @@ from .standard.schemas import (
 from .standard.stream import ChoiceState as ChoiceState, finish_reason as finish_reason
 from .standard.tools import check_cap as check_cap, wire_name as wire_name
 from .standard.typed_schemas import Misfit as Misfit, fit_typed as fit_typed
+from .standard.unread import MESSAGE_KEYS as MESSAGE_KEYS, laid_over as laid_over, lost_keys as lost_keys
 from .standard.usage import read_usage as read_usage
 
 if TYPE_CHECKING:
@@ -97,6 +106,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ANNOTATIONS",
     "EFFORTS",
+    "MESSAGE_KEYS",
     "MOST_LEVELS",
     "Allowance",
     "CallCount",
@@ -111,6 +121,7 @@ __all__ = [
     "below",
     "check_cap",
     "closed",
+    "decoded",
     "effective_status",
     "errors",
     "examine",
@@ -123,11 +134,14 @@ __all__ = [
     "header_count",
     "host_of",
     "in_words",
+    "is_text_type",
     "is_weaker",
     "join_small",
     "joined",
     "jsoncodec",
+    "laid_over",
     "loss_warnings",
+    "lost_keys",
     "named_status",
     "nearest_effort",
     "object_root",
@@ -139,6 +153,7 @@ __all__ = [
     "resolved",
     "say_json",
     "schema_in_words",
+    "split_data_url",
     "standard_errors",
     "standard_reply",
     "standard_request",

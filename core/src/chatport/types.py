@@ -11,6 +11,19 @@ import attrs
 from . import jsoncodec
 from .basics.display import one_line
 from .basics.frozen import freeze_fields
+from .basics.media import decoded, to_base64
+from .contents import (
+    UNTYPED,
+    as_base64,
+    as_data_url,
+    as_format,
+    checked_bytes,
+    document_url,
+    inlined,
+    read_file,
+    sound_format,
+    told_format,
+)
 from .errors import BadRequestError, MalformedReplyError
 
 if TYPE_CHECKING:
@@ -38,6 +51,7 @@ __all__ = [
     "ToolCall",
     "Usage",
     "VendorPart",
+    "VideoPart",
 ]
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
@@ -57,26 +71,24 @@ class TextPart:
 
 @attrs.frozen
 class ImagePart:
-    """An image: an https URL, a data URL, or another that the vendor knows (`gs://`). Chatport never fetches it."""
+    """An image: its address (`https://`, or another that the vendor knows), or a data URL. It is never fetched.
+
+    `extra` holds vendor-only keys beside it; those under `"image_url"` go into the object with the URL.
+    """
 
     url: str
     detail: str | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
     @classmethod
-    def from_bytes(cls, data: bytes, media_type: str, *, detail: str | None = None) -> ImagePart:
-        """Return an image part that carries the bytes themselves."""
-        import base64  # only who sends pictures needs it
-
-        return cls(f"data:{media_type};base64,{base64.b64encode(data).decode()}", detail)
+    def from_bytes(cls, data: bytes, media_type: str | None = None, *, detail: str | None = None) -> ImagePart:
+        """Return an image part that carries the bytes themselves; unless said, their beginning gives the type."""
+        return cls(inlined("ImagePart", data, None, media_type), detail)
 
     @classmethod
     def from_file(cls, path: str | Path, *, detail: str | None = None) -> ImagePart:
-        """Return an image part with the bytes of a file; its name gives the media type."""
-        import mimetypes
-
-        media_type = mimetypes.guess_type(str(path))[0] or "image/png"
-        return cls.from_bytes(Path(path).read_bytes(), media_type, detail=detail)
+        """Return an image part with the bytes of a file; they and its name give the type. Raises OSError."""
+        return cls(inlined("ImagePart", read_file(path), path), detail)
 
     @property
     def is_inline(self) -> bool:
@@ -86,21 +98,83 @@ class ImagePart:
 
 @attrs.frozen
 class AudioPart:
-    """Spoken input: base64 text and its format (`wav`, `mp3`, …)."""
+    """Spoken input: bytes or their base64 text, and the format (`wav`, `mp3`, …), which sound may tell by itself.
 
-    data: str
-    format: str
+    `data` becomes base64. Where a vendor takes a URL in its place, that goes as it is. `extra` holds vendor-only keys
+    beside it; those under `"input_audio"` go into the object with the data.
+    """
+
+    data: str = attrs.field(converter=as_base64)
+    format: str = attrs.field(default="", converter=as_format)
     extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.format and isinstance(self.data, str):
+            object.__setattr__(self, "format", told_format(self.data))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, format: str | None = None) -> AudioPart:
+        """Return an audio part of bytes; unless the format is said, they must tell it themselves."""
+        return cls(to_base64(checked_bytes("AudioPart", data)), format or sound_format(data, None))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> AudioPart:
+        """Return an audio part with the bytes of a file; they and its name give the format. Raises OSError."""
+        data = read_file(path)
+        return cls(to_base64(checked_bytes("AudioPart", data)), sound_format(data, path))
+
+
+@attrs.frozen
+class VideoPart:
+    """A video: its address, or a data URL. Chatport never fetches a URL itself.
+
+    `extra` holds vendor-only keys beside it, such as a frame rate; those under `"video_url"` go into the object with
+    the URL.
+    """
+
+    url: str
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, media_type: str | None = None) -> VideoPart:
+        """Return a video part that carries the bytes themselves; unless said, their beginning gives the type."""
+        return cls(inlined("VideoPart", data, None, media_type))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> VideoPart:
+        """Return a video part with the bytes of a file; they and its name give the type. Raises OSError."""
+        return cls(inlined("VideoPart", read_file(path), path))
 
 
 @attrs.frozen
 class FilePart:
-    """A document: the id of an uploaded file, or its bytes as a data URL with a file name."""
+    """A document: the id of an uploaded file, or its bytes with a file name.
+
+    `data` is bytes, a data URL or, where the vendor fetches it, an address. Bytes become a data URL whose type they
+    and the name give. `extra` holds vendor-only keys beside it; those under `"file"` go into the object with the data.
+    """
 
     file_id: str | None = None
-    data: str | None = None
+    data: str | None = attrs.field(default=None, converter=as_data_url)
     filename: str | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.data, str) and self.data.startswith(UNTYPED):
+            content = decoded(self.data[len(UNTYPED) :])
+            if content:
+                object.__setattr__(self, "data", document_url(content, self.filename))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, filename: str | None = None, *, media_type: str | None = None) -> FilePart:
+        """Return a file part of bytes; unless said, they and the name give the type."""
+        return cls(data=document_url(checked_bytes("FilePart", data), filename, media_type), filename=filename)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> FilePart:
+        """Return a file part with the bytes of a file, and its name. Raises OSError."""
+        data = checked_bytes("FilePart", read_file(path))
+        return cls(data=document_url(data, path), filename=Path(path).name)
 
 
 @attrs.frozen
@@ -129,7 +203,7 @@ class VendorPart:
         return {}
 
 
-Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | VendorPart
+Part: TypeAlias = TextPart | ImagePart | AudioPart | VideoPart | FilePart | VendorPart
 
 
 @attrs.frozen
@@ -137,13 +211,19 @@ class ToolCall:
     """A call the model wants made. `arguments` is JSON text, exactly as the vendor sent it.
 
     `complete` is False when the reply was cut inside this call: such a call must not be run, even when the text
-    happens to be valid JSON.
+    happens to be valid JSON. `extra` holds the vendor's own keys of the call, such as a signature; those under
+    `"function"` stood in its function. They go out as they are, and those of an answer to its own provider only.
     """
 
     id: str
     name: str
     arguments: str
     complete: bool = True
+    extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.extra:
+            freeze_fields(self, "extra", error=BadRequestError)
 
     def parsed(self) -> Any:
         """Return the arguments as Python values. Raises MalformedReplyError if they are cut or not JSON."""

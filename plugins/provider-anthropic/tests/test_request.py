@@ -7,6 +7,7 @@ import json
 import attrs
 import pytest
 
+import chatport
 from chatport import (
     AudioPart,
     FilePart,
@@ -442,6 +443,42 @@ def test_tools(explain, notes):
     assert tool["name"].startswith("a_b_")
     assert notes(sent) == {("renamed", "tools.a.b.name", "AN-T2")}
     assert "tools" not in explain().body
+
+
+def test_keys_of_tools(explain, notes):
+    """AN-T1, AN-R12: the vendor's own go where it wants them, wherever they stood; others are told."""
+    own = {"cache_control": {"type": "ephemeral"}, "allowed_callers": ["direct"], "x_other": 1}
+    tool = Tool("f", extra={**own, "function": {"input_examples": [{}], "defer_loading": True, "y_other": 2}})
+    sent = explain(tools=[tool])
+    assert sent.body["tools"] == [
+        {
+            "name": "f", "input_schema": tool.schema, "cache_control": {"type": "ephemeral"},
+            "allowed_callers": ["direct"], "input_examples": [{}], "defer_loading": True,
+        }
+    ]  # fmt: skip
+    assert notes(sent) == {("dropped", f"tools.f.{name}_other", "AN-T1") for name in "xy"}
+
+
+def test_keys_of_calls_and_parts(explain, notes):
+    """AN-R14: unknown keys are refused, so that they are left out, and told."""
+    call = ToolCall("toolu_1", "f", "{}", extra={"caller": {"type": "direct"}, "function": {"inner": 1}})
+    part = ImagePart(PNG, extra={"cache_control": {"type": "ephemeral"}, "image_url": {"max": 1}, "odd": 2})
+    sent = explain([Message.user(part), Message.assistant(tool_calls=(call,)), Message.tool(call, "x")])
+    image, answer = sent.body["messages"][0]["content"][0], sent.body["messages"][1]["content"][0]
+    assert image.keys() == {"type", "source", "cache_control"}
+    assert answer == {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}, "caller": {"type": "direct"}}
+    lost = ("messages.content.max", "messages.content.odd", "messages.tool_calls.inner")
+    assert notes(sent) == {("dropped", field, "AN-R14") for field in lost}
+
+
+def test_a_document_of_text(explain, notes):
+    """AN-M2: whatever kind of text it is, and UTF-8."""
+    sent = explain(Message.user(FilePart.from_bytes(b'{"a": 1}', "a.json"), FilePart(data="data:text/plain,a%20b")))
+    assert [block["source"]["data"] for block in sent.body["messages"][0]["content"]] == ['{"a": 1}', "a b"]
+    sent = explain(Message.user(FilePart.from_bytes(b"caf\xe9", "a.txt")))
+    assert notes(sent) == {("invalid", "messages.file", "AN-M2")}
+    with pytest.raises(chatport.BadRequestError, match="no base64"):
+        explain(Message.user(FilePart(data="data:text/plain;base64,!!!!")))
 
 
 SEVENTEEN = "abcdefghijklmnopq"

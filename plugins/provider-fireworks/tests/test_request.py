@@ -15,6 +15,7 @@ from chatport import (
     Tool,
     ToolCall,
     UnsupportedFeatureError,
+    VideoPart,
 )
 from chatport_fireworks import provider
 
@@ -194,6 +195,31 @@ def test_content_it_does_not_take(explain, part):
     """FW-M2"""
     with pytest.raises(UnsupportedFeatureError):
         explain([Message.user("look", part)])
+
+
+def test_videos(explain, notes):
+    """FW-M2: with the keys that it has, and no others (FW-P1)."""
+    clip = VideoPart("https://x.example/a.mp4", {"video_url": {"max_frames": 8, "mood": 1}})
+    explanation = explain([Message.user("look", clip)])
+    sent = {"type": "video_url", "video_url": {"url": clip.url, "max_frames": 8}}
+    assert explanation.body["messages"][0]["content"][1] == sent
+    assert notes(explanation) == {("dropped", "messages.video", "FW-M2")}
+    with pytest.raises(UnsupportedFeatureError):
+        explain([Message.user("look", clip)], model="gpt-oss-120b")
+
+
+def test_unknown_keys_of_calls(explain, notes):
+    """FW-P1: of the caller's they are told; the vendor's own do not go back, and nothing is lost by it."""
+    call = ToolCall("c", "f", "{}", extra={"extra_content": {"a": 1}, "function": {"inner": 2}})
+    said = Message.assistant("", tool_calls=(call,))
+    for answer, told in (
+        (said, {("dropped", "messages.tool_calls", "FW-P1")}),
+        (attrs.evolve(said, origin="fireworks"), set()),
+    ):
+        explanation = explain([Message.user("a"), answer, Message.tool(call, "b")], tools=[Tool("f")])
+        (sent,) = explanation.body["messages"][1]["tool_calls"]
+        assert sent == {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        assert notes(explanation) == told
 
 
 def test_images_are_known_by_model(explain):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import chatport
-from chatport import Client, ImagePart, Message, TextPart, Tool, ToolCall
+from chatport import Client, ImagePart, Message, TextPart, Tool, ToolCall, VideoPart
 
 BASES = {
     None: "https://api.z.ai/api/paas/v4",
@@ -236,6 +236,14 @@ def test_a_schema_goes_into_words(explain, notes, model, sent):  # GL-J1, GL-J2,
     plain = explain(model=model, extra={"response_format": {"type": "json_object"}})
     assert plain.body.get("response_format") == sent
     assert notes(plain) == (set() if sent else {("lowered", "response_format", "GL-J1")})
+
+
+def test_videos(explain):  # GL-M1, GL-M3
+    clip = Message.user("look", VideoPart("https://x.example/a.mp4"))
+    sent = explain([clip], "glm-4.6v").body["messages"][0]["content"][1]
+    assert sent == {"type": "video_url", "video_url": {"url": "https://x.example/a.mp4"}}
+    with pytest.raises(chatport.UnsupportedFeatureError):
+        explain([clip], "glm-5.3")
 
 
 def test_images(explain):  # GL-M1, GL-M2, GL-M3

@@ -8,7 +8,17 @@ import attrs
 import msgspec
 import pytest
 
-from chatport import AudioPart, FilePart, ImagePart, Message, TextPart, Tool, ToolCall, UnsupportedFeatureError
+from chatport import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Message,
+    TextPart,
+    Tool,
+    ToolCall,
+    UnsupportedFeatureError,
+    VideoPart,
+)
 from chatport_moonshot.schema import Misfit, fit_schema
 
 K3, K27, K26, NEW = "kimi-k3", "kimi-k2.7-code", "kimi-k2.6", "kimi-k9-ultra"
@@ -352,12 +362,26 @@ def test_pictures(explain):
     parts = [ImagePart.from_bytes(b"x", "image/png"), FilePart(file_id="f1")]
     content = explain(Message.user("what?", *parts)).body["messages"][0]["content"]
     assert [part["image_url"]["url"] for part in content[1:]] == ["data:image/png;base64,eA==", "ms://f1"]
+    clips = [VideoPart.from_bytes(b"x", "video/mp4"), VideoPart("ms://f2", {"video_url": {"fps": 2}})]
+    content = explain(Message.user("what?", *clips)).body["messages"][0]["content"]
+    assert [part["video_url"] for part in content[1:]] == [
+        {"url": "data:video/mp4;base64,eA=="},
+        {"url": "ms://f2", "fps": 2},
+    ]
+
+
+def test_marks_on_an_uploaded_picture_stay(explain):
+    """MS-M1"""
+    part = FilePart(file_id="f1", extra={"x_mark": 1})
+    content = explain(Message.user("what?", part)).body["messages"][0]["content"]
+    assert content[1] == {"x_mark": 1, "type": "image_url", "image_url": {"url": "ms://f1"}}
 
 
 @pytest.mark.parametrize(
     "part",
     [
         ImagePart("https://example.org/a.png"),
+        VideoPart("https://example.org/a.mp4"),
         AudioPart("eA==", "wav"),
         FilePart(data="data:application/pdf;base64,eA=="),
     ],

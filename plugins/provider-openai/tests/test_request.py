@@ -6,7 +6,7 @@ import pytest
 
 import chatport
 from chatport.standard.efforts import is_weaker
-from chatport.types import FilePart, ImagePart, Message, TextPart, ToolCall
+from chatport.types import AudioPart, FilePart, ImagePart, Message, TextPart, ToolCall, VideoPart
 
 TOOL = {"name": "look", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
 
@@ -345,6 +345,22 @@ def test_a_file_by_its_address_is_refused(shape):
     with pytest.raises(chatport.UnsupportedFeatureError, match=r"messages\[0\].*data URL"):
         shape(Message.user("read", FilePart(data="https://example.com/a.pdf")), model="gpt-6-sol")
     shape(Message.user("read", FilePart(data="data:application/pdf;base64,AA", filename="a.pdf")), model="gpt-6-sol")
+
+
+def test_a_text_file_is_sent_as_text(shape):
+    """OA-M3: only PDF is a file there."""
+    wire = shape(Message.user("read", FilePart.from_bytes(b"a,b", "a.csv")), model="gpt-4o")
+    assert wire.body["messages"][0]["content"][1] == {"type": "text", "text": "a.csv:\n\na,b"}
+    assert [(note.kind, note.field, note.fact) for note in wire.adjustments] == [("renamed", "messages.file", "OA-M3")]
+
+
+def test_sound_is_bare_base64_and_there_is_no_video(shape):
+    """OA-M2"""
+    sound = shape(Message.user("hear", AudioPart("data:audio/mpeg;base64,AAAA")), model="gpt-4o-audio-preview")
+    assert sound.body["messages"][0]["content"][1]["input_audio"] == {"data": "AAAA", "format": "mp3"}
+    for part in (AudioPart("https://example.com/a.wav", "wav"), VideoPart("https://example.com/a.mp4")):
+        with pytest.raises(chatport.UnsupportedFeatureError, match="OA-M2"):
+            shape(Message.user("?", part), model="gpt-4o")
 
 
 def test_earlier_reasoning_is_not_sent_back(shape):

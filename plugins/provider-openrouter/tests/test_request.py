@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from chatport import Message, Tool, ToolCall, UnsupportedFeatureError
+from chatport import AudioPart, Message, Tool, ToolCall, UnsupportedFeatureError, VideoPart
 from chatport.inputs.options import read_call
 from chatport.setup.config import load_config
 from chatport.setup.routes import Routes
@@ -360,3 +360,16 @@ def test_schemas_for_gemini(explain, notes, schema, sent, losses):
 
 def wanted(schema):
     return {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+
+
+def test_sound_and_video(explain):
+    """OR-M2: sound is bare base64, and no address; a video may be either."""
+    parts = [AudioPart("data:audio/wav;base64,AAAA"), VideoPart("https://x.example/a.mp4"), VideoPart.from_bytes(b"x")]
+    content = explain(Message.user("?", *parts), model=GEMINI).body["messages"][0]["content"]
+    assert content[1]["input_audio"] == {"data": "AAAA", "format": "wav"}
+    assert [part["video_url"]["url"] for part in content[2:]] == [
+        "https://x.example/a.mp4",
+        "data:video/mp4;base64,eA==",
+    ]
+    with pytest.raises(UnsupportedFeatureError, match="OR-M2"):
+        explain(Message.user("?", AudioPart("https://x.example/a.wav", "wav")), model=GEMINI)

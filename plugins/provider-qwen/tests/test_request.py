@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import chatport
-from chatport import AudioPart, FilePart, ImagePart, Message, TextPart, ToolCall
+from chatport import AudioPart, FilePart, ImagePart, Message, TextPart, ToolCall, VideoPart
 from chatport_qwen import provider
 from chatport_qwen.emulator import QwenEmulator
 
@@ -434,3 +434,13 @@ def test_earlier_reasoning_goes_back_only_with_the_flag(explain):  # QW-R3
     foreign = Message("assistant", (TextPart("42"),), reasoning="hm", origin="deepseek")
     sent = explain(["why?", foreign, "sure?"], "qwen3.7-plus", extra={"preserve_thinking": True}).body["messages"][1]
     assert "reasoning_content" not in sent
+
+
+def test_videos(explain):
+    """QW-M1: with keys of its own beside them."""
+    clip = VideoPart("https://x.example/a.mp4", {"fps": 2, "max_pixels": 655_360})
+    for model in ("qwen3-vl-plus", "qwen3-omni-flash", "qwen3.7-plus"):
+        content = explain([Message.user("look", clip)], model).body["messages"][0]["content"]
+        assert content[1] == {"type": "video_url", "video_url": {"url": clip.url}, "fps": 2, "max_pixels": 655_360}
+    with pytest.raises(chatport.UnsupportedFeatureError):
+        explain([Message.user("look", clip)], "qwen-max")

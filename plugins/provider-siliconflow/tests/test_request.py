@@ -16,6 +16,7 @@ from chatport import (
     ToolCall,
     UnsupportedFeatureError,
     Usage,
+    VideoPart,
 )
 from chatport.facts import cost_of
 from chatport.setup.config import load_config
@@ -193,7 +194,11 @@ def test_media(explain):
         {"type": "image_url", "image_url": {"url": "https://x.example/a.png", "detail": "low"}},
         {"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AAAA"}},
     ]
-    for model, part in ((V32, image), ("zai-org/GLM-4.6V", sound), (NEW, FilePart("id"))):
+    clip = VideoPart("https://x.example/a.mp4", {"video_url": {"detail": "low", "fps": 1}})
+    for model in ("Qwen/Qwen3-Omni-30B-A3B-Instruct", "Qwen/Qwen3-VL-32B-Instruct"):
+        sent = explain([Message.user("what?", clip)], model=at(model)).body["messages"][0]["content"][1]
+        assert sent == {"type": "video_url", "video_url": {"url": clip.url, "detail": "low", "fps": 1}}
+    for model, part in ((V32, image), ("zai-org/GLM-4.6V", sound), (NEW, FilePart("id")), (V32, clip)):
         with pytest.raises(UnsupportedFeatureError, match="part"):
             explain([Message.user("what?", part)], model=at(model))
 

@@ -12,6 +12,7 @@ from ..basics.sizes import Limits
 from ..errors import MalformedReplyError, over_limit
 from ..standard.endings import UNKNOWN
 from ..standard.media import audio_of
+from ..standard.unread import MESSAGE_KEYS, merge_keys, merged_keys
 from ..types import Adjustment, Alternative, Citation, FinishReason, Media, Reply, ToolCall, Usage
 from .citations import Citations
 
@@ -67,7 +68,13 @@ class _Choice:
         cut = not self.ended or self.finish in ("length", "content_filter")
         first_cut = -1 if self.finish == "error" else max(self.calls) if cut else math.inf
         return tuple(
-            ToolCall(call.id, call.name, call.text(index >= first_cut), index < first_cut)
+            ToolCall(
+                call.id,
+                call.name,
+                call.text(index >= first_cut),
+                index < first_cut,
+                merged_keys(call.extra) if call.extra else {},
+            )
             for index, call in sorted(self.calls.items())
         )
 
@@ -78,9 +85,10 @@ class _Choice:
 
 
 class _Call:
-    __slots__ = ("arguments", "id", "name")
+    __slots__ = ("arguments", "extra", "id", "name")
 
     def __init__(self) -> None:
+        self.extra: dict[str, Any] | None = None
         self.id = ""
         self.name = ""
         self.arguments: list[str] = []
@@ -167,6 +175,7 @@ class Collector:
         if self.citations is not None:
             size, values = size + self.citations.size, self.citations.values
         own = [value for choice in self.choices.values() for value in (choice.logprobs, choice.opaque)]
+        own += [call.extra for choice in self.choices.values() for call in choice.calls.values()]
         for value in filter(None, (self.envelope, *own)):
             encoded = jsoncodec.encode_anything(value)
             size += len(encoded)
@@ -205,7 +214,7 @@ class Collector:
                 choice = self._choice(event)
                 choice.logprobs = _joined(choice.logprobs, event.entries)
             case ev.OpaqueReported():
-                _extend(self._choice(event).opaque, event.key, event.value)
+                self._add_opaque(event)
             case ev.ErrorReported():
                 if self.error is None or self.error is self._own_error:  # the vendor's own words say more
                     self.error = event
@@ -239,6 +248,18 @@ class Collector:
         choice = self.choices.get(event.choice)
         at = sum(map(len, choice.text)) if event.here and choice is not None else 0
         return self.citations.take(event, at)
+
+    def _add_opaque(self, event: ev.OpaqueReported) -> None:
+        choice = self._choice(event)
+        if event.call is not None:
+            call = choice.calls.get(event.call)
+            if call is not None and isinstance(event.value, Mapping):
+                call.extra = call.extra or {}
+                merge_keys(call.extra, event.value)
+        elif event.key == MESSAGE_KEYS and isinstance(event.value, Mapping):
+            merge_keys(choice.opaque.setdefault(event.key, {}), event.value)
+        else:
+            _extend(choice.opaque, event.key, event.value)
 
     @staticmethod
     def _audio(held: dict[str, list[str]], event: ev.AudioDelta) -> None:
@@ -288,7 +309,7 @@ class Collector:
             alternatives=tuple(self._alternative(key) for key in sorted(self.choices)[1:]),
             logprobs=first.logprobs,
             audio={name: "".join(pieces) for name, pieces in first.audio.items()} or None,
-            opaque=first.opaque,
+            opaque=_plain(first.opaque),
             citations=self._citations(min(self.choices, default=0)),
             media=first.all_media(),
             raw=self.envelope if raw is None else raw,
@@ -319,6 +340,15 @@ class Collector:
         if self.first.raw_finish is None and self.first.ended:
             return (Adjustment("missing", "finish_reason", "the stream ended in order, without a finish reason"),)
         return ()
+
+
+def _plain(opaque: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept for the vendor, with the keys of the message that no hook has reported as its own."""
+    if MESSAGE_KEYS not in opaque:
+        return opaque
+    unread = {key: value for key, value in opaque[MESSAGE_KEYS].items() if key not in opaque}
+    rest = {key: value for key, value in opaque.items() if key != MESSAGE_KEYS}
+    return {**rest, MESSAGE_KEYS: merged_keys(unread)} if unread else rest
 
 
 def _whole(text: str | None) -> str | None:

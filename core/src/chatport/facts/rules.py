@@ -160,7 +160,8 @@ class HistoryRule(msgspec.Struct, frozen=True):
     missing, `blank_for` says where: in answers that called tools, in all answers of a conversation that uses tools, or
     in all. It is filled in only while the model reasons. `all_with` are body fields with which all of it goes back,
     whatever `keep` says. `opaque` names what else goes back with an answer of this vendor: fields of it that Chatport
-    keeps and does not read (`reasoning_details`, whose streamed pieces are joined).
+    keeps and does not read (`reasoning_details`, whose streamed pieces are joined). `left_out` names keys of its
+    messages that the vendor does not want back, or that a hook reads: all others that nobody reads go back to it.
     """
 
     keep: Literal["all", "calls", "none"] = "all"
@@ -168,6 +169,7 @@ class HistoryRule(msgspec.Struct, frozen=True):
     blank_for: Literal["calls", "tool_use", "all"] = "calls"
     all_with: Mapping[str, Any] = msgspec.field(default_factory=dict)
     opaque: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     fact: str = ""
 
     def __post_init__(self) -> None:
@@ -179,7 +181,8 @@ class MessageRule(_Cited, frozen=True):
 
     `names`: whether messages may have names. `nulls`: whether a field may be null. `joined_text`: content that is only
     text parts is sent as one text, without the marks on its parts. `keys`: all that a message may have, None: anything.
-    `part_keys`: the same for parts of a content. `part_types`: all kinds of parts that are taken, empty: any; media of
+    `part_keys`: the same for parts of a content, and `call_keys` for the calls of an earlier answer, whose function has
+    a name and arguments then, and nothing else. `part_types`: all kinds of parts that are taken, empty: any; media of
     another kind are refused before they are sent, and the rest is left out. `orphan_results`: whether the result of a
     call may stand where no earlier answer has the call; if not, it is refused before it is sent. `refusals`: whether a
     refusal has a field; if not, it is the text. `empty`: what stands for content that is empty, which is refused;
@@ -194,6 +197,7 @@ class MessageRule(_Cited, frozen=True):
     part_keys: tuple[str, ...] | None = None
     part_types: tuple[str, ...] = ()
     orphan_results: bool = True
+    call_keys: tuple[str, ...] | None = None
     refusals: bool = True
     empty: str | None = None
     empty_result: str | None = None
@@ -205,16 +209,20 @@ class PartRule(msgspec.Struct, frozen=True):
 
     `addresses`: whether the vendor fetches it from an `http` address; `inline`: whether it takes the bytes themselves;
     `uploads`: whether it takes the id of an upload. What is not taken is refused before it is sent. `formats`: all that
-    are read, by the name in the part or the media type; empty: any. `data_url`: bytes go as a data URL where the
-    standard has bare base64; its media type is left out where the format stands beside it. `type` and `field` are the
-    vendor's own names for the part and what is in it.
+    are read, by the name in the part or the media type; empty: any. `data_url`: sound goes as a data URL where the
+    standard has bare base64 (its media type is left out where the format stands beside it); false: as bare base64, also
+    where a data URL was given; None: as it was given. `text_files`: whether a file of plain text is taken as a file;
+    if not, it goes as a text part. `keys`: all that the object inside the part may have, None: anything. `type` and
+    `field` are the vendor's own names for the part and what is in it.
     """
 
     addresses: bool = True
     inline: bool = True
     uploads: bool = True
     formats: tuple[str, ...] = ()
-    data_url: bool = False
+    data_url: bool | None = None
+    text_files: bool = True
+    keys: tuple[str, ...] | None = None
     type: str | None = None
     field: str | None = None
     fact: str = ""

@@ -63,7 +63,7 @@ class _Mender:
     def _call(self, call: ToolCall, place: str) -> ToolCall:
         sent_id, name, arguments = self._id(call, place), self._name(call, place), self._arguments(call, place)
         self._open.setdefault(call.id, deque()).append(sent_id)
-        return ToolCall(sent_id, name, arguments, call.complete)
+        return ToolCall(sent_id, name, arguments, call.complete, call.extra)
 
     def _id(self, call: ToolCall, place: str) -> str:
         """Return an id that is printable, of bounded length, and no other call's."""

@@ -6,16 +6,19 @@ part or a role of some vendor's, is carried as it is: whether it is taken say th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import attrs
 
 from .. import jsoncodec
 from ..basics.frozen import freeze
+from ..basics.media import is_address
 from ..errors import BadRequestError
-from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall, VendorPart
+from ..standard.unread import READ_OF_CALL, READ_OF_FUNCTION, WRITTEN_AS
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall, VendorPart, VideoPart
+from .parts import fit_part, is_part, no_part
 
 __all__ = ["MessagesInput", "read_messages"]
 
@@ -25,9 +28,6 @@ MessagesInput: TypeAlias = (
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _PLAIN_KEYS = frozenset(("role", "content"))
-_PARTS = (TextPart, ImagePart, AudioPart, FilePart, VendorPart)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:")  # of one letter it is a drive of Windows
-_BARE_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{100}")
 _MESSAGE_KEYS = frozenset(
     {
         "role",
@@ -91,27 +91,21 @@ def _held(value: Any) -> Any:
 def _checked(message: Message, where: str) -> Message:
     has_dicts = bool(message.extra or message.opaque)
     for number, part in enumerate(message.content):
-        if type(part) is TextPart and not part.extra:
+        if type(part) is TextPart and not part.extra and type(part.text) is str:
             continue
-        if not isinstance(part, _PARTS):
-            raise BadRequestError(f"{where}.content[{number}] is not a content part but {type(part).__name__}.")
+        if not is_part(part):
+            raise no_part(part, f"{where}.content[{number}] is not a content part but")
         has_dicts = has_dicts or bool(part.extra)
-        if isinstance(part, ImagePart) and not _is_place(part.url):
-            raise BadRequestError(
-                f"{where}.content[{number}] needs a URL: https://…, data:image/…, or another that the vendor knows. "
-                "The bytes of a file on this machine takes ImagePart.from_file."
-            )
+        fitted = fit_part(part, f"{where}.content[{number}]")
+        if fitted is not part:
+            content = (*message.content[:number], fitted, *message.content[number + 1 :])
+            message = attrs.evolve(message, content=content)
     if message.tool_calls:
         if not all(isinstance(call, ToolCall) for call in message.tool_calls):
             raise BadRequestError(f"{where}.tool_calls of a Message are ToolCall values.")
         if message.role != "assistant":
             raise BadRequestError(f"{where} has tool_calls, which only an assistant turn has.")
     return _frozen(message) if has_dicts else message
-
-
-def _is_place(url: str) -> bool:
-    """Whether a text can say where an image is, or what it is: a URL of any scheme, or its bytes in base64."""
-    return _SCHEME.match(url) is not None or _BARE_BASE64.match(url) is not None
 
 
 def _from_dict(item: Mapping[str, Any], where: str) -> Message:
@@ -133,6 +127,10 @@ def _from_dict(item: Mapping[str, Any], where: str) -> Message:
     if any(map(_is_vendor_call, calls)):
         calls, extra["tool_calls"] = (), calls  # they belong together, and are sent as they are
     reasoning = item.get("reasoning_content") or item.get("reasoning")
+    is_renamed = isinstance(reasoning, str) and not item.get("reasoning_content")
+    for key in ("reasoning_content", "reasoning"):
+        if item.get(key) is not None and not isinstance(item[key], str):
+            extra[key] = item[key]
     return Message(
         role,  # type: ignore[arg-type]  # _checked compares it with the known roles
         _content(content, where),
@@ -140,7 +138,8 @@ def _from_dict(item: Mapping[str, Any], where: str) -> Message:
         tool_call_id=_optional_text(item, "tool_call_id", where),
         name=_optional_text(item, "name", where),
         refusal=_optional_text(item, "refusal", where),
-        reasoning=reasoning if isinstance(reasoning, str) else None,
+        reasoning=reasoning if isinstance(reasoning, str) and reasoning else None,
+        opaque={WRITTEN_AS: "reasoning"} if is_renamed and reasoning else {},
         extra=extra,
     )
 
@@ -172,12 +171,12 @@ def _content(content: Any, where: str) -> tuple[Part, ...]:
 
 
 def _part(part: Any, where: str) -> Part:
-    if isinstance(part, _PARTS):
+    if is_part(part):
         return part
     if isinstance(part, str):
         return TextPart(part)
     if not isinstance(part, Mapping):
-        raise BadRequestError(f"{where} must be a part, not {type(part).__name__}.")
+        raise no_part(part, f"{where} must be a part, not")
     kind = part.get("type")
     if not part or not isinstance(kind, str | None):
         raise BadRequestError(f"{where}.type must be a text, such as 'text' or 'image_url', not {kind!r}.")
@@ -200,25 +199,46 @@ def _image_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> P
     image = part.get("image_url")
     if isinstance(image, str):
         return ImagePart(image, extra=extra)
-    if isinstance(image, Mapping) and image.keys() <= {"url", "detail"} and isinstance(image.get("url"), str):
-        detail = image.get("detail")
-        if isinstance(detail, str | None):
-            return ImagePart(image["url"], detail, extra)
+    if isinstance(image, Mapping) and image.get("url") is not None and isinstance(image.get("detail"), str | None):
+        extra = _with_inner(extra, image, "image_url", ("url", "detail"))
+        url = _content_text(image["url"], f"{where}.image_url.url", "ImagePart")
+        return ImagePart(url, image.get("detail"), extra)
     return _own_form(part, "image_url", "{'url': …}", where)
+
+
+def _video_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Part:
+    video = part.get("video_url")
+    if isinstance(video, str):
+        return VideoPart(video, extra)
+    if isinstance(video, Mapping) and video.get("url") is not None:
+        extra = _with_inner(extra, video, "video_url", ("url",))
+        return VideoPart(_content_text(video["url"], f"{where}.video_url.url", "VideoPart"), extra)
+    return _own_form(part, "video_url", "{'url': …}", where)
 
 
 def _audio_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Part:
     audio = part.get("input_audio")
-    if isinstance(audio, Mapping) and audio.keys() == {"data", "format"} and all(map(_is_text, audio.values())):
-        return AudioPart(audio["data"], audio["format"], extra)
+    if isinstance(audio, Mapping) and audio.get("data") is not None:
+        where = f"{where}.input_audio"
+        data = _content_text(audio["data"], f"{where}.data", "AudioPart")
+        kind = audio.get("format")
+        if (isinstance(kind, str) and kind) or is_address(data):
+            extra = _with_inner(extra, audio, "input_audio", ("data", "format"))
+            return AudioPart(data, kind if isinstance(kind, str) else "", extra)
+        if kind is not None and not isinstance(kind, str):
+            raise BadRequestError(f"{where}.format must be a text, not {type(kind).__name__}.")
     return _own_form(part, "input_audio", "{'data': …, 'format': …}", where)
 
 
 def _file_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> Part:
-    file, known = part.get("file"), ("file_id", "file_data", "filename")
-    if isinstance(file, Mapping) and (file.get("file_id") or file.get("file_data")) and file.keys() <= {*known}:
-        file_id, data, filename = (_optional_text(file, key, f"{where}.file") for key in known)
-        return FilePart(file_id, data, filename, extra)
+    file = part.get("file")
+    if isinstance(file, Mapping) and (file.get("file_id") or file.get("file_data")):
+        where = f"{where}.file"
+        extra = _with_inner(extra, file, "file", ("file_id", "file_data", "filename"))
+        data = file.get("file_data")
+        if data is not None:
+            data = _content_text(data, f"{where}.file_data", "FilePart")
+        return FilePart(_optional_text(file, "file_id", where), data, _optional_text(file, "filename", where), extra)
     return _own_form(part, "file", "{'file_id': …}, or file_data with filename", where)
 
 
@@ -226,6 +246,7 @@ _READERS = {
     "text": _text_part,
     "image_url": _image_part,
     "input_audio": _audio_part,
+    "video_url": _video_part,
     "file": _file_part,
     "refusal": _refusal_part,
 }
@@ -238,8 +259,19 @@ def _own_form(part: Mapping[str, Any], kind: str, usual: str, where: str) -> Par
     return VendorPart(part)
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _with_inner(extra: dict[str, Any], inner: Mapping[str, Any], kind: str, known: tuple[str, ...]) -> dict[str, Any]:
+    """Keep the keys of a part's inner object that nobody here reads, under the name of that object."""
+    unread = {key: value for key, value in inner.items() if key not in known}
+    return {**extra, kind: unread} if unread else extra
+
+
+def _content_text(value: Any, where: str, kind: str) -> str:
+    """Return the text in which content comes. Raises BadRequestError that says how else it is made a part."""
+    if isinstance(value, str):
+        return value
+    way = "from_bytes" if isinstance(value, bytes | bytearray | memoryview) else "from_file"
+    hint = f": {kind}.{way} makes a part of it" if isinstance(value, PurePath) or way == "from_bytes" else ""
+    raise BadRequestError(f"{where} must be a text, not {type(value).__name__}{hint}.")
 
 
 def _text(value: Any, where: str) -> str:
@@ -257,7 +289,7 @@ def _tool_call(call: Any, where: str) -> ToolCall:
     if isinstance(call, ToolCall):
         return call
     function = call.get("function") if isinstance(call, Mapping) else None
-    if not isinstance(function, Mapping):
+    if not isinstance(call, Mapping) or not isinstance(function, Mapping):
         raise BadRequestError(f"{where} must be {{'id': …, 'function': {{'name': …, 'arguments': …}}}}.")
     arguments = function.get("arguments")
     if arguments is None:
@@ -269,5 +301,15 @@ def _tool_call(call: Any, where: str) -> ToolCall:
             problem = str(error).rstrip(".")
             raise BadRequestError(f"{where}.function.arguments cannot be written as JSON: {problem}.") from error
     return ToolCall(
-        _optional_text(call, "id", where) or "", _text(function.get("name"), f"{where}.function.name"), arguments
+        _optional_text(call, "id", where) or "",
+        _text(function.get("name"), f"{where}.function.name"),
+        arguments,
+        extra=_unread_of_call(call, function),
     )
+
+
+def _unread_of_call(call: Mapping[str, Any], function: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a call that nobody here reads, each where it stood: on the call, or in its function."""
+    extra = {key: value for key, value in call.items() if key not in READ_OF_CALL and value is not None}
+    inner = {key: value for key, value in function.items() if key not in READ_OF_FUNCTION and value is not None}
+    return {**extra, "function": inner} if inner else extra

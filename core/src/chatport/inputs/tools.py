@@ -24,6 +24,10 @@ __all__ = ["ToolInput", "bare_tools", "read_server_tools", "read_tool_choice", "
 ToolInput: TypeAlias = "Tool | Callable[..., Any] | Mapping[str, Any]"
 
 
+_FUNCTION_KEYS = ("name", "description", "parameters", "strict", "input_schema")
+_TOOL_KEYS = ("type", "function", "input_schema")  # the last is where a tool without a function may have its schema
+
+
 def read_tools(tools: Sequence[ToolInput] | None) -> tuple[Tool, ...]:
     """Return the functions: from Tool values, Python functions, or OpenAI-shaped dicts. The rest is a vendor's own."""
     if tools is None:
@@ -82,9 +86,24 @@ def _tool_from_dict(tool: Mapping[str, Any], where: str) -> Tool:
     name = function.get("name") if isinstance(function, Mapping) else None
     if not isinstance(name, str) or not name:
         raise BadRequestError(f"{where} has no name.")
-    schema = function.get("parameters") or function.get("input_schema") or {"type": "object", "properties": {}}
+    schema = (
+        function.get("parameters")
+        or function.get("input_schema")
+        or tool.get("input_schema")
+        or {"type": "object", "properties": {}}
+    )
     check_schema(schema, f"{where}.parameters")
-    return Tool(name, function.get("description") or "", schema, function.get("strict"))
+    extra = _unread(tool, function)
+    return Tool(name, function.get("description") or "", schema, function.get("strict"), extra=extra)
+
+
+def _unread(tool: Mapping[str, Any], function: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that nobody here reads, each where it stood: on the tool, or in its function."""
+    inner = {key: value for key, value in function.items() if key not in _FUNCTION_KEYS}
+    if function is tool:
+        return {key: value for key, value in inner.items() if key not in _TOOL_KEYS}
+    extra = {key: value for key, value in tool.items() if key not in _TOOL_KEYS}
+    return {**extra, "function": inner} if inner else extra
 
 
 def _tool_from_function(function: Callable[..., Any], where: str) -> Tool:

@@ -15,7 +15,7 @@ from typing import Any
 from .. import jsoncodec
 from ..call import Call, OutputSpec, Tool
 from ..facts.models import ModelFacts
-from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, VendorPart
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, VendorPart, VideoPart
 
 __all__ = ["DEFAULT_OUTPUT_TOKENS", "estimate_input_tokens", "estimate_output_tokens", "estimate_text_tokens"]
 
@@ -34,6 +34,8 @@ _OTHER_IMAGE_TOKENS = 1000
 _UPLOADED_FILE_TOKENS = 4000
 _AUDIO_BYTES_PER_TOKEN = 400
 _FILE_BYTES_PER_TOKEN = 4
+_VIDEO_BYTES_PER_TOKEN = 500
+_LINKED_VIDEO_TOKENS = 8000
 
 _LATIN_CHARACTERS_PER_TOKEN = 4.4
 _SIGNS_PER_TOKEN = 1.4  # all of ASCII that is neither a letter nor a space: code, JSON, numbers
@@ -105,6 +107,9 @@ def _part_tokens(part: Part) -> float:
             return _IMAGE_TOKENS.get(part.detail or "", _OTHER_IMAGE_TOKENS)
         case AudioPart():
             return _base64_bytes(part.data) / _AUDIO_BYTES_PER_TOKEN
+        case VideoPart():
+            is_inline = part.url.startswith("data:")
+            return _base64_bytes(part.url) / _VIDEO_BYTES_PER_TOKEN if is_inline else _LINKED_VIDEO_TOKENS
         case FilePart():
             return _UPLOADED_FILE_TOKENS if part.data is None else _base64_bytes(part.data) / _FILE_BYTES_PER_TOKEN
         case VendorPart():

@@ -12,6 +12,7 @@ from .. import jsoncodec
 from ..basics.pieces import join_small
 from ..basics.sizes import Limits
 from ..errors import over_limit
+from .unread import READ_OF_CALL, READ_OF_FUNCTION, unread_of_call
 
 __all__ = ["CallCount", "CallState", "Calls"]
 
@@ -133,7 +134,7 @@ def _text(call_id: Any) -> str:
 class CallState:
     """What must be remembered of one call. `wire_id` and `wire_index` are the vendor's, `id` and `index` ours."""
 
-    __slots__ = ("arguments", "id", "index", "name", "nesting", "unseen", "wire_id", "wire_index")
+    __slots__ = ("arguments", "id", "index", "name", "nesting", "unread", "unseen", "wire_id", "wire_index")
 
     def __init__(self, index: int, wire_index: Any) -> None:
         self.index = index
@@ -141,6 +142,7 @@ class CallState:
         self.wire_id = ""
         self.id = f"call_{index}"  # until, or unless, the vendor gives one: a call without an id cannot be answered
         self.name = ""
+        self.unread: dict[str, Any] | None = None  # keys of the last fragment that nobody reads, until they are told
         self.arguments: list[str] = []  # emptied once they can no longer become a whole
         self.nesting: jsoncodec.Nesting | None = jsoncodec.Nesting()
         self.unseen: list[str] = []  # what `nesting` has not been fed: it is asked only by stacks that mix up ids
@@ -173,6 +175,8 @@ class CallState:
         function: Mapping[str, Any] = next(
             (fragment[key] for key in ("function", "custom") if isinstance(fragment.get(key), dict)), {}
         )
+        if not (READ_OF_CALL.issuperset(fragment) and READ_OF_FUNCTION.issuperset(function)):
+            self.unread = unread_of_call(fragment, function)
         if function.get("name"):
             self._take_name(jsoncodec.whole(str(function["name"])))
         arguments = function.get("arguments", function.get("input"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..types import AudioPart, FilePart, ImagePart, Part, VendorPart
+from ..types import AudioPart, FilePart, ImagePart, Part, VendorPart, VideoPart
 
 __all__ = ["content_kind", "kind_of_type"]
 
-_KINDS: Mapping[type, str] = {ImagePart: "image", AudioPart: "audio", FilePart: "file"}
+_KINDS: Mapping[type, str] = {ImagePart: "image", AudioPart: "audio", VideoPart: "video", FilePart: "file"}
 _TYPES: Mapping[str, str] = {
     "image_url": "image",
     "image": "image",

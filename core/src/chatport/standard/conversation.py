@@ -1,4 +1,4 @@
-"""The conversation as a vendor takes it: the rules for messages, for kinds of content, and for earlier reasoning."""
+"""The conversation as a vendor takes it: the rules for messages and for earlier reasoning."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 from ..call import Call, Context, WireRequest
 from ..errors import UnsupportedFeatureError
-from ..facts.rules import CallIdRule, HistoryRule, MessageRule, PartRule
+from ..facts.rules import CallIdRule, HistoryRule, MessageRule
 from .content import kind_of_type
+from .parts import shape_parts
 from .paths import holds
 from .reasoning import reasons
 
-__all__ = ["PART_KINDS", "fill_history", "shape_messages"]
+__all__ = ["fill_history", "shape_messages"]
 
 _Message = Mapping[str, Any]
 
@@ -24,7 +25,7 @@ def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
     if rules is None:
         return wire
     if rules.parts:
-        wire = _with_parts(wire, rules.parts, context)
+        wire = shape_parts(wire, rules.parts, context)
     if rules.messages is not None:
         wire = _with_messages(wire, rules.messages, context)
     if rules.call_ids is not None:
@@ -43,7 +44,7 @@ def _with_messages(wire: WireRequest, rule: MessageRule, context: Context) -> Wi
     if rule.part_types:
         wire = _known_part_types(wire, rule, context)
     if rule.joined_text:
-        wire = _each(wire, _joined)
+        wire = _joined_texts(wire, rule)
     if rule.text_results:
         wire = _text_results(wire, rule)
     if not rule.refusals:
@@ -55,6 +56,8 @@ def _with_messages(wire: WireRequest, rule: MessageRule, context: Context) -> Wi
         wire = _known_keys(wire, rule.keys, rule)
     if rule.part_keys is not None:
         wire = _known_part_keys(wire, rule.part_keys, rule)
+    if rule.call_keys is not None:
+        wire = _known_call_keys(wire, rule.call_keys, rule)
     for part, stands, is_empty in (
         ("empty_result", rule.empty_result, _is_empty_result),
         ("empty", rule.empty, _is_empty),
@@ -110,11 +113,42 @@ def _known_part_types(wire: WireRequest, rule: MessageRule, context: Context) ->
     return changed.note("dropped", "messages.content", reason, rule.cite("part_types"))
 
 
-def _joined(message: _Message) -> _Message:
-    content = message.get("content")
-    if not isinstance(content, list) or not all(part.get("type") == "text" for part in content):
-        return message
-    return {**message, "content": "".join(part["text"] for part in content)}
+def _joined_texts(wire: WireRequest, rule: MessageRule) -> WireRequest:
+    """Join content that is only text to one text, and tell the marks on its parts, which are lost by it."""
+    lost: dict[str, None] = {}
+
+    def joined(message: _Message) -> _Message:
+        content = message.get("content")
+        if not isinstance(content, list) or not all(part.get("type") == "text" for part in content):
+            return message
+        lost.update(dict.fromkeys(key for part in content for key in part if key not in ("type", "text")))
+        return {**message, "content": "".join(part["text"] for part in content)}
+
+    wire = _each(wire, joined)
+    if not lost:
+        return wire
+    reason = f"text goes without marks on its parts: {', '.join(lost)}"
+    return wire.note("dropped", "messages.content", reason, rule.cite("joined_text"))
+
+
+def _known_call_keys(wire: WireRequest, keys: Sequence[str], rule: MessageRule) -> WireRequest:
+    """Take off what no call of an earlier answer may have, beside its function and within."""
+    lost: dict[str, None] = {}
+
+    def known(call: Mapping[str, Any]) -> Mapping[str, Any]:
+        function = call.get("function")
+        inner = function if isinstance(function, Mapping) else {}
+        others = [key for key in inner if key not in ("name", "arguments")]
+        lost.update(dict.fromkeys([key for key in call if key not in keys] + others))
+        kept = {key: value for key, value in call.items() if key in keys}
+        return {**kept, "function": {k: v for k, v in inner.items() if k not in others}} if others else kept
+
+    changed = _each(
+        wire, lambda m: {**m, "tool_calls": [known(call) for call in m["tool_calls"]]} if m.get("tool_calls") else m
+    )
+    if not lost:
+        return wire
+    return changed.note("dropped", "messages.tool_calls", f"unknown here: {', '.join(lost)}", rule.cite("call_keys"))
 
 
 def _known_keys(wire: WireRequest, keys: Sequence[str], rule: MessageRule) -> WireRequest:
@@ -201,80 +235,6 @@ def _with_call_ids(wire: WireRequest, rule: CallIdRule) -> WireRequest:
     if mapped is wire:
         return wire
     return mapped.note("renamed", "messages.tool_call_id", "ids of another vendor, which are not taken here", rule.fact)
-
-
-# --- kinds of content
-
-
-def _with_parts(wire: WireRequest, rules: Mapping[str, PartRule], context: Context) -> WireRequest:
-    def changed(message: _Message, number: int) -> _Message:
-        content = message.get("content")
-        if not isinstance(content, list):
-            return message
-        return {**message, "content": [_part(part, f"messages[{number}]", rules, context) for part in content]}
-
-    messages = wire.body["messages"]
-    return wire.set("messages", [changed(message, number) for number, message in enumerate(messages)])
-
-
-PART_KINDS = {"image_url": "image", "input_audio": "audio", "file": "file", "video_url": "video"}
-
-
-def _part(part: Any, place: str, rules: Mapping[str, PartRule], context: Context) -> Any:
-    wire_type = part.get("type") if isinstance(part, Mapping) else None
-    rule = rules.get(PART_KINDS.get(str(wire_type), ""))
-    inner = part.get(wire_type) if rule is not None else None
-    if rule is None or not isinstance(inner, Mapping):
-        return part
-    kind = PART_KINDS[str(wire_type)]
-    _check_source(f"{place}: ", kind, inner, rule, context)
-    if kind == "audio" and rule.data_url:
-        inner = _as_data_url(inner, rule)
-    if rule.type is None and inner is part[wire_type]:
-        return part
-    name = rule.type or str(wire_type)
-    return {**{k: v for k, v in part.items() if k not in ("type", wire_type)}, "type": name, rule.field or name: inner}
-
-
-def _check_source(where: str, kind: str, inner: Mapping[str, Any], rule: PartRule, context: Context) -> None:
-    """Raise UnsupportedFeatureError for content in a form that the vendor would refuse or not read."""
-    upload = inner.get("file_id")
-    place = str(inner.get("url") or inner.get("file_data") or inner.get("data") or "")
-    is_address = place[:8].lower().startswith(("http://", "https://"))
-    is_own = not is_address and "://" in place[:32]  # gs://, ms://, file:// are the vendor's matter
-    form = "text in base64" if kind == "audio" and not rule.data_url else "data URL"
-    problem = None
-    if upload is not None and not rule.uploads:
-        problem = f"no {kind} by the id of an upload"
-    elif is_address and not rule.addresses:
-        problem = f"no {kind} by its address: send the bytes as a {form}"
-    elif is_own:
-        return
-    elif place and not is_address and not rule.inline:
-        problem = f"no {kind} in the request itself"
-    elif rule.formats and place and not is_address and _format(inner, place) not in (None, *rule.formats):
-        problem = f"{kind} as {', '.join(rule.formats)}, not as {_format(inner, place)}"
-    if problem is not None:
-        raise UnsupportedFeatureError(
-            f"{where}{context.provider.title} takes {problem}" + (f" ({rule.fact})." if rule.fact else "."),
-            provider=context.provider.name,
-            model=context.model,
-        )
-
-
-def _format(inner: Mapping[str, Any], place: str) -> str | None:
-    """Return the format of inline content: as the part names it, or the subtype of its data URL."""
-    named = inner.get("format")
-    if isinstance(named, str):
-        return named
-    head = place[:100].partition(",")[0].partition(";")[0]
-    return head.partition("/")[2] or None if head.startswith("data:") else None
-
-
-def _as_data_url(inner: Mapping[str, Any], rule: PartRule) -> Mapping[str, Any]:
-    data, kind = str(inner.get("data", "")), inner.get("format") if rule.type is not None else None
-    url = data if ":" in data[:16] else f"data:audio/{kind};base64,{data}" if kind else f"data:;base64,{data}"
-    return {"url": url} if rule.type is not None else {**inner, "data": url}
 
 
 # --- earlier reasoning

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-__all__ = ["merged", "opaque_fields"]
+__all__ = ["Pieces", "merged", "opaque_fields"]
 
 _TEXTS = ("text", "summary", "data")
 
@@ -50,37 +50,45 @@ def _same(held: Mapping[str, Any], piece: Mapping[str, Any], name: str) -> bool:
     return held.get(name) is None or piece.get(name) is None or held[name] == piece[name]
 
 
-class _Pieces(list[str]):
+class Pieces(list[str]):
     """A text that is joined once all of it is there: to add to a text takes as long as it is, each time."""
 
     length = 0
+
+    @classmethod
+    def of(cls, text: str | Pieces) -> Pieces:
+        """Return a text as the first piece of a longer one."""
+        if isinstance(text, Pieces):
+            return text
+        pieces = cls()
+        pieces.append(text)
+        return pieces
 
     def append(self, piece: str) -> None:
         self.length += len(piece)
         super().append(piece)
 
+    def is_all(self, text: str) -> bool:
+        """Whether a text says again all that is held."""
+        return self.length == len(text) and "".join(self) == text
+
 
 def _is_all(held: Any, data: Any) -> bool:
     """Whether a text says again all that is held."""
-    if isinstance(held, _Pieces):
-        return isinstance(data, str) and held.length == len(data) and "".join(held) == data
-    return bool(held == data)
+    return isinstance(data, str) and held.is_all(data) if isinstance(held, Pieces) else bool(held == data)
 
 
 def _join(held: dict[str, Any], piece: Mapping[str, Any]) -> None:
     for name, value in piece.items():
         own = held.get(name)
-        if name in _TEXTS and isinstance(own, str | _Pieces):
-            if not isinstance(own, _Pieces):
-                text, own = own, _Pieces()
-                own.append(text)
-                held[name] = own
-            own.append(value if isinstance(value, str) else "")
+        if name in _TEXTS and isinstance(own, str | Pieces):
+            pieces = held[name] = Pieces.of(own)
+            pieces.append(value if isinstance(value, str) else "")
         elif value is not None:
             held[name] = value
 
 
 def _join_texts(item: Any) -> None:
     for name in _TEXTS if isinstance(item, dict) else ():
-        if isinstance(item.get(name), _Pieces):
+        if isinstance(item.get(name), Pieces):
             item[name] = "".join(item[name])

@@ -10,7 +10,7 @@ import attrs
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
 from ..hooks import hookimpl
-from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall, VendorPart
+from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall, VendorPart, VideoPart
 from .conversation import fill_history, shape_messages
 from .details import opaque_fields
 from .fields import apply_field_rules
@@ -18,6 +18,7 @@ from .output import shape_output
 from .reasoning import make_way, reasons, say_reasoning
 from .tool_rules import shape_tools
 from .tools import wire_name
+from .unread import WRITTEN_AS, laid_over, lost_keys, returning_call_keys, returning_keys
 
 __all__ = ["shape_request", "wire_message", "wire_messages", "wire_output", "wire_part", "wire_tool_call"]
 
@@ -45,7 +46,8 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     own = call.extra.get("stream_options")
     if call.stream and dialect.include_usage and isinstance(own, Mapping) and own:  # `{}` says: none of them
         body["stream_options"] = {"include_usage": True, **own}
-    wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=tools.adjustments)
+    notes = (*tools.adjustments, *lost_keys(call.messages, context))
+    wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=notes)
     return _by_facts(wire, call, context)
 
 
@@ -165,7 +167,13 @@ def wire_message(message: Message, context: Context, sent_names: Mapping[str, st
 def _assistant(message: Message, context: Context, sent_names: Mapping[str, str]) -> dict[str, Any]:
     wire: dict[str, Any] = {"content": wire_content(message.content) if message.content else None}
     if message.tool_calls:
-        wire["tool_calls"] = [wire_tool_call(call, sent_names.get(call.name, call.name)) for call in message.tool_calls]
+        wire["tool_calls"] = [
+            wire_tool_call(
+                call, sent_names.get(call.name, call.name),
+                returning_call_keys(call, message, context) if call.extra else call.extra,
+            )
+            for call in message.tool_calls
+        ]  # fmt: skip
     elif message.refusal is not None and not message.content:
         wire["refusal"] = message.refusal
     elif not message.content and not message.extra.keys() & _OWN_CALLS:
@@ -173,9 +181,13 @@ def _assistant(message: Message, context: Context, sent_names: Mapping[str, str]
     field = context.provider.dialect.reasoning_field
     if field and message.reasoning and message.origin in (None, context.provider.name):
         wire[field] = message.reasoning
+    elif field is None and message.reasoning and message.origin is None and context.facts.rules is None:
+        wire[message.opaque.get(WRITTEN_AS, "reasoning_content")] = message.reasoning  # as its caller wrote it
     history = None if context.facts.rules is None else context.facts.rules.history
-    if message.opaque and history is not None and history.opaque and message.origin == context.provider.name:
-        wire |= opaque_fields(message.opaque, history.opaque)
+    if message.opaque and message.origin == context.provider.name:
+        if history is not None and history.opaque:
+            wire |= opaque_fields(message.opaque, history.opaque)
+        wire = {**returning_keys(message, context), **wire}
     return wire
 
 
@@ -197,7 +209,10 @@ def wire_part(part: Part) -> dict[str, Any]:
         case ImagePart(url=url, detail=detail):
             wire = {"type": "image_url", "image_url": {"url": url, **({"detail": detail} if detail else {})}}
         case AudioPart(data=data, format=audio_format):
-            wire = {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
+            sound = {"data": data, "format": audio_format} if audio_format else {"data": data}
+            wire = {"type": "input_audio", "input_audio": sound}
+        case VideoPart(url=url):
+            wire = {"type": "video_url", "video_url": {"url": url}}
         case FilePart():
             file = {"file_id": part.file_id, "file_data": part.data, "filename": part.filename}
             wire = {
@@ -206,13 +221,17 @@ def wire_part(part: Part) -> dict[str, Any]:
             }
         case VendorPart():
             return dict(part.value)
-    return {**wire, **part.extra}
+    return laid_over(wire, part.extra) if part.extra else wire
 
 
-def wire_tool_call(call: ToolCall, name: str) -> dict[str, Any]:
-    """Return an earlier call of the model under the tool's name as sent, with its arguments exactly as they came."""
-    return {
+def wire_tool_call(call: ToolCall, name: str, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return an earlier call of the model under the tool's name as sent, with its arguments exactly as they came.
+
+    `extra` is what goes out of the keys that nobody here reads.
+    """
+    wire = {
         "id": call.id,
         "type": "function",
         "function": {"name": name, "arguments": call.arguments or "{}"},
     }
+    return laid_over(wire, extra) if extra else wire

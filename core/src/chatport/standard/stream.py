@@ -38,6 +38,7 @@ from .citations import SOURCES, is_citation, references, sources
 from .endings import end_word, finish_reason
 from .media import media_of
 from .split_turns import asked_for_one, has_only_calls, last_ends
+from .unread import CALL_KEYS, MESSAGE_KEYS, READ_OF_MESSAGE, left_out, unread
 from .usage import vendors_usage
 from .usual_chunks import usual_events
 
@@ -224,7 +225,7 @@ def _new_choice(index: int, state: StreamState, context: Context) -> ChoiceState
         raise over_limit("The stream", limits.choices, "choices", "choices")
     if state.call_count is None:
         state.call_count = CallCount(limits.tool_calls)
-    return ChoiceState(index, state.call_count, limits.parts)
+    return ChoiceState(index, state.call_count, limits.parts, left_out(context))
 
 
 def check_choices(choices: Sequence[Any], context: Context) -> None:
@@ -240,14 +241,22 @@ def _text_or_none(value: Any) -> str | None:
 class ChoiceState:
     """What must be remembered of one choice: its tool calls so far, and half an emoji if a chunk ended in one."""
 
-    __slots__ = ("calls", "finished", "halves", "index", "most_parts")
+    __slots__ = ("calls", "finished", "halves", "index", "left_out", "most_parts", "unread")
 
-    def __init__(self, index: int, count: CallCount | None = None, most_parts: int = Limits().parts) -> None:
-        """`count` is that of the answer, which may have other choices."""
+    def __init__(
+        self,
+        index: int,
+        count: CallCount | None = None,
+        most_parts: int = Limits().parts,
+        left_out: Sequence[str] = (),
+    ) -> None:
+        """`count` is that of the answer, which may have other choices; `left_out` are keys that are not kept."""
+        self.left_out = left_out
         self.index = index
         self.calls = Calls(count)
         self.most_parts = most_parts
         self.finished = False
+        self.unread: dict[str, Any] = {}  # the keys of the last delta that has some which nobody reads
         self.halves: dict[Any, str] = {}  # high surrogates that wait for their low halves, by event class or call
 
     def delta_events(self, delta: Mapping[str, Any], events: list[Event]) -> None:
@@ -274,6 +283,8 @@ class ChoiceState:
         if isinstance(audio, dict) and any(audio.values()):  # some servers fill both with nothing, beside every answer
             data, transcript, audio_id = (_text_or_none(audio.get(name)) for name in ("data", "transcript", "id"))
             events.append(AudioDelta(data or "", transcript or "", audio_id, self.index))
+        if not READ_OF_MESSAGE.issuperset(delta):
+            self._unread(delta, events)
 
     def more_arguments(self, index: int, text: str) -> ToolCallDelta | None:
         """Take a piece of the arguments of the last call; None if a fragment of this index, and no more, is not its."""
@@ -298,6 +309,15 @@ class ChoiceState:
     def compact(self) -> None:
         """Hold what is kept of the calls in few pieces."""
         self.calls.compact()
+
+    def _unread(self, delta: Mapping[str, Any], events: list[Event]) -> None:
+        """Tell the keys that nobody here reads. Some vendors repeat them with every piece: once will do."""
+        found = unread(delta, READ_OF_MESSAGE)
+        for name in self.left_out:
+            found.pop(name, None)
+        if found and found != self.unread:
+            self.unread = found
+            events.append(OpaqueReported(MESSAGE_KEYS, found, self.index))
 
     def _text(self, text: str, events: list[Event]) -> None:
         self._piece(TextDelta, text, events)
@@ -378,6 +398,9 @@ class ChoiceState:
             if piece and (self.halves or "\ud800" <= piece[-1] <= "\udfff" or "\ud800" <= piece[0] <= "\udfff"):
                 piece = self._joined(call, piece)
             events.append(ToolCallDelta(call.index, call.id, call.name, piece, self.index))
+            if call.unread:
+                events.append(OpaqueReported(CALL_KEYS, call.unread, self.index, call.index))
+                call.unread = None
 
 
 def _is_part(item: Any) -> bool:
@@ -391,7 +414,8 @@ def choice_events(
     """Return the events of one choice of a whole reply. `count` is that of the calls of all its choices."""
     index = choice.get("index")
     count = count or CallCount(context.limits.tool_calls)
-    state = ChoiceState(index if isinstance(index, int) else position, count, context.limits.parts)
+    place = index if isinstance(index, int) else position
+    state = ChoiceState(place, count, context.limits.parts, left_out(context))
     events: list[Event] = []
     message = choice.get("message")
     if isinstance(message, dict):

@@ -76,10 +76,12 @@ def _known_kinds(wire: WireRequest, rule: ToolRule) -> WireRequest:
 
 def _known_keys(wire: WireRequest, keys: Collection[str], rule: ToolRule) -> WireRequest:
     """Take off what no function may have, beside it and within. Tools of other types are left alone."""
-    tools = [_with_keys(tool, keys) for tool in wire.body.get("tools") or []]
-    if tools == list(wire.body.get("tools") or []):
+    given = list(wire.body.get("tools") or [])
+    tools = [_with_keys(tool, keys) for tool in given]
+    if tools == given:
         return wire
-    reason = f"a function has {', '.join(keys)}, and nothing else"
+    lost = dict.fromkeys(key for tool in given for key in _other_keys(tool, keys))
+    reason = f"a function has {', '.join(keys)}, and nothing else: {', '.join(lost)} cannot go"
     return wire.set("tools", tools).note("dropped", "tools", reason, rule.cite("function_keys"))
 
 
@@ -88,6 +90,13 @@ def _with_keys(tool: Mapping[str, Any], keys: Collection[str]) -> Mapping[str, A
     if tool.get("type") != "function" or not isinstance(function, Mapping):
         return tool
     return {"type": tool.get("type"), "function": {key: value for key, value in function.items() if key in keys}}
+
+
+def _other_keys(tool: Mapping[str, Any], keys: Collection[str]) -> list[str]:
+    function = tool.get("function")
+    if not isinstance(function, Mapping):
+        return []
+    return [key for key in tool if key not in ("type", "function")] + [key for key in function if key not in keys]
 
 
 def _loose(wire: WireRequest, rule: ToolRule) -> WireRequest:

@@ -14,6 +14,7 @@ from ..errors import UnsupportedFeatureError
 from ..facts.rules import ToolRule
 from ..hooks import hookimpl
 from ..types import Adjustment
+from .unread import laid_over
 
 __all__ = ["translate_tools", "wire_choice", "wire_name", "wire_tool"]
 
@@ -104,7 +105,8 @@ def wire_tool(tool: Tool, name: str) -> dict[str, Any]:
     function["parameters"] = tool.schema
     if tool.strict is not None:
         function["strict"] = tool.strict
-    return {"type": "function", "function": function}
+    wire = {"type": "function", "function": function}
+    return laid_over(wire, tool.extra) if tool.extra else wire
 
 
 def wire_choice(choice: ToolChoice, names: Mapping[str, str]) -> Any:

@@ -25,18 +25,20 @@ _NoText: TypeAlias = Literal["", None]
 _NoItems: TypeAlias = tuple[()] | None
 
 
-class _Function(msgspec.Struct, gc=False):
+class _Function(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     arguments: str | None = None
     name: str | None = None
 
 
-class _Call(msgspec.Struct, gc=False):
+class _Call(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     index: int
     function: _Function
     id: str | None = None
+    type: str | None = None
 
 
-class _Delta(msgspec.Struct, gc=False):
+class _Delta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    role: str | None = None
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -53,6 +55,8 @@ class _Delta(msgspec.Struct, gc=False):
     sources: _NoItems = None
     executed_tools: _NoItems = None
     context: None = None
+    name: str | None = None  # vendors are known to put these into every piece, with nothing in it
+    token_id: None = None
 
 
 class _Choice(msgspec.Struct, gc=False):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..facts.models import ModelFacts
 from ..facts.rules import FieldRule, HistoryRule, MessageRule, OutputRule, PartRule, ReasoningRule, Rules, ToolRule
 from ..standard.choices import choice_kind, function_name
-from ..standard.conversation import PART_KINDS
+from ..standard.parts import PART_KINDS
 from ..standard.paths import at, has, is_same
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def _of_message(message: Mapping[str, Any], rule: MessageRule) -> Iterator[str]:
     if isinstance(content, list) and rule.part_types:
         unknown = {str(part.get("type")) for part in content} - set(rule.part_types)
         yield from (f"unknown part type {kind!r}" for kind in sorted(unknown))
+    yield from _of_keys(message, content, rule)
     if isinstance(content, list) and rule.joined_text and all(part.get("type") == "text" for part in content):
         yield "a text is no list of parts"
     if isinstance(content, list) and is_result and rule.text_results and any(p.get("type") != "text" for p in content):
@@ -83,6 +84,17 @@ def _of_message(message: Mapping[str, Any], rule: MessageRule) -> Iterator[str]:
     stands = rule.empty_result if is_result else rule.empty
     if stands is not None and content == "":
         yield "the content is empty"
+
+
+def _of_keys(message: Mapping[str, Any], content: Any, rule: MessageRule) -> Iterator[str]:
+    """Give the keys of parts and calls that the vendor does not know, where it takes no others."""
+    for part in content if rule.part_keys is not None and isinstance(content, list) else ():
+        yield from (f"a part has no key {key!r}" for key in part if key not in (rule.part_keys or ()))
+    for call in message.get("tool_calls") or () if rule.call_keys is not None else ():
+        inner = [key for key in call.get("function") or {} if key not in ("name", "arguments")]
+        yield from (
+            f"a call has no key {k!r}" for k in (*call, *inner) if k in inner or k not in (rule.call_keys or ())
+        )
 
 
 def _of_part(part: Mapping[str, Any], facts: ModelFacts, rules: Mapping[str, PartRule]) -> Iterator[str]:
@@ -103,6 +115,12 @@ def _of_part(part: Mapping[str, Any], facts: ModelFacts, rules: Mapping[str, Par
         yield f"no {kind} in this form"
     if source.get("file_id") is not None and not rule.uploads:
         yield f"no uploads of {kind}"
+    if rule.keys is not None and not source.keys() <= set(rule.keys):
+        yield f"unknown keys {sorted(source.keys() - set(rule.keys))} of {kind}"
+    if rule.data_url is False and place.startswith("data:"):
+        yield f"{kind} is bare base64, and no data URL"
+    if not rule.text_files and place.startswith("data:text/"):
+        yield f"a {kind} is no text"
 
 
 def _of_ids(message: Mapping[str, Any], rules: Rules) -> Iterator[str]:
@@ -183,6 +201,10 @@ def _of_tools(vendor: FactsEmulator, body: Mapping[str, Any], facts: ModelFacts,
             yield f"tools of type {tool.get('type')!r} are not known"
         if not rule.strict and "strict" in (tool.get("function") or {}):
             yield "strict is not known"
+        if rule.function_keys is not None:
+            yield from (f"a tool has no key {key!r}" for key in tool if key not in ("type", "function"))
+            inner = tool.get("function") or {}
+            yield from (f"a function has no key {key!r}" for key in inner if key not in rule.function_keys)
         if isinstance(name, str) and (name in rule.reserved or (rule.letter_first and not name[:1].isalpha())):
             yield f"no tool may be called {name!r}"
     if facts.parallel_tools is False and body.get("parallel_tool_calls"):

@@ -25,7 +25,8 @@ __all__ = ["OPAQUE_KEY", "Turn"]
 OPAQUE_KEY = "turn"
 """Under this key of a message's opaque slot lies `{"model", "content"}`: the answer's blocks as they came."""
 
-_PLAIN = ("text", "tool_use")
+_CALL_KEYS = ("type", "id", "name", "input")
+_TEXT_BLOCK_KEYS = ("type", "text")
 _TEXT_KEYS = {"text": "text", "thinking": "thinking"}
 _MOST_COUNTS = 100
 """Names in the usage of an answer, all of which are copied whenever it tells new counts."""
@@ -78,7 +79,8 @@ class Turn:
             self.choice.delta_events({"content" if block.type == "text" else "reasoning": text}, events)
         elif block.type == "tool_use":
             function = {"name": block.data.get("name"), "arguments": ""}
-            fragment = {"index": index, "id": block.data.get("id"), "function": function}
+            own = {name: value for name, value in block.data.items() if name not in _CALL_KEYS}
+            fragment = {**own, "index": index, "id": block.data.get("id"), "function": function}
             self.choice.delta_events({"tool_calls": [fragment]}, events)
             block.call = self.choice.calls.last_used
 
@@ -155,7 +157,7 @@ class Turn:
         Thinking that was cut before its signature must not go back (AN-T17). Where a call's input is no object, nothing
         is kept: the call goes back as core mends it.
         """
-        if all(block.type in _PLAIN and not block.data.get("citations") for block in self.blocks.values()):
+        if all(block.is_plain for block in self.blocks.values()):
             return []
         try:
             whole = [block.whole(self._limits.values) for block in self.blocks.values()]
@@ -202,6 +204,12 @@ class _Block:
         self.pieces: list[str] = []
         self.is_closed = False
         self.call: Any = None  # what the decoder knows of a tool_use: its id and name, whatever came
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether text and calls, with their keys, say all that it says."""
+        own = (value for name, value in self.data.items() if name not in _TEXT_BLOCK_KEYS)
+        return self.type == "tool_use" or (self.type == "text" and not any(own))
 
     def whole(self, most_values: int) -> dict[str, Any]:
         """Return the block as a plain reply would have it. Raises ValueError if its input was cut, or is too much."""

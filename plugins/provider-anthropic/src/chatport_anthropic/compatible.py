@@ -22,9 +22,12 @@ from chatport.helpers import (
 
 from . import thinking
 from .request import limited, path_below, streamed
-from .tools import unforced
+from .tools import own_keys, unforced
 
 __all__ = ["read_rate_limits", "shape_request", "translate_tools"]
+
+_KEYS = ("role", "content", "tool_calls", "tool_call_id", "name")
+"""What is looked at in a message; everything else is ignored (AN-C3)."""
 
 
 @hookimpl
@@ -35,9 +38,14 @@ def translate_tools(call: Call, context: Context) -> WireTools:
         for tool in call.tools
         if tool.strict
     ]
+    notes += [
+        Adjustment("dropped", f"tools.{tool.name}.{key}", "without effect on this endpoint", "AN-C2")
+        for tool in call.tools
+        for key in own_keys(tool)
+    ]
     asked = unforced(call, context, notes)
     plain = tuple(
-        attrs.evolve(tool, strict=None, schema=object_root(tool.schema, tool.name, context, "AN-T1"))
+        attrs.evolve(tool, strict=None, extra={}, schema=object_root(tool.schema, tool.name, context, "AN-T1"))
         for tool in call.tools
     )
     every = standard.translate_tools(attrs.evolve(asked, tools=plain), context)
@@ -100,10 +108,18 @@ def _with_messages(wire: WireRequest) -> WireRequest:
 def _message(message: Mapping[str, Any], lost: dict[str, None]) -> dict[str, Any]:
     if message.get("refusal"):  # the standard has it where there is no content, and here only content is read
         message = {**message, "content": message["refusal"], "refusal": None}
-    wire = _less(message, ("refusal", "audio", "cache_control"), lost)
+    wire = _less(message, [name for name in message if name not in _KEYS], lost)
+    if wire.get("tool_calls"):
+        wire["tool_calls"] = [_call(call, lost) for call in wire["tool_calls"]]
     if isinstance(wire.get("content"), list):
         wire["content"] = [_part(part, lost) for part in wire["content"]]
     return wire
+
+
+def _call(call: Mapping[str, Any], lost: dict[str, None]) -> dict[str, Any]:
+    wire = _less(call, [name for name in call if name not in ("id", "type", "function")], lost)
+    inner = call["function"]
+    return {**wire, "function": _less(inner, [name for name in inner if name not in ("name", "arguments")], lost)}
 
 
 def _part(part: Mapping[str, Any], lost: dict[str, None]) -> dict[str, Any]:

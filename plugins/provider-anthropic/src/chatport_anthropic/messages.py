@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,9 +23,10 @@ from chatport import (
     ToolCall,
     UnsupportedFeatureError,
     VendorPart,
+    VideoPart,
     WireTools,
 )
-from chatport.helpers import wire_name
+from chatport.helpers import MESSAGE_KEYS, decoded, is_text_type, lost_keys, split_data_url, wire_name
 
 from .blocks import OPAQUE_KEY
 
@@ -44,7 +44,10 @@ _BLOCKS = frozenset(
 )  # fmt: skip
 """The blocks of a turn, AN-S4, AN-T9 and AN-M2, which are sent as they are given."""
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")  # AN-M1
-_DATA_URL = re.compile(r"data:([^;,]+)(?:;[^,]*)?;base64,(.*)", re.DOTALL)
+_BLOCK_KEYS = ("cache_control", "citations", "context", "title")  # AN-R12, AN-M2
+_RESULT_KEYS = ("cache_control", "is_error")  # AN-T9
+_CALL_KEYS = ("cache_control", "caller")
+_INNER = ("function", "image_url", "file")
 _DATE = re.compile(r"-(\d{8}|latest)$")
 
 
@@ -66,6 +69,7 @@ class Conversation:
 def conversation(call: Call, tools: WireTools, context: Context) -> Conversation:
     """Return the conversation. Raises UnsupportedFeatureError for what would be silently lost."""
     writer = _Writer(context, {own: sent for sent, own in tools.names.items()})
+    writer.notes.extend(lost_keys(call.messages, context))
     for message in call.messages:
         writer.take(message)
     turns = [_results_first(turn) for turn in _with_own_ids(writer.turns)]
@@ -144,6 +148,8 @@ class _Writer:
 
     def take(self, message: Message) -> None:
         role: str = message.role  # a dict may have brought any
+        if message.name is not None:
+            self._note("dropped", "messages.name", "speakers have no names here", "AN-R14")
         match role:
             case "system" | "developer":
                 self._take_system(message)
@@ -154,8 +160,6 @@ class _Writer:
             case _:
                 if role != "user":
                     self._note("renamed", "messages.role", f"{role} is no role here: sent as user", "AN-R2")
-                if message.name is not None:
-                    self._note("dropped", "messages.name", "speakers have no names here", "AN-R14")
                 self._add("user", self._marked(self._parts(message.content), message))
 
     def _take_system(self, message: Message) -> None:
@@ -209,11 +213,24 @@ class _Writer:
         return [block for block in blocks if block["type"] not in _THOUGHTS]
 
     def _plain_answer(self, message: Message) -> list[dict[str, Any]]:
-        return [*self._parts(message.content), *map(self._tool_use, message.tool_calls)]
+        kept = message.opaque.get(MESSAGE_KEYS)  # of the compatible endpoint, where messages have other keys
+        if message.origin == self.context.provider.name and isinstance(kept, Mapping):
+            self._known(kept, (), "messages")
+        return [*self._parts(message.content), *(self._tool_use(call, message) for call in message.tool_calls)]
 
-    def _tool_use(self, call: ToolCall) -> dict[str, Any]:
+    def _tool_use(self, call: ToolCall, message: Message) -> dict[str, Any]:
         name = self.sent_names.get(call.name, wire_name(call.name, longest=128))
-        return {"type": "tool_use", "id": _wire_id(call.id), "name": name, "input": _input(call)}
+        block = {"type": "tool_use", "id": _wire_id(call.id), "name": name, "input": _input(call)}
+        if message.origin is None:
+            return {**block, **self._known(call.extra, _CALL_KEYS, "messages.tool_calls")}
+        return {**call.extra, **block} if message.origin == self.context.provider.name else block
+
+    def _known(self, extra: Mapping[str, Any], keys: Sequence[str], field: str) -> dict[str, Any]:
+        """Return the keys that stand in such a block; others would be refused, and are told (AN-R14)."""
+        for name in _flat(extra):
+            if name not in keys:
+                self._note("dropped", f"{field}.{name}", "there is no such key here", "AN-R14")
+        return {name: value for name, value in extra.items() if name in keys}
 
     def _result(self, message: Message) -> dict[str, Any]:
         """Return a tool result; without any content it says so, since an empty list is refused (AN-T9).
@@ -226,13 +243,17 @@ class _Writer:
             )
         content = self._parts(message.content) or [{"type": "text", "text": "(no output)"}]
         block = {"type": "tool_result", "tool_use_id": _wire_id(message.tool_call_id or ""), "content": content}
-        return {**block, **message.extra}
+        return {**block, **self._known(message.extra, _RESULT_KEYS, "messages")}
 
     # --- parts
 
     def _parts(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
         """Return content blocks; blank texts are refused, and left out (AN-T13)."""
-        blocks = [{**block, **part.extra} for part in parts if (block := self._part(part)) is not None]
+        blocks = [
+            {**block, **self._known(part.extra, _BLOCK_KEYS, "messages.content")} if part.extra else block
+            for part in parts
+            if (block := self._part(part)) is not None
+        ]
         return [block for block in blocks if not _is_blank(block)]
 
     def _part(self, part: Part) -> dict[str, Any] | None:
@@ -248,6 +269,8 @@ class _Writer:
                 return {"type": "document", "source": self._document_source(part), **title}
             case AudioPart():
                 raise self._unsupported("takes no audio (AN-M3)")
+            case VideoPart():
+                raise self._unsupported("takes no video (AN-M3)")
             case VendorPart():
                 return self._vendor_part(part)
 
@@ -268,13 +291,13 @@ class _Writer:
         return None
 
     def _image_source(self, url: str) -> dict[str, Any]:
-        if not url.startswith("data:"):
+        if url[:8].lower().startswith(("https://", "http://")):
             return {"type": "url", "url": url}
-        found = _DATA_URL.fullmatch(url)
-        kind = found[1].lower().replace("image/jpg", "image/jpeg") if found else ""
-        if found is None or kind not in _IMAGE_TYPES:
-            raise self._unsupported("takes images as base64 of jpeg, png, gif or webp (AN-M1)")
-        return {"type": "base64", "media_type": kind, "data": found[2]}
+        kind, content = split_data_url(url) or ("", "")
+        kind = kind.replace("image/jpg", "image/jpeg")
+        if kind not in _IMAGE_TYPES:
+            raise self._unsupported("takes images by https URL, or as base64 of jpeg, png, gif or webp (AN-M1)")
+        return {"type": "base64", "media_type": kind, "data": content}
 
     def _document_source(self, part: FilePart) -> dict[str, Any]:
         if part.file_id is not None:
@@ -282,16 +305,34 @@ class _Writer:
         data = part.data or ""
         if data.startswith("https://"):
             return {"type": "url", "url": data}
-        found = _DATA_URL.fullmatch(data)
-        if found and found[1] == "application/pdf":
-            return {"type": "base64", "media_type": found[1], "data": found[2]}
-        if found and found[1].startswith("text/"):
-            text = b64decode(found[2]).decode("utf-8", "replace")
-            return {"type": "text", "media_type": "text/plain", "data": text}
+        kind, content = split_data_url(data) or ("", "")
+        if kind == "application/pdf":
+            return {"type": "base64", "media_type": kind, "data": content}
+        if is_text_type(kind):
+            return {"type": "text", "media_type": "text/plain", "data": self._text(content)}
         raise self._unsupported("takes documents as PDF or text in a data URL, by https URL or by file id (AN-M2)")
+
+    def _text(self, content: str) -> str:
+        """Return the text of a document, which is UTF-8 here."""
+        data = decoded(content)
+        if data is None:
+            raise BadRequestError("The data URL of a FilePart is no base64.")
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            self._note("invalid", "messages.file", "bytes of it are no UTF-8, and are replaced", "AN-M2")
+            return data.decode("utf-8", "replace")
 
     def _unsupported(self, problem: str) -> UnsupportedFeatureError:
         return UnsupportedFeatureError(f"Anthropic {problem}.")
+
+
+def _flat(extra: Mapping[str, Any]) -> list[str]:
+    """Return the names of keys, of those as well that stood inside an object which has no counterpart here."""
+    names: list[str] = []
+    for name, value in extra.items():
+        names += list(value) if name in _INNER and isinstance(value, Mapping) else [name]
+    return names
 
 
 def _input(call: ToolCall) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from chatport.helpers import Loss, below, check_cap, object_root, wire_name
 from . import schemas
 from .blocks import OPAQUE_KEY
 
-__all__ = ["translate_tools", "unforced"]
+__all__ = ["own_keys", "translate_tools", "unforced"]
 
 _MOST_STRICT, _MOST_OPTIONAL, _MOST_UNIONS = 20, 24, 16  # AN-T18: in sum over the strict tools of a request
+_OWN_KEYS = ("allowed_callers", "cache_control", "defer_loading", "eager_input_streaming", "input_examples")  # AN-T1
 _MODES = {"auto": "auto", "required": "any", "named": "tool", "none": "none"}  # AN-T5
 _KINDS: Mapping[Any, Any] = {"auto": "auto", "any": "required", "none": "none"}
 _OWN_TYPE = re.compile(r"[a-z0-9_]+_20\d{6}|mcp_toolset|custom")  # web_search_20250305
@@ -42,6 +43,7 @@ def translate_tools(call: Call, context: Context) -> WireTools:
     roots = {tool.name: object_root(tool.schema, tool.name, context, "AN-T1") for tool in wanted}
     strict = _strict([tool.name for tool in wanted if tool.strict], roots, notes)
     tools = [_tool(tool, names[tool.name], roots[tool.name], strict=tool.name in strict) for tool in wanted]
+    tools = [{**wire, **_own_keys(tool, notes)} for tool, wire in zip(wanted, tools, strict=True)]
     return WireTools([*tools, *own], choice, renamed, tuple(notes))
 
 
@@ -70,6 +72,22 @@ def _in_our_words(call: Call, notes: list[Adjustment]) -> Call:
         return call
     notes.append(Adjustment("dropped", "tool_choice", "a choice in another vendor's words", "AN-T4"))
     return attrs.evolve(call, tool_choice=None)
+
+
+def _own_keys(tool: Tool, notes: list[Adjustment]) -> dict[str, Any]:
+    """Return the vendor's own keys of a tool, wherever they stood; others would be refused, and are told (AN-T1)."""
+    given = own_keys(tool)
+    reason = "tools have no such key here"
+    notes.extend(Adjustment("dropped", f"tools.{tool.name}.{n}", reason, "AN-T1") for n in given if n not in _OWN_KEYS)
+    return {name: value for name, value in given.items() if name in _OWN_KEYS}
+
+
+def own_keys(tool: Tool) -> dict[str, Any]:
+    """Return a tool's vendor-only keys: those on it, and those in its function."""
+    inner = tool.extra.get("function")
+    given = {**(inner if isinstance(inner, Mapping) else {}), **tool.extra}
+    given.pop("function", None)
+    return given
 
 
 def _tool(tool: Tool, name: str, schema: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:

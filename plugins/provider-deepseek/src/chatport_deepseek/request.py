@@ -31,7 +31,10 @@ def _message(message: Mapping[str, Any]) -> Mapping[str, Any]:
 def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Put the id of an uploaded image where DeepSeek looks for it (DS-M1)."""
     file = part.get("file") if part.get("type") == "file" else None
-    return {"type": "file", "file_id": file["file_id"]} if isinstance(file, Mapping) and "file_id" in file else part
+    if not isinstance(file, Mapping) or "file_id" not in file:
+        return part
+    own = {key: value for key, value in part.items() if key != "file"}
+    return {**own, **{key: value for key, value in file.items() if key != "filename"}}
 
 
 def _strict(wire: WireRequest, context: Context) -> WireRequest:

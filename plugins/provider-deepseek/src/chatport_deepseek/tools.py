@@ -27,13 +27,14 @@ def translate_tools(call: Call, context: Context) -> Generator[None, WireTools, 
     if not any(tool.strict for tool in call.tools):
         return tools
     problem = _why_not_strict(call, context)
-    functions = [{**tool["function"], "strict": True} for tool in (tools.tools or ())[: len(call.tools)]]
+    sent = [
+        {**tool, "function": {**tool["function"], "strict": True}} for tool in (tools.tools or ())[: len(call.tools)]
+    ]
     if problem is not None:
-        functions = [{k: v for k, v in function.items() if k != "strict"} for function in functions]
+        sent = [{**t, "function": {k: v for k, v in t["function"].items() if k != "strict"}} for t in sent]
         note = Adjustment("dropped", "tools.strict", problem, "DS-T5")
         tools = attrs.evolve(tools, adjustments=(*tools.adjustments, note))
-    wired = [{"type": "function", "function": function} for function in functions]
-    return attrs.evolve(tools, tools=[*wired, *call.server_tools])
+    return attrs.evolve(tools, tools=[*sent, *call.server_tools])
 
 
 def on_beta_path(path: str, base_url: str, *, beside_v1: bool = False) -> str | None:

@@ -31,7 +31,11 @@ _INNER_KEYS: Mapping[str, frozenset[str]] = {
     "messages": frozenset({"role", "content", "reasoning_content", "tool_calls", "tool_call_id"}),
     "tools": frozenset({"type", "function"}),
     "content": frozenset({"type", "text", "image_url", "video_url"}),
+    "image_url": frozenset({"url", "detail"}),
+    "video_url": frozenset({"url", "detail", "max_frames", "sample_fps", "spatial_limit"}),
     "function": frozenset({"name", "description", "parameters", "strict"}),
+    "tool_calls": frozenset({"id", "type", "called"}),
+    "called": frozenset({"name", "arguments"}),
 }
 _RANGES: Mapping[str, tuple[float, float]] = {  # FW-P5, FW-P6
     "temperature": (0, 2), "top_p": (0, 1), "top_k": (0, 100), "min_p": (0, 1), "typical_p": (0, 1), "n": (1, 128),
@@ -130,6 +134,8 @@ class FireworksEmulator(VendorEmulator):
             if key in _INNER_KEYS:
                 items = item if isinstance(item, list) else [item]
                 for number, inner in enumerate(items):
+                    if key == "tool_calls" and isinstance(inner, dict):  # whose functions have other keys than a tool's
+                        inner = {"called" if name == "function" else name: own for name, own in inner.items()}
                     if isinstance(inner, dict):
                         self.check_keys(inner, _INNER_KEYS[key], f"{place}{key}[{number}].")
 

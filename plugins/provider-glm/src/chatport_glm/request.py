@@ -49,7 +49,9 @@ def _bare(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an inline image without the beginning of its data URL, as the oldest vision models want it (GL-M2)."""
     image = part.get("image_url")
     url = str(image.get("url", "")) if isinstance(image, Mapping) else ""
-    return {**part, "image_url": {"url": url.partition(",")[2]}} if url.startswith("data:") else part
+    if not isinstance(image, Mapping) or not url.startswith("data:"):
+        return part
+    return {**part, "image_url": {**image, "url": url.partition(",")[2]}}
 
 
 def _never_off(wire: WireRequest, context: Context) -> WireRequest:

@@ -42,7 +42,10 @@ def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Refer to an uploaded picture as Moonshot does (MS-M1)."""
     file = part.get("file") if part.get("type") == "file" else None
     upload = file.get("file_id") if isinstance(file, Mapping) else None
-    return part if upload is None else {"type": "image_url", "image_url": {"url": f"ms://{upload}"}}
+    if upload is None:
+        return part
+    own = {key: value for key, value in part.items() if key != "file"}
+    return {**own, "type": "image_url", "image_url": {"url": f"ms://{upload}"}}
 
 
 def _sampling(wire: WireRequest, context: Context) -> WireRequest:

@@ -130,7 +130,7 @@ class SiliconFlowEmulator(VendorEmulator):
         if content is None or (message["role"] == "tool" and not content):  # SF-P10
             raise self.refuse(400, _INVALID)
         known = {"text", *(("image_url",) if model in _SEEING else ())}
-        known |= {"audio_url", "video_url"} if "Omni" in model else set()  # SF-M2
+        known |= {"audio_url", "video_url"} if "Omni" in model else {"video_url"} if "-VL-" in model else set()  # SF-M2
         if isinstance(content, list) and not all(part.get("type") in known for part in content):
             raise self.refuse(400, _INVALID)
 

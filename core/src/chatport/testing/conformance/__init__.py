@@ -24,6 +24,7 @@ from .endings import EndingTests
 from .fact_data import FactTests
 from .failures import STATUSES, FailureTests
 from .histories import HistoryTests
+from .keys import KeyTests
 from .losses import LossTests
 from .purity import PurityTests
 from .quirk_table import QuirkTableTests
@@ -36,7 +37,7 @@ from .thinking import ThinkingTests
 __all__ = ["conformance"]
 
 _PARTS = (
-    AnswerTests, BesideTests, LossTests, ThinkingTests, HistoryTests, StreamTests, EndingTests, CountingTests,
+    AnswerTests, BesideTests, LossTests, KeyTests, ThinkingTests, HistoryTests, StreamTests, EndingTests, CountingTests,
     FailureTests, PurityTests, SecrecyTests, FactTests, QuirkTableTests,
 )  # fmt: skip
 

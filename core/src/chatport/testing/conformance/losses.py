@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from ...basics.media import to_base64
 from ...call import Tool
-from ...types import ImagePart, Message, ToolCall
+from ...types import AudioPart, FilePart, ImagePart, Message, Part, ToolCall, VideoPart
 from .subject import ConformanceTests, Exchange, Subject
 
 __all__ = ["LossTests"]
@@ -31,6 +32,12 @@ _SAY = "send it, or say that it is lost (WireRequest.drop, .lower, .note); a wra
 _PICTURE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 )
+_CONTENT: Mapping[str, tuple[bytes, Callable[[bytes], Part]]] = {
+    "image": (b"\x89PNG\r\n\x1a\nchatport", ImagePart.from_bytes),
+    "audio": (b"RIFF1234WAVEchatport", AudioPart.from_bytes),
+    "video": (b"\x00\x00\x00\x18ftypmp42chatport", VideoPart.from_bytes),
+    "file": (b"%PDF-1.7 chatport", lambda data: FilePart.from_bytes(data, "a.pdf")),
+}
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "title": "Chatporttitle",
@@ -124,6 +131,19 @@ class LossTests(ConformanceTests):
                 done = it.exchange([Message.user("say: fine", ImagePart(_PICTURE))])
                 kept = done.reply is None or _PICTURE.partition(",")[2] in _text(done.sent) or done.is_noted("image")
                 it.check(kept, "shape_request", f"{it.model}: a picture", "it was lost without a note", _SAY)
+
+    @pytest.mark.parametrize("kind", list(_CONTENT))
+    def test_content_of_every_kind_that_is_taken_is_sent(self, kind: str) -> None:
+        """Of bytes, by the kinds that the facts name: as the vendor wants it, refused unsent, or told."""
+        data, make = _CONTENT[kind]
+        part = make(data)
+        for it in self.subject.each():
+            takes = () if it.provider.facts is None else it.provider.facts.describe(it.model).input
+            if kind not in takes:
+                continue
+            done = it.exchange([Message.user("say: fine", part)])
+            sent = done.reply is None or to_base64(data) in _text(done.sent) or done.is_noted(kind)
+            it.check(sent, "shape_request", f"{it.model}: {part!r}", "it was lost without a note", _SAY)
 
     def test_every_tool_is_sent_whole(self) -> None:
         """Names, descriptions, and all of the schema's properties and values; and all results of parallel calls."""

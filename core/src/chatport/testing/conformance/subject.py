@@ -117,15 +117,25 @@ class Subject:
         return events.reply
 
     def exchange(
-        self, messages: Any, stream: bool = False, *, says: Mapping[str, Any] | None = None, **options: Any
+        self,
+        messages: Any,
+        stream: bool = False,
+        *,
+        says: Mapping[str, Any] | None = None,
+        emulate: Callable[[Emulator], None] | None = None,
+        **options: Any,
     ) -> Exchange:
         """Return a call and what became of it, with a new emulator that `says` what these fields of `Script` say.
+
+        `emulate` may change that emulator first.
 
         Fails where the call ends in an error, unless it was refused before anything was sent. What the vendor says of
         one of its further models is no failure, and no silent loss: it is told at the end of the suite.
         """
         emulator = self.emulator()
         said = scripted(emulator.vendor, says or {})
+        if emulate is not None:
+            emulate(emulator)
         transport = _Keeping(emulator)
         given = f"{self.model}{' (stream)' if stream else ''}: {options or messages}"
         try:
