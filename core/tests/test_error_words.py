@@ -159,7 +159,11 @@ TABLE: list[tuple[int, Any, type[ChatportError], bool]] = [
         False,
     ),
     (429, {"error": {"message": "余额不足或无可用资源包,请充值。", "code": "1"}}, e.QuotaExceededError, False),
+    (403, said("Quota exceeded for this project"), e.QuotaExceededError, False),
+    (403, said("You have exceeded your monthly quota"), e.QuotaExceededError, False),
     # too fast
+    (403, {"message": "API rate limit exceeded for this key"}, e.RateLimitError, True),
+    (400, said("Rate limit reached for requests", type="invalid_request_error"), e.RateLimitError, True),
     (429, rpc(429, PLAN, "RESOURCE_EXHAUSTED", quota(PER_MINUTE), WAIT), e.RateLimitError, True),
     (429, rpc(429, PLAN, "RESOURCE_EXHAUSTED", WAIT), e.RateLimitError, True),
     (429, rpc(429, "Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED"), e.RateLimitError, True),

@@ -70,6 +70,7 @@ def test_nothing_at_an_address_is_told_with_it(status: int, body: Any) -> None:
         (404, {"error": {"message": "model: some-model", "type": "not_found_error"}}),
         (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment does not exist."}}),
         (404, {"error": {"message": "some-model: not found"}}),
+        (404, [{"error": {"code": 404, "message": "Requested entity was not found.", "status": "NOT_FOUND"}}]),
         (404, {"error": {"message": "No endpoints found that support image input", "code": "404"}}),
         (404, b"model 'some-model' not found, try pulling it first"),
         (404, {"error": {"message": "Previous response with id 'x' not found."}}),

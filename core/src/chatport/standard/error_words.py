@@ -19,6 +19,7 @@ __all__ = [
     "OVERLOADED",
     "SPENT",
     "STATUS_OF_NAME",
+    "TOO_FAST",
     "UNSETTLED",
     "UNSUPPORTED",
     "VAGUE_CODES",
@@ -136,7 +137,14 @@ WORDS: tuple[tuple[type[e.ChatportError], tuple[str, ...]], ...] = (
             r"blocked by .{0,40}\b(?:moderation|safety|guardrail)",
         ),
     ),
-    (e.QuotaExceededError, (*MONEY, SPENT)),
+    (
+        e.QuotaExceededError,
+        (
+            *MONEY,
+            SPENT,
+            r"\bquota (?:limit )?(?:is |has been |was )?exceeded|exceeded (?:your |the )?(?:\w{1,20} )?quota",
+        ),
+    ),
     (
         e.PermissionDeniedError,
         (
@@ -189,6 +197,8 @@ OVERLOADED: tuple[str, ...] = (
     r"experiencing (?:high|heavy|increased) (?:demand|load|traffic)|high traffic|too busy|(?:engine|server) is busy",
 )
 """No room now, in words that a 429 may come with."""
+TOO_FAST = r"rate[ _-]?limits? (?:is |was |has been )?(?:exceeded|reached|hit)|too many requests|throttling"
+"""A limit that was met, for a status that says another thing."""
 BARE: tuple[tuple[type[e.ChatportError], str], ...] = (
     (e.RateLimitError, r"rate[ _-]?limit|too many requests|throttl"),
     (e.OverloadedError, r"overloaded|(?:at|over|no|out of) capacity|service (?:is )?(?:\w{1,20} )?unavailable"),

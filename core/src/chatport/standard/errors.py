@@ -27,6 +27,7 @@ from .error_words import (
     OVERLOADED,
     SPENT,
     STATUS_OF_NAME,
+    TOO_FAST,
     UNSETTLED,
     UNSUPPORTED,
     VAGUE_CODES,
@@ -57,6 +58,8 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
         error = _of_words(text, status)
         if error is not None:
             return Verdict(error, retryable=False)
+        if status in (400, 403, 500) and _found(text, TOO_FAST):
+            return _of_limit(failure, text, named, status)
     elif status == 401 and _found(text, *MONEY):
         return Verdict(e.QuotaExceededError)
     if _inner_status(failure) is None and failure.data is not None and failure.details.message:

@@ -9,13 +9,9 @@ from ..call import Failure
 
 __all__ = ["is_wrong_path", "meant_base_url", "says_wrong_path", "shown_address"]
 
-_NOT_FOUND = (
-    re.compile(
-        r"\W{0,3}(?:404\W{1,3})?(?:http |error )?(?:page |file |resource )?not found(?:: .{0,60})?\W{0,3}(?:nginx)?\Z"
-    ),
-    re.compile(r"not found\W{1,3}(?:please )?check the (?:configuration|url|path|address)"),
-)
-"""Nothing but that nothing is there: how frameworks word it whose routes have no name."""
+_BESIDE = frozenset(("code", "error", "file", "http", "nginx", "openresty", "page", "resource", "the", "was"))
+"""Words beside a bare "not found", as frameworks word it whose routes have no names."""
+_CHECK = re.compile(r"not found\W{1,3}(?:please )?check the (?:configuration|url|path|address)")
 _ROUTE_WORDS = (
     re.compile(r"page not found|\bno route (?:matched|for|found)|\bcould not route to\b|\bno static resource"),
     re.compile(r"\b(?:route|endpoint|path|url|uri|api) (?:was |is |does |did )?not (?:found|exist|match)"),
@@ -34,17 +30,18 @@ def is_wrong_path(failure: Failure, model: str) -> bool:
     said = (failure.details.message or failure.body)[:2000]
     if failure.status not in (404, 405):
         return failure.status < 400 and says_wrong_path(said)
-    if failure.details.code not in ("", str(failure.status)) and not says_wrong_path(said):
-        return False
-    if not says_wrong_path(said) and (re.search("model|deployment", said, re.IGNORECASE) or (model and model in said)):
-        return False
-    return says_wrong_path(said) or not isinstance(failure.data, dict | str) or not said.strip()
+    if says_wrong_path(said):
+        return True
+    names_model = re.search("model|deployment", said, re.IGNORECASE) or (model and model in said)
+    return failure.data is None and not names_model  # a page, a text or nothing: no API of the usual shape has said it
 
 
 def says_wrong_path(text: str) -> bool:
     """Whether these are the words for a path that a server does not have."""
     said = text[:300].lower()
-    return any(form.match(said) for form in _NOT_FOUND) or any(words.search(said) for words in _ROUTE_WORDS)
+    rest = [word for word in re.findall(r"[a-z/]+", said) if word not in _BESIDE and "/" not in word]
+    is_bare = bool(rest) and set(rest) == {"not", "found"}
+    return is_bare or _CHECK.search(said) is not None or any(words.search(said) for words in _ROUTE_WORDS)
 
 
 def shown_address(url: str) -> str:
