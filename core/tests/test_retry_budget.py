@@ -71,7 +71,7 @@ def test_there_must_be_room_in_the_wider_budget_too_and_a_refusal_spends_nothing
     assert taken(other, 1) == 1
     assert len(other._retries) == 2
     other.count_call()
-    assert (len(wide._calls), len(one._calls)) == (1, 0)
+    assert (wide.calls, one.calls) == (1, 0)
 
 
 def test_a_book_has_a_budget_for_each_target_within_one_for_each_provider() -> None:

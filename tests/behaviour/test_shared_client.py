@@ -180,7 +180,7 @@ def test_what_eight_loops_count_together_is_right() -> None:
         in_threads(KINDS["mixed"], work)
         assert budget.unknown_calls == THREADS * ROUNDS * 4
         assert budget.reserved_tokens == 0
-        assert len(client._shared.retries.of(str(client.config.model))._calls) == THREADS * ROUNDS * 4
+        assert client._shared.retries.of(str(client.config.model)).calls == THREADS * ROUNDS * 4
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

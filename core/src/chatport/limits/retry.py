@@ -49,7 +49,8 @@ class RetryBudget:
     `parent` is a wider budget in which there must be room too.
     """
 
-    # Invariant: `_retries` has a time for each retry of the last `window_seconds` that no answer has given back.
+    # Invariants: `_retries` has a time for each retry of the last `window_seconds` that no answer has given back;
+    # `calls` is the sum of `_seconds`, whose entries are [second, calls], oldest first.
 
     def __init__(
         self,
@@ -65,18 +66,18 @@ class RetryBudget:
         self._at_least = at_least
         self._window = window_seconds
         self._parent = parent
-        self._calls: deque[float] = deque()
+        self.calls = 0
+        self._seconds: deque[list[int]] = deque()
         self._retries: deque[float] = deque()
         self._hopes: dict[object, None] = {}
         self._lock = new_lock()
 
     def count_call(self) -> None:
         """Note a call; to be said once per call."""
-        with self._lock:
-            self._forget_old()
-            self._calls.append(self._now())
+        now = self._now()
+        self._note(now)
         if self._parent is not None:
-            self._parent.count_call()
+            self._parent._note(now)
 
     def take(self) -> bool:
         """Return whether one more retry is allowed now, and count it if so."""
@@ -96,9 +97,10 @@ class RetryBudget:
         self._hopes.pop(caller, None)
 
     def answered(self) -> None:
-        """Give one spent retry back, here and in the wider budget."""
-        self._give_back()
-        if self._parent is not None:
+        """Give one spent retry back, here and in the wider budget. Nearly always there is none."""
+        if self._retries:
+            self._give_back()
+        if self._parent is not None and self._parent._retries:
             self._parent._give_back()
 
     @property
@@ -116,22 +118,31 @@ class RetryBudget:
     def _take(self) -> bool:
         with self._lock:
             self._forget_old()
-            if len(self._retries) + 1 > max(self._at_least, self._share * len(self._calls)):
+            if len(self._retries) + 1 > max(self._at_least, self._share * self.calls):
                 return False
             self._retries.append(self._now())
             return True
 
     def _give_back(self) -> None:
-        if self._retries:  # nearly always there are none, and this is asked after each call
-            with self._lock:
-                if self._retries:
-                    self._retries.popleft()
+        with self._lock:
+            if self._retries:
+                self._retries.popleft()
+
+    def _note(self, now: float) -> None:
+        second = int(now)
+        with self._lock:
+            if not self._seconds or self._seconds[-1][0] != second:
+                self._forget_old()
+                self._seconds.append([second, 0])
+            self._seconds[-1][1] += 1
+            self.calls += 1
 
     def _forget_old(self) -> None:
         horizon = self._now() - self._window
-        for times in (self._calls, self._retries):
-            while times and times[0] < horizon:
-                times.popleft()
+        while self._seconds and self._seconds[0][0] < horizon:
+            self.calls -= self._seconds.popleft()[1]
+        while self._retries and self._retries[0] < horizon:
+            self._retries.popleft()
 
 
 class RetryBook:
