@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import json
 import sys
@@ -178,6 +179,7 @@ class World:
             "plugins": plugins,
         }
         self.client: Any = client_of(backend)(**self.options)
+        self._has_connections = False
 
     @property
     def requests(self) -> int:
@@ -199,15 +201,20 @@ class World:
     def use(self, config: Mapping[str, Any]) -> None:
         """Take a client of this configuration in place of the first: over real connections and in real time."""
         self.client = client_of(self.backend)(config)
+        self._has_connections = True
+
+    def _opened(self) -> Any:
+        """Return a block to use the client in: one with connections is closed behind its only use."""
+        return self.client if self._has_connections else contextlib.nullcontext()
 
     def ask(self, messages: Any = PROMPT, *, stream: bool = True, **options: Any) -> Outcome:
         """Make one call."""
         if self.backend == "sync":
-            with self.client:
+            with self._opened():
                 return self._ask(messages, stream, options)
 
         async def one() -> Outcome:
-            async with self.client:  # connections do not outlive their loop
+            async with self._opened():
                 return await self._ask_async(messages, stream, options)
 
         return self.run(one)
@@ -248,7 +255,7 @@ class World:
     def ask_many(self, number: int, *, stream: bool = False, threads: int = 64, **options: Any) -> list[Outcome]:
         """Make so many calls at once: as many tasks, or as many as go into so many threads."""
         if self.backend == "sync":
-            with self.client, ThreadPoolExecutor(threads) as pool:
+            with self._opened(), ThreadPoolExecutor(threads) as pool:
                 asked = [
                     pool.submit(contextvars.copy_context().run, self._ask, PROMPT, stream, options)
                     for _ in range(number)
@@ -260,7 +267,7 @@ class World:
 
         async def run() -> list[Outcome]:
             outcomes: list[Outcome] = []
-            async with self.client, anyio.create_task_group() as group:
+            async with self._opened(), anyio.create_task_group() as group:
                 for _ in range(number):
                     group.start_soon(one, outcomes)
             return outcomes
@@ -274,7 +281,7 @@ class World:
             def work(_: int) -> list[Outcome]:
                 return [self._ask(messages, False, options) for _ in range(calls)]
 
-            with _turns_only_at_waits(), self.client, ThreadPoolExecutor(workers) as pool:
+            with _turns_only_at_waits(), self._opened(), ThreadPoolExecutor(workers) as pool:
                 return [outcome for outcomes in pool.map(work, range(workers)) for outcome in outcomes]
 
         async def run() -> list[Outcome]:
@@ -284,7 +291,7 @@ class World:
                 for _ in range(calls):
                     outcomes.append(await self._ask_async(messages, False, options))
 
-            async with self.client, anyio.create_task_group() as group:
+            async with self._opened(), anyio.create_task_group() as group:
                 for _ in range(workers):
                     group.start_soon(work)
             return outcomes
