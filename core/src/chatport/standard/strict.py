@@ -91,7 +91,7 @@ class _Rewriter:
             if resolved(str(value), self.root) is None:
                 raise NotStrict("a reference leads out of it", path)
             strict["$ref"] = value
-        elif keyword == "default" and keyword not in self.rule.kept:
+        elif keyword == "default" and (value is None or keyword not in self.rule.kept):
             if value is not None:
                 said[keyword] = value
         elif keyword in self.rule.kept and not _is_foreign(keyword, value, self.rule):
