@@ -22,7 +22,6 @@ SOURCES: Mapping[str, str] = {
     "search_results": "",
     "web_search": "",
     "references": "",
-    "sources": "",
     "search_info": "search_results",
     "context": "citations",
     "executed_tools": "search_results",

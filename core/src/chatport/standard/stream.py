@@ -67,13 +67,13 @@ def decode_chunk(
     chunk: Chunk, state: StreamState, context: Context, request: WireRequest | None = None
 ) -> Sequence[Event]:
     # All arguments of the hook are named, in its order: so the plan is this very function, and nothing around it.
-    raw = chunk.raw
     if state.uncommon:
         state.uncommon -= 1
     elif state.started and chunk.event == "message":
         common = usual_events(chunk, state)
         if common is not None:
             return common
+    raw = chunk.raw
     if raw[:1] != b"{":
         trimmed = raw.strip()
         if trimmed == b"[DONE]":
