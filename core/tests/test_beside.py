@@ -127,6 +127,11 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {},
         {"url": URL, "title": TITLE, "span": (4, 4), "extra": {"tool": "web"}},
     ),
+    "parts of a thought": (
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}, {"type": "tool_reference", "title": TITLE, "url": URL}]}, {"type": "text", "text": TEXT}]},
+        {},
+        {"url": URL, "title": TITLE, "span": None},
+    ),
     "notes on a part": (
         {"content": [{"type": "text", "text": TEXT, "annotations": [FLAT]}]},
         {},

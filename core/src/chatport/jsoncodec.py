@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 __all__ = [
+    "NEVER_DEEP_BYTES",
     "Nesting",
     "TooDeepError",
     "TooManyValuesError",
@@ -34,6 +35,8 @@ _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 _MARKS = re.compile(r'\\.?|["\[\]{}]', re.DOTALL)
 _DEEPEST = 200  # levels; what walks a value by recursion has room for these, wherever it is called
+NEVER_DEEP_BYTES = 2 * _DEEPEST
+"""A text of no more bytes has no room for so many levels: a hot loop looks at this before it asks `may_be_deep`."""
 _MOST_VALUES = 2_000_000  # where nobody has set another bound
 _MOST_MENDED_BYTES = 8 * 1024 * 1024  # several copies are made; half an emoji is a matter of chunks, which are smaller
 
@@ -97,7 +100,7 @@ def may_be_deep(data: bytes) -> bool:
     affair. So who takes such a shape for the short way asks this first.
     """
     # The brackets are counted only where there is room for so many of them: nearly every chunk is shorter.
-    return len(data) > 2 * _DEEPEST and data.count(b"[") + data.count(b"{") > _DEEPEST
+    return len(data) > NEVER_DEEP_BYTES and data.count(b"[") + data.count(b"{") > _DEEPEST
 
 
 def check_depth(value: Any) -> None:

@@ -14,7 +14,7 @@ from .. import jsoncodec
 from ..events import CitationReported
 from ..types import Citation
 
-__all__ = ["SOURCES", "is_citation", "references", "sources"]
+__all__ = ["SOURCES", "is_citation", "references", "sources", "sources_in"]
 
 SOURCES: Mapping[str, str] = {
     "annotations": "",
@@ -22,7 +22,6 @@ SOURCES: Mapping[str, str] = {
     "search_results": "",
     "web_search": "",
     "references": "",
-    "sources": "",
     "search_info": "search_results",
     "context": "citations",
     "executed_tools": "search_results",
@@ -62,6 +61,11 @@ def references(part: Mapping[str, Any], choice: int) -> Iterator[CitationReporte
         for item in _list(part.get("annotations") or part.get("citations")):
             # Their spans count from the beginning of this part.
             yield from (CitationReported(citation, choice, here=True) for citation in _read(item, None))
+
+
+def sources_in(thought: Mapping[str, Any], choice: int) -> Iterator[CitationReported]:
+    """Give the sources to which a part of a thought refers: they have no place in the text."""
+    return (CitationReported(found.citation, choice) for found in references(thought, choice))
 
 
 def is_citation(item: Any) -> bool:

@@ -34,7 +34,7 @@ from ..events import (
 )
 from ..hooks import hookimpl
 from .calls import CallCount, Calls, CallState
-from .citations import SOURCES, is_citation, references, sources
+from .citations import SOURCES, is_citation, references, sources, sources_in
 from .endings import end_word, finish_reason
 from .media import media_of
 from .split_turns import asked_for_one, has_only_calls, last_ends
@@ -68,13 +68,13 @@ def decode_chunk(
     chunk: Chunk, state: StreamState, context: Context, request: WireRequest | None = None
 ) -> Sequence[Event]:
     # All arguments of the hook are named, in its order: so the plan is this very function, and nothing around it.
-    raw = chunk.raw
     if state.uncommon:
         state.uncommon -= 1
     elif state.started and chunk.event == "message":
         common = usual_events(chunk, state)
         if common is not None:
             return common
+    raw = chunk.raw
     if raw[:1] != b"{":
         trimmed = raw.strip()
         if trimmed == b"[DONE]":
@@ -373,6 +373,9 @@ class ChoiceState:
                 text = "".join(str(item.get("text") or "") for item in thinking if isinstance(item, dict))
                 if text:
                     self._piece(ReasoningDelta, text, events)
+                events.extend(
+                    cited for item in thinking if isinstance(item, dict) for cited in sources_in(item, self.index)
+                )
             elif isinstance(thinking, str) and thinking:
                 self._piece(ReasoningDelta, thinking, events)
             elif isinstance(part.get("text"), str) and part["text"]:

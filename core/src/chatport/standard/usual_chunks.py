@@ -15,7 +15,7 @@ import msgspec
 
 from ..call import Chunk, StreamState
 from ..events import Event, ReasoningDelta, TextDelta
-from ..jsoncodec import may_be_deep
+from ..jsoncodec import NEVER_DEEP_BYTES, may_be_deep
 
 __all__ = ["usual_events"]
 
@@ -50,9 +50,6 @@ class _Delta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     images: _NoItems = None
     annotations: _NoItems = None
     citations: _NoItems = None
-    search_results: _NoItems = None
-    references: _NoItems = None
-    sources: _NoItems = None
     executed_tools: _NoItems = None
     context: None = None
     name: str | None = None  # vendors are known to put these into every piece, with nothing in it
@@ -77,7 +74,6 @@ class _Chunk(msgspec.Struct, gc=False):
     search_results: _NoItems = None
     web_search: _NoItems = None
     references: _NoItems = None
-    sources: _NoItems = None
     search_info: None = None
 
 
@@ -86,10 +82,11 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 def usual_events(chunk: Chunk, state: StreamState) -> list[Event] | None:
     """Return the events of a common chunk, None for any other. Sets `state.uncommon` where the next are none either."""
-    if may_be_deep(chunk.raw):
+    raw = chunk.raw
+    if len(raw) > NEVER_DEEP_BYTES and may_be_deep(raw):
         return None
     try:
-        decoded = _decode(chunk.raw)
+        decoded = _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         state.uncommon = _NEXT
         return None
