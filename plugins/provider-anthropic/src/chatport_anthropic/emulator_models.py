@@ -39,6 +39,7 @@ MODELS: Mapping[str, Rules] = {
     "claude-sonnet-5": _NEW,
     "claude-opus-5": _NEW,
     "claude-fable-5": ALWAYS,
+    "claude-mythos-5": ALWAYS,
     "claude-fable-5-1": ALWAYS._replace(bound=True),
     "claude-opus-5-5": ALWAYS._replace(bound=True),
     "claude-sonnet-5-5": ALWAYS._replace(thinking=("adaptive", "between_tools"), bound=True),
