@@ -118,7 +118,7 @@ def returning_keys(message: Message, context: Context) -> Mapping[str, Any]:
     if message.origin != context.provider.name:
         return {}
     kept = message.opaque.get(MESSAGE_KEYS)
-    kept = dict(kept) if isinstance(kept, Mapping) else {}
+    kept = unread(kept, READ_OF_MESSAGE) if isinstance(kept, Mapping) else {}
     rules = context.facts.rules
     history = None if rules is None else rules.history
     if history is None and isinstance(message.opaque.get(_DETAILS), list | tuple):  # nothing says which go back: all
