@@ -205,18 +205,22 @@ def fields(value: type) -> list[Field]:
         inherited = {name: text for base in bases for name, text in _descriptions(base).items()}
         annotations = {name: kind for base in bases for name, kind in vars(base).get("__annotations__", {}).items()}
         return [
-            Field(field.name, str(annotations[field.name]), _struct_default(field), inherited.get(field.name, ""))
-            for field in msgspec.structs.fields(value)
+            Field(name, str(annotations[name]), _struct_default(value, at), inherited.get(name, ""))
+            for at, name in enumerate(value.__struct_fields__)
         ]
     return [
         Field(name, kind, "", texts.get(name, "")) for name, kind in _set_in_init(value) if not name.startswith("_")
     ]
 
 
-def _struct_default(field: msgspec.structs.FieldInfo) -> str:
-    if field.default_factory is not msgspec.NODEFAULT:
-        return repr(field.default_factory())
-    return "" if field.default is msgspec.NODEFAULT else repr(field.default)
+def _struct_default(value: type[msgspec.Struct], at: int) -> str:
+    """Return the default of a field, by its place: only the last fields have one."""
+    defaults = value.__struct_defaults__
+    first = len(value.__struct_fields__) - len(defaults)
+    default = defaults[at - first] if at >= first else msgspec.NODEFAULT
+    if default is msgspec.NODEFAULT:
+        return ""
+    return repr(default.factory() if hasattr(default, "factory") else default)
 
 
 def _default(default: Any) -> str:
