@@ -223,11 +223,26 @@ def test_ids_of_other_vendors_are_made_to_fit(explain):
     sent = explain(["q", Message.assistant(tool_calls=(call,)), Message.tool(call, "r")], tools=TOOLS)
     first, second = (sent.body["messages"][n]["content"][0] for n in (1, 2))
     assert first["id"] == second["tool_use_id"] != call.id
+    assert [(note.kind, note.field) for note in sent.adjustments if note.fact == "AN-T22"] == [
+        ("renamed", "messages.tool_call_id")
+    ]
     sent = explain(["q", Message.assistant(tool_calls=(ToolCall("a", "f", '{"cu'),)), Message.tool("a", "r")])
     assert sent.body["messages"][1]["content"][0]["input"] == {"arguments": '{"cu'}
     assert [note.field for note in sent.adjustments if note.kind == "invalid"] == [
         "messages[1].tool_calls[0].arguments"
     ]
+
+
+def test_no_two_calls_of_a_conversation_have_one_id(explain):
+    """AN-T9: an id that comes again is another one, and not one that a later answer really has."""
+    asked = [("a",), ("a",), ("a_again_2",), ("a",)]
+    messages = ["q"]
+    for (one,) in asked:
+        messages += [Message.assistant(tool_calls=(ToolCall(one, "f", "{}"),)), Message.tool(one, "r")]
+    blocks = [block for turn in explain(messages, tools=TOOLS).body["messages"] for block in turn["content"]]
+    used = [block["id"] for block in blocks if block["type"] == "tool_use"]
+    assert len(set(used)) == 4
+    assert [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"] == used
 
 
 def test_blank_and_empty(explain):

@@ -358,5 +358,25 @@ def test_schemas_for_gemini(explain, notes, schema, sent, losses):
     assert explain(tools=[Tool("f", "", schema)]).body["tools"][0]["function"]["parameters"] == schema
 
 
+@pytest.mark.parametrize(
+    ("model", "given", "is_replaced"),
+    [
+        (GPT, "fc_" + "0" * 50, True),
+        (GPT, "functions.f:0", False),
+        (CLAUDE, "functions.f:0", True),
+        (CLAUDE, "fc_" + "0" * 50, False),
+        (GEMINI, "tool.f:" + "0" * 50, False),
+    ],
+)
+def test_ids_are_made_to_fit_the_route(explain, notes, model, given, is_replaced):
+    """OR-T8: each route has its rule; Gemini's own ids are long, and come back as they are."""
+    call = ToolCall(given, "f", "{}")
+    explanation = explain(["q", Message.assistant(tool_calls=(call,)), Message.tool(call, "r")], model=model)
+    sent = explanation.body["messages"][1]["tool_calls"][0]["id"]
+    assert explanation.body["messages"][2]["tool_call_id"] == sent
+    assert (sent != given) is is_replaced
+    assert (("renamed", "messages.tool_call_id", "OR-T8") in notes(explanation)) is is_replaced
+
+
 def wanted(schema):
     return {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}

@@ -6,6 +6,7 @@ order the rules are applied is written in one place, `chatport.standard.request`
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from types import UnionType
@@ -218,16 +219,36 @@ class PartRule:
     fact: str = ""
 
 
+_MADE_ID_LENGTH = 32
+_MADE_IDS = 64  # which are tried: a pattern may want a letter first
+
+
 @attrs.frozen
 class CallIdRule:
-    """Which ids of tool calls the vendor takes: foreign ones that do not fit are replaced, and mapped back.
+    """Which ids of tool calls the vendor takes: those that do not fit are replaced, in calls and results alike.
 
-    `longest` in characters; `fits` a pattern for the whole id.
+    `longest` in characters; `fits` a pattern for the whole id. What stands for an id is made of hexadecimal digits, 32
+    of them or `longest`: some of these must fit.
     """
 
     longest: int | None = None
     fits: str | None = None
     fact: str = ""
+
+    def takes(self, call_id: str) -> bool:
+        """Whether an id is sent as it is."""
+        return (self.longest is None or len(call_id) <= self.longest) and (
+            self.fits is None or re.fullmatch(self.fits, call_id) is not None
+        )
+
+    def made_of(self, text: str) -> str:
+        """Return an id that is taken, always the same for the same text. Raises ValueError where none is found."""
+        for number in range(_MADE_IDS):
+            digest = hashlib.sha256(f"{text}#{number}".encode("utf-8", "surrogatepass")).hexdigest()
+            made = digest[: min(self.longest or _MADE_ID_LENGTH, _MADE_ID_LENGTH)]
+            if self.takes(made):
+                return made
+        raise ValueError(f"call_ids takes no id of {len(made)} hexadecimal digits")
 
 
 @attrs.frozen
@@ -497,6 +518,7 @@ def check_rules(rules: Rules | None, where: str) -> None:
         raise ValueError(f"{where}: schemas.strict.most bounds {', '.join(STRICT_SIZES)}, not {unknown[0]!r}")
     if rules.call_ids is not None:
         _check_pattern(rules.call_ids.fits, f"{where}: call_ids.fits")
+        rules.call_ids.made_of("")
 
 
 def check_errors(rules: tuple[ErrorRule, ...]) -> None:

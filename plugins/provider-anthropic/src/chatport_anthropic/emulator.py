@@ -64,6 +64,7 @@ _TYPES = {
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _SIGNED = ("thinking", "redacted_thinking")
 _UNSUPPORTED = ("minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems")
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
@@ -233,8 +234,10 @@ class AnthropicEmulator(VendorEmulator):
     def check_turns(self, body: Mapping[str, Any]) -> None:
         """Refuse blank texts, calls and results that do not match, and prefill (AN-T9 to AN-T14)."""
         open_calls: list[str] = []
+        made: set[str] = set()
         for number, turn in enumerate(body["messages"]):
             blocks = _blocks(turn)
+            self.check_ids(number, blocks, made)
             if turn.get("role") not in ("user", "assistant"):
                 raise self.bad(f"messages.{number}.role: Input should be 'user' or 'assistant'")
             if any(block["type"] == "text" and not block["text"].strip() for block in blocks):
@@ -252,6 +255,18 @@ class AnthropicEmulator(VendorEmulator):
                 raise self.bad(f"messages.{number}: tool_result content must not be empty")
             open_calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
         self.check_prefill(body, _blocks(body["messages"][-1]))
+
+    def check_ids(self, number: int, blocks: Sequence[Mapping[str, Any]], made: set[str]) -> None:
+        """Refuse ids of calls in other letters (AN-T22), and one that a call before it has (AN-T9)."""
+        for place, block in enumerate(blocks):
+            if block["type"] != "tool_use":
+                continue
+            where = f"messages.{number}.content.{place}"
+            if not _CALL_ID.fullmatch(block["id"]):
+                raise self.bad(f"{where}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
+            if block["id"] in made:
+                raise self.bad(f"{where}: `tool_use` ids must be unique")
+            made.add(block["id"])
 
     def check_prefill(self, body: Mapping[str, Any], last: Sequence[Mapping[str, Any]]) -> None:
         """Refuse a last assistant turn where the model does not continue it (AN-T14); a paused one it does (AN-S19)."""

@@ -209,6 +209,18 @@ class OpenAIEmulator(VendorEmulator):
             if not kinds <= taken:
                 text = f"Invalid '{where}'. Content blocks are expected to be either text or image_url type."
                 raise self.refuse(400, text, param=where, code="invalid_value")
+            self._check_ids(where, message)
+
+    def _check_ids(self, where: str, message: Mapping[str, Any]) -> None:
+        """Refuse ids of calls that are too long (OA-T17)."""
+        ids = {f"{where}.tool_calls[{n}].id": call["id"] for n, call in enumerate(message.get("tool_calls") or ())}
+        if message.get("role") == "tool":
+            ids[f"{where}.tool_call_id"] = message["tool_call_id"]
+        for place, call_id in ids.items():
+            if len(call_id) > 40:
+                text = f"Expected a string with maximum length 40, but got a string with length {len(call_id)} instead."
+                text = f"Invalid '{place}': string too long. {text}"
+                raise self.refuse(400, text, param=place, code="string_above_max_length")
 
     def check_tool_turns(self, messages: Sequence[Mapping[str, Any]]) -> None:
         due: list[str] = []
