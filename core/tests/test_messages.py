@@ -292,10 +292,14 @@ def test_usage_knows_its_total_only_from_both() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "value"), [("{}", {}), ("", {}), ('{"x": [1]}', {"x": [1]}), ("[1]", [1]), ("5", 5)]
+    ("arguments", "value"),
+    [
+        *(("{}", {}), ("", {}), (" \n", {}), ("null", {}), (" null\n", {})),
+        *(('{"x": [1]}', {"x": [1]}), ("[1]", [1]), ("5", 5), ("false", False), ('""', "")),
+    ],
 )
 def test_arguments_are_parsed(arguments: str, value: Any) -> None:
-    """`parsed` gives the values of a call's arguments; none are an empty object."""
+    """`parsed` gives the values of a call's arguments; none, and null, are an empty object."""
     assert ToolCall("c", "f", arguments).parsed() == value
 
 

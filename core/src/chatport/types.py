@@ -116,14 +116,18 @@ class ToolCall:
     complete: bool = True
 
     def parsed(self) -> Any:
-        """Return the arguments as Python values. Raises MalformedReplyError if they are cut or not JSON."""
+        """Return the arguments as Python values; none at all, and null, are an empty dict.
+
+        Raises MalformedReplyError if they are cut or not JSON.
+        """
         if not self.complete:
             raise MalformedReplyError(
                 f"The call of {self.name!r} was cut while its arguments were being written; do not run it.",
                 raw=self.arguments,
             )
         try:
-            return jsoncodec.decode_text(self.arguments or "{}")
+            value = jsoncodec.decode_text(self.arguments) if (self.arguments or "").strip() else None
+            return {} if value is None else value
         except ValueError as error:
             raise MalformedReplyError(
                 f"The arguments of the call of {self.name!r} are not valid JSON: {error}.", raw=self.arguments
