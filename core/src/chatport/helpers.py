@@ -10,9 +10,9 @@ what they are for:
 * Fields of the request: `apply_field_rules`.
 * Schemas. A walk: `parts`, `walk`, `with_parts`, `below`. What a schema says: `types_of`, `has_type`, `resolved`,
   `excludes_itself`, `ANNOTATIONS` (keywords that forbid nothing), `MOST_LEVELS` (of schemas in schemas). A
-  change: `followed`, `joined`, `object_root`, `in_words`, `with_words`, within an `Allowance`, beyond which it is
-  `TooLarge`. What was lost: `Loss`, `with_losses`, `loss_warnings`. Subsets: `StrictRules`, `strict_misfits`;
-  `closed` within a `ClosedSubset`, `why_not_closed`; `fit_typed`, which raises `Misfit`.
+  change: `followed`, `joined`, `object_root`, `joined_root`, `in_words`, `with_words`, within an `Allowance`, beyond
+  which it is `TooLarge`. What was lost: `Loss`, `with_losses`, `loss_warnings`. Subsets: `StrictRules`,
+  `strict_misfits`; `closed` within a `ClosedSubset`, `why_not_closed`; `fit_typed`, which raises `Misfit`.
   A value against a schema: `examine`, within a `CheckBudget`.
 * Decoding: `finish_reason`, `read_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`.
 * Errors: `read_error`, `effective_status`, `named_status`.
@@ -62,6 +62,7 @@ from .standard.output import (
 )
 from .standard.reasoning import reasons as reasons
 from .standard.request import wire_output as wire_output
+from .standard.roots import joined_root as joined_root
 from .standard.schemas import (
     ANNOTATIONS as ANNOTATIONS,
     MOST_LEVELS as MOST_LEVELS,
@@ -126,6 +127,7 @@ __all__ = [
     "is_weaker",
     "join_small",
     "joined",
+    "joined_root",
     "jsoncodec",
     "loss_warnings",
     "named_status",

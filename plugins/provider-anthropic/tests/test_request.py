@@ -444,6 +444,22 @@ def test_tools(explain, notes):
     assert "tools" not in explain().body
 
 
+@pytest.mark.parametrize("protocol", ["messages", "openai"])
+@pytest.mark.parametrize("word", ["anyOf", "oneOf", "allOf"])
+def test_a_union_at_the_root_becomes_one_object(emulated, protocol, word):
+    """AN-T23, in both protocols: all arguments stay, and what goes together is said in words."""
+    properties = {"id": {"type": "string"}, "path": {"type": "string"}}
+    schema = {"type": "object", "properties": properties, word: [{"required": ["id"]}, {"required": ["path"]}]}
+    client, emulator = emulated(table={"protocol": protocol} if protocol == "openai" else {})
+    reply = client.chat("say: fine", model="anthropic:claude-sonnet-4-6", tools=[Tool("f", "", schema)])
+    (tool,) = emulator.requests[-1].json()["tools"]
+    sent = tool["input_schema"] if "input_schema" in tool else tool["function"]["parameters"]
+    assert sent["properties"] == properties
+    assert not sent.keys() & {"anyOf", "oneOf", "allOf"}
+    told = [(warning.field, warning.fact) for warning in reply.warnings if warning.kind == "lowered"]
+    assert told == ([] if word == "allOf" else [(f"tools.f.parameters.{word}", "AN-T23")])
+
+
 SEVENTEEN = "abcdefghijklmnopq"
 
 

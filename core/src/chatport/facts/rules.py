@@ -354,10 +354,13 @@ class SchemaRule(_Cited):
 
     `object_root`: structured output is an object at its root; another one is asked for in words. `strict`: what a
     schema that is asked to be strict is made to fit; if that would change its meaning, it is sent as one that is not
-    strict. `plain`: what every schema is made to fit. Parts with facts of their own: `object_root`, `losses`.
+    strict. `plain`: what every schema is made to fit. `barred_at_root`: keywords that may not stand at the root of a
+    tool's arguments, where the type object must: unions there are joined into one object, and the rest is said in its
+    description. Parts with facts of their own: `object_root`, `losses`, `barred_at_root`.
     """
 
     object_root: bool = False
+    barred_at_root: tuple[str, ...] = ()
     strict: StrictRule | None = None
     plain: PlainRule | None = None
 

@@ -211,6 +211,8 @@ class AnthropicEmulator(VendorEmulator):
             raise self.bad(f"{place}.type: Field required")
         if schema["type"] != "object":
             raise self.bad(f"{place}.type: Input should be 'object'")
+        if schema.keys() & {"anyOf", "oneOf", "allOf"}:  # AN-T23
+            raise self.bad(f"{place}: input_schema does not support oneOf, allOf, or anyOf at the top level")
 
     def check_output(self, body: Mapping[str, Any]) -> None:
         """Refuse schemas outside the subset (AN-O3)."""

@@ -241,7 +241,9 @@ class OpenAIEmulator(VendorEmulator):
     def _check_schemas(self, body: Mapping[str, Any]) -> None:
         for number, tool in enumerate(body.get("tools") or ()):
             function = tool.get("function", {})
-            problem = _problem(function.get("parameters") or {}) if function.get("strict") else None
+            parameters = function.get("parameters") or {"type": "object"}
+            problem = _problem(parameters) if function.get("strict") else None
+            problem = problem or _problem_of_root(parameters)
             if problem:  # OA-T12
                 text = f"Invalid schema for function '{function['name']}': {problem}"
                 param = f"tools[{number}].parameters"
@@ -422,6 +424,15 @@ class OpenAIEmulator(VendorEmulator):
 
     def _digits(self, what: str, length: int) -> str:
         return hashlib.sha256(f"{self.serial} {what}".encode()).hexdigest()[:length]
+
+
+def _problem_of_root(schema: Mapping[str, Any]) -> str | None:
+    """Return what keeps a schema from being a tool's arguments (OA-T18)."""
+    if schema.get("type") != "object":
+        return f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{schema.get('type')}\"'."
+    if schema.keys() & {"oneOf", "anyOf", "allOf", "enum", "not"}:
+        return "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level."
+    return None
 
 
 def _wrong_key(key: str) -> tuple[str]:
