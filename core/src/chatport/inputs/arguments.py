@@ -53,7 +53,10 @@ def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
         raise BadRequestError(f"The arguments for {call.name!r} do not fit: {error}.", raw=call.arguments) from error
     _checked(call, tool)
     result = tool.function(**converted)
-    return result if isinstance(result, str) else jsoncodec.encode_text(result)
+    try:
+        return result if isinstance(result, str) else jsoncodec.encode_text(jsoncodec.without_halves(result))
+    except Exception as error:  # a type of the caller's own may raise anything
+        raise BadRequestError(f"The result of {call.name!r} cannot be written as JSON: {error}.") from error
 
 
 def misfits(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> Iterator[Adjustment]:

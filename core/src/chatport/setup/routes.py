@@ -11,15 +11,16 @@ import attrs
 from ..basics.words import near_miss
 from ..call import Call, Context, WireRequest
 from ..engine.route import Route
-from ..errors import ChatportError, ConfigurationError, ModelNotFoundError
+from ..errors import BadRequestError, ChatportError, ConfigurationError, ModelNotFoundError
 from ..events import ErrorReported, Event, FinishReported
 from ..facts.models import ModelFacts
+from ..inputs.halves import places_of_halves
 from ..limits.policy import check_policy
 from ..limits.timeouts import Timeouts
 from ..provider import Provider
 from ..standard.stream import is_error
 from ..types import Adjustment
-from .shaping import blame_shape, check_content, encoded, http_request, refuse_losses, shape
+from .shaping import blame_shape, check_content, encoded, http_request, refuse_losses, shape_whole, written
 from .targets import AliasTarget, check_length, split_target
 from .vendor import Vendor
 from .vendors import Vendors
@@ -87,13 +88,13 @@ class Routes:
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
         self._check_policy(vendor, model, call)
         check_content(call, context)
-        wire, tools = shape(vendor.plan, call, context)
+        call, wire, tools, content = shape_whole(vendor.plan, call, context)
         if redirected:
             wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
         if call.on_unsupported == "raise":
             refuse_losses(wire, context)
         try:
-            wire, content = encoded(wire, name)
+            wire, content = encoded(wire, name) if content is None else (wire, content)
             request = http_request(wire, vendor, content)
         except ChatportError as error:
             blame_shape(error, call, tools, context, vendor)
@@ -130,6 +131,13 @@ class Routes:
         model = target.partition(":")[2]
         context = vendor.context(model)
         self._check_policy(vendor, model)
+        places = places_of_halves(wire.body) if written(wire) is None else ()
+        if places:  # there is no reply to carry a warning
+            raise BadRequestError(
+                f"{places[0]} has half of a surrogate pair, such as half an emoji, which cannot be written. "
+                'Replace it: text.encode("utf-8", "replace").decode().',
+                provider=provider,
+            )
         request = http_request(wire, vendor, encoded(wire, provider)[1])
         plan = attrs.evolve(vendor.plan, decode_reply=_as_it_is)
         timers = self.timeouts(vendor, timeouts, streams=False)

@@ -104,5 +104,5 @@ def wire_name(name: str, *, longest: int = 64) -> str:
     clean = re.sub(r"[^A-Za-z0-9_-]", "_", name)
     if clean == name and len(name) <= longest:
         return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{clean[: longest - 9]}_{digest}"
