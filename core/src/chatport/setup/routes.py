@@ -10,7 +10,8 @@ import attrs
 
 from ..basics.words import near_miss
 from ..call import Call, Context, WireRequest
-from ..engine.route import Route
+from ..engine.commands import HttpRequest
+from ..engine.route import Route, tell_who_was_asked
 from ..errors import BadRequestError, ChatportError, ConfigurationError, ModelNotFoundError
 from ..events import ErrorReported, Event, FinishReported
 from ..facts.models import ModelFacts
@@ -83,25 +84,19 @@ class Routes:
                 break
             call, model, facts, note = self._follow(call, vendor, facts, options)
             redirected = (*redirected, note)
-        context = vendor.context(model, facts)
         if looked_at is None and vendor.key is None and vendor.provider.auth.required:
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
         self._check_policy(vendor, model, call)
-        check_content(call, context)
-        call, wire, tools, content = shape_whole(vendor.plan, call, context)
-        if redirected:
-            wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
-        if call.on_unsupported == "raise":
-            refuse_losses(wire, context)
+        context = vendor.context(model, facts)
+        asked = split_target(target)[1] if redirected else None
         try:
-            wire, content = encoded(wire, name) if content is None else (wire, content)
-            request = http_request(wire, vendor, content)
-        except ChatportError as error:
-            blame_shape(error, call, tools, context, vendor)
+            call, wire, request, names = _shaped(call, context, vendor, redirected)
+        except BadRequestError as error:
+            tell_who_was_asked(error, asked, model)
             raise
         timers = self.timeouts(vendor, timeouts, streams=wire.stream)
         pace = vendor.config.pacing or self.config.pacing
-        return Route(context, vendor.plan, wire, request, timers, tools.names, call, pace=pace)
+        return Route(context, vendor.plan, wire, request, timers, names, call, pace=pace, asked=asked)
 
     def _check_policy(self, vendor: Vendor, model: str, call: Call | None = None) -> None:
         """Raise PolicyError if nothing may be sent there, whichever model the body names."""
@@ -187,3 +182,22 @@ def _key_missing(provider: Provider) -> str:
     variables = " or ".join(f"${name}" for name in provider.key_env)
     where = f"Set {variables}, or give" if variables else "Give"
     return f"{provider.title} needs an API key. {where} api_key under [providers.{provider.name}] in chatport.toml."
+
+
+def _shaped(
+    call: Call, context: Context, vendor: Vendor, redirected: tuple[Adjustment, ...]
+) -> tuple[Call, WireRequest, HttpRequest, Mapping[str, str]]:
+    """Return the call as it was shaped, its request in both forms, and the tools' names as sent with their own."""
+    check_content(call, context)
+    call, wire, tools, content = shape_whole(vendor.plan, call, context)
+    if redirected:
+        wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
+    if call.on_unsupported == "raise":
+        refuse_losses(wire, context)
+    try:
+        wire, content = encoded(wire, vendor.provider.name) if content is None else (wire, content)
+        request = http_request(wire, vendor, content)
+    except ChatportError as error:
+        blame_shape(error, call, tools, context, vendor)
+        raise
+    return call, wire, request, tools.names
