@@ -193,7 +193,7 @@ WRONG: list[tuple[Any, str]] = [
     ),
     ([Message.tool("c1", "x"), ASKED], "messages[0] answers the tool call 'c1', which no earlier"),
     ([ASKED, Message.tool("c2", "x")], "messages[1] answers the tool call 'c2'"),
-    ([Message("user", "hi")], "messages[0].content[0] is not a content part but str"),  # type: ignore[arg-type]  # tested
+    ([Message("user", ("hi",))], "messages[0].content[0] is not a content part but str"),  # type: ignore[arg-type]  # tested
     ([Message("assistant", tool_calls=({"id": "c"},))], "messages[0].tool_calls of a Message are ToolCall values"),  # type: ignore[arg-type]  # tested
     ([Message("bot")], "messages[0].role must be one of"),  # type: ignore[arg-type]  # tested
     ([Message("user")], "messages[0] is a user turn without content"),

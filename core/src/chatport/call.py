@@ -12,6 +12,7 @@ import msgspec
 from . import jsoncodec
 from .basics.frozen import freeze_fields
 from .basics.sizes import Limits
+from .basics.typed import check_fields
 from .errors import BadRequestError, MalformedReplyError
 from .facts.models import ModelFacts
 from .types import Adjustment, OutputSpec
@@ -49,6 +50,7 @@ class Tool:
     function: Callable[..., Any] | None = attrs.field(default=None, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
         freeze_fields(self, "schema", error=BadRequestError)
 
 
@@ -58,6 +60,9 @@ class ToolChoice:
 
     mode: Literal["auto", "none", "required", "named"]
     name: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
 
 
 @attrs.frozen

@@ -11,6 +11,7 @@ import attrs
 from . import jsoncodec
 from .basics.display import one_line
 from .basics.frozen import freeze_fields
+from .basics.typed import check_fields, expect
 from .errors import BadRequestError, MalformedReplyError
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class TextPart:
     text: str
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
+    def __attrs_post_init__(self) -> None:
+        if type(self.text) is not str or type(self.extra) is not dict:  # there is one for each message
+            check_fields(self, BadRequestError)
+
 
 @attrs.frozen
 class ImagePart:
@@ -59,10 +64,15 @@ class ImagePart:
     detail: str | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
+
     @classmethod
     def from_bytes(cls, data: bytes, media_type: str, *, detail: str | None = None) -> ImagePart:
         """Return an image part that carries the bytes themselves."""
         import base64  # only who sends pictures needs it
+
+        expect(data, (bytes, bytearray, memoryview), "The data of an image are bytes", BadRequestError)
 
         return cls(f"data:{media_type};base64,{base64.b64encode(data).decode()}", detail)
 
@@ -71,6 +81,7 @@ class ImagePart:
         """Return an image part with the bytes of a file; its name gives the media type."""
         import mimetypes
 
+        expect(path, (str, Path), "The file of an image is named by its path", BadRequestError)
         media_type = mimetypes.guess_type(str(path))[0] or "image/png"
         return cls.from_bytes(Path(path).read_bytes(), media_type, detail=detail)
 
@@ -88,6 +99,9 @@ class AudioPart:
     format: str
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
+
 
 @attrs.frozen
 class FilePart:
@@ -97,6 +111,9 @@ class FilePart:
     data: str | None = None
     filename: str | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
 
 
 Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart
@@ -115,6 +132,11 @@ class ToolCall:
     arguments: str
     complete: bool = True
 
+    def __attrs_post_init__(self) -> None:
+        if type(self.id) is not str or type(self.name) is not str:
+            expect(self.id, str, "The id of a ToolCall is a text", BadRequestError)
+            expect(self.name, str, "The name of a ToolCall is a text", BadRequestError)
+
     def parsed(self) -> Any:
         """Return the arguments as Python values; none at all, and null, are an empty dict.
 
@@ -125,6 +147,7 @@ class ToolCall:
                 f"The call of {self.name!r} was cut while its arguments were being written; do not run it.",
                 raw=self.arguments,
             )
+        expect(self.arguments, (str, type(None)), "The arguments of a ToolCall are JSON text", BadRequestError)
         try:
             value = jsoncodec.decode_text(self.arguments) if (self.arguments or "").strip() else None
             return {} if value is None else value
@@ -153,6 +176,13 @@ class Message:
     opaque: Mapping[str, Any] = attrs.field(factory=dict)
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
+    def __attrs_post_init__(self) -> None:
+        if type(self.content) is not tuple or type(self.tool_calls) is not tuple:
+            what = "content and tool_calls of a Message are tuples; Message.user, .assistant and .tool make them"
+            for name in ("content", "tool_calls"):
+                expect(getattr(self, name), (tuple, list), what, BadRequestError)
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+
     @classmethod
     def system(cls, text: str) -> Message:
         """Return an instruction that stands above the conversation."""
@@ -171,11 +201,13 @@ class Message:
     @classmethod
     def assistant(cls, text: str = "", *, tool_calls: tuple[ToolCall, ...] = ()) -> Message:
         """Return an earlier answer of the model."""
+        expect(tool_calls, (tuple, list), "tool_calls are a tuple of ToolCall values", BadRequestError)
         return cls("assistant", (TextPart(text),) if text else (), tuple(tool_calls))
 
     @classmethod
     def tool(cls, call: ToolCall | str, content: str | Part, *more: str | Part) -> Message:
         """Return the result of a tool call; `call` is the ToolCall or its id."""
+        expect(call, (str, ToolCall), "A tool result belongs to a ToolCall, or to its id", BadRequestError)
         call_id = call if isinstance(call, str) else call.id
         return cls("tool", _parts((content, *more)), tool_call_id=call_id)
 
@@ -279,6 +311,7 @@ class OutputSpec:
     type: Any = None
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
         freeze_fields(self, "schema", error=BadRequestError)
 
 
@@ -334,10 +367,12 @@ class Reply:
         """
         from .schemas.answers import UncheckedError, fit_text  # most replies are never asked
 
+        expect(self.text, str, "The text of a Reply is a text", BadRequestError)
         if self.refusal:
             raise self._unfit(f"The model refused: {self.refusal}")
         if self.finish_reason == "length":
             raise self._unfit("The reply was cut at its token limit; raise max_tokens.")
+        expect(self.output, (OutputSpec, type(None)), "The output of a Reply is an OutputSpec", BadRequestError)
         kind, schema = (None, None) if self.output is None else (self.output.type, self.output.schema)
         try:
             return fit_text(self.text, kind, schema)

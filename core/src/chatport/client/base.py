@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
 
+from ..basics.typed import expect
 from ..call import Call, WireRequest
 from ..engine.commands import Clock
 from ..engine.machine import CallMachine
@@ -66,6 +67,7 @@ class BaseClient:
         except ConfigurationError:
             del config  # it may hold a key, and a traceback may show locals
             raise
+        _check_arguments(plugins, providers, clock, observers)
         clock = clock or real_clock()
         self._vendors = Vendors(self.config, plugins, providers=providers, monotonic=clock.monotonic)
         self._routes = Routes(self._vendors)
@@ -91,6 +93,7 @@ class BaseClient:
         name: str = "",
     ) -> Budget:
         """Return a cap on what the calls inside `with client.budget(usd=0.50):` may cost. See `Budget`."""
+        expect(name, str, "The name of a budget is a text", ConfigurationError)
         return Budget(usd=usd, tokens=tokens, unknown_cost=unknown_cost, name=name)
 
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
@@ -165,10 +168,22 @@ class BaseClient:
                 f"{vendor.provider.title} has no embeddings; choose another provider for them.",
                 provider=provider,
             )
+        what = "embed takes a text or a list of texts, none of them empty"
+        expect(texts, (str, list, tuple), what, BadRequestError)
+        expect(extra, (Mapping, type(None)), "extra is a dict of body fields", BadRequestError)
         inputs = [texts] if isinstance(texts, str) else list(texts)
         if not inputs or not all(inputs) or not all(type(text) is str for text in inputs):
-            raise BadRequestError("embed takes a text or a list of texts, none of them empty.")
+            raise BadRequestError(f"{what}.")
         return target, WireRequest(path, {"model": name, "input": inputs, "encoding_format": "float", **(extra or {})})
+
+
+def _check_arguments(plugins: Any, providers: Any, clock: Any, observers: Any) -> None:
+    """Raise ConfigurationError for arguments of a client that are not of their kind."""
+    for name, given in (("plugins", plugins), ("providers", providers), ("observers", observers)):
+        expect(given, (list, tuple), f"{name}= is a list", ConfigurationError)
+    expect(clock, (Clock, type(None)), "clock= is a Clock", ConfigurationError)
+    if not all(map(callable, observers)):
+        raise ConfigurationError("observers= is a list of functions of an event's name and its fields.")
 
 
 def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:

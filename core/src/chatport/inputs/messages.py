@@ -12,6 +12,7 @@ import attrs
 
 from .. import jsoncodec
 from ..basics.frozen import freeze
+from ..basics.words import near_miss
 from ..errors import BadRequestError
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall
 
@@ -64,7 +65,7 @@ def _message(item: Any, where: str) -> Message:
         case Message():
             return _checked(item, where)
         case Reply():
-            return _frozen(item.message)
+            return _checked(item.message, where)
         case str():
             return _checked(Message.user(item), where)
         case Mapping():
@@ -85,7 +86,8 @@ def _held(value: Any) -> Any:
 
 def _checked(message: Message, where: str) -> Message:
     if message.role not in _ROLES:
-        raise BadRequestError(f"{where}.role must be one of {', '.join(_ROLES)}, not {message.role!r}.")
+        hint = near_miss(message.role, _ROLES)
+        raise BadRequestError(f"{where}.role must be one of {', '.join(_ROLES)}, not {message.role!r}.{hint}")
     has_dicts = bool(message.extra or message.opaque)
     for number, part in enumerate(message.content):
         if type(part) is TextPart and not part.extra:

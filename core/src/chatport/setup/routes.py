@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from ..basics.typed import expect
 from ..basics.words import near_miss
 from ..call import Call, Context, WireRequest
 from ..engine.commands import HttpRequest
@@ -16,6 +17,7 @@ from ..errors import BadRequestError, ChatportError, ConfigurationError, ModelNo
 from ..events import ErrorReported, Event, FinishReported
 from ..facts.models import ModelFacts
 from ..inputs.halves import places_of_halves
+from ..inputs.values import known
 from ..limits.policy import check_policy
 from ..limits.timeouts import Timeouts
 from ..provider import Provider
@@ -41,6 +43,7 @@ class Routes:
 
     def targets(self, model: str | None) -> tuple[tuple[AliasTarget, ...], Mapping[str, Any]]:
         """Return the targets that a name means, in order of preference, and the options of its alias."""
+        expect(model, (str, type(None)), 'model is a text, "provider:model" or an alias', ConfigurationError)
         name = model or self.config.model
         if not name:
             raise ConfigurationError('No model is named: pass model="provider:model", or set LLM_MODEL.')
@@ -167,6 +170,7 @@ class Routes:
             return usual
         wanted = {**self.config.timeouts, **vendor.config.timeouts, **call}
         merged = {**vendor.provider.timeouts, **({} if streams else {"silence": 0.0}), **wanted}
+        known(merged, [field.name for field in attrs.fields(Timeouts)], f"The timeouts of {vendor.provider.name}")
         timeouts = attrs.evolve(Timeouts(), **{name: value or None for name, value in merged.items()})
         if not call:
             vendor.usual_timeouts[streams] = timeouts

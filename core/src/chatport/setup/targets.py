@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from ..basics.bounded import LONGEST_NAME
+from ..basics.typed import expect
 from ..call import Call
 from ..errors import ConfigurationError
 from ..inputs.halves import is_whole, whole_call
@@ -18,6 +19,7 @@ __all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target
 
 def split_target(target: str) -> tuple[str, str]:
     """Split `provider:model` at the first colon. Raises ConfigurationError if there is none, or it is too long."""
+    expect(target, str, 'A target is a text, "provider:model"', ConfigurationError)
     if len(target) > LONGEST_NAME:
         check_length(target)
     provider, colon, model = target.partition(":")

@@ -18,6 +18,7 @@ from ..basics.blocking import OverdueError, Room
 from ..basics.bounded import MOST_MODELS, Bounded
 from ..basics.frozen import freeze
 from ..basics.secret import Secret
+from ..basics.typed import expect
 from ..basics.words import near_miss
 from ..errors import ChatportError, ConfigurationError, PluginError, TransportError
 from ..facts.file import Facts
@@ -121,6 +122,7 @@ class Vendors:
 
     def is_ready(self, name: str) -> bool:
         """Whether `provider(name)` will not block."""
+        expect(name, str, "A provider is named by a text", ConfigurationError)
         if self._is_open(name):
             return True
         table = self.config.providers.get(name, ProviderConfig())

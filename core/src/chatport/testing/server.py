@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 import anyio.lowlevel
 
+from ..basics.typed import expect
 from ..engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, PluginError
 from ..plugins.registry import load_provider
 from ..provider import Provider
 from .clock import VirtualClock
@@ -57,6 +58,10 @@ class Emulator:
         clock: VirtualClock | None = None,
         **settings: Any,
     ) -> None:
+        expect(provider, (str, Provider), "provider is a name or a Provider", ConfigurationError)
+        expect(port, int, "port is a whole number", ConfigurationError)
+        expect(pace_seconds, (int, float), "pace_seconds is a number", ConfigurationError)
+        expect(clock, (VirtualClock, type(None)), "clock is a VirtualClock", ConfigurationError)
         self.provider = provider if isinstance(provider, str) else provider.name
         self.pace_seconds = pace_seconds
         self.clock = clock
@@ -251,7 +256,11 @@ def _vendor(provider: str | Provider, settings: dict[str, Any]) -> VendorEmulato
     if reference is None:
         return FactsEmulator(value, **settings)
     module, _, name = reference.partition(":")
-    vendor: VendorEmulator = getattr(import_module(module), name)(**settings)
+    try:
+        make = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PluginError(f"The emulator {reference!r} of {value.name} cannot be loaded: {error}.") from error
+    vendor: VendorEmulator = make(**settings)
     return vendor
 
 
