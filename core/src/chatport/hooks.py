@@ -42,7 +42,7 @@ hookspec = pluggy.HookspecMarker("chatport")
 
 
 _FUNCTIONS = (types.FunctionType, types.MethodType, staticmethod, classmethod, property)
-_mark = pluggy.HookimplMarker("chatport")
+_mark: Any = pluggy.HookimplMarker("chatport")
 
 
 def _checked_mark(function: Any = None, **options: Any) -> Any:

@@ -61,6 +61,10 @@ class Emulator:
         expect(provider, (str, Provider), "provider is a name or a Provider", ConfigurationError)
         expect(port, int, "port is a whole number", ConfigurationError)
         expect(pace_seconds, (int, float), "pace_seconds is a number", ConfigurationError)
+        if isinstance(port, bool) or not 0 <= port <= 65535:
+            raise ConfigurationError(f"port is a number from 0 (a free one) to 65535, not {port}.")
+        if isinstance(pace_seconds, bool) or not 0 <= pace_seconds <= 3600:  # not for NaN
+            raise ConfigurationError(f"pace_seconds is a number of seconds from 0 to 3600, not {pace_seconds}.")
         expect(clock, (VirtualClock, type(None)), "clock is a VirtualClock", ConfigurationError)
         self.provider = provider if isinstance(provider, str) else provider.name
         self.pace_seconds = pace_seconds
