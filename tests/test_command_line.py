@@ -214,6 +214,97 @@ def test_doctor_shows_where_keys_come_from_and_never_a_key(run: Command) -> None
         assert "emulated-key-1234" not in shown
 
 
+ONLINE = ("doctor", "--no-search", "--online")
+
+
+def line_of(output: str, name: str) -> str:
+    """Return what is said of a provider's key when it is tried."""
+    tried = output.partition("Keys, tried")[2].partition("Problems")[0]
+    return next(line for line in tried.splitlines() if line.strip().startswith(name))
+
+
+def test_doctor_tries_a_key(run: Command) -> None:
+    done = run(*ONLINE)
+    assert done.returncode == 0, done.stderr
+    assert "the key works: it lists" in line_of(done.stdout, "deepseek")
+    asked = [(request.path.rpartition("/")[2], "authorization" in request.headers) for request in run.emulator.requests]
+    assert asked == [("models", True), ("models", False)]
+    assert "emulated-key-1234" not in done.stdout + done.stderr
+
+
+def test_doctor_says_that_a_key_is_refused(run: Command) -> None:
+    config = run.folder / "chatport.toml"
+    config.write_text(config.read_text("utf-8").replace("emulated-key-1234", "wrong-key-5678"), "utf-8")
+    done = run(*ONLINE)
+    assert done.returncode == 1
+    assert "the key is refused" in line_of(done.stdout, "deepseek")
+    assert "deepseek: the key is refused" in done.stdout.partition("Problems")[2]
+    assert "wrong-key-5678" not in done.stdout + done.stderr
+
+
+def test_doctor_takes_no_public_list_for_a_proof(tmp_path: Path) -> None:
+    """Where a vendor lists its models to anybody, a configured model is asked for a token, or nothing is said."""
+    with Emulator("openrouter", api_key="emulated-key-1234") as emulator:
+        run = Command(tmp_path, emulator)
+        config = run.folder / "chatport.toml"
+        table = f'[providers.openrouter]\nbase_url = "{emulator.base_url}"\napi_key = "KEY"\n'
+        model = f'[aliases]\nfast = "openrouter:{emulator.vendor.models[0]}"\n'
+        for key, alias, words, code in (
+            ("wrong-key-5678", "", "proves nothing of the key: the vendor lists its models to anybody", 0),
+            ("emulated-key-1234", model, "the key works: openrouter:", 0),
+            ("wrong-key-5678", model, "the key is refused", 1),
+        ):
+            config.write_text(table.replace("KEY", key) + alias, "utf-8")
+            done = run(*ONLINE)
+            assert (words in line_of(done.stdout, "openrouter"), done.returncode) == (True, code), done.stdout
+            assert key not in done.stdout + done.stderr
+
+
+def test_doctor_says_that_nobody_answers(run: Command) -> None:
+    run.emulator.stop()
+    done = run(*ONLINE)
+    assert done.returncode == 1
+    assert "no answer" in line_of(done.stdout, "deepseek")
+
+
+def test_doctor_tries_no_key_unasked(run: Command) -> None:
+    assert "Keys, tried" not in run("doctor", "--no-search").stdout
+    assert not run.emulator.requests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("decode", "-H", "no-colon", "-"), "'no-colon' is not NAME:VALUE"),
+        (("decode", "-H", ": value", "-"), "is not NAME:VALUE"),
+        (("decode", "-H", "né: value", "-"), "is not NAME:VALUE"),
+        (("decode", "--status", "-5", "-"), "is not in the range"),
+        (("decode", "missing"), "does not exist"),
+        (("decode", "."), "is a directory"),
+        (("chat", "--schema", ".", "hi"), "is a directory"),
+        (("chat", "--config", "missing", "hi"), "does not exist"),
+        (("chat", "-m", MODEL, "--image", ".", "hi"), "Cannot read the image .: Is a directory"),
+        (("emulate", "compatible", "--port", "99999"), "is not in the range"),
+        (("emulate", "compatible", "--port", "-1"), "is not in the range"),
+        (("emulate", "compatible", "--pace", "nan"), "nan"),
+        (("emulate", "compatible", "--pace", "-1"), "is not in the range"),
+    ],
+)
+def test_wrong_use_is_one_message(run: Command, arguments: tuple[str, ...], words: str) -> None:
+    done = run(*arguments, stdin="x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said(run: Command) -> None:
+    port = run.emulator.base_url.rpartition(":")[2].partition("/")[0]
+    done = run("emulate", "compatible", "--port", port)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: Cannot listen on port {port}: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_emulate_serves_until_it_is_stopped() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", "from chatport.cli import main; main()", "emulate", "compatible"],

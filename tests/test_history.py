@@ -331,8 +331,8 @@ def test_results_follow_the_calls_of_one_id_in_order() -> None:
     messages, answer = sent([*conversation(*calls), *conversation(*calls)])
     ids = [call["id"] for message in messages for call in message.get("tool_calls") or ()]
     results = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
-    assert ids == results == ["0", "0_2", "0", "0_2"]
-    assert [warning.kind for warning in answer.warnings] == ["renamed"] * 2
+    assert ids == results == ["0", "0_2", "0_3", "0_2_2"]
+    assert [warning.kind for warning in answer.warnings] == ["renamed"] * 3
 
 
 def test_no_id_is_of_two_answers_where_that_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -342,3 +343,49 @@ def test_a_line_of_waiting_shows_no_sequence_of_others(capsys: pytest.CaptureFix
     show_status("asking \x1b[2J")
     clear_status()
     assert "\x1b[2J" not in capsys.readouterr().err
+
+
+# --- a terminal whose user wants no colours
+
+
+def seen_on_a_terminal(*arguments: str, **environment: str) -> bytes:
+    """Return what a command writes on a terminal, which is no pipe."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", "from chatport.cli import main; main()", *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env={**os.environ, **environment}
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # Linux says so at the end
+                piece = b""
+            if not piece:
+                break
+            seen += piece
+        process.wait(60)
+    os.close(ours)
+    return seen
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals are as POSIX has them")
+def test_no_color_is_obeyed() -> None:
+    """https://no-color.org: a value that is not empty means none."""
+    missing = ("models", "no-such-provider")
+    assert b"\x1b[31m" in seen_on_a_terminal(*missing, NO_COLOR="")
+    plain = seen_on_a_terminal(*missing, NO_COLOR="1")
+    assert not re.search(rb"\x1b\[[0-9;]*m", plain)
+    assert b"No provider is called" in plain
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file descriptors are closed as POSIX has them")
+def test_nobody_is_asked_where_stdin_is_closed(folder: Path) -> None:
+    (folder / "chatport.toml").write_text('[providers.x]\nkind = "compatible"\nbase_url = "https://x.example"\n')
+    done = run("trust", "chatport.toml", stdout=subprocess.PIPE, preexec_fn=lambda: os.close(0))
+    assert done.returncode == 1
+    assert b"there is nobody to ask" in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -22,6 +22,7 @@ from chatport.facts import (
     cost_of,
     load_facts,
 )
+from chatport.facts.file import _loaded
 from chatport.types import Cost, Usage
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)  # a Wednesday
@@ -293,7 +294,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def write(data: Any) -> Facts:
         text = data if isinstance(data, str) else json.dumps(data)
         (tmp_path / name / "facts.json").write_text(text)
-        load_facts.cache_clear()
+        _loaded.cache_clear()
         return load_facts(name)
 
     return write

@@ -180,7 +180,7 @@ WRONG: list[tuple[Any, str]] = [
         "messages[0] has tool_calls, which only an assistant",
     ),
     ([{"role": "tool", "content": "x", "tool_call_id": 5}], "messages[0].tool_call_id must be a text"),
-    ([Message("user", "hi")], "messages[0].content[0] is not a content part but str"),  # type: ignore[arg-type]  # tested
+    ([Message("user", ("hi",))], "messages[0].content[0] is not a content part but str"),  # type: ignore[arg-type]  # tested
     ([Message("assistant", tool_calls=({"id": "c"},))], "messages[0].tool_calls of a Message are ToolCall values"),  # type: ignore[arg-type]  # tested
     ([Message("bot")], "messages[0].role must be one of"),  # type: ignore[arg-type]  # tested
     ([Message.user(ImagePart("x.png"))], "messages[0].content[0] needs a URL"),
@@ -277,10 +277,14 @@ def test_usage_knows_its_total_only_from_both() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "value"), [("{}", {}), ("", {}), ('{"x": [1]}', {"x": [1]}), ("[1]", [1]), ("5", 5)]
+    ("arguments", "value"),
+    [
+        *(("{}", {}), ("", {}), (" \n", {}), ("null", {}), (" null\n", {})),
+        *(('{"x": [1]}', {"x": [1]}), ("[1]", [1]), ("5", 5), ("false", False), ('""', "")),
+    ],
 )
 def test_arguments_are_parsed(arguments: str, value: Any) -> None:
-    """`parsed` gives the values of a call's arguments; none are an empty object."""
+    """`parsed` gives the values of a call's arguments; none, and null, are an empty object."""
     assert ToolCall("c", "f", arguments).parsed() == value
 
 

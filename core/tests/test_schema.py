@@ -285,6 +285,19 @@ def test_a_tool_is_run() -> None:
     assert text == '{"name":"Bonn","people":1,"extra":null}'
 
 
+@pytest.mark.parametrize("arguments", ["", " ", "null", "{}"])
+def test_a_tool_that_takes_nothing_is_run_whatever_stands_for_nothing(arguments: str) -> None:
+    """Models write null, or nothing at all, where there are no arguments."""
+
+    def catalog(depth: int = 1) -> str:
+        return f"depth {depth}"
+
+    call = call_of("catalog", arguments)
+    assert run_tool(call, [catalog]) == "depth 1"
+    assert check_arguments(call, [catalog]) == {}
+    assert not [*misfits((call,), read_tools([catalog]))]
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [

@@ -310,7 +310,7 @@ def test_a_body_that_is_no_json_is_refused() -> None:
     """A value that JSON does not have is an error before anything is sent."""
     config = {"providers": {"x": {"kind": "compatible", "base_url": "https://h.example"}}}
     client = chatport.Client(config)
-    for value in (object(), {1, object()}, "\ud800"):
+    for value in (object(), {1, object()}, ["\ud800", object()]):
         with pytest.raises(ConfigurationError, match=r"The request cannot be written as JSON"):
             client.explain("hi", model="x:m", extra={"value": value})
 

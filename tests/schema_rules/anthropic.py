@@ -1,4 +1,4 @@
-"""Anthropic, its own protocol: AN-T1 to AN-T6, AN-T18, AN-T20, AN-O3."""
+"""Anthropic, its own protocol: AN-T1 to AN-T6, AN-T18, AN-T20, AN-T23, AN-O3."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def violations(body: dict[str, Any]) -> list[str]:
     found += ["two tools have one name"] * (len(set(names)) < len(names))
     found += ["an empty list of tools"] * ("tools" in body and not tools)
     found += [f"{tool['name']}: no object" for tool in tools if tool["input_schema"].get("type") != "object"]
+    for tool in tools:
+        unions_there = {"anyOf", "oneOf", "allOf"} & tool["input_schema"].keys()
+        found += [f"{tool['name']}: {word} at the root" for word in sorted(unions_there)]
     choice = body.get("tool_choice", {"type": "auto"})
     if choice["type"] not in ("auto", "any", "tool", "none"):
         found.append(f"tool_choice {choice['type']}")

@@ -1,11 +1,11 @@
-"""OpenAI: OA-T2, OA-T3, OA-T4, OA-T9 to OA-T12, OA-O4, OA-O5, OA-R14."""
+"""OpenAI: OA-T2, OA-T3, OA-T4, OA-T9 to OA-T12, OA-T18, OA-O4, OA-O5, OA-R14."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from .reading import functions, nodes, open_objects, output_schema, standard
+from .reading import functions, nodes, open_objects, output_schema, standard, unions_at_the_root
 
 REFUSED = {"allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties"}
 REFUSED |= {"minLength", "maxLength", "propertyNames", "minProperties", "maxProperties", "contains", "minContains"}
@@ -23,7 +23,7 @@ FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4",
 
 
 def violations(body: dict[str, Any]) -> list[str]:
-    found = standard(body)
+    found = standard(body) + unions_at_the_root(body, "anyOf", "oneOf", "allOf", "enum", "not")
     for function in functions(body):
         if function.get("strict"):
             found += strict(function["parameters"], taken=TAKEN_IN_TOOLS)

@@ -32,6 +32,16 @@ def functions(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [tool["function"] for tool in body.get("tools") or ()]
 
 
+def unions_at_the_root(body: dict[str, Any], *words: str) -> list[str]:
+    """List the functions whose arguments are no plain object."""
+    found = []
+    for function in functions(body):
+        schema = function["parameters"]
+        found += [f"{function['name']}: {word} at the root" for word in words if word in schema]
+        found += [f"{function['name']}: the root is no object"] * (schema.get("type") != "object")
+    return found
+
+
 def output_schema(body: dict[str, Any]) -> dict[str, Any] | None:
     """Return the schema of `response_format`, None without one."""
     wanted = body.get("response_format") or {}

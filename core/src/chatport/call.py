@@ -13,6 +13,7 @@ from . import jsoncodec
 from .basics.frozen import freeze_fields
 from .basics.secret import Secret
 from .basics.sizes import Limits
+from .basics.typed import check_fields
 from .errors import BadRequestError, MalformedReplyError
 from .facts.models import ModelFacts
 from .types import Adjustment, OutputSpec
@@ -55,6 +56,7 @@ class Tool:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
         freeze_fields(self, "schema", "extra", error=BadRequestError)
 
 
@@ -70,6 +72,7 @@ class ToolChoice:
     value: Any = None
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
         freeze_fields(self, "value", error=BadRequestError)
 
 

@@ -10,9 +10,9 @@ what they are for:
 * Fields of the request: `apply_field_rules`.
 * Schemas. A walk: `parts`, `walk`, `with_parts`, `below`. What a schema says: `types_of`, `has_type`, `resolved`,
   `excludes_itself`, `ANNOTATIONS` (keywords that forbid nothing), `MOST_LEVELS` (of schemas in schemas). A
-  change: `followed`, `joined`, `object_root`, `in_words`, `with_words`, within an `Allowance`, beyond which it is
-  `TooLarge`. What was lost: `Loss`, `with_losses`, `loss_warnings`. Subsets: `StrictRules`, `strict_misfits`;
-  `closed` within a `ClosedSubset`, `why_not_closed`; `fit_typed`, which raises `Misfit`.
+  change: `followed`, `joined`, `object_root`, `joined_root`, `in_words`, `with_words`, within an `Allowance`, beyond
+  which it is `TooLarge`. What was lost: `Loss`, `with_losses`, `loss_warnings`. Subsets: `StrictRules`,
+  `strict_misfits`; `closed` within a `ClosedSubset`, `why_not_closed`; `fit_typed`, which raises `Misfit`.
   A value against a schema: `examine`, within a `CheckBudget`.
 * Keys that nobody reads: `lost_keys` tells which of an earlier answer's do not go to another provider, `MESSAGE_KEYS`
   is where an answer's `opaque` has those of its message, `laid_over` puts `extra` over an object.
@@ -70,6 +70,7 @@ from .standard.output import (
 )
 from .standard.reasoning import reasons as reasons
 from .standard.request import wire_output as wire_output
+from .standard.roots import joined_root as joined_root
 from .standard.schemas import (
     ANNOTATIONS as ANNOTATIONS,
     MOST_LEVELS as MOST_LEVELS,
@@ -138,6 +139,7 @@ __all__ = [
     "is_weaker",
     "join_small",
     "joined",
+    "joined_root",
     "jsoncodec",
     "laid_over",
     "loss_warnings",

@@ -20,12 +20,15 @@ the standard dialect at the bottom.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from .basics.typed import kind_of
 from .call import Call, Chunk, Context, Failure, StreamState, Verdict, WireRequest, WireTools
+from .errors import PluginError
 from .events import Event
 from .facts.models import ModelFacts
 from .types import ModelInfo, RateLimits
@@ -36,7 +39,23 @@ HOOK_API = 1
 """Version of this contract. A provider that declares a newer one is refused with a clear error."""
 
 hookspec = pluggy.HookspecMarker("chatport")
-hookimpl = pluggy.HookimplMarker("chatport")
+
+
+_FUNCTIONS = (types.FunctionType, types.MethodType, staticmethod, classmethod, property)
+_mark: Any = pluggy.HookimplMarker("chatport")
+
+
+def _checked_mark(function: Any = None, **options: Any) -> Any:
+    """Mark a function as a hook, as pluggy does it, and say what is wanted where something else is given."""
+    if function is not None and not isinstance(function, _FUNCTIONS):
+        raise PluginError(f"@hookimpl marks a function, not {kind_of(function)}.")
+    return _mark(function, **options)
+
+
+if TYPE_CHECKING:
+    hookimpl = pluggy.HookimplMarker("chatport")
+else:
+    hookimpl = _checked_mark
 
 
 class ProviderHooks:

@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 
 from .basics.frozen import freeze_fields
-from .errors import BadRequestError
+from .basics.typed import check_fields
+from .errors import BadRequestError, ConfigurationError
 from .facts.file import Facts
 from .facts.rules import FieldRule
 
@@ -23,6 +24,9 @@ class Auth:
     prefix: str = "Bearer "
     required: bool = True
 
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, ConfigurationError)
+
 
 @attrs.frozen
 class Prefill:
@@ -36,6 +40,7 @@ class Prefill:
     fact: str = ""
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, ConfigurationError)
         freeze_fields(self, "message", "body", error=BadRequestError)
 
 
@@ -75,6 +80,7 @@ class Dialect:
     empty_is_error: bool = False
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, ConfigurationError)
         freeze_fields(self, "finish_reasons", "fields", error=BadRequestError)
 
 
@@ -91,6 +97,7 @@ class Discovery:
     settings: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, ConfigurationError)
         freeze_fields(self, "settings", error=BadRequestError)
 
 
@@ -138,5 +145,6 @@ class Provider:
     is_own_server: bool = False
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, ConfigurationError)
         fields = ("headers", "settings", "settings_env", "settings_headers", "timeouts", "auth_env")
         freeze_fields(self, *fields, error=BadRequestError)

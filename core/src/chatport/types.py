@@ -12,6 +12,7 @@ from . import jsoncodec
 from .basics.display import one_line
 from .basics.frozen import freeze_fields
 from .basics.media import decoded, to_base64
+from .basics.typed import check_fields, expect
 from .contents import (
     UNTYPED,
     as_base64,
@@ -68,6 +69,10 @@ class TextPart:
     text: str
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
+    def __attrs_post_init__(self) -> None:
+        if type(self.text) is not str or type(self.extra) is not dict:  # there is one for each message
+            check_fields(self, BadRequestError)
+
 
 @attrs.frozen
 class ImagePart:
@@ -79,6 +84,9 @@ class ImagePart:
     url: str
     detail: str | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
 
     @classmethod
     def from_bytes(cls, data: bytes, media_type: str | None = None, *, detail: str | None = None) -> ImagePart:
@@ -109,6 +117,7 @@ class AudioPart:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
         if not self.format and isinstance(self.data, str):
             object.__setattr__(self, "format", told_format(self.data))
 
@@ -160,6 +169,7 @@ class FilePart:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
         if isinstance(self.data, str) and self.data.startswith(UNTYPED):
             content = decoded(self.data[len(UNTYPED) :])
             if content:
@@ -224,16 +234,24 @@ class ToolCall:
     def __attrs_post_init__(self) -> None:
         if self.extra:
             freeze_fields(self, "extra", error=BadRequestError)
+        if type(self.id) is not str or type(self.name) is not str:
+            expect(self.id, str, "The id of a ToolCall is a text", BadRequestError)
+            expect(self.name, str, "The name of a ToolCall is a text", BadRequestError)
 
     def parsed(self) -> Any:
-        """Return the arguments as Python values. Raises MalformedReplyError if they are cut or not JSON."""
+        """Return the arguments as Python values; none at all, and null, are an empty dict.
+
+        Raises MalformedReplyError if they are cut or not JSON.
+        """
         if not self.complete:
             raise MalformedReplyError(
                 f"The call of {self.name!r} was cut while its arguments were being written; do not run it.",
                 raw=self.arguments,
             )
+        expect(self.arguments, (str, type(None)), "The arguments of a ToolCall are JSON text", BadRequestError)
         try:
-            return jsoncodec.decode_text(self.arguments or "{}")
+            value = jsoncodec.decode_text(self.arguments) if (self.arguments or "").strip() else None
+            return {} if value is None else value
         except ValueError as error:
             raise MalformedReplyError(
                 f"The arguments of the call of {self.name!r} are not valid JSON: {error}.", raw=self.arguments
@@ -259,6 +277,13 @@ class Message:
     opaque: Mapping[str, Any] = attrs.field(factory=dict)
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
+    def __attrs_post_init__(self) -> None:
+        if type(self.content) is not tuple or type(self.tool_calls) is not tuple:
+            what = "content and tool_calls of a Message are tuples; Message.user, .assistant and .tool make them"
+            for name in ("content", "tool_calls"):
+                expect(getattr(self, name), (tuple, list), what, BadRequestError)
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+
     @classmethod
     def system(cls, text: str) -> Message:
         """Return an instruction that stands above the conversation."""
@@ -277,11 +302,13 @@ class Message:
     @classmethod
     def assistant(cls, text: str = "", *, tool_calls: tuple[ToolCall, ...] = ()) -> Message:
         """Return an earlier answer of the model."""
+        expect(tool_calls, (tuple, list), "tool_calls are a tuple of ToolCall values", BadRequestError)
         return cls("assistant", (TextPart(text),) if text else (), tuple(tool_calls))
 
     @classmethod
     def tool(cls, call: ToolCall | str, content: str | Part, *more: str | Part) -> Message:
         """Return the result of a tool call; `call` is the ToolCall or its id."""
+        expect(call, (str, ToolCall), "A tool result belongs to a ToolCall, or to its id", BadRequestError)
         call_id = call if isinstance(call, str) else call.id
         return cls("tool", _parts((content, *more)), tool_call_id=call_id)
 
@@ -437,6 +464,7 @@ class OutputSpec:
     type: Any = None
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
         freeze_fields(self, "schema", error=BadRequestError)
 
 
@@ -496,10 +524,12 @@ class Reply:
         """
         from .schemas.answers import UncheckedError, fit_text  # most replies are never asked
 
+        expect(self.text, str, "The text of a Reply is a text", BadRequestError)
         if self.refusal:
             raise self._unfit(f"The model refused: {self.refusal}")
         if self.finish_reason == "length":
             raise self._unfit("The reply was cut at its token limit; raise max_tokens.")
+        expect(self.output, (OutputSpec, type(None)), "The output of a Reply is an OutputSpec", BadRequestError)
         kind, schema = (None, None) if self.output is None else (self.output.type, self.output.schema)
         try:
             return fit_text(self.text, kind, schema)

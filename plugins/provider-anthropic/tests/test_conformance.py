@@ -8,6 +8,6 @@ from chatport_anthropic.settings import adapt
 
 COMPATIBLE = attrs.evolve(adapt(provider, {"protocol": "openai"}), adapt=None)
 
-TestConformance = conformance("anthropic", quirks=141)
+TestConformance = conformance("anthropic", quirks=143)
 TestConformanceOfTheCompatibleEndpoint = conformance(COMPATIBLE, model="claude-haiku-4-5")
 TestConformanceOfItsNewestModels = conformance(COMPATIBLE, model="claude-opus-5-5")

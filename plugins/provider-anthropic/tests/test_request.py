@@ -224,11 +224,26 @@ def test_ids_of_other_vendors_are_made_to_fit(explain):
     sent = explain(["q", Message.assistant(tool_calls=(call,)), Message.tool(call, "r")], tools=TOOLS)
     first, second = (sent.body["messages"][n]["content"][0] for n in (1, 2))
     assert first["id"] == second["tool_use_id"] != call.id
+    assert [(note.kind, note.field) for note in sent.adjustments if note.fact == "AN-T22"] == [
+        ("renamed", "messages.tool_call_id")
+    ]
     sent = explain(["q", Message.assistant(tool_calls=(ToolCall("a", "f", '{"cu'),)), Message.tool("a", "r")])
     assert sent.body["messages"][1]["content"][0]["input"] == {"arguments": '{"cu'}
     assert [note.field for note in sent.adjustments if note.kind == "invalid"] == [
         "messages[1].tool_calls[0].arguments"
     ]
+
+
+def test_no_two_calls_of_a_conversation_have_one_id(explain):
+    """AN-T9: an id that comes again is another one, and not one that a later answer really has."""
+    asked = [("a",), ("a",), ("a_again_2",), ("a",)]
+    messages = ["q"]
+    for (one,) in asked:
+        messages += [Message.assistant(tool_calls=(ToolCall(one, "f", "{}"),)), Message.tool(one, "r")]
+    blocks = [block for turn in explain(messages, tools=TOOLS).body["messages"] for block in turn["content"]]
+    used = [block["id"] for block in blocks if block["type"] == "tool_use"]
+    assert len(set(used)) == 4
+    assert [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"] == used
 
 
 def test_blank_and_empty(explain):
@@ -479,6 +494,22 @@ def test_a_document_of_text(explain, notes):
     assert notes(sent) == {("invalid", "messages.file", "AN-M2")}
     with pytest.raises(chatport.BadRequestError, match="no base64"):
         explain(Message.user(FilePart(data="data:text/plain;base64,!!!!")))
+
+
+@pytest.mark.parametrize("protocol", ["messages", "openai"])
+@pytest.mark.parametrize("word", ["anyOf", "oneOf", "allOf"])
+def test_a_union_at_the_root_becomes_one_object(emulated, protocol, word):
+    """AN-T23, in both protocols: all arguments stay, and what goes together is said in words."""
+    properties = {"id": {"type": "string"}, "path": {"type": "string"}}
+    schema = {"type": "object", "properties": properties, word: [{"required": ["id"]}, {"required": ["path"]}]}
+    client, emulator = emulated(table={"protocol": protocol} if protocol == "openai" else {})
+    reply = client.chat("say: fine", model="anthropic:claude-sonnet-4-6", tools=[Tool("f", "", schema)])
+    (tool,) = emulator.requests[-1].json()["tools"]
+    sent = tool["input_schema"] if "input_schema" in tool else tool["function"]["parameters"]
+    assert sent["properties"] == properties
+    assert not sent.keys() & {"anyOf", "oneOf", "allOf"}
+    told = [(warning.field, warning.fact) for warning in reply.warnings if warning.kind == "lowered"]
+    assert told == ([] if word == "allOf" else [(f"tools.f.parameters.{word}", "AN-T23")])
 
 
 SEVENTEEN = "abcdefghijklmnopq"

@@ -264,7 +264,6 @@ def test_references():
         {"$ref": "#"},
         of({"allOf": [{"$ref": "#/$defs/A"}]}, **{"$defs": {"A": {"$ref": "#/$defs/A"}}}),
         {"type": "array", "items": TEXT},
-        {"anyOf": [of(TEXT), of(TEXT)]},
     ],
 )
 def test_schemas_that_cannot_be_sent(explain, notes, schema):
@@ -277,6 +276,18 @@ def test_schemas_that_cannot_be_sent(explain, notes, schema):
     assert "response_format" not in explanation.body
     assert "JSON Schema" in explanation.body["messages"][0]["content"]
     assert notes(explanation) == {("lowered", "response_format", "MS-J1")}
+
+
+def test_a_union_at_the_root_is_one_object_in_a_tool(explain, notes):
+    """MS-T3: an output has words as its weaker form, a tool an object with the arguments of all branches."""
+    union = {"anyOf": [of(TEXT), {"type": "object", "properties": {"y": TEXT}}]}
+    with pytest.raises(Misfit):
+        fit_schema(union)
+    explanation = explain(tools=[Tool("t", schema=union)])
+    sent = explanation.body["tools"][0]["function"]["parameters"]
+    assert (sent["type"], sent["properties"]) == ("object", {"x": TEXT, "y": TEXT})
+    assert ("lowered", "tools.t.parameters.anyOf", "MS-T4") in notes(explanation)
+    assert "response_format" not in explain(output=union).body
 
 
 def test_constraints_of_tools_and_outputs_are_told(explain, notes):

@@ -2,4 +2,4 @@
 
 from chatport.testing.conformance import conformance
 
-TestConformance = conformance("openai", model="gpt-6-sol", quirks=130)
+TestConformance = conformance("openai", model="gpt-6-sol", quirks=132)

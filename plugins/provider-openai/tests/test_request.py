@@ -316,6 +316,21 @@ def call_turn(*ids):
     return Message.assistant(tool_calls=tuple(ToolCall(i, "look", "{}") for i in ids))
 
 
+def test_long_ids_of_other_vendors_are_replaced(shape):
+    """OA-T17, in each model's requests: 40 characters are taken, and no more."""
+    long = "fc_" + "0" * 50
+    for model in ("gpt-4o", "o3", "gpt-6.1-terra"):
+        ids = (long + "a", long + "b", "c" * 40)
+        messages = ["hi", call_turn(*ids), *(Message.tool(one, "r") for one in ids)]
+        wire = shape(messages, model=model)
+        sent = [call["id"] for call in wire.body["messages"][1]["tool_calls"]]
+        assert [message["tool_call_id"] for message in wire.body["messages"][2:]] == sent
+        assert len(set(sent)) == 3
+        assert sent[2] == "c" * 40
+        assert max(map(len, sent)) <= 40
+        assert ("renamed", "messages.tool_call_id", "OA-T17") in notes(wire)
+
+
 def test_pictures_of_tool_results_follow_in_a_user_turn(shape):
     picture = ImagePart("https://example.com/a.png")
     messages = ["hi", call_turn("1", "2"), Message.tool("1", picture), Message.tool("2", "two"), "and?"]

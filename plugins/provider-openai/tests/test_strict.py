@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import chatport
+from chatport import BadRequestError
 from chatport.call import Tool
 from chatport.inputs.schemas import schema_of
 from chatport.standard import strict
@@ -368,3 +369,33 @@ def test_a_default_goes_into_words_in_structured_output(shape):
     sent = shape(model="gpt-6-sol", output=closed(a={**TEXT, "default": "x"})).body["response_format"]
     assert "default" not in sent["json_schema"]["schema"]["properties"]["a"]
     assert '"x"' in sent["json_schema"]["schema"]["properties"]["a"]["description"]
+
+
+UNION = {
+    "type": "object",
+    "properties": {"id": {"type": "string"}, "path": {"type": "string"}},
+    "oneOf": [{"required": ["id"]}, {"required": ["path"]}],
+}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [UNION, {"anyOf": [root(a=TEXT), root(b=TEXT)]}, {"allOf": [root(a=TEXT)]}, {"enum": [{}]}, {"not": {}}],
+    ids=str,
+)
+def test_a_union_at_the_root_becomes_one_object(schema, shape):
+    """OA-T18: whatever the root has, it is a plain object; what is lost is told."""
+    wire = shape(model="gpt-4o", tools=[Tool("f", "", schema)])
+    sent = wire.body["tools"][0]["function"]["parameters"]
+    assert sent["type"] == "object"
+    assert not sent.keys() & {"anyOf", "oneOf", "allOf", "enum", "not"}
+    told = {note.field for note in wire.adjustments if (note.kind, note.fact) == ("lowered", "OA-T18")}
+    assert told == {f"tools.f.parameters.{word}" for word in schema.keys() & {"anyOf", "oneOf", "enum", "not"}}
+
+
+def test_a_union_at_the_root_is_taken_by_the_vendors_twin(emulated):
+    client, _ = emulated()
+    assert client.chat("say: fine", model="openai:gpt-4o", tools=[Tool("f", "", UNION)]).text == "fine"
+    raw = {"type": "function", "function": {"name": "f", "parameters": UNION}}
+    with pytest.raises(BadRequestError, match="at the top level"):
+        client.chat("hi", model="openai:gpt-4o", extra={"tools": [raw]})

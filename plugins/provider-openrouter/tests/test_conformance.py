@@ -4,6 +4,6 @@ from chatport.testing.conformance import conformance
 
 TestConformance = conformance(
     "openrouter",
-    quirks=108,
+    quirks=110,
     context_unknown={"*": "it differs from endpoint to endpoint of one model; the list of models says it"},
 )

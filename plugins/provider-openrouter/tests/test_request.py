@@ -355,7 +355,38 @@ def test_schemas_for_gemini(explain, notes, schema, sent, losses):
         ("lowered", f"{option}.{place}", "OR-T3") for option in ("tools.f.parameters", "output") for place in losses
     }
     assert notes(explanation) == {("added", "provider", "OR-J2"), *told}
-    assert explain(tools=[Tool("f", "", schema)]).body["tools"][0]["function"]["parameters"] == schema
+    other = explain(model="mistralai/mistral-large", tools=[Tool("f", "", schema)])
+    assert other.body["tools"][0]["function"]["parameters"] == schema
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "is_replaced"),
+    [
+        (GPT, "fc_" + "0" * 50, True),
+        (GPT, "functions.f:0", False),
+        (CLAUDE, "functions.f:0", True),
+        (CLAUDE, "fc_" + "0" * 50, False),
+        (GEMINI, "tool.f:" + "0" * 50, False),
+    ],
+)
+def test_ids_are_made_to_fit_the_route(explain, notes, model, given, is_replaced):
+    """OR-T8: each route has its rule; Gemini's own ids are long, and come back as they are."""
+    call = ToolCall(given, "f", "{}")
+    explanation = explain(["q", Message.assistant(tool_calls=(call,)), Message.tool(call, "r")], model=model)
+    sent = explanation.body["messages"][1]["tool_calls"][0]["id"]
+    assert explanation.body["messages"][2]["tool_call_id"] == sent
+    assert (sent != given) is is_replaced
+    assert (("renamed", "messages.tool_call_id", "OR-T8") in notes(explanation)) is is_replaced
+
+
+@pytest.mark.parametrize(("model", "is_joined"), [(GPT, True), (CLAUDE, True), ("mistralai/mistral-large", False)])
+def test_a_union_at_the_root_becomes_one_object(explain, notes, model, is_joined):
+    """OR-T9: where the route behind it refuses one, and nowhere else."""
+    schema = {**SCHEMA, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    explanation = explain(model=model, tools=[Tool("f", "", schema)])
+    sent = explanation.body["tools"][0]["function"]["parameters"]
+    assert ("anyOf" not in sent) is is_joined
+    assert (("lowered", "tools.f.parameters.anyOf", "OR-T9") in notes(explanation)) is is_joined
 
 
 def wanted(schema):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = ["near_miss"]
 
@@ -14,7 +15,7 @@ _SHORT = 5
 _ROWS = ("1234567890-", "qwertyuiop", "asdfghjkl", "zxcvbnm_")
 
 
-def near_miss(word: str, known: Iterable[str], *, parts: bool = False) -> str:
+def near_miss(word: Any, known: Iterable[Any], *, parts: bool = False) -> str:
     """Return " Did you mean 'x'?" or, without a near miss, an empty string.
 
     A near miss is the same word with a slip of the hand. Words that are told apart by their digits, or by one letter
@@ -22,9 +23,11 @@ def near_miss(word: str, known: Iterable[str], *, parts: bool = False) -> str:
     lacks some of them, is near as well (`reasoning_effort` and `reasoning`), which names of things are, and names of
     people and companies are not.
     """
+    if not isinstance(word, str):  # a key of a dict that a caller wrote
+        return ""
     import difflib  # only a mistake needs it
 
-    choices = list(known)
+    choices = [name for name in known if isinstance(name, str)]
     close = [
         choice
         for choice in difflib.get_close_matches(word.lower(), choices, 3, 0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ __all__ = ["command"]
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), default="-")
 @click.option("-p", "--provider", default="compatible", show_default=True, help="Whose bytes these are.")
 @click.option("-m", "--model", help="The model that was asked, where its quirks matter.")
-@click.option("--status", type=int, default=200, show_default=True)
+@click.option("--status", type=click.IntRange(100, 599), default=200, show_default=True)
 @click.option(
     "-H", "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A response header; may be repeated."
 )
@@ -38,7 +39,7 @@ def command(
     from ..testing import decode_events
     from .render import Printer, event_line, sources, summary
 
-    known = {name.strip(): value.strip() for name, _, value in (header.partition(":") for header in headers)}
+    known = dict(map(_header, headers))
     printer = Printer(raw=raw)
     body = piped_bytes() if str(file) == "-" else file.read_bytes()
     with reporting_errors():
@@ -56,3 +57,11 @@ def command(
             write(summary(reply), dim=True, err=True)
             for warning in reply.warnings:
                 write(f"  {warning}", fg="yellow", err=True)
+
+
+def _header(given: str) -> tuple[str, str]:
+    """Return name and value of a header. Raises BadParameter for one that no server could send."""
+    name, colon, value = given.partition(":")
+    if not colon or re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name.strip()) is None:
+        raise click.BadParameter(f"{given!r} is not NAME:VALUE, such as retry-after:3.", param_hint="'--header'")
+    return name.strip(), value.strip()

@@ -20,8 +20,9 @@ __all__ = ["command"]
 
 @click.command("doctor")
 @click.option("--no-search", is_flag=True, help="Do not look for local servers.")
+@click.option("--online", is_flag=True, help="Try each key: one cheap request to every provider that has one.")
 @config_option
-def command(config: Path | None, no_search: bool) -> None:
+def command(config: Path | None, no_search: bool, online: bool) -> None:
     """Show the configuration in force, where calls go with which key (never the key), and the local servers."""
     from ..setup.config import load_with_files
 
@@ -36,6 +37,8 @@ def command(config: Path | None, no_search: bool) -> None:
     for name, alias in settings.aliases.items():
         write(one_line(f"  alias     {name} → {', '.join(alias.targets)}"))
     problems = list(_providers(settings))
+    if online:
+        problems += _keys(settings)
     if not no_search:
         problems += _servers()
     if problems:
@@ -82,6 +85,51 @@ def _key_place(vendor: Any) -> str:
         return f"no key: set ${provider.key_env[0]}" if provider.auth.required and provider.key_env else "no key needed"
     source = vendor.key_source
     return f"{source} is set" if source.startswith("$") else f"key from {source}"
+
+
+def _keys(settings: Any) -> Iterator[str]:
+    """Try the key of each provider that has one, or is configured; give what is wrong."""
+    from ..client.sync import Client
+    from ..errors import ChatportError
+    from ..plugins.installed import installed_providers
+    from .trying import try_key, trying_config
+
+    write("\nKeys, tried with one request each", bold=True)
+    tried = 0
+    with Client(trying_config(settings)) as client:
+        for name in sorted({*installed_providers(), *settings.providers}):
+            try:
+                if not _is_to_be_tried(client._vendors, name, settings):
+                    continue
+                tried += 1
+                with Waiting(f"asking {name}"):
+                    trial = try_key(client, name, _model_of(name, settings))
+            except ChatportError as error:
+                yield f"{name}: {error}"
+                continue
+            write(one_line(f"  {name:<14} "), styled(one_line(trial.words), fg="red" if trial.is_bad else "green"))
+            if trial.is_bad:
+                yield f"{name}: {trial.words}"
+    if not tried:
+        write("  no provider has a key, or a table of its own")
+
+
+def _is_to_be_tried(vendors: Any, name: str, settings: Any) -> bool:
+    """Whether a provider has a key, or a table without one; keys that a program gives are asked for."""
+    from ..setup.keys import is_slow
+
+    table = settings.providers.get(name)
+    if table is None and not vendors.is_ready(name):
+        return False  # it would have to be searched for
+    if table is not None and (is_slow(table.api_key) or vendors.is_ready(name)):
+        return True
+    return vendors.is_ready(name) and vendors.provider(name).key is not None
+
+
+def _model_of(name: str, settings: Any) -> str | None:
+    """Return a model of a provider that the configuration names: the default, or one of an alias."""
+    named = [settings.model, *(target for alias in settings.aliases.values() for target in alias.targets)]
+    return next((target for target in named if target and target.startswith(f"{name}:")), None)
 
 
 def _servers() -> list[str]:

@@ -16,8 +16,8 @@ __all__ = ["command"]
 
 @click.command("emulate")
 @click.argument("provider", required=False)
-@click.option("--port", type=int, default=0, help="Default: a free one.")
-@click.option("--pace", type=float, default=0.0, help="Seconds between the pieces of a stream.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
+@click.option("--pace", type=click.FloatRange(0, 3600), default=0.0, help="Seconds between the pieces of a stream.")
 @click.option("--key", help="Accept only this API key (default: any).")
 @click.option(
     "--fault",

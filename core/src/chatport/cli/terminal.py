@@ -51,8 +51,13 @@ def styled(text: str, **style: Any) -> Styled:
 def write(*parts: str | Styled, err: bool = False, end: str = "\n", **style: Any) -> None:
     """Print on stdout, or stderr. `style` is the look of the parts that have none of their own."""
     pieces = [part if isinstance(part, Styled) else Styled(part, style) for part in parts]
-    shown = [click.style(clean(text), **look) if text and look else clean(text) for text, look in pieces]
+    shown = [_styled(clean(text), look) for text, look in pieces]
     _put("".join(shown) + end, err=err)
+
+
+def _styled(text: str, look: dict[str, Any]) -> str:
+    """Return a text with its look, without one where the user wants none: https://no-color.org."""
+    return click.style(text, **look) if text and look and not os.environ.get("NO_COLOR") else text
 
 
 def is_confirmed(question: str) -> bool:
@@ -87,7 +92,7 @@ def write_problem(problem: click.ClickException) -> None:
 
 def show_status(text: str) -> None:
     """Write over the last line of the terminal."""
-    _put(f"\r{click.style(one_line(text), dim=True)} ", err=True)
+    _put(f"\r{_styled(one_line(text), {'dim': True})} ", err=True)
 
 
 def clear_status() -> None:

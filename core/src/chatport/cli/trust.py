@@ -62,7 +62,7 @@ def _trust(path: Path, yes: bool) -> None:
 
 
 def _is_confirmed() -> bool:
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         return is_confirmed("Trust it?")
     write("Nothing was trusted: there is nobody to ask. Confirm with --yes.", err=True)
     return False

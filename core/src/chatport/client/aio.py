@@ -434,7 +434,10 @@ class AsyncClient(BaseClient):
                 raise not_ready_in_time(provider, seconds) from None
 
     async def _fetch(self, target: str, wire: Any, timeout: Any = None) -> Reply:
-        return await _reply_of(_Driver(self._request_machine(target, wire, timeout), self._transport()))
+        return await self._run(self._request_machine(target, wire, timeout))
+
+    async def _run(self, machine: Machine) -> Reply:
+        return await _reply_of(_Driver(machine, self._transport()))
 
     def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
         """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 import attrs
 
 from ..basics.forks import new_lock, tell_child
+from ..basics.typed import expect
 from ..call import Call, WireRequest
 from ..engine.commands import Clock
 from ..engine.machine import CallMachine
 from ..engine.shared import BreakerBook, Observer, Shared
-from ..errors import ConfigurationError, DeadlineError, MisuseError, UnsupportedFeatureError
+from ..errors import BadRequestError, ConfigurationError, DeadlineError, MisuseError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
 from ..inputs.options import CHAT_OPTIONS, read_call, read_timeout, unknown_option
@@ -69,6 +70,7 @@ class BaseClient:
         except ConfigurationError:
             del config  # it may hold a key, and a traceback may show locals
             raise
+        _check_arguments(plugins, providers, clock, observers)
         clock = clock or real_clock()
         self._vendors = Vendors(self.config, plugins, providers=providers, monotonic=clock.monotonic)
         self._routes = Routes(self._vendors)
@@ -108,6 +110,7 @@ class BaseClient:
         name: str = "",
     ) -> Budget:
         """Return a cap on what the calls inside `with client.budget(usd=0.50):` may cost. See `Budget`."""
+        expect(name, str, "The name of a budget is a text", ConfigurationError)
         return Budget(usd=usd, tokens=tokens, unknown_cost=unknown_cost, name=name)
 
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
@@ -187,6 +190,7 @@ class BaseClient:
                 f"{vendor.provider.title} has no embeddings; choose another provider for them.",
                 provider=provider,
             )
+        expect(extra, (Mapping, type(None)), "extra is a dict of body fields", BadRequestError)
         inputs = read_texts(texts)
         facts = self._vendors.facts(vendor, name)
         check_dimensions(dimensions, facts, target)
@@ -225,6 +229,15 @@ def _for_target(call: Call, target: str, home: str) -> Call:
     reason = f"the headers of a call go to the provider that it names first ({split_target(home)[0]}), and to no other"
     note = Adjustment("dropped", "headers", reason)
     return attrs.evolve(call, headers=(), adjustments=(*call.adjustments, note))
+
+
+def _check_arguments(plugins: Any, providers: Any, clock: Any, observers: Any) -> None:
+    """Raise ConfigurationError for arguments of a client that are not of their kind."""
+    for name, given in (("plugins", plugins), ("providers", providers), ("observers", observers)):
+        expect(given, (list, tuple), f"{name}= is a list", ConfigurationError)
+    expect(clock, (Clock, type(None)), "clock= is a Clock", ConfigurationError)
+    if not all(map(callable, observers)):
+        raise ConfigurationError("observers= is a list of functions of an event's name and its fields.")
 
 
 def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:

@@ -31,7 +31,7 @@ from ..standard.endings import UNKNOWN
 from ..types import Reply
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
 from .delivery import Delivery
-from .route import Route, request_id, run_side_hook
+from .route import Route, request_id, run_side_hook, tell_who_was_asked
 from .store import Store, check_size
 from .timers import Timers
 
@@ -474,6 +474,7 @@ class AttemptRun:
         """Fill in where it happened, and what had been received; take out the key, should the vendor have echoed it."""
         error.provider = error.provider or self.route.context.provider.name
         error.model = error.model or self.route.context.model
+        tell_who_was_asked(error, self.route.asked, self.route.context.model)
         if self.head is not None:
             error.request_id = request_id(self.head, self.route.context) or error.request_id
             if error.status is None and not 200 <= self.head.status < 300:

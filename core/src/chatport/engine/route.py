@@ -11,6 +11,7 @@ from ..basics.log import warn
 from ..basics.sizes import Limits
 from ..call import Call, Context, WireRequest
 from ..decoding.redaction import hide_key
+from ..errors import BadRequestError, ChatportError, ModelNotFoundError
 from ..limits.timeouts import Timeouts
 from ..plugins.guarding import tolerated
 from ..plugins.plan import Plan
@@ -19,7 +20,7 @@ from .commands import Head, HttpRequest
 if TYPE_CHECKING:
     from ..limits.pacing import PaceLimits
 
-__all__ = ["Limits", "Route", "request_id", "run_side_hook"]
+__all__ = ["Limits", "Route", "request_id", "run_side_hook", "tell_who_was_asked"]
 
 
 @attrs.frozen
@@ -27,7 +28,8 @@ class Route:
     """A target made ready: its chains, and the request as shaped for it. `names` maps tool names back.
 
     `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
-    `operation` is its name in telemetry. `pace` are this client's own limits for the target, None: it has none.
+    `asked` is the retired model that was asked for, None where it is the one that answers. `operation` is its name in
+    telemetry. `pace` are this client's own limits for the target, None: it has none.
     """
 
     context: Context
@@ -39,6 +41,7 @@ class Route:
     call: Call | None = None
     operation: str = "chat"
     pace: PaceLimits | None = None
+    asked: str | None = None
 
     @property
     def limits(self) -> Limits:
@@ -50,6 +53,14 @@ class Route:
         """What the limits are kept for: the provider, the key and the model."""
         key = None if self.request.auth is None else self.request.auth[2]
         return (self.context.provider.name, key, self.context.model)
+
+
+def tell_who_was_asked(error: ChatportError, asked: str | None, answers: str) -> None:
+    """Say on an error about what a model can do, or whether it is there, that it stands in for a retired one."""
+    words = f"{asked} was asked for, which is retired: {answers} answers in its place."
+    if asked is None or not isinstance(error, BadRequestError | ModelNotFoundError) or error.message.endswith(words):
+        return
+    error.message = f"{error.message} {words}"
 
 
 def request_id(head: Head, context: Context) -> str | None:

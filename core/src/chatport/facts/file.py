@@ -20,6 +20,7 @@ import msgspec
 from .. import jsoncodec
 from ..basics.frozen import freeze_fields
 from ..basics.hosts import is_named
+from ..basics.typed import check_fields, expect
 from ..errors import BadRequestError, ConfigurationError, PluginError
 from .models import HostFacts, ModelFacts, RetiredModel, is_region
 from .prices import Price
@@ -75,6 +76,7 @@ class Facts:
     quirks: Mapping[str, Mapping[str, Mapping[str, Any]]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        check_fields(self, ConfigurationError)
         freeze_fields(self, "hosts", "quirks", error=BadRequestError)
 
     def describe(self, model: str, base_url: str = "") -> ModelFacts:
@@ -161,9 +163,15 @@ def _weight(pattern: str) -> int:
     return 2 * literal + ("*" not in pattern and "?" not in pattern)
 
 
-@cache
 def load_facts(package: str, filename: str = "facts.json") -> Facts:
     """Return the facts file of an installed plugin package. Raises PluginError if it is missing or malformed."""
+    expect(package, str, "The package of a facts file is named by a text", PluginError)
+    expect(filename, str, "A facts file is named by a text", PluginError)
+    return _loaded(package, filename)
+
+
+@cache
+def _loaded(package: str, filename: str) -> Facts:
     try:
         data = pkgutil.get_data(package, filename) or b""
         facts = msgspec.json.decode(data, type=Facts)
@@ -180,7 +188,7 @@ def load_facts(package: str, filename: str = "facts.json") -> Facts:
         check_usage(facts.usage)
         _check_hosts(facts.hosts)
         return facts
-    except (OSError, ValueError, msgspec.ValidationError) as error:
+    except (OSError, ImportError, ValueError, msgspec.ValidationError) as error:
         raise PluginError(f"The facts file {filename} of {package} cannot be used: {error}.") from error
 
 

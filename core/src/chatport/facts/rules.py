@@ -8,6 +8,7 @@ The rules are structs: a class of attrs takes thirty times as long to make, and 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from types import UnionType
@@ -228,15 +229,35 @@ class PartRule(msgspec.Struct, frozen=True):
     fact: str = ""
 
 
-class CallIdRule(msgspec.Struct, frozen=True):
-    """Which ids of tool calls the vendor takes: foreign ones that do not fit are replaced, and mapped back.
+_MADE_ID_LENGTH = 32
+_MADE_IDS = 64  # which are tried: a pattern may want a letter first
 
-    `longest` in characters; `fits` a pattern for the whole id.
+
+class CallIdRule(msgspec.Struct, frozen=True):
+    """Which ids of tool calls the vendor takes: those that do not fit are replaced, in calls and results alike.
+
+    `longest` in characters; `fits` a pattern for the whole id. What stands for an id is made of hexadecimal digits, 32
+    of them or `longest`: some of these must fit.
     """
 
     longest: int | None = None
     fits: str | None = None
     fact: str = ""
+
+    def takes(self, call_id: str) -> bool:
+        """Whether an id is sent as it is."""
+        return (self.longest is None or len(call_id) <= self.longest) and (
+            self.fits is None or re.fullmatch(self.fits, call_id) is not None
+        )
+
+    def made_of(self, text: str) -> str:
+        """Return an id that is taken, always the same for the same text. Raises ValueError where none is found."""
+        for number in range(_MADE_IDS):
+            digest = hashlib.sha256(f"{text}#{number}".encode("utf-8", "surrogatepass")).hexdigest()
+            made = digest[: min(self.longest or _MADE_ID_LENGTH, _MADE_ID_LENGTH)]
+            if self.takes(made):
+                return made
+        raise ValueError(f"call_ids takes no id of {len(made)} hexadecimal digits")
 
 
 class ToolRule(_Cited, frozen=True):
@@ -355,10 +376,13 @@ class SchemaRule(_Cited, frozen=True):
 
     `object_root`: structured output is an object at its root; another one is asked for in words. `strict`: what a
     schema that is asked to be strict is made to fit; if that would change its meaning, it is sent as one that is not
-    strict. `plain`: what every schema is made to fit. Parts with facts of their own: `object_root`, `losses`.
+    strict. `plain`: what every schema is made to fit. `barred_at_root`: keywords that may not stand at the root of a
+    tool's arguments, where the type object must: unions there are joined into one object, and the rest is said in its
+    description. Parts with facts of their own: `object_root`, `losses`, `barred_at_root`.
     """
 
     object_root: bool = False
+    barred_at_root: tuple[str, ...] = ()
     strict: StrictRule | None = None
     plain: PlainRule | None = None
 
@@ -519,6 +543,7 @@ def check_rules(rules: Rules | None, where: str) -> None:
         raise ValueError(f"{where}: schemas.strict.most bounds {', '.join(STRICT_SIZES)}, not {unknown[0]!r}")
     if rules.call_ids is not None:
         _check_pattern(rules.call_ids.fits, f"{where}: call_ids.fits")
+        rules.call_ids.made_of("")
 
 
 def check_errors(rules: tuple[ErrorRule, ...]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import msgspec
 
 from .. import jsoncodec
+from ..basics.typed import expect
 from ..call import Tool
 from ..errors import BadRequestError, MalformedReplyError
 from ..schemas.answers import UncheckedError, examined, hold
@@ -29,6 +30,7 @@ def check_arguments(call: ToolCall, tools: Sequence[ToolInput]) -> Any:
     fit, if they break the schema, if 500,000 steps do not suffice to find that out, or if no tool of this name is
     among `tools`.
     """
+    _check_call(call)
     return _checked(call, _tool_of(call, read_tools(tools)))
 
 
@@ -39,6 +41,7 @@ def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
     MalformedReplyError if they are cut or not JSON, BadRequestError if no function of this name is among `tools`, or
     the arguments do not fit it, or 500,000 steps do not suffice to find that out.
     """
+    _check_call(call)
     tool = _tool_of(call, read_tools(tools))
     if tool.function is None:
         raise BadRequestError(f"The model calls {call.name!r}, and no function of this name was given.")
@@ -53,7 +56,10 @@ def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
         raise BadRequestError(f"The arguments for {call.name!r} do not fit: {error}.", raw=call.arguments) from error
     _checked(call, tool)
     result = tool.function(**converted)
-    return result if isinstance(result, str) else jsoncodec.encode_text(result)
+    try:
+        return result if isinstance(result, str) else jsoncodec.encode_text(jsoncodec.without_halves(result))
+    except Exception as error:  # a type of the caller's own may raise anything
+        raise BadRequestError(f"The result of {call.name!r} cannot be written as JSON: {error}.") from error
 
 
 def misfits(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> Iterator[Adjustment]:
@@ -88,6 +94,10 @@ def _budget(steps: int) -> Budget:
     from ..schemas.check import Budget  # loaded when there is something to check
 
     return Budget(steps)
+
+
+def _check_call(call: ToolCall) -> None:
+    expect(call, ToolCall, "A tool call is one of `reply.tool_calls`", BadRequestError)
 
 
 def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from .. import jsoncodec
+from ..errors import BadRequestError
 from ..standard.tools import wire_name
 from ..types import Adjustment, Message, ToolCall
 
@@ -94,7 +95,10 @@ class _Mender:
         return name
 
     def _arguments(self, call: ToolCall, place: str) -> str:
-        text, problem = _object_text(call.arguments)
+        try:
+            text, problem = _object_text(call.arguments)
+        except (TypeError, RecursionError) as error:  # a caller's own call, with a value that JSON does not have
+            raise BadRequestError(f"{place}.arguments cannot be written as JSON: {error}.") from error
         if problem:
             self._note("invalid", f"{place}.arguments", problem)
         return text

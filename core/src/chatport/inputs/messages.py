@@ -15,6 +15,7 @@ import attrs
 from .. import jsoncodec
 from ..basics.frozen import freeze
 from ..basics.media import is_address
+from ..basics.words import near_miss
 from ..errors import BadRequestError
 from ..standard.unread import READ_OF_CALL, READ_OF_FUNCTION, WRITTEN_AS
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall, VendorPart, VideoPart
@@ -66,10 +67,11 @@ def _message(item: Any, where: str) -> Message:
     match item:
         case Message():
             if item.role not in _ROLES:
-                raise BadRequestError(f"{where}.role must be one of {', '.join(_ROLES)}, not {item.role!r}.")
+                hint = near_miss(item.role, _ROLES)
+                raise BadRequestError(f"{where}.role must be one of {', '.join(_ROLES)}, not {item.role!r}.{hint}")
             return _checked(item, where)
         case Reply():
-            return _frozen(item.message)
+            return _checked(item.message, where)
         case str():
             return _checked(Message.user(item), where)
         case Mapping():

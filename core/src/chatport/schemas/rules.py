@@ -64,6 +64,10 @@ def _bound(what: str, holds: Callable[[Any, Any], bool]) -> Any:
     return rule
 
 
+_MOST_ROUNDED = 1e6
+"""Above it the error of a division of floats comes near to the tolerance: the numbers are taken as they are written."""
+
+
 def _is_multiple(value: Any, step: Any) -> bool:
     if step <= 0:
         return True
@@ -73,8 +77,8 @@ def _is_multiple(value: Any, step: Any) -> bool:
         times = value / step
     except OverflowError:
         times = float("inf")
-    if abs(times) < 1e15:
-        return isclose(times, round(times), rel_tol=1e-9, abs_tol=1e-9)
+    if abs(times) < _MOST_ROUNDED:
+        return isclose(times, round(times), rel_tol=0.0, abs_tol=1e-9)
     return (isinstance(value, int) or isfinite(value)) and (_exact(value) / _exact(step)).denominator == 1
 
 

@@ -17,6 +17,7 @@ import attrs
 from ..basics.hosts import shown_address
 from ..basics.secret import Secret
 from ..basics.sizes import Limits
+from ..basics.typed import check_fields, expect
 from ..engine.shared import HedgePolicy
 from ..errors import ConfigurationError
 from ..facts.models import HostFacts
@@ -161,6 +162,9 @@ class Config:
     folder: Path | None = None
     """Where the file lies; relative paths in it start here."""
 
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, ConfigurationError)
+
 
 def load_config(
     source: Config | str | Path | Mapping[str, Any] | None = None,
@@ -177,6 +181,9 @@ def load_config(
     """
     if isinstance(source, Config):
         return source
+    given = (str, Path, Mapping, type(None))
+    expect(source, given, "config is a Config, the path of a file, or a dict of tables", ConfigurationError)
+    expect(environment, (Mapping, type(None)), "environment is a dict of variables", ConfigurationError)
     try:
         return load_with_files(source, environment)[0]
     except ConfigurationError as error:

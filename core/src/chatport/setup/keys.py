@@ -22,6 +22,7 @@ from typing import Any
 
 from ..basics.blocking import OverdueError, Room, StuckError
 from ..basics.secret import Secret
+from ..basics.typed import expect
 from ..errors import ConfigurationError
 
 __all__ = [
@@ -95,6 +96,7 @@ def told(text: str) -> str:
 def read_reference(value: Any, where: str, name: str = "api_key") -> Secret | Mapping[str, Any] | None:
     """Return a key as a configuration keeps it. Raises ConfigurationError, which never shows the value."""
     if isinstance(value, Secret):
+        expect(value.reveal(), str, f"{where} api_key is a Secret of a text", ConfigurationError)
         if not value:
             raise ConfigurationError(f"{where} {name} is empty. Leave it out where no key is needed.")
         return value

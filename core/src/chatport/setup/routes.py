@@ -8,19 +8,32 @@ from typing import Any, Literal
 
 import attrs
 
+from ..basics.typed import expect
 from ..basics.words import near_miss
 from ..call import Call, Context, WireRequest
-from ..engine.route import Route
-from ..errors import ChatportError, ConfigurationError, ModelNotFoundError
+from ..engine.commands import HttpRequest
+from ..engine.route import Route, tell_who_was_asked
+from ..errors import BadRequestError, ChatportError, ConfigurationError, ModelNotFoundError
 from ..events import ErrorReported, Event, FinishReported, UsageReported
 from ..facts.models import ModelFacts
+from ..inputs.halves import places_of_halves
+from ..inputs.values import known
 from ..limits.policy import check_policy
 from ..limits.timeouts import Timeouts
 from ..provider import Provider
 from ..standard.stream import is_error
 from ..standard.usage import vendors_usage
 from ..types import Adjustment, Usage
-from .shaping import blame_shape, check_content, encoded, http_request, refuse_losses, shape, with_call_headers
+from .shaping import (
+    blame_shape,
+    check_content,
+    encoded,
+    http_request,
+    refuse_losses,
+    shape_whole,
+    with_call_headers,
+    written,
+)
 from .targets import AliasTarget, check_length, split_target
 from .vendor import Vendor
 from .vendors import Vendors
@@ -40,6 +53,7 @@ class Routes:
 
     def targets(self, model: str | None) -> tuple[tuple[AliasTarget, ...], Mapping[str, Any]]:
         """Return the targets that a name means, in order of preference, and the options of its alias."""
+        expect(model, (str, type(None)), 'model is a text, "provider:model" or an alias', ConfigurationError)
         name = model or self.config.model
         if not name:
             raise ConfigurationError('No model is named: pass model="provider:model", or set LLM_MODEL.')
@@ -83,27 +97,21 @@ class Routes:
                 break
             call, model, facts, note = self._follow(call, vendor, facts, options)
             redirected = (*redirected, note)
-        context = vendor.context(model, facts)
         if looked_at is None and vendor.key is None and vendor.provider.auth.required and not _brings_key(call, vendor):
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
         self._check_policy(vendor, model, call)
-        check_content(call, context)
-        wire, tools = shape(vendor.plan, call, context)
-        if redirected:
-            wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
-        if call.on_unsupported == "raise":
-            refuse_losses(wire, context)
+        context = vendor.context(model, facts)
+        asked = split_target(target)[1] if redirected else None
         try:
-            wire, content = encoded(wire, name)
-            request = http_request(wire, vendor, content)
-        except ChatportError as error:
-            blame_shape(error, call, tools, context, vendor)
+            call, wire, request, names = _shaped(call, context, vendor, redirected)
+        except BadRequestError as error:
+            tell_who_was_asked(error, asked, model)
             raise
         if call.headers:
             request = with_call_headers(request, call.headers, vendor)
         timers = self.timeouts(vendor, timeouts, streams=wire.stream)
         pace = vendor.config.pacing or self.config.pacing
-        return Route(context, vendor.plan, wire, request, timers, tools.names, call, pace=pace)
+        return Route(context, vendor.plan, wire, request, timers, names, call, pace=pace, asked=asked)
 
     def _check_policy(self, vendor: Vendor, model: str, call: Call | None = None) -> None:
         """Raise PolicyError if nothing may be sent there, whichever model the body names."""
@@ -134,6 +142,13 @@ class Routes:
         operation: Literal["models", "embeddings"] = "models" if wire.method == "GET" else "embeddings"
         context = vendor.context(model, None if operation == "models" else self.vendors.facts(vendor, model))
         self._check_policy(vendor, model)
+        places = places_of_halves(wire.body) if written(wire) is None else ()
+        if places:  # there is no reply to carry a warning
+            raise BadRequestError(
+                f"{places[0]} has half of a surrogate pair, such as half an emoji, which cannot be written. "
+                'Replace it: text.encode("utf-8", "replace").decode().',
+                provider=provider,
+            )
         request = http_request(wire, vendor, encoded(wire, provider)[1])
         plan = attrs.evolve(vendor.plan, decode_reply=_as_it_is)
         timers = self.timeouts(vendor, timeouts, streams=False)
@@ -167,6 +182,7 @@ class Routes:
             return usual
         wanted = {**self.config.timeouts, **vendor.config.timeouts, **call}
         merged = {**vendor.provider.timeouts, **({} if streams else {"silence": 0.0}), **wanted}
+        known(merged, [field.name for field in attrs.fields(Timeouts)], f"The timeouts of {vendor.provider.name}")
         merged.setdefault("queue", merged.get("total", Timeouts().total or 0.0))
         timeouts = attrs.evolve(Timeouts(), **{name: value or None for name, value in merged.items()})
         if not call:
@@ -203,3 +219,22 @@ def _key_missing(provider: Provider) -> str:
     variables = " or ".join(f"${name}" for name in provider.key_env)
     where = f"Set {variables}, or give" if variables else "Give"
     return f"{provider.title} needs an API key. {where} api_key under [providers.{provider.name}] in chatport.toml."
+
+
+def _shaped(
+    call: Call, context: Context, vendor: Vendor, redirected: tuple[Adjustment, ...]
+) -> tuple[Call, WireRequest, HttpRequest, Mapping[str, str]]:
+    """Return the call as it was shaped, its request in both forms, and the tools' names as sent with their own."""
+    check_content(call, context)
+    call, wire, tools, content = shape_whole(vendor.plan, call, context)
+    if redirected:
+        wire = attrs.evolve(wire, adjustments=(*redirected, *wire.adjustments))
+    if call.on_unsupported == "raise":
+        refuse_losses(wire, context)
+    try:
+        wire, content = encoded(wire, vendor.provider.name) if content is None else (wire, content)
+        request = http_request(wire, vendor, content)
+    except ChatportError as error:
+        blame_shape(error, call, tools, context, vendor)
+        raise
+    return call, wire, request, tools.names

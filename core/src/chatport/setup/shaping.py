@@ -16,6 +16,7 @@ from ..call import Call, Context, WireRequest, WireTools
 from ..decoding.body import ACCEPT_ENCODING
 from ..engine.commands import HttpRequest
 from ..errors import BadRequestError, ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
+from ..inputs.halves import places_of_halves, whole_call
 from ..inputs.headers import is_key_like
 from ..plugins.guarding import giver_of, guarded
 from ..plugins.plan import Plan
@@ -23,7 +24,19 @@ from ..standard.content import content_kind
 from .origins import check_way, header_problem, origin
 from .vendor import Vendor
 
-__all__ = ["blame_shape", "check_content", "encoded", "http_request", "refuse_losses", "shape", "with_call_headers"]
+__all__ = [
+    "blame_shape",
+    "check_content",
+    "encoded",
+    "http_request",
+    "refuse_losses",
+    "shape",
+    "shape_whole",
+    "with_call_headers",
+    "written",
+]
+
+_UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
 
 def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTools]:
@@ -35,11 +48,40 @@ def shape(plan: Plan, call: Call, context: Context) -> tuple[WireRequest, WireTo
         tools: WireTools = guarded(context, "translate_tools", plan.translate_tools, call, context) or WireTools()
         wire: WireRequest = guarded(context, "shape_request", plan.shape_request, call, tools, context)
     except PluginError as error:
-        _blame_schema(call, context, error)
+        if not isinstance(error.__cause__, UnicodeEncodeError):  # half an emoji in it can be mended
+            _blame_schema(call, context, error)
         raise
     if call.adjustments:
         wire = attrs.evolve(wire, adjustments=(*call.adjustments, *wire.adjustments))
     return wire, tools
+
+
+def shape_whole(plan: Plan, call: Call, context: Context) -> tuple[Call, WireRequest, WireTools, bytes | None]:
+    """Return what `shape` gives, the call that was shaped, and the body as JSON where it can be written.
+
+    A call with half an emoji in a text cannot be: it is made whole, and shaped once more.
+    """
+    failure: PluginError | None = None
+    try:
+        wire, tools = shape(plan, call, context)
+        content = written(wire)
+    except PluginError as error:
+        if not isinstance(error.__cause__, UnicodeEncodeError):
+            raise
+        failure, content = error, None
+    if content is None and (whole := whole_call(call)) is not call:
+        return whole, *shape(plan, whole, context), None
+    if failure is not None:
+        raise failure
+    return call, wire, tools, content
+
+
+def written(wire: WireRequest) -> bytes | None:
+    """Return the body as JSON, None where it cannot be written."""
+    try:
+        return b"" if wire.method == "GET" else jsoncodec.encode(wire.body)
+    except _UNWRITABLE:
+        return None
 
 
 def blame_shape(error: ChatportError, call: Call, tools: WireTools, context: Context, vendor: Vendor) -> None:
@@ -72,7 +114,7 @@ def _blame_schema(call: Call, context: Context, error: PluginError) -> None:
 def encoded(wire: WireRequest, provider: str) -> tuple[WireRequest, bytes]:
     """Return the request and its body as JSON. Raises ConfigurationError for what JSON does not have.
 
-    What a vendor once wrote may hold half an emoji, deep in what it wants back: it is replaced, with a warning.
+    Halves of surrogate pairs that are still there came from a hook: they are replaced, with a warning.
     """
     if wire.method == "GET":
         return wire, b""
@@ -80,19 +122,12 @@ def encoded(wire: WireRequest, provider: str) -> tuple[WireRequest, bytes]:
         try:
             return wire, jsoncodec.encode(wire.body)
         except UnicodeEncodeError:
-            body = {**wire.body, "messages": jsoncodec.without_halves(wire.body.get("messages"))}
+            body = jsoncodec.without_halves(wire.body)
             content = jsoncodec.encode(body)
-    except (
-        TypeError,
-        ValueError,
-        UnicodeEncodeError,
-        OverflowError,
-        RecursionError,
-        msgspec.MsgspecError,
-    ) as error:
+    except _UNWRITABLE as error:
         raise ConfigurationError(f"The request cannot be written as JSON: {error}.", provider=provider) from None
     reason = "halves of surrogate pairs cannot be written, and are replaced"
-    return attrs.evolve(wire, body=body).note("invalid", "messages", reason), content
+    return attrs.evolve(wire, body=body).note("invalid", places_of_halves(wire.body)[0], reason), content
 
 
 def http_request(wire: WireRequest, vendor: Vendor, content: bytes) -> HttpRequest:

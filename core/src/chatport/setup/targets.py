@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from ..basics.bounded import LONGEST_NAME
+from ..basics.typed import expect
 from ..call import Call
 from ..errors import ConfigurationError
+from ..inputs.halves import is_whole, whole_call
 from ..standard.content import content_kind
 
 __all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target"]
@@ -17,9 +19,12 @@ __all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target
 
 def split_target(target: str) -> tuple[str, str]:
     """Split `provider:model` at the first colon. Raises ConfigurationError if there is none, or it is too long."""
+    expect(target, str, 'A target is a text, "provider:model"', ConfigurationError)
     if len(target) > LONGEST_NAME:
         check_length(target)
     provider, colon, model = target.partition(":")
+    if not is_whole(target):
+        raise ConfigurationError(f"{target!r} is not a target: it has half of a surrogate pair, such as half an emoji.")
     if not colon or not provider or not model:
         raise ConfigurationError(f'{target!r} is not a target: write "provider:model", such as "openai:gpt-6-luna".')
     return provider, model
@@ -61,7 +66,10 @@ class Condition:
             return True
         from ..limits.estimate import estimate_input_tokens  # loaded where somebody asks for it
 
-        tokens = estimate_input_tokens(call)
+        try:
+            tokens = estimate_input_tokens(call)
+        except UnicodeEncodeError:  # half an emoji in a schema
+            tokens = estimate_input_tokens(whole_call(call))
         return (self.above_input_tokens or 0) < tokens < (self.below_input_tokens or math.inf)
 
 

@@ -21,6 +21,7 @@ from ..basics.forks import tell_child
 from ..basics.frozen import freeze
 from ..basics.hosts import is_private
 from ..basics.secret import Secret
+from ..basics.typed import expect
 from ..basics.words import near_miss
 from ..errors import ChatportError, ConfigurationError, PluginError, TransportError
 from ..facts.file import Facts
@@ -172,6 +173,7 @@ class Vendors:
 
     def is_ready(self, name: str) -> bool:
         """Whether `provider(name)` will not block."""
+        expect(name, str, "A provider is named by a text", ConfigurationError)
         if self._is_open(name):
             return True
         table = self.config.providers.get(name, ProviderConfig())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..call import Call, Context, WireRequest
 from ..errors import UnsupportedFeatureError
-from ..facts.rules import CallIdRule, HistoryRule, MessageRule
+from ..facts.rules import HistoryRule, MessageRule
+from .call_ids import with_call_ids
 from .content import kind_of_type
 from .parts import shape_parts
 from .paths import holds
@@ -23,13 +23,12 @@ def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
     """Return the request with its messages and their parts as this model takes them. Raises UnsupportedFeatureError."""
     rules = context.facts.rules
     if rules is None:
-        return wire
+        return with_call_ids(wire, None)
     if rules.parts:
         wire = shape_parts(wire, rules.parts, context)
     if rules.messages is not None:
         wire = _with_messages(wire, rules.messages, context)
-    if rules.call_ids is not None:
-        wire = _with_call_ids(wire, rules.call_ids)
+    wire = with_call_ids(wire, rules.call_ids)
     if rules.history is not None and rules.history.keep != "all":
         wire = _without_reasoning(wire, rules.history, context)
     return wire
@@ -208,33 +207,6 @@ def _text_results(wire: WireRequest, rule: MessageRule) -> WireRequest:
     wire = wire.set("messages", sent)
     reason = "a tool result holds only text: the rest follows in a user turn"
     return wire.note("renamed", "messages", reason, rule.cite("text_results")) if moved else wire
-
-
-# --- ids of tool calls
-
-
-def _with_call_ids(wire: WireRequest, rule: CallIdRule) -> WireRequest:
-    """Replace ids that another vendor gave and this one refuses, in the calls and in their results alike."""
-
-    def sent(own: Any) -> Any:
-        fits = isinstance(own, str) and (rule.longest is None or len(own) <= rule.longest)
-        if not isinstance(own, str) or (fits and (rule.fits is None or re.fullmatch(rule.fits, own) is not None)):
-            return own
-        import hashlib  # it loads OpenSSL, and hardly any call needs it
-
-        digest = hashlib.sha256(own.encode("utf-8", "replace")).hexdigest()
-        return digest[: min(rule.longest or 32, 32)]
-
-    def changed(message: _Message) -> _Message:
-        calls, result = message.get("tool_calls"), message.get("tool_call_id")
-        if calls and any(sent(call.get("id")) != call.get("id") for call in calls):
-            return {**message, "tool_calls": [{**call, "id": sent(call.get("id"))} for call in calls]}
-        return message if sent(result) == result else {**message, "tool_call_id": sent(result)}
-
-    mapped = _each(wire, changed)
-    if mapped is wire:
-        return wire
-    return mapped.note("renamed", "messages.tool_call_id", "ids of another vendor, which are not taken here", rule.fact)
 
 
 # --- earlier reasoning

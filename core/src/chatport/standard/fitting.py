@@ -12,7 +12,7 @@ from ..call import Call, Tool, WireRequest, WireTools
 from ..facts.rules import SchemaRule
 from ..types import Adjustment
 from .plain import plain_schema
-from .schemas import loss_warnings, with_losses
+from .schemas import Loss, loss_warnings, with_losses
 from .strict import NotStrict, strict_schema
 
 __all__ = ["fit_output_schema", "fit_tools"]
@@ -23,6 +23,9 @@ def fit_tools(tools: WireTools, call: Call, rule: SchemaRule) -> WireTools:
     sent, notes = [], list(tools.adjustments)
     for tool, own in zip(tools.tools or (), call.tools, strict=True):
         function = tool["function"]
+        if rule.barred_at_root:
+            function, told = _rooted_function(function, own, rule)
+            notes += told
         if rule.plain is not None:
             function, told = _plain_function(function, own, rule)
             notes += told
@@ -31,6 +34,19 @@ def fit_tools(tools: WireTools, call: Call, rule: SchemaRule) -> WireTools:
             notes += told
         sent.append({**tool, "function": function})
     return attrs.evolve(tools, tools=sent, adjustments=tuple(notes))
+
+
+def _rooted_function(
+    function: Mapping[str, Any], own: Tool, rule: SchemaRule
+) -> tuple[Mapping[str, Any], tuple[Adjustment, ...]]:
+    schema, barred = function["parameters"], rule.barred_at_root
+    if schema.get("type") == "object" and "$ref" not in schema and schema.keys().isdisjoint(barred):
+        return function, ()  # as nearly every schema is
+    from .roots import joined_root
+
+    field, losses = f"tools.{own.name}.parameters", list[Loss]()
+    schema = joined_root(schema, barred, losses, field)
+    return {**function, "parameters": schema}, loss_warnings(losses, field, rule.cite("barred_at_root"))
 
 
 def _plain_function(

@@ -123,5 +123,5 @@ def wire_name(name: str, *, longest: int = 64) -> str:
         return name
     import hashlib  # it loads OpenSSL, and hardly any call needs it
 
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{clean[: longest - 9]}_{digest}"

@@ -23,6 +23,8 @@ from typing import Any, Literal, ParamSpec, TypeAlias
 
 import attrs
 
+from ..basics.typed import expect
+from ..errors import ConfigurationError
 from .emulator import EmulatedRequest, sse
 from .performance import FOR_EVER, Break, Pause, Performance, Scene, Step, events_of
 
@@ -79,6 +81,11 @@ class FaultList:
     """Which fault is next. Safe to ask from several threads."""
 
     def __init__(self, faults: Faults = (), *, repeat: bool = False) -> None:
+        what = "faults are a list of Fault values, or a function of a request's number and the request"
+        if not callable(faults):
+            expect(faults, (list, tuple), what, ConfigurationError)
+            for fault in faults:
+                expect(fault, (Fault, type(None)), what, ConfigurationError)
         self._faults: Faults = faults if callable(faults) else tuple(faults)
         self._repeat = repeat
         self._number = 0

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from ..basics.secret import Secret
+from ..basics.typed import expect
 from ..call import Call
 from ..engine.commands import Clock, Close, Deliver, Head, Read, Send, TransportFailure, Wait
 from ..engine.machine import CallMachine, Given
@@ -73,12 +74,30 @@ def _run(
     *,
     deliver: bool,
 ) -> tuple[list[Event], Reply]:
+    _check_recording(status, headers, body, stream, request)
     pieces = [body.encode()] if isinstance(body, str) else [body] if isinstance(body, bytes) else list(body)
+    for piece in pieces:
+        expect(piece, bytes, "The pieces of a body are bytes", ConfigurationError)
     head = Head(200 if status is None else status, {name.lower(): value for name, value in (headers or {}).items()})
     route = route_of(provider, model or "recorded", stream)
     if request is not None:
         route = attrs.evolve(route, wire=attrs.evolve(route.wire, body=request))
     return play(route, head, pieces, deliver=deliver)
+
+
+def _check_recording(status: Any, headers: Any, body: Any, stream: Any, request: Any) -> None:
+    """Raise ConfigurationError for a part of a recording that is not of its kind."""
+    for value, kinds, what in (
+        (status, (int, type(None)), "status is a whole number"),
+        (headers, (Mapping, type(None)), "headers are a dict"),
+        (stream, bool, "stream is true or false"),
+        (request, (Mapping, type(None)), "request is the body that was sent, a dict"),
+        (body, (str, bytes, Iterable), "body is bytes, a text, or the pieces in which it came"),
+    ):
+        expect(value, kinds, what, ConfigurationError)
+    for name, value in (headers or {}).items():
+        expect(name, str, "The name of a header is a text", ConfigurationError)
+        expect(value, str, f"The header {name} is a text", ConfigurationError)
 
 
 def play(
@@ -95,6 +114,8 @@ def play(
 
 def route_of(provider: str | Provider, model: str, stream: bool) -> Route:
     """Return the route on which a provider's recordings are decoded."""
+    expect(provider, (str, Provider), "provider is a name or a Provider", ConfigurationError)
+    expect(model, str, "model is a text", ConfigurationError)
     name, given = (provider, ()) if isinstance(provider, str) else (provider.name, (provider,))
     table: dict[str, Any] = {"api_key": Secret("recorded-no-key")}
     if name == "compatible":

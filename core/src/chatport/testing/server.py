@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import anyio.lowlevel
 
+from ..basics.typed import expect
 from ..engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, PluginError
 from ..plugins.registry import load_provider
 from ..provider import Provider
 from .clock import VirtualClock
@@ -65,6 +66,14 @@ class Emulator:
         log_content: bool = False,
         **settings: Any,
     ) -> None:
+        expect(provider, (str, Provider), "provider is a name or a Provider", ConfigurationError)
+        expect(port, int, "port is a whole number", ConfigurationError)
+        expect(pace_seconds, (int, float), "pace_seconds is a number", ConfigurationError)
+        if isinstance(port, bool) or not 0 <= port <= 65535:
+            raise ConfigurationError(f"port is a number from 0 (a free one) to 65535, not {port}.")
+        if isinstance(pace_seconds, bool) or not 0 <= pace_seconds <= 3600:  # not for NaN
+            raise ConfigurationError(f"pace_seconds is a number of seconds from 0 to 3600, not {pace_seconds}.")
+        expect(clock, (VirtualClock, type(None)), "clock is a VirtualClock", ConfigurationError)
         self.provider = provider if isinstance(provider, str) else provider.name
         self._log = None if log is None else RequestLog(log, content=log_content)
         self.pace_seconds = pace_seconds
@@ -279,7 +288,11 @@ def _vendor(provider: str | Provider, settings: dict[str, Any]) -> VendorEmulato
     if reference is None:
         return FactsEmulator(value, **settings)
     module, _, name = reference.partition(":")
-    vendor: VendorEmulator = getattr(import_module(module), name)(**settings)
+    try:
+        make = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PluginError(f"The emulator {reference!r} of {value.name} cannot be loaded: {error}.") from error
+    vendor: VendorEmulator = make(**settings)
     return vendor
 
 

@@ -44,6 +44,7 @@ _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _SIGNED = ("thinking", "redacted_thinking")
 _UNSUPPORTED = ("minimum", "maximum", "multipleOf", "minLength", "maxLength", "maxItems")
 _REAL_SIGNATURE = re.compile(r"E[A-Za-z0-9+/]{99,}={0,2}")
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
@@ -212,6 +213,8 @@ class AnthropicEmulator(VendorEmulator):
             raise self.bad(f"{place}.type: Field required")
         if schema["type"] != "object":
             raise self.bad(f"{place}.type: Input should be 'object'")
+        if schema.keys() & {"anyOf", "oneOf", "allOf"}:  # AN-T23
+            raise self.bad(f"{place}: input_schema does not support oneOf, allOf, or anyOf at the top level")
 
     def check_output(self, body: Mapping[str, Any]) -> None:
         """Refuse schemas outside the subset (AN-O3)."""
@@ -235,8 +238,10 @@ class AnthropicEmulator(VendorEmulator):
     def check_turns(self, body: Mapping[str, Any]) -> None:
         """Refuse blank texts, calls and results that do not match, and prefill (AN-T9 to AN-T14)."""
         open_calls: list[str] = []
+        made: set[str] = set()
         for number, turn in enumerate(body["messages"]):
             blocks = _blocks(turn)
+            self.check_ids(number, blocks, made)
             if turn["role"] not in ("user", "assistant") and not self._goes_in_between(body, number):
                 raise self.bad(f"messages.{number}.role: Input should be 'user' or 'assistant'")
             if any(block["type"] == "text" and not block["text"].strip() for block in blocks):
@@ -268,6 +273,18 @@ class AnthropicEmulator(VendorEmulator):
         marks = sum("cache_control" in part for part in (body, *blocks, *(body.get("tools") or ())))
         if marks > 4:
             raise self.bad(f"A maximum of 4 blocks with cache_control may be provided. Found {marks}.")
+
+    def check_ids(self, number: int, blocks: Sequence[Mapping[str, Any]], made: set[str]) -> None:
+        """Refuse ids of calls in other letters (AN-T22), and one that a call before it has (AN-T9)."""
+        for place, block in enumerate(blocks):
+            if block["type"] != "tool_use":
+                continue
+            where = f"messages.{number}.content.{place}"
+            if not _CALL_ID.fullmatch(block["id"]):
+                raise self.bad(f"{where}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
+            if block["id"] in made:
+                raise self.bad(f"{where}: `tool_use` ids must be unique")
+            made.add(block["id"])
 
     def check_prefill(self, body: Mapping[str, Any], last: Sequence[Mapping[str, Any]]) -> None:
         """Refuse a last assistant turn where the model does not continue it (AN-T14); a paused one it does (AN-S19)."""

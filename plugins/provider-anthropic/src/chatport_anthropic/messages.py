@@ -95,12 +95,18 @@ def _with_own_ids(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give each call of the conversation an id of its own: one that an earlier answer has is refused (AN-T9)."""
     given: dict[str, int] = {}
     sent: dict[str, str] = {}
+    used: set[str] = set()
+
+    def unused(call_id: str) -> str:
+        number = given[call_id] = given.get(call_id, 0) + 1
+        new = call_id if number == 1 else f"{call_id}_again_{number}"
+        return unused(call_id) if new in used else new
 
     def own(block: dict[str, Any]) -> dict[str, Any]:
         if block.get("type") == "tool_use":
-            number = given[block["id"]] = given.get(block["id"], 0) + 1
-            sent[block["id"]] = block["id"] if number == 1 else f"{block['id']}_again_{number}"
-            return block if number == 1 else {**block, "id": sent[block["id"]]}
+            new = sent[block["id"]] = unused(block["id"])
+            used.add(new)
+            return block if new == block["id"] else {**block, "id": new}
         if (
             block.get("type") == "tool_result"
             and sent.get(block["tool_use_id"], block["tool_use_id"]) != block["tool_use_id"]
@@ -220,7 +226,10 @@ class _Writer:
 
     def _tool_use(self, call: ToolCall, message: Message) -> dict[str, Any]:
         name = self.sent_names.get(call.name, wire_name(call.name, longest=128))
-        block = {"type": "tool_use", "id": _wire_id(call.id), "name": name, "input": _input(call)}
+        sent_id = _wire_id(call.id)
+        if sent_id != call.id:
+            self._note("renamed", "messages.tool_call_id", "an id is of letters, digits, _ and -", "AN-T22")
+        block = {"type": "tool_use", "id": sent_id, "name": name, "input": _input(call)}
         if message.origin is None:
             return {**block, **self._known(call.extra, _CALL_KEYS, "messages.tool_calls")}
         return {**call.extra, **block} if message.origin == self.context.provider.name else block

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from chatport import Adjustment, Call, Context, Tool, ToolChoice, WireTools, hookimpl
-from chatport.helpers import Loss, below, check_cap, object_root, wire_name
+from chatport.helpers import Loss, below, check_cap, joined_root, loss_warnings, object_root, wire_name
 
 from . import schemas
 from .blocks import OPAQUE_KEY
@@ -18,6 +18,7 @@ __all__ = ["own_keys", "translate_tools", "unforced"]
 
 _MOST_STRICT, _MOST_OPTIONAL, _MOST_UNIONS = 20, 24, 16  # AN-T18: in sum over the strict tools of a request
 _OWN_KEYS = ("allowed_callers", "cache_control", "defer_loading", "eager_input_streaming", "input_examples")  # AN-T1
+_BARRED = ("anyOf", "oneOf", "allOf")  # AN-T23: at the root of a tool's arguments
 _MODES = {"auto": "auto", "required": "any", "named": "tool", "none": "none"}  # AN-T5
 _KINDS: Mapping[Any, Any] = {"auto": "auto", "any": "required", "none": "none"}
 _OWN_TYPE = re.compile(r"[a-z0-9_]+_20\d{6}|mcp_toolset|custom")  # web_search_20250305
@@ -40,7 +41,7 @@ def translate_tools(call: Call, context: Context) -> WireTools:
     ]
     call = unforced(_in_our_words(call, notes), context, notes)
     wanted, choice = call.tools, _choice(call, names)
-    roots = {tool.name: object_root(tool.schema, tool.name, context, "AN-T1") for tool in wanted}
+    roots = {tool.name: _root(tool, context, notes) for tool in wanted}
     strict = _strict([tool.name for tool in wanted if tool.strict], roots, notes)
     tools = [_tool(tool, names[tool.name], roots[tool.name], strict=tool.name in strict) for tool in wanted]
     tools = [{**wire, **_own_keys(tool, notes)} for tool, wire in zip(wanted, tools, strict=True)]
@@ -88,6 +89,18 @@ def own_keys(tool: Tool) -> dict[str, Any]:
     given = {**(inner if isinstance(inner, Mapping) else {}), **tool.extra}
     given.pop("function", None)
     return given
+
+
+def _root(tool: Tool, context: Context, notes: list[Adjustment]) -> dict[str, Any]:
+    """Return the schema of a tool's arguments as an object (AN-T1) that is no union at its root (AN-T23)."""
+    schema = object_root(tool.schema, tool.name, context, "AN-T1")
+    if schema.keys().isdisjoint(_BARRED):
+        return schema
+    losses: list[Loss] = []
+    field = f"tools.{tool.name}.parameters"
+    schema = joined_root(schema, _BARRED, losses, field)
+    notes += loss_warnings(losses, field, "AN-T23")
+    return schema
 
 
 def _tool(tool: Tool, name: str, schema: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from typing import Any
 
 import attrs
 
-from chatport import Call, Context, UnsupportedFeatureError, WireTools, hookimpl
-from chatport.helpers import loss_warnings
+from chatport import Call, Context, Tool, UnsupportedFeatureError, WireTools, hookimpl
+from chatport.helpers import Loss, joined_root, loss_warnings
 
 from .schema import Misfit, fit_schema
 
@@ -21,7 +22,9 @@ def translate_tools(call: Call, context: Context) -> Generator[None, WireTools, 
     tools, notes = [], list(wire.adjustments)
     for own, tool in zip(call.tools, wire.tools or (), strict=False):
         try:
-            fitted, lost = fit_schema(own.schema)
+            lost: list[Loss] = []
+            fitted, more = fit_schema(_without_union(own, lost))
+            lost += more
         except Misfit as misfit:
             raise UnsupportedFeatureError(
                 f"{context.provider.title} cannot take the schema of the tool {own.name!r}: {misfit} (MS-T3).",
@@ -31,3 +34,11 @@ def translate_tools(call: Call, context: Context) -> Generator[None, WireTools, 
         notes.extend(loss_warnings(lost, f"tools.{own.name}.parameters", "MS-T4"))
         tools.append({**tool, "function": {**tool["function"], "parameters": fitted}})
     return attrs.evolve(wire, tools=[*tools, *call.server_tools] or None, adjustments=tuple(notes))
+
+
+def _without_union(tool: Tool, lost: list[Loss]) -> Mapping[str, Any]:
+    """Return the schema of a tool with all branches of a union at its root in one object: it must be one (MS-T3)."""
+    schema = tool.schema
+    if schema.keys().isdisjoint(("anyOf", "oneOf", "$ref")) or schema.get("$ref") == "#":
+        return schema
+    return joined_root(schema, ("anyOf", "oneOf"), lost, f"tools.{tool.name}.parameters")

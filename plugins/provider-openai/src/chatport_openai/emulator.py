@@ -250,6 +250,18 @@ class OpenAIEmulator(VendorEmulator):
             if not kinds <= taken:
                 text = f"Invalid '{where}'. Content blocks are expected to be either text or image_url type."
                 raise self.refuse(400, text, param=where, code="invalid_value")
+            self._check_ids(where, message)
+
+    def _check_ids(self, where: str, message: Mapping[str, Any]) -> None:
+        """Refuse ids of calls that are too long (OA-T17)."""
+        ids = {f"{where}.tool_calls[{n}].id": call["id"] for n, call in enumerate(message.get("tool_calls") or ())}
+        if message.get("role") == "tool":
+            ids[f"{where}.tool_call_id"] = message["tool_call_id"]
+        for place, call_id in ids.items():
+            if len(call_id) > 40:
+                text = f"Expected a string with maximum length 40, but got a string with length {len(call_id)} instead."
+                text = f"Invalid '{place}': string too long. {text}"
+                raise self.refuse(400, text, param=place, code="string_above_max_length")
 
     def check_tool_turns(self, messages: Sequence[Mapping[str, Any]]) -> None:
         due: list[str] = []
@@ -270,7 +282,9 @@ class OpenAIEmulator(VendorEmulator):
     def _check_schemas(self, body: Mapping[str, Any]) -> None:
         for number, tool in enumerate(body.get("tools") or ()):
             function = tool.get("function") or {}
-            problem = _problem(function.get("parameters") or {}) if function.get("strict") else None
+            parameters = function.get("parameters") or {"type": "object"}
+            problem = _problem(parameters) if function.get("strict") else None
+            problem = problem or _problem_of_root(parameters)
             if problem:  # OA-T12
                 text = f"Invalid schema for function '{function['name']}': {problem}"
                 param = f"tools[{number}].parameters"
@@ -472,6 +486,15 @@ class OpenAIEmulator(VendorEmulator):
 
     def _digits(self, what: str, length: int) -> str:
         return hashlib.sha256(f"{self.serial} {what}".encode()).hexdigest()[:length]
+
+
+def _problem_of_root(schema: Mapping[str, Any]) -> str | None:
+    """Return what keeps a schema from being a tool's arguments (OA-T18)."""
+    if schema.get("type") != "object":
+        return f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{schema.get('type')}\"'."
+    if schema.keys() & {"oneOf", "anyOf", "allOf", "enum", "not"}:
+        return "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level."
+    return None
 
 
 def _wrong_key(key: str) -> tuple[str]:
