@@ -40,6 +40,23 @@ class TestEveryServer:
         assert "authorization" not in request.headers
         assert request.adjustments == ()
 
+    @pytest.mark.parametrize("provider", ["vllm", "llamacpp", "mlx"])
+    def test_ids_for_mistrals_templates(self, provider: str, explain: Explain, notes: Notes) -> None:
+        """VL-T9, LC-T8, MX-T1: whatever the server itself has given, its template refuses another form."""
+        fact = {"vllm": "VL-T9", "llamacpp": "LC-T8", "mlx": "MX-T1"}[provider]
+        calls = tuple(ToolCall(own, "get_weather", "{}") for own in ("chatcmpl-tool-1", "1697377797897", "abcDEF123"))
+        history = [Message.user("q"), Message.assistant(tool_calls=calls), *(Message.tool(call, "r") for call in calls)]
+        for model in ("mistralai/Ministral-8B-Instruct-2410", "devstral-small", "Mixtral-8x7B"):
+            explained = explain(provider, history, model=f"{provider}:{model}")
+            sent = [call["id"] for call in explained.body["messages"][1]["tool_calls"]]
+            assert [message["tool_call_id"] for message in explained.body["messages"][2:]] == sent
+            assert len({*sent}) == 3
+            assert all(len(own) == 9 and own.isalnum() for own in sent)
+            assert sent[2] == "abcDEF123"
+            assert ("renamed", "messages.tool_call_id", fact) in notes(explained)
+        other = explain(provider, history, model=f"{provider}:qwen3")
+        assert [call["id"] for call in other.body["messages"][1]["tool_calls"]] == [call.id for call in calls]
+
     @pytest.mark.parametrize("provider", PROVIDERS)
     def test_a_developer_message_is_sent_as_system(self, provider: str, explain: Explain) -> None:
         """LP-P1: at least one server refuses the newer role."""

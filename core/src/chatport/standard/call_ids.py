@@ -48,11 +48,15 @@ class _Ids:
     def changed(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         calls, result = message.get("tool_calls"), message.get("tool_call_id")
         if calls:
-            return {**message, "tool_calls": [{**call, "id": self._of_call(call.get("id"))} for call in calls]}
+            own = [call.get("id") for call in calls]
+            sent = [self._of_call(call_id) for call_id in own]
+            if sent == own:
+                return message
+            return {**message, "tool_calls": [{**call, "id": new} for call, new in zip(calls, sent, strict=True)]}
         if not isinstance(result, str):
             return message
-        own = self._sent.get(result) or self._fitting(result)
-        return message if own == result else {**message, "tool_call_id": own}
+        new = self._sent.get(result) or self._fitting(result)
+        return message if new == result else {**message, "tool_call_id": new}
 
     def _of_call(self, own: Any) -> Any:
         if not isinstance(own, str):
