@@ -93,14 +93,15 @@ _STATUS_IN_WORDS: tuple[tuple[str, int], ...] = (
         503,
     ),
     (
-        r"(internal|server|service|system|upstream|backend|gateway|network|inference|provider)( server)?"
-        r" (error|failure)|(had|encountered) an? ([a-z]+ )?error|retry later|please retry"
-        r"|(try|retry) (again|your request) (later|in )"
-        r"|timed? ?out|bad gateway|connection (was )?(reset|closed|refused)|something went wrong|returned error",
+        r"\b(internal|server|system|service) (server )?(error|failure)\b|server had an (internal )?error|bad gateway"
+        r"|retry later|(try|retry) (again|your request) later|please retry",
         500,
     ),
 )
-"""What an error inside a 200 says of the status it would have had, whatever type it bears: some have one for all."""
+"""What an error inside a 200 says of the status it would have had, whatever type it bears: some have one for all.
+
+Only words that no answer to a wrong request has: "Download timed out" may well be the fault of an address.
+"""
 _SETTLED_BY_MESSAGE = frozenset({400, 403, 404, 413, 422, 500})
 """Statuses so general that the wording may overrule them. A 401 or a 503 says what it is."""
 
