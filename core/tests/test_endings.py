@@ -194,7 +194,7 @@ def test_the_messages_protocol_too(word: str, stream: bool) -> None:
     pytest.importorskip("chatport_anthropic")
     block = {"type": "tool_use", "id": "t1", "name": "run", "input": {"cmd": "ls"}}
     whole = {"type": "message", "id": "m", "role": "assistant", "model": "c", "content": [block], "stop_reason": word}
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}},
         {"type": "content_block_start", "index": 0, "content_block": block},
         {"type": "content_block_stop", "index": 0},
