@@ -528,6 +528,25 @@ def test_two_keys_of_a_vendor_have_a_queue_each() -> None:
         generator.close()
 
 
+@pytest.mark.parametrize("seconds", [4.9, 5.0])
+def test_a_wait_in_the_queue_that_would_outlast_its_timer_is_not_begun(seconds: float) -> None:
+    c = call(pacing={"concurrency": 1}, timeouts={"total": 5})
+    route = c.client._routes.route(read_call("hi", stream=False)[0], "one:m1", timeouts={}, options={})
+    assert route.pace is not None
+    c.client._shared.pacers.get(route.pace_key, route.pace).hold(seconds)
+    machine = c.machine(deliver=False).run()
+    if seconds < 5:
+        command = next(machine)
+        assert isinstance(command, Pause)
+        assert command.seconds == pytest.approx(seconds)
+        machine.close()
+        return
+    with pytest.raises(DeadlineError) as caught:
+        next(machine)
+    assert (caught.value.timer, caught.value.seconds) == ("queue", 5)
+    assert "the next one is free in 5.0 s" in str(caught.value)
+
+
 def test_a_retry_settles_no_probe_of_another_call() -> None:
     """The first attempt of a call is the probe; its later ones are like any other, and another call has the probe."""
     c = call(retry={"budget_least": 10}, breaker={"failures": 1, "open_seconds": 10, "probe_beside": False})
