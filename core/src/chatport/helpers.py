@@ -14,7 +14,7 @@ what they are for:
   `TooLarge`. What was lost: `Loss`, `with_losses`, `loss_warnings`. Subsets: `StrictRules`, `strict_misfits`;
   `closed` within a `ClosedSubset`, `why_not_closed`; `fit_typed`, which raises `Misfit`.
   A value against a schema: `examine`, within a `CheckBudget`.
-* Decoding: `finish_reason`, `read_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`.
+* Decoding: `finish_reason`, `read_usage`, `vendors_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`.
 * Errors: `read_error`, `effective_status`, `named_status`.
 * Headers and addresses: `header_count`, `host_of`.
 * JSON, as the core reads and writes it: `jsoncodec`. All classes of errors: `errors`.
@@ -89,7 +89,7 @@ from .standard.schemas import (
 from .standard.stream import ChoiceState as ChoiceState, finish_reason as finish_reason
 from .standard.tools import check_cap as check_cap, wire_name as wire_name
 from .standard.typed_schemas import Misfit as Misfit, fit_typed as fit_typed
-from .standard.usage import read_usage as read_usage
+from .standard.usage import read_usage as read_usage, vendors_usage as vendors_usage
 
 if TYPE_CHECKING:
     from .schemas.check import Budget as CheckBudget, examine as examine
@@ -147,6 +147,7 @@ __all__ = [
     "standard_usage",
     "strict_misfits",
     "types_of",
+    "vendors_usage",
     "walk",
     "why_not_closed",
     "wire_name",

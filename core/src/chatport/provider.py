@@ -12,7 +12,7 @@ from .errors import BadRequestError
 from .facts.file import Facts
 from .facts.rules import FieldRule
 
-__all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"]
+__all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Protocol", "Provider"]
 
 
 @attrs.frozen
@@ -95,6 +95,18 @@ class Discovery:
 
 
 @attrs.frozen
+class Protocol:
+    """A further way in which a vendor can be spoken to, besides the one that a provider's value is made for.
+
+    `name` is what the setting `protocol`, the facts and `explain` call it (`chat`, `responses`, `messages`). `form`
+    gives the provider as it speaks that protocol: with other hooks, another dialect, whatever differs there.
+    """
+
+    name: str
+    form: Callable[[Provider], Provider] = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Provider:
     """A provider as its package registers it under the entry point group `chatport.providers`.
 
@@ -111,6 +123,9 @@ class Provider:
     `base_url` holds). `adapt` gives another form of the provider from its settings, for a vendor that speaks a second
     protocol. `discover` looks for running servers, best first, when no base URL is configured. It may
     block: core runs it off the event loop, once.
+
+    `protocol` is the name of the protocol that the value speaks, `protocols` are the others that the vendor knows. Which
+    one a call takes is said by the facts (`protocol` among a model's rules), or by the user's setting `protocol`.
     """
 
     name: str
@@ -134,6 +149,8 @@ class Provider:
     emulator: str | None = None
     hook_api: int = 1
     auth_env: Mapping[str, Auth] = attrs.field(factory=dict, repr=False)
+    protocol: str = "chat"
+    protocols: tuple[Protocol, ...] = attrs.field(default=(), repr=False)
 
     def __attrs_post_init__(self) -> None:
         fields = ("headers", "settings", "settings_env", "settings_headers", "timeouts", "auth_env")

@@ -171,6 +171,9 @@ def load_facts(package: str, filename: str = "facts.json") -> Facts:
         for entry in facts.models:
             refuse_unknown(entry.facts, ModelFacts, entry.match)
             check_rules(msgspec.convert(entry.facts, ModelFacts).rules, entry.match)
+            for protocol, known in (entry.facts.get("protocols") or {}).items():
+                refuse_unknown(known, ModelFacts, f"{entry.match} protocols {protocol}")
+                check_rules(msgspec.convert(known, ModelFacts).rules, f"{entry.match} protocols {protocol}")
         for name, words in facts.quirks.items():
             for word, known in words.items():
                 refuse_unknown(known, ModelFacts, f"quirks {name} {word}")

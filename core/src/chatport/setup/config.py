@@ -55,6 +55,7 @@ ENVIRONMENT_PROVIDER = "env"
 
 PROVIDER_KEYS = (
     "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains",
+    "protocol",
 )  # fmt: skip
 _LONGEST_NAME = 200
 _STATED_KEYS = ("regions", "trains")
@@ -108,6 +109,8 @@ class ProviderConfig:
     """Where this endpoint processes requests, as its user states it: codes like "US" or "EU"."""
     trains: bool | None = None
     """Whether the vendor trains on what this endpoint is sent, as its user states it."""
+    protocol: str = "auto"
+    """Which of the vendor's protocols calls take; `auto`: what the facts say of the model and the call."""
     settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)  # `apikey = "…"` is one until it is refused
     base_url_variable: str | None = None
     """The variable of no vendor that says `base_url`; None where a file or an argument does, or nobody."""
@@ -402,6 +405,7 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
         pacing=read_pace(table.get("pacing"), f"{where} pacing"),
         regions=read_regions(table.get("regions", ()), f"{where} regions"),
         trains=flag(table.get("trains"), f"{where} trains"),
+        protocol=text(table.get("protocol"), f"{where} protocol") or "auto",
         settings={key: value for key, value in table.items() if key not in PROVIDER_KEYS},
         base_url_variable=getattr(table.get("base_url"), "variable", None),
     )

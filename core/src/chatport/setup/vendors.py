@@ -32,6 +32,7 @@ from .keys import is_slow, refresh_seconds, resolve
 from .origins import check_key
 from .pairing import Address, check_pair, source_of_key
 from .patches import checked_patch, patch_from_file, provider_of_patch
+from .protocols import check_setting
 from .targets import check_length
 from .vendor import Vendor
 
@@ -65,7 +66,7 @@ class Vendors:
         self._stale_at: dict[str, float] = {}
         self._given_providers = given_by_name(providers)
         self._providers: dict[str, Vendor] = {}
-        self._facts: Bounded[tuple[str, str], ModelFacts] = Bounded(MOST_MODELS)
+        self._facts: Bounded[tuple[str, str, str], ModelFacts] = Bounded(MOST_MODELS)
         self._discovered: dict[str, Discovery] = {}
         for plugin in self._plugins:
             self._check_patch(plugin)
@@ -155,6 +156,7 @@ class Vendors:
         found = self._discovered.get(name)
         if found is not None:
             table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}, ConfigurationError))
+        check_setting(provider, table.protocol)
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
         variable = self._key_variable(provider, table)
@@ -282,14 +284,18 @@ class Vendors:
 
     def facts(self, vendor: Vendor, model: str) -> ModelFacts:
         """Return what is known of a model, with the user's corrections laid over it."""
-        key = (vendor.provider.name, model)
+        key = (vendor.provider.name, vendor.provider.protocol, model)
         known = self._facts.get(key)
         if known is not None:
             return known
         context = vendor.context(model)
         facts = guarded(context, "describe_model", vendor.plan.describe_model, model, context) or ModelFacts()
+        apart = facts.protocols.get(vendor.provider.protocol)
+        if apart:
+            facts = _corrected(vendor.provider, facts, apart, f"The facts of {vendor.provider.name}: {model}")
         corrections = self.config.models.get(f"{vendor.provider.name}:{model}")
         if corrections:
+            corrections = {**corrections, "source": "configuration"}
             facts = _corrected(vendor.provider, facts, corrections, f'[models."{vendor.provider.name}:{model}"]')
         self._facts.put(key, facts)
         return facts
@@ -319,6 +325,6 @@ def search(provider: Provider, settings: Mapping[str, Any]) -> Sequence[Discover
 def _corrected(provider: Provider, facts: ModelFacts, corrections: Mapping[str, Any], where: str) -> ModelFacts:
     file = provider.facts or Facts(provider.name, "")
     try:
-        return file.correct(facts, {**corrections, "source": "configuration"})
+        return file.correct(facts, corrections)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{where}: {error}.") from None

@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 
+from chatport_responses.emulator import ResponsesEmulator
+
 from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
 
 __all__ = ["OpenAIEmulator"]
@@ -82,8 +84,8 @@ _ERRORS: Mapping[int, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-class OpenAIEmulator(VendorEmulator):
-    """The Chat Completions side of api.openai.com, and its embeddings.
+class OpenAIEmulator(ResponsesEmulator, VendorEmulator):
+    """The chat completions, responses and embeddings of api.openai.com.
 
     Settings: `verified` False refuses streams of o3 and gpt-5 (OA-X7); `has_quota` False answers every call as an
     empty account does (OA-X11); `stream_error_after` breaks a stream after so many deltas (OA-S9).
@@ -136,6 +138,17 @@ class OpenAIEmulator(VendorEmulator):
         self._check_messages(body)
         self._check_schemas(body)
         self._check_stream(body)
+
+    def check_request(self, body: Mapping[str, Any], view: Mapping[str, Any]) -> None:
+        if not self.has_quota:
+            raise self.refuse(429, _QUOTA, type="insufficient_quota", code="insufficient_quota")
+        rules = self._rules(body)
+        self._check_effort(view, rules)
+        if rules.efforts and not (rules.sampling and not self.reasons(view)):
+            for field in ("temperature", "top_p"):
+                if body.get(field, 1) != 1:  # RS-R6
+                    raise self._unsupported(field)
+        self._check_schemas(view)
 
     def _rules(self, body: Mapping[str, Any]) -> _Rules:
         prefixes = [prefix for prefix in _RULES if str(body.get("model")).startswith(prefix)]

@@ -1,0 +1,175 @@
+"""The output items of one answer: what they say as events, and what must go back with the next request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chatport import Context, Event, FinishReported, OpaqueReported, ReasoningDelta, ToolCallDelta
+from chatport.helpers import CallCount, ChoiceState, over_limit
+
+__all__ = ["OPAQUE_KEY", "Item", "Turn"]
+
+OPAQUE_KEY = "items"
+"""Under this key of a message's opaque slot lie the output items of the answer, in order, as they came."""
+
+CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+"""The items that are calls of the caller's tools, and where each has what it calls them with."""
+_PLAIN_KEYS = frozenset(("id", "type", "status", "role", "content", "call_id", "name", "arguments"))
+"""Keys of items that say no more than a message of ours does."""
+_LENGTH = ("max_output_tokens", "max_tokens")
+_BREAK = "\n\n"
+"""What stands between two parts of the reasoning, which are paragraphs."""
+
+
+class Item:
+    """One output item so far. `told` counts the characters of each of its texts that were given as events."""
+
+    __slots__ = ("data", "told", "type")
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+        self.type = str(data.get("type"))
+        self.told: dict[tuple[str, int], int] = {}
+
+
+class Turn:
+    """What must be remembered of one answer. Items are known by their place in the output.
+
+    Their ids are not what they are known by: one server gives each event new ones (RS-V5), and another gives two items
+    the same (RS-V1).
+    """
+
+    __slots__ = ("_begun", "_limits", "_paragraphs", "choice", "ended", "items", "last_reasoning")
+
+    def __init__(self, context: Context) -> None:
+        self._limits = limits = context.limits
+        self.items: dict[int, Item] = {}
+        self.choice = ChoiceState(0, CallCount(limits.tool_calls), limits.parts)
+        self.last_reasoning: tuple[Any, ...] | None = None
+        self.ended = False
+
+    # --- pieces
+
+    def begin(self, place: int, data: Mapping[str, Any], events: list[Event]) -> Item:
+        """Take the start of an item, which may hold all of it already."""
+        item = self.items.get(place)
+        if item is None:
+            if len(self.items) >= self._limits.parts:
+                raise over_limit("The answer", self._limits.parts, "output items", "parts")
+            item = self.items[place] = Item(data)
+            if item.type in CALLS:
+                function = {"name": data.get("name"), "arguments": ""}
+                fragment = {"index": place, "id": data.get("call_id") or data.get("id"), "function": function}
+                self.choice.delta_events({"tool_calls": [fragment]}, events)
+        return item
+
+    def text(self, place: int, part: int, text: str, events: list[Event], *, kind: str = "content") -> None:
+        """Take a piece of a message: its text, or the refusal that stands in its place."""
+        self._count(place, (kind, part), text)
+        self.choice.delta_events({kind: text}, events)
+
+    def reasoning(self, place: int, kind: str, part: int, text: str, events: list[Event]) -> None:
+        """Take a piece of the reasoning. Parts are paragraphs: a blank line stands between them."""
+        self._count(place, (kind, part), text)
+        if self.last_reasoning not in (None, (place, kind, part)) and text:
+            events.append(ReasoningDelta(_BREAK))
+        self.last_reasoning = (place, kind, part) if text else self.last_reasoning
+        self.choice.delta_events({"reasoning": text}, events)
+
+    def arguments(self, place: int, text: str, events: list[Event]) -> None:
+        """Take a piece of what a tool is called with."""
+        self._count(place, ("arguments", 0), text)
+        self.choice.delta_events({"tool_calls": [{"index": place, "function": {"arguments": text}}]}, events)
+
+    def more_arguments(self, place: int, text: str) -> ToolCallDelta | None:
+        """Take a piece for the newest call, on the shortest way; None where it is not its."""
+        piece = self.choice.more_arguments(place, text)
+        if piece is not None:
+            self._count(place, ("arguments", 0), text)
+        return piece
+
+    def _count(self, place: int, part: tuple[str, int], text: str) -> None:
+        item = self.items.get(place)
+        if item is None:  # the server did not tell of its beginning
+            item = self.items[place] = Item({})
+        item.told[part] = item.told.get(part, 0) + len(text)
+
+    # --- wholes
+
+    def close(self, place: int, data: Mapping[str, Any], events: list[Event]) -> None:
+        """Take an item as it is at its end: what of its texts has not come in pieces is told now (RS-E24)."""
+        item = self.begin(place, data, events)
+        item.data = data
+        kind = str(data.get("type"))
+        if kind == "message":
+            self._message(place, item, events)
+        elif kind == "reasoning":
+            self._thoughts(place, item, events)
+        elif kind in CALLS:
+            text = _text(data.get(CALLS[kind]))
+            rest = text[item.told.get(("arguments", 0), 0) :]
+            if rest:
+                self.arguments(place, rest, events)
+
+    def _message(self, place: int, item: Item, events: list[Event]) -> None:
+        for number, part in enumerate(_list(item.data.get("content"))):
+            kind = "refusal" if part.get("type") == "refusal" else "content"
+            text = _text(part.get("refusal" if kind == "refusal" else "text"))
+            rest = text[item.told.get((kind, number), 0) :]
+            if rest:
+                self.text(place, number, rest, events, kind=kind)
+
+    def _thoughts(self, place: int, item: Item, events: list[Event]) -> None:
+        for kind in ("summary", "content"):
+            for number, part in enumerate(_list(item.data.get(kind))):
+                rest = _text(part.get("text"))[item.told.get((kind, number), 0) :]
+                if rest:
+                    self.reasoning(place, kind, number, rest, events)
+
+    def finish(self, response: Mapping[str, Any], events: list[Event]) -> None:
+        """Take the whole answer at its end: items that nothing has told of yet, and why it ended (RS-P5)."""
+        for place, data in enumerate(_list(response.get("output"))):
+            if place not in self.items or not self.items[place].data:
+                self.close(place, data, events)
+        events.extend(self.choice.flush())
+        kept = self._kept()
+        if kept:
+            events.append(OpaqueReported(OPAQUE_KEY, kept))
+        reason, raw = _ending(response)
+        if raw is not None:
+            events.append(FinishReported(reason, raw))
+        self.ended = True
+
+    def _kept(self) -> list[Mapping[str, Any]]:
+        """Return the items, if they hold more than text and calls do."""
+        items = [self.items[place].data for place in sorted(self.items) if self.items[place].data]
+        return items if any(_is_special(item) for item in items) else []
+
+
+def _is_special(item: Mapping[str, Any]) -> bool:
+    if item.get("type") not in ("message", "function_call") or not item.keys() <= _PLAIN_KEYS:
+        return True
+    return any(part.get("annotations") for part in _list(item.get("content")))
+
+
+def _ending(response: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return our finish reason and the server's word; calls make `tool_calls` of an ordinary end."""
+    status = response.get("status")
+    details = response.get("incomplete_details")
+    reason = details.get("reason") if isinstance(details, Mapping) else None
+    if status == "incomplete" or (status is None and reason):
+        word = str(reason or status)
+        known = {"content_filter": "content_filter", **dict.fromkeys(_LENGTH, "length")}
+        return known.get(word, "other"), word
+    if status in ("completed", "complete", None):
+        return "stop", "completed"
+    return "other", str(status)  # queued, in_progress: it goes on at the server; cancelled
+
+
+def _list(value: Any) -> Sequence[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else ()
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
