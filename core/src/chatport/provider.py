@@ -124,8 +124,8 @@ class Provider:
     protocol. `discover` looks for running servers, best first, when no base URL is configured. It may
     block: core runs it off the event loop, once.
 
-    `protocol` is the name of the protocol that the value speaks, `protocols` are the others that the vendor knows. Which
-    one a call takes is said by the facts (`protocol` among a model's rules), or by the user's setting `protocol`.
+    `protocol` is the name of the protocol that the value speaks, `protocols` are the others that the vendor knows.
+    Which one a call takes is said by the facts (`protocol` among a model's rules), or by the user's setting `protocol`.
     """
 
     name: str

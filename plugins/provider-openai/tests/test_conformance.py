@@ -2,4 +2,6 @@
 
 from chatport.testing.conformance import conformance
 
-TestConformance = conformance("openai", model="gpt-6-sol", quirks=130)
+TestChat = conformance("openai", model="gpt-6-sol", protocol="chat", quirks=130)
+TestResponses = conformance("openai", model="gpt-6-sol", protocol="responses")
+TestEach = conformance("openai", model="gpt-6-sol")

@@ -27,7 +27,8 @@ class Route:
     """A target made ready: its chains, and the request as shaped for it. `names` maps tool names back.
 
     `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
-    `operation` is its name in telemetry, `why` says in words why it goes in this protocol. `pace` are this client's own limits for the target, None: it has none.
+    `operation` is its name in telemetry, `pace` are this client's own limits for the target, None: it has none.
+    `why` says in words why it goes in this protocol.
     """
 
     context: Context

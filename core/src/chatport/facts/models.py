@@ -37,9 +37,8 @@ class ModelFacts:
     outputs it supports (`json_schema`, `json_object`). `efforts` lists the reasoning efforts it accepts,
     `default_effort` what holds when none is sent (`none`: it does not reason unless asked). `prefill`: whether
     it goes on from the beginning of an answer, where its vendor has a way to ask for that. `rules` say what the vendor
-    does differently with this model, and the standard dialect acts on them. `protocols` hold, by a protocol's name, facts
-    that are laid over the others where a call takes that protocol. `quirks` are flags for the vendor's own
-    hooks.
+    does differently with this model, and the standard dialect acts on them. `protocols` hold, by name, what is
+    laid over the other facts where a call takes that protocol. `quirks` are flags for the vendor's own hooks.
     """
 
     context_tokens: int | None = None

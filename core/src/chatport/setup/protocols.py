@@ -15,7 +15,7 @@ from ..plugins.registry import build_plan
 from ..provider import Protocol, Provider
 from .vendor import Vendor
 
-__all__ = ["AUTO", "Choice", "check_setting", "choose", "in_protocol", "protocol_of_path"]
+__all__ = ["AUTO", "Choice", "check_setting", "choose", "form_of", "in_protocol", "protocol_of_path"]
 
 AUTO = "auto"
 _STATE = ("previous_response_id", "conversation", "background")
@@ -92,7 +92,9 @@ _HOLDS: Mapping[str, Callable[[Call, ModelFacts], bool]] = {
     "reasoning": _reasons,
     "reasoning_beside_tools": lambda call, facts: _has_tools(call) and _reasons(call, facts),
     "json_schema": lambda call, facts: call.output is not None,
-    "forced_choice": lambda call, facts: call.tool_choice is not None and call.tool_choice.mode in ("required", "named"),
+    "forced_choice": lambda call, facts: (
+        call.tool_choice is not None and call.tool_choice.mode in ("required", "named")
+    ),
     "server_state": lambda call, facts: any(call.extra.get(name) for name in _STATE),
 }
 
@@ -106,11 +108,18 @@ def in_protocol(vendor: Vendor, name: str) -> Vendor:
         return vendor
     known = vendor.forms.get(name)
     if known is None:
-        protocol = _protocol(vendor.provider, name)
-        assert protocol is not None, "only a protocol that is known is chosen"
-        form = attrs.evolve(protocol.form(vendor.provider), protocol=name)
+        form = form_of(vendor.provider, name)
         known = vendor.forms[name] = attrs.evolve(vendor, provider=form, plan=build_plan(form, vendor.patches))
     return known
+
+
+def form_of(provider: Provider, name: str) -> Provider:
+    """Return a provider as it speaks a protocol, which it must know."""
+    if name == provider.protocol:
+        return provider
+    protocol = _protocol(provider, name)
+    assert protocol is not None, "only a protocol that is known is chosen"
+    return attrs.evolve(protocol.form(provider), protocol=name)
 
 
 def protocol_of_path(provider: Provider, path: str) -> str:

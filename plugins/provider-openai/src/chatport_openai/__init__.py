@@ -28,7 +28,7 @@ provider = Provider(
     settings={
         "organization": "Organisation id, sent as OpenAI-Organization.",  # OA-A3
         "project": "Project id, sent as OpenAI-Project.",
-        "reasoning_summary": "auto, concise or detailed: show thoughts in short, where a call goes by Responses.",  # RS-R9
+        "reasoning_summary": "auto, concise or detailed: thoughts in short, where a call takes Responses.",  # RS-R9
         "stream": "False: ask for whole replies only, for an organisation not verified to stream.",  # OA-P11
     },
     settings_headers={"organization": "openai-organization", "project": "openai-project"},  # OA-A3

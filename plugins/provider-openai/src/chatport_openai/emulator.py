@@ -11,9 +11,8 @@ from typing import Any
 
 import attrs
 
-from chatport_responses.emulator import ResponsesEmulator
-
 from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport_responses.emulator import ResponsesEmulator
 
 __all__ = ["OpenAIEmulator"]
 

@@ -29,7 +29,7 @@ def _check_tools(wire: WireRequest, context: Context) -> None:
         return
     raise UnsupportedFeatureError(
         f"{context.model} cannot call tools over chat completions: it always reasons, and there function tools are "
-        f"taken only without. Use {instead}, which takes them with its reasoning off, or leave the protocol to Chatport "
+        f"taken only without. Use {instead}, which takes them with its reasoning off, or leave it to Chatport "
         '(protocol = "auto"), which takes the Responses API for both at once.',
         provider=context.provider.name,
         model=context.model,

@@ -1,7 +1,7 @@
 """The server's side of the Responses protocol, for the emulators of vendors that serve it.
 
-It is written from the same numbered facts as the hooks, and shares no code with them. A vendor's emulator puts it before
-its base: `class AcmeEmulator(ResponsesEmulator, VendorEmulator)`, and overrides what is different at its vendor.
+It is written from the same numbered facts as the hooks, and shares no code with them. A vendor's emulator puts it
+before its base: `class AcmeEmulator(ResponsesEmulator, VendorEmulator)`, and overrides what is different at its vendor.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ class ResponsesEmulator(VendorEmulator):
                 raise self.refuse(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
         least = body.get("max_output_tokens")
         if isinstance(least, int) and least < 16:
-            text = f"Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got {least} instead."
+            text = "Invalid 'max_output_tokens': integer below minimum value. "
+            text += f"Expected a value >= 16, but got {least} instead."
             raise self.refuse(400, text, param="max_output_tokens", code="integer_below_min_value")
         if not body.get("model"):
             raise self.refuse(400, "Missing required parameter: 'model'.", param="model")

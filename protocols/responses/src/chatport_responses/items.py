@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,8 +13,6 @@ from .turn import CALLS, OPAQUE_KEY
 
 __all__ = ["Input", "read_messages"]
 
-_IDS = ("message", "reasoning", *CALLS)
-"""Items that may go back without their ids, which a server that stores nothing does not know (RS-O2, RS-O8)."""
 _MESSAGE_KEYS = frozenset(("role", "content", "tool_calls", "tool_call_id", "refusal", "phase"))
 
 
@@ -74,9 +72,7 @@ class _Writer:
         output = _content(message.get("content") or "", where, self.context)
         self.items.append({"type": kind.replace("_output_output", "_output"), "call_id": call_id, "output": output})
 
-    def _answer(
-        self, message: Mapping[str, Any], source: Message | None, field: str | None, where: str
-    ) -> None:
+    def _answer(self, message: Mapping[str, Any], source: Message | None, field: str | None, where: str) -> None:
         own = self._own(message, source)
         if own is not None:
             self.items.extend(own)
@@ -110,30 +106,12 @@ class _Writer:
             return None
         ids = iter([call["id"] for call in wanted])
         named = [{**item, "call_id": next(ids)} if item.get("type") in CALLS else item for item in kept]
-        return named if self.is_stored else list(_without_ids(named))
+        return named if self.is_stored else [item for item in named if not _is_only_stored(item)]
 
 
-def _without_ids(items: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Give the items as a server takes them that has not kept them: thoughts only where they can be read (RS-S1)."""
-    for item in items:
-        kind = item.get("type")
-        if kind == "reasoning":
-            if not item.get("encrypted_content") and not item.get("content"):
-                continue
-            bare = {key: value for key, value in item.items() if key not in ("id", "status") and value is not None}
-            if bare.get("content") == []:  # refused by one server, and nothing to the others (RS-V13)
-                del bare["content"]
-            yield {"summary": [], **bare}  # which is required (RS-O7)
-        elif kind == "message":
-            yield {**_but(item, "id", "status"), "content": [_but(part, "logprobs") for part in item["content"]]}
-        elif kind in _IDS:
-            yield _but(item, "id", "status")
-        else:
-            yield item
-
-
-def _but(item: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if key not in keys}
+def _is_only_stored(item: Mapping[str, Any]) -> bool:
+    """Whether it is a thought that only a server which has kept it can read (RS-O8)."""
+    return item.get("type") == "reasoning" and not (item.get("encrypted_content") or item.get("content"))
 
 
 def _joined_text(items: Sequence[Mapping[str, Any]]) -> str:
@@ -143,7 +121,12 @@ def _joined_text(items: Sequence[Mapping[str, Any]]) -> str:
 
 def _call(call: Mapping[str, Any]) -> Mapping[str, Any]:
     function = call["function"]
-    return {"type": "function_call", "call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
+    return {
+        "type": "function_call",
+        "call_id": call["id"],
+        "name": function["name"],
+        "arguments": function["arguments"],
+    }
 
 
 def _answer_text(message: Mapping[str, Any], where: str) -> str | list[Mapping[str, Any]]:
@@ -157,9 +140,7 @@ def _answer_text(message: Mapping[str, Any], where: str) -> str | list[Mapping[s
     other = next((part.get("type") for part in parts if part.get("type") not in ("text", "refusal")), None)
     if other is not None:
         raise UnsupportedFeatureError(f"{where}: an earlier answer holds text in this protocol, not {other!r} (RS-I4).")
-    return [
-        {"type": "output_text", "text": part["text"]} if part.get("type") == "text" else part for part in parts
-    ]
+    return [{"type": "output_text", "text": part["text"]} if part.get("type") == "text" else part for part in parts]
 
 
 def _content(content: Any, where: str, context: Context) -> str | list[Mapping[str, Any]]:

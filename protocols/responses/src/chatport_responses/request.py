@@ -50,7 +50,7 @@ def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, 
 
 
 def _with_input(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    """Say the conversation, and that the server need not keep it, unless the caller wants to go on from what it keeps."""
+    """Say the conversation, and that the server need not keep it, unless the caller goes on from what it keeps."""
     body = wire.body
     is_stored = bool(body.get("store")) or any(body.get(name) for name in _STATEFUL)
     read = read_messages(body["messages"], call.messages, context, is_stored=is_stored)
@@ -84,7 +84,7 @@ def _with_tools(wire: WireRequest) -> WireRequest:
 
 
 def _tool(tool: Any) -> Any:
-    """Return a tool with its members at the top (RS-F1). Unless said otherwise it is strict here, and not in chat (RS-F2)."""
+    """Return a tool with its members at the top (RS-F1), and not strict where nobody asked for that (RS-F2)."""
     function = tool.get("function") if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):
         custom = tool.get("custom") if isinstance(tool, Mapping) else None

@@ -57,10 +57,7 @@ class _Thoughts(msgspec.Struct, tag="response.reasoning_text.delta", gc=False):
 
 
 _decode_piece = msgspec.json.Decoder(_Text | _Arguments | _Summary | _Thoughts).decode
-_PIECES = frozenset(
-    piece.__struct_config__.tag  # type: ignore[attr-defined]
-    for piece in (_Text, _Arguments, _Summary, _Thoughts)
-)
+_PIECES = frozenset(piece.__struct_config__.tag for piece in (_Text, _Arguments, _Summary, _Thoughts))
 
 
 @hookimpl

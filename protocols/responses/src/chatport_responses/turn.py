@@ -144,7 +144,31 @@ class Turn:
     def _kept(self) -> list[Mapping[str, Any]]:
         """Return the items, if they hold more than text and calls do."""
         items = [self.items[place].data for place in sorted(self.items) if self.items[place].data]
-        return items if any(_is_special(item) for item in items) else []
+        return [_kept(item) for item in items] if any(_is_special(item) for item in items) else []
+
+
+def _kept(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an item as it can go back to any server, whether it has stored the answer or not.
+
+    Ids of messages and calls may be left out, and with them whatever order they would ask for (RS-O2, RS-O5). A thought
+    that is sealed is bound to its id: without one it is fine (RS-O9, RS-S3). Unsealed, the id is all there is.
+    """
+    kind = item.get("type")
+    if kind == "reasoning":
+        bare = {key: value for key, value in item.items() if key != "status" and value is not None}
+        if bare.get("content") == []:  # refused by one server, and nothing to the others (RS-V13)
+            del bare["content"]
+        if item.get("encrypted_content") or bare.get("content"):
+            bare.pop("id", None)
+        return {**bare, "summary": bare.get("summary", [])}  # which is required (RS-O7)
+    if kind == "message":
+        content = [_but(part, "logprobs") for part in _list(item.get("content"))]
+        return {**_but(item, "id", "status"), "content": content}
+    return _but(item, "id", "status") if kind in CALLS else item
+
+
+def _but(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: inner for key, inner in value.items() if key not in keys}
 
 
 def _is_special(item: Mapping[str, Any]) -> bool:
