@@ -24,7 +24,7 @@ NAMES = sorted(
     ErrorDetails ErrorReported Event Explanation Facts HostFacts Failure FieldRule FilePart FinishReason
     FinishReported Finished HOOK_API ImagePart LogprobsReported MalformedReplyError Message ModelFacts ModelInfo
     ModelNotFoundError OpaqueReported OutputSpec OverloadedError Part PermissionDeniedError PluginError Policy
-    PolicyError Prefill Provider ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta
+    PolicyError Prefill Protocol Provider ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta
     RefusalDelta Reply ReplyStarted ReplyStream Secret ServerError StreamInterruptedError StreamState TextDelta
     TextPart Tool ToolCall ToolCallDelta ToolCallEnded ToolChoice TransportError UnsupportedFeatureError Usage
     UsageReported Verdict WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts run_tool

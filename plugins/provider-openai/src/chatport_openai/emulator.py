@@ -56,6 +56,39 @@ _WORDS = """
     stop store stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity web_search_options
 """
 _FIELDS = frozenset(_WORDS.split())  # OA-R26: any other key is refused
+_PARAMETERS = [
+    "background",
+    "context_management",
+    "conversation",
+    "include",
+    "input",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "model",
+    "moderation",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+]  # RS-R1 to RS-R16
 _QUOTA = (
     "You exceeded your current quota, please check your plan and billing details. For more information on this error, "
     "read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors."
@@ -93,11 +126,21 @@ class OpenAIEmulator(ResponsesEmulator, VendorEmulator):
     name = "openai"
     models: Sequence[str] = (
         *("gpt-6.2-astra", "gpt-6.2-sol", "gpt-6.1-sol", "gpt-6.1-terra", "gpt-6-astra", "gpt-6-sol", "gpt-6-luna"),
-        *("gpt-5.6-sol", "gpt-5.6-terra", "gpt-5.6-luna", "gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano"),
+        *(
+            "gpt-5.6-sol",
+            "gpt-5.6-terra",
+            "gpt-5.6-luna",
+            "gpt-5.5",
+            "gpt-5.5-pro",
+            "gpt-5.4",
+            "gpt-5.4-mini",
+            "gpt-5.4-nano",
+        ),
         *("gpt-5.2", "gpt-5.1", "gpt-5", "gpt-5-mini", "gpt-5-nano", "o3", "o1-mini", "gpt-4.1", "gpt-4.1-mini"),
         *("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-mini", "gpt-4o-search-preview"),
         *("text-embedding-3-small", "text-embedding-3-large"),
     )
+    known_parameters = _PARAMETERS
     verified: bool = True
     has_quota: bool = True
     stream_error_after: int | None = None
@@ -130,6 +173,9 @@ class OpenAIEmulator(ResponsesEmulator, VendorEmulator):
         for field in body.keys() - _FIELDS:
             raise self.refuse(400, f"Unrecognized request argument supplied: {field}")  # OA-R26
         super().check(body)
+        if str(body["model"]).endswith("-pro"):  # RS-A3
+            text = "This model is only supported in v1/responses and not in v1/chat/completions."
+            raise self.refuse(404, text, param="model")
         rules = self._rules(body)
         self._check_effort(body, rules)
         self._check_sampling(body, rules)
