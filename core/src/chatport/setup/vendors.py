@@ -290,13 +290,13 @@ class Vendors:
             return known
         context = vendor.context(model)
         facts = guarded(context, "describe_model", vendor.plan.describe_model, model, context) or ModelFacts()
-        apart = facts.protocols.get(vendor.provider.protocol)
-        if apart:
-            facts = _corrected(vendor.provider, facts, apart, f"The facts of {vendor.provider.name}: {model}")
-        corrections = self.config.models.get(f"{vendor.provider.name}:{model}")
-        if corrections:
-            corrections = {**corrections, "source": "configuration"}
-            facts = _corrected(vendor.provider, facts, corrections, f'[models."{vendor.provider.name}:{model}"]')
+        provider = vendor.provider
+        corrections = self.config.models.get(f"{provider.name}:{model}") or {}
+        own = {**corrections, "source": "configuration"} if corrections else {}
+        for known in (facts.protocols, own, own.get("protocols") or {}):  # each laid over the ones before
+            over = known if known is own else known.get(provider.protocol)
+            if over:
+                facts = _corrected(provider, facts, over, f'[models."{provider.name}:{model}"]')
         self._facts.put(key, facts)
         return facts
 

@@ -13,8 +13,10 @@ from chatport import (
     ErrorReported,
     Event,
     MalformedReplyError,
+    ReasoningDelta,
     ReplyStarted,
     StreamState,
+    TextDelta,
     UsageReported,
     WireRequest,
     hookimpl,
@@ -36,7 +38,7 @@ class _Text(msgspec.Struct, tag="response.output_text.delta", gc=False):
     delta: str
     output_index: int
     content_index: int = 0
-    logprobs: msgspec.Raw | None = None
+    logprobs: tuple[()] | None = None
 
 
 class _Arguments(msgspec.Struct, tag="response.function_call_arguments.delta", gc=False):
@@ -91,20 +93,18 @@ def _piece(chunk: Chunk, state: StreamState) -> list[Event] | None:
         decoded = _decode_piece(chunk.raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # another kind of event, or half an emoji
-    events: list[Event] = []
-    match decoded:
-        case _Text() if not decoded.logprobs or decoded.logprobs == b"[]":
-            turn.text(decoded.output_index, decoded.content_index, decoded.delta, events)
-        case _Text():
+    place, delta = decoded.output_index, decoded.delta
+    if type(decoded) is _Text:
+        if not turn.goes_on(place, "content", decoded.content_index, delta):
             return None
-        case _Arguments():
-            call = turn.more_arguments(decoded.output_index, decoded.delta)
-            return None if call is None else [call]
-        case _Summary():
-            turn.reasoning(decoded.output_index, "summary", decoded.summary_index, decoded.delta, events)
-        case _:
-            turn.reasoning(decoded.output_index, "content", decoded.content_index, decoded.delta, events)
-    return events
+        return [TextDelta(delta)] if delta else []
+    if type(decoded) is _Arguments:
+        call = turn.more_arguments(place, delta)
+        return None if call is None else [call]
+    kind, part = ("summary", decoded.summary_index) if type(decoded) is _Summary else ("content", decoded.content_index)
+    if not turn.goes_on(place, kind, part, delta):
+        return None
+    return [ReasoningDelta(delta)] if delta else []
 
 
 def _started(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:

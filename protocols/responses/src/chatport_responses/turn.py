@@ -40,14 +40,15 @@ class Turn:
     the same (RS-V1).
     """
 
-    __slots__ = ("_begun", "_limits", "_paragraphs", "choice", "ended", "items", "last_reasoning")
+    __slots__ = ("_fresh", "_limits", "_running", "_thought", "choice", "items")
 
     def __init__(self, context: Context) -> None:
         self._limits = limits = context.limits
         self.items: dict[int, Item] = {}
         self.choice = ChoiceState(0, CallCount(limits.tool_calls), limits.parts)
-        self.last_reasoning: tuple[Any, ...] | None = None
-        self.ended = False
+        self._running: tuple[int, str, int] | None = None  # the text that is being written: item, kind and part
+        self._fresh = 0  # characters of it that its item does not count yet
+        self._thought: tuple[int, str, int] | None = None  # the last part of the reasoning
 
     # --- pieces
 
@@ -64,42 +65,61 @@ class Turn:
                 self.choice.delta_events({"tool_calls": [fragment]}, events)
         return item
 
+    def goes_on(self, place: int, kind: str, part: int, text: str) -> bool:
+        """Take one more piece of the text that is being written; False, and nothing is taken, where it is of another.
+
+        So nearly every event of an answer costs no look into a table.
+        """
+        if self._running != (place, kind, part):
+            return False
+        self._fresh += len(text)
+        return True
+
     def text(self, place: int, part: int, text: str, events: list[Event], *, kind: str = "content") -> None:
         """Take a piece of a message: its text, or the refusal that stands in its place."""
-        self._count(place, (kind, part), text)
+        self._count(place, kind, part, text)
         self.choice.delta_events({kind: text}, events)
 
     def reasoning(self, place: int, kind: str, part: int, text: str, events: list[Event]) -> None:
         """Take a piece of the reasoning. Parts are paragraphs: a blank line stands between them."""
-        self._count(place, (kind, part), text)
-        if self.last_reasoning not in (None, (place, kind, part)) and text:
+        self._count(place, kind, part, text)
+        if text and self._thought not in (None, (place, kind, part)):
             events.append(ReasoningDelta(_BREAK))
-        self.last_reasoning = (place, kind, part) if text else self.last_reasoning
+        self._thought = (place, kind, part) if text else self._thought
         self.choice.delta_events({"reasoning": text}, events)
 
     def arguments(self, place: int, text: str, events: list[Event]) -> None:
         """Take a piece of what a tool is called with."""
-        self._count(place, ("arguments", 0), text)
+        self._count(place, "arguments", 0, text)
         self.choice.delta_events({"tool_calls": [{"index": place, "function": {"arguments": text}}]}, events)
 
     def more_arguments(self, place: int, text: str) -> ToolCallDelta | None:
         """Take a piece for the newest call, on the shortest way; None where it is not its."""
         piece = self.choice.more_arguments(place, text)
-        if piece is not None:
-            self._count(place, ("arguments", 0), text)
+        if piece is not None and not self.goes_on(place, "arguments", 0, text):
+            self._count(place, "arguments", 0, text)
         return piece
 
-    def _count(self, place: int, part: tuple[str, int], text: str) -> None:
-        item = self.items.get(place)
-        if item is None:  # the server did not tell of its beginning
-            item = self.items[place] = Item({})
-        item.told[part] = item.told.get(part, 0) + len(text)
+    def _count(self, place: int, kind: str, part: int, text: str) -> None:
+        self._settle()
+        if place not in self.items:  # the server did not tell of its beginning
+            self.items[place] = Item({})
+        self._running, self._fresh = (place, kind, part), len(text)
+
+    def _settle(self) -> None:
+        """Let the item know what was written of it since."""
+        if self._running is not None:
+            place, kind, part = self._running
+            told = self.items[place].told
+            told[kind, part] = told.get((kind, part), 0) + self._fresh
+        self._running = None
 
     # --- wholes
 
     def close(self, place: int, data: Mapping[str, Any], events: list[Event]) -> None:
         """Take an item as it is at its end: what of its texts has not come in pieces is told now (RS-E24)."""
         item = self.begin(place, data, events)
+        self._settle()
         item.data = data
         kind = str(data.get("type"))
         if kind == "message":
@@ -139,7 +159,6 @@ class Turn:
         reason, raw = _ending(response)
         if raw is not None:
             events.append(FinishReported(reason, raw))
-        self.ended = True
 
     def _kept(self) -> list[Mapping[str, Any]]:
         """Return the items, if they hold more than text and calls do."""
