@@ -96,7 +96,10 @@ def test_tools_and_the_choice_stand_on_one_level() -> None:
     tool = {"name": "look", "description": "See.", "parameters": {"type": "object", "properties": {}}}
     body = explain(tools=[tool], tool_choice="look").body
     assert body["tools"] == [
-        {"type": "function", "strict": False, "parameters": {"type": "object", "properties": {}}, "name": "look", "description": "See."}
+        {
+            "type": "function", "strict": False, "parameters": {"type": "object", "properties": {}}, "name": "look",
+            "description": "See.",
+        }
     ]  # fmt: skip
     assert body["tool_choice"] == {"type": "function", "name": "look"}
     assert explain(tools=[{**tool, "strict": True}]).body["tools"][0]["strict"] is True
@@ -192,7 +195,10 @@ def test_an_answer_goes_back_item_by_item_without_its_ids() -> None:
             "content": [{"type": "output_text", "text": "Let me look.", "annotations": []}],
         },
         OUTPUT[2],
-        {"type": "function_call", "call_id": "call_1", "name": "look", "namespace": "tools", "arguments": '{"city": "Rome"}'},
+        {
+            "type": "function_call", "call_id": "call_1", "name": "look", "namespace": "tools",
+            "arguments": '{"city": "Rome"}',
+        },
     ]  # fmt: skip
     assert sent[5] == {"type": "function_call_output", "call_id": "call_1", "output": "sunny"}
 

@@ -292,11 +292,11 @@ class Vendors:
         facts = guarded(context, "describe_model", vendor.plan.describe_model, model, context) or ModelFacts()
         provider = vendor.provider
         corrections = self.config.models.get(f"{provider.name}:{model}") or {}
-        own = {**corrections, "source": "configuration"} if corrections else {}
-        for known in (facts.protocols, own, own.get("protocols") or {}):  # each laid over the ones before
-            over = known if known is own else known.get(provider.protocol)
-            if over:
-                facts = _corrected(provider, facts, over, f'[models."{provider.name}:{model}"]')
+        own = {**corrections, "source": "configuration"} if corrections else None
+        of_protocol = (corrections.get("protocols") or {}).get(provider.protocol)
+        for known in (facts.protocols.get(provider.protocol), own, of_protocol):  # each laid over the ones before
+            if known:
+                facts = _corrected(provider, facts, known, f'[models."{provider.name}:{model}"]')
         self._facts.put(key, facts)
         return facts
 
