@@ -294,9 +294,9 @@ class Vendors:
         corrections = self.config.models.get(f"{provider.name}:{model}") or {}
         own = {**corrections, "source": "configuration"} if corrections else None
         of_protocol = (corrections.get("protocols") or {}).get(provider.protocol)
-        for known in (facts.protocols.get(provider.protocol), own, of_protocol):  # each laid over the ones before
-            if known:
-                facts = _corrected(provider, facts, known, f'[models."{provider.name}:{model}"]')
+        for over in (facts.protocols.get(provider.protocol), own, of_protocol):  # each laid over the ones before
+            if over:
+                facts = _corrected(provider, facts, over, f'[models."{provider.name}:{model}"]')
         self._facts.put(key, facts)
         return facts
 
