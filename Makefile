@@ -4,10 +4,10 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 VENV := .venv
 PY := $(VENV)/bin/python
 PACKAGE := core
-PACKAGE_FOLDER = $(firstword $(wildcard $(PACKAGE) plugins/$(PACKAGE) plugins/provider-$(PACKAGE)))
+PACKAGE_FOLDER = $(firstword $(wildcard $(PACKAGE) plugins/$(PACKAGE) plugins/provider-$(PACKAGE) protocols/$(PACKAGE)))
 # Percent of the core's lines and branches that its own tests reach at least; 91 were measured.
 CORE_COVERAGE := 90
-MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml))
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
 
@@ -93,11 +93,11 @@ wheels: $(VENV)/synced ## build every wheel into dist/ and check it
 
 lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
-	@$(LOCK) --group dev --all-extras --no-emit-package chatport-core -o requirements/dev.txt \
+	@$(LOCK) --group dev --all-extras --no-emit-package chatport-core --no-emit-package chatport-protocol-responses -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) --group nginx -c requirements/dev.txt -o requirements/nginx.txt
 
 clean: ## remove .venv and everything generated
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results
-	find core plugins tests demo benchmarks .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find core protocols plugins tests demo benchmarks .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,4 +1,4 @@
-"""Check the import contracts: the core imports no provider, and providers are independent of one another.
+"""Check the import contracts: the core imports no protocol and no provider, and providers know nothing of each other.
 
 What plugins import of the core is checked by `plugin_imports.py`.
 
@@ -18,12 +18,22 @@ CONFIG = """\
 [importlinter]
 root_packages =
     chatport
+    {protocols}
     {providers}
 
 [importlinter:contract:core]
-name = The core imports no provider
+name = The core imports no protocol and no provider
 type = forbidden
 source_modules = chatport
+forbidden_modules =
+    {protocols}
+    {providers}
+
+[importlinter:contract:protocols]
+name = Protocols import no provider
+type = forbidden
+source_modules =
+    {protocols}
 forbidden_modules =
     {providers}
 
@@ -65,13 +75,17 @@ modules =
 
 
 def main() -> int:
-    providers = sorted(path.parent.name for path in ROOT.glob("plugins/*/src/*/__init__.py"))
+    protocols, providers = (
+        sorted(path.parent.name for path in ROOT.glob(f"{room}/*/src/*/__init__.py"))
+        for room in ("protocols", "plugins")
+    )
     if not providers:
         print("no providers found under plugins/", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "importlinter.ini"
-        config.write_text(CONFIG.format(providers="\n    ".join(providers)), encoding="utf-8")
+        listed = {"providers": "\n    ".join(providers), "protocols": "\n    ".join(protocols)}
+        config.write_text(CONFIG.format(**listed), encoding="utf-8")
         code = lint_imports(config_filename=str(config), no_cache=True)
     return plugin_imports.main([]) or code
 

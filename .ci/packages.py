@@ -138,7 +138,10 @@ def try_stranger(home: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    members = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+    members = [
+        ROOT / "core",
+        *sorted(path.parent for room in ("protocols", "plugins") for path in ROOT.glob(f"{room}/*/pyproject.toml")),
+    ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         out = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else folder / "dist"

@@ -28,7 +28,7 @@ RENAMED = {
 
 def main(arguments: list[str]) -> int:
     """Check or mend; return the exit code."""
-    files = sorted(ROOT.glob("plugins/*/src/**/*.py"))
+    files = sorted([*ROOT.glob("plugins/*/src/**/*.py"), *ROOT.glob("protocols/*/src/**/*.py")])
     if arguments == ["--fix"]:
         mend([path for path in files if any(wrong_imports(path))])
     wrong = [

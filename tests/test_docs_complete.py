@@ -31,6 +31,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted(DOCS.glob("*.md")),
     *sorted(ROOT.glob("plugins/*/README.md")),
+    *sorted(ROOT.glob("protocols/*/README.md")),
 ]
 CORE = ROOT / "core" / "src" / "chatport"
 

@@ -109,7 +109,7 @@ MADE_WHILE_RUNNING: dict[tuple[str, str], Callable[[], list[str]]] = {
 
 def sources() -> Iterator[tuple[Path, Path]]:
     """Give every source file of core and plugins, with the folder that imports start from."""
-    for folder in (ROOT / "core/src", *sorted(ROOT.glob("plugins/*/src"))):
+    for folder in (ROOT / "core/src", *sorted(ROOT.glob("plugins/*/src")), *sorted(ROOT.glob("protocols/*/src"))):
         for path in sorted(folder.rglob("*.py")):
             if "template" not in path.parts:
                 yield path, folder

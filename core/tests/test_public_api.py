@@ -24,7 +24,7 @@ NAMES = sorted(
     Cost DeadlineError Dialect Discovery Embeddings ErrorDetails ErrorReported Event Explanation Facts HostFacts
     Failure FieldRule FilePart FinishReason FinishReported Finished HOOK_API ImagePart LogprobsReported
     MalformedReplyError Media MediaAdded Message ModelFacts ModelInfo ModelNotFoundError OpaqueReported OutputSpec
-    OverloadedError Part PermissionDeniedError PluginError Policy PolicyError Prefill Provider ProviderHooks
+    OverloadedError Part PermissionDeniedError PluginError Policy PolicyError Prefill Protocol Provider ProviderHooks
     QuotaExceededError RateLimitError RateLimits ReasoningDelta RefusalDelta Reply ReplyStarted ReplyStream Secret
     ServerError StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall ToolCallDelta ToolCallEnded
     ToolChoice TransportError UnsupportedFeatureError Usage UsageReported VendorPart Verdict VideoPart

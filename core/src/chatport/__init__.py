@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         Discovery as Discovery,
         FieldRule as FieldRule,
         Prefill as Prefill,
+        Protocol as Protocol,
         Provider as Provider,
     )
     from .setup.config import Config as Config, load_config as load_config
@@ -182,7 +183,7 @@ _HOMES = {
     "facts.models": ("HostFacts", "ModelFacts"),
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
     "limits.policy": ("Policy",),
-    "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"),
+    "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Protocol", "Provider"),
     "inputs.arguments": ("check_arguments", "run_tool"),
     "inputs.schemas": ("schema_of",),
     "basics.secret": ("Secret",),

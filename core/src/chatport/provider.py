@@ -13,7 +13,7 @@ from .errors import BadRequestError, ConfigurationError
 from .facts.file import Facts
 from .facts.rules import FieldRule
 
-__all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Provider"]
+__all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Protocol", "Provider"]
 
 
 @attrs.frozen
@@ -102,6 +102,18 @@ class Discovery:
 
 
 @attrs.frozen
+class Protocol:
+    """A further way in which a vendor can be spoken to, besides the one that a provider's value is made for.
+
+    `name` is what the setting `protocol`, the facts and `explain` call it (`chat`, `responses`, `messages`). `form`
+    gives the provider as it speaks that protocol: with other hooks, another dialect, whatever differs there.
+    """
+
+    name: str
+    form: Callable[[Provider], Provider] = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Provider:
     """A provider as its package registers it under the entry point group `chatport.providers`.
 
@@ -119,6 +131,9 @@ class Provider:
     protocol. `is_own_server`: it stands for servers that people run themselves, so that at an address of their own
     (this machine, a private network) it costs nothing. `discover` looks for running servers, best first, when no base
     URL is configured. It may block: core runs it off the event loop, once.
+
+    `protocol` is the name of the protocol that the value speaks, `protocols` are the others that the vendor knows.
+    Which one a call takes is said by the facts (`protocol` among a model's rules), or by the user's setting `protocol`.
     """
 
     name: str
@@ -143,6 +158,8 @@ class Provider:
     hook_api: int = 1
     auth_env: Mapping[str, Auth] = attrs.field(factory=dict, repr=False)
     is_own_server: bool = False
+    protocol: str = "chat"
+    protocols: tuple[Protocol, ...] = attrs.field(default=(), repr=False)
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, ConfigurationError)

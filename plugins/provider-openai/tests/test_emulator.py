@@ -235,16 +235,108 @@ def test_only_an_extra_of_the_caller_can_be_unknown(emulated, extra):
     client, _ = emulated()
     every = {"reasoning": "low", "temperature": 0.5, "top_p": 0.5, "max_tokens": 90, "stop": "x", "seed": 1}
     for model in (*CURRENT, *NEVER_NONE, "gpt-4.1"):
-        tools = {} if model in NEVER_NONE else {"tools": [look], "tool_choice": "auto"}
+        tools = {"tools": [look], "tool_choice": "auto"}
         options = {"model": f"openai:{model}", "output": Person, "extra": extra, **every, **tools}
         if extra:
-            with pytest.raises(chatport.BadRequestError, match="argument supplied: thinking"):
+            with pytest.raises(
+                chatport.BadRequestError, match=r"argument supplied: thinking|Unknown parameter: 'thinking'"
+            ):
                 client.chat("say: hi", **options)
         else:
             assert client.chat("say: hi", **options).text == "hi"
             with client.stream("say: hi", **options) as stream:
                 list(stream)
             assert stream.reply.text == "hi"
+
+
+# --- the second protocol
+
+
+def item(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "content": text}
+
+
+CALL = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{}"}
+RESULT = {"type": "function_call_output", "call_id": "call_1", "output": "seen"}
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA-of-somebody-else"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words", "code"),
+    [
+        ({"messages": []}, "moved to 'input'", "unsupported_parameter"),  # RS-R3
+        ({"response_format": {}}, "moved to 'text.format'", "unsupported_parameter"),
+        ({"stop": ["x"]}, "Unknown parameter: 'stop'", "unknown_parameter"),  # RS-R2
+        ({"thinking": {}}, "Unknown parameter: 'thinking'", "unknown_parameter"),  # RS-R4
+        ({"max_output_tokens": 1}, "but got 1 instead", "integer_below_min_value"),  # RS-R5
+        ({"temperature": 0.2}, "'temperature' is not supported", "unsupported_parameter"),  # RS-R6
+        ({"model": "gpt-0"}, "The requested model 'gpt-0' does not exist.", "model_not_found"),  # RS-X2
+        ({"tools": [TOOL]}, "'tools[0].name'", None),  # RS-F1
+        ({"previous_response_id": "resp_x"}, "not found", "previous_response_not_found"),  # RS-S4
+        ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name", "missing_required_parameter"),
+        ({"input": [item("user", "hi"), CALL]}, "No tool output found for function call call_1.", None),  # RS-O3
+        ({"input": [item("user", "hi"), RESULT]}, "No tool call found", None),  # RS-O4
+        ({"input": [item("user", "hi"), THOUGHT]}, "without its required following item", None),  # RS-O1
+        ({"input": [THOUGHT, CALL, RESULT]}, "could not be verified", "invalid_encrypted_content"),  # RS-O9
+        ({"input": [{**CALL, "call_id": "c" * 65}, {**RESULT, "call_id": "c" * 65}]}, "length 65", None),  # RS-O6
+        ({"input": [{"role": "tool", "content": "x"}]}, "Invalid value: 'tool'", "invalid_value"),  # RS-I1
+        (
+            {"input": [{"role": "assistant", "content": [{"type": "input_text", "text": "x"}]}]},
+            "'output_text' and 'refusal'",  # RS-I4
+            "invalid_value",
+        ),
+    ],
+)
+def test_responses_refuses_what_the_protocol_does(fields, words, code):
+    status, body = raw({"model": "gpt-6-sol", "input": "hi", **fields}, path="/v1/responses")
+    assert status == 400
+    assert words in body["error"]["message"]
+    assert code is None or body["error"]["code"] == code
+
+
+def test_three_turns_with_tools_keep_their_thoughts(emulated):
+    """gpt-5.4 and later reason beside tools; the sealed thoughts go back, and nothing is warned of (OA-T14, RS-S1)."""
+    client, emulator = emulated()
+    for model in ("gpt-5.4", "gpt-5.6-sol", "gpt-6-sol", "gpt-6.2-astra"):
+        talk: list[Any] = []
+        for city in ("Paris", "Rome", "Oslo"):
+            talk.append(f'call: look {{"city": "{city}"}}')
+            with client.stream(talk, model=f"openai:{model}", tools=[look], reasoning="high") as stream:
+                list(stream)
+            call = stream.reply.tool_calls[0]
+            assert call.parsed() == {"city": city}
+            assert stream.reply.usage.reasoning_tokens
+            talk += [stream.reply, chatport.Message.tool(call, f"sunny in {city}")]
+            reply = client.chat(talk, model=f"openai:{model}", tools=[look], reasoning="high")
+            talk.append(reply)
+            assert (reply.text, reply.warnings, stream.reply.warnings) == (f"The tool says: sunny in {city}", (), ())
+        assert all(request.path == "/v1/responses" for request in emulator.requests)
+        sent = emulator.requests[-1].json()
+        assert [entry["type"] for entry in sent["input"] if entry.get("type") == "reasoning"] == ["reasoning"] * 5
+        assert sent["reasoning"]["effort"] == "high"
+
+
+def test_the_server_may_keep_the_conversation(emulated):
+    client, emulator = emulated()
+    first = client.chat("say: one", model="openai:gpt-6-sol", extra={"store": True}, tools=[look], reasoning="low")
+    kept = {"previous_response_id": first.id}
+    assert client.chat("say: two", model="openai:gpt-6-sol", extra=kept).text == "two"
+    assert [request.path for request in emulator.requests] == ["/v1/responses"] * 2
+    assert emulator.requests[-1].json()["input"] == [item("user", "say: two")]
+
+
+def test_an_answer_at_its_limit_is_told_as_such(emulated):
+    client, _ = emulated()
+    words = " ".join(["word"] * 60)
+    for stream in (False, True):
+        options = {"model": "openai:gpt-5.5-pro", "max_tokens": 30}
+        if stream:
+            with client.stream(f"say: {words}", **options) as running:
+                list(running)
+            reply = running.reply
+        else:
+            reply = client.chat(f"say: {words}", **options)
+        assert (reply.finish_reason, reply.raw_finish_reason) == ("length", "max_output_tokens")
 
 
 # --- what the emulator refuses, and our client smooths over
@@ -348,12 +440,10 @@ def test_the_two_books_agree_on_every_model(shape):
             continue
         for effort in efforts:
             for tools in ((), [look]):
-                if tools and model in NEVER_NONE:
-                    continue
                 messages = [chatport.Message.system("be brief"), "hi"]
                 sampling = {"temperature": 0.3, "top_p": 0.4, "stop": "x", "extra": {"logprobs": True}}
                 wire = shape(messages, model=model, reasoning=effort, tools=tools, output=Person, **sampling)
-                assert raw(wire.body)[0] == 200, (model, effort, tools)
+                assert raw(wire.body, path=f"/v1{wire.path}")[0] == 200, (model, effort, tools)
 
 
 def test_the_emulator_knows_every_successor():

@@ -8,6 +8,7 @@ import chatport
 from chatport.standard.efforts import is_weaker
 from chatport.types import AudioPart, FilePart, ImagePart, Message, TextPart, ToolCall, VideoPart
 
+CHAT = {"protocol": "chat"}
 TOOL = {"name": "look", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
 
 
@@ -150,7 +151,7 @@ def test_o1_mini_takes_instructions_only_as_a_user(shape):
     ],
 )
 def test_an_effort_the_model_lacks_becomes_the_nearest_below(shape, model, asked, sent):
-    wire = shape(model=model, reasoning=asked)
+    wire = shape(model=model, reasoning=asked, config=CHAT)
     assert wire.body["reasoning_effort"] == sent
     kind = "note" if asked != "none" and is_weaker(asked, sent) else "lowered"  # a stronger one is no loss
     assert notes(wire) == ([] if asked == sent else [(kind, "reasoning", "OA-K2")])
@@ -248,6 +249,62 @@ def test_others_take_up_to_four_stops(shape):
         shape(model="gpt-6-sol", stop=["a", "b", "c", "d", "e"])
 
 
+# --- which protocol
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-5.5", "gpt-5.6-sol", "gpt-6-sol", "gpt-6-luna", "gpt-6-astra", "gpt-6.1-sol", "gpt-6.2-astra"]
+)
+@pytest.mark.parametrize("reasoning", [None, "high"])
+def test_tools_beside_thoughts_go_by_responses_and_need_no_warning(shape, model, reasoning):
+    wire = shape(model=model, tools=[TOOL], reasoning=reasoning)
+    assert wire.path == "/responses"
+    assert wire.body.get("reasoning") == (None if reasoning is None else {"effort": "high"})
+    assert wire.body["include"] == ["reasoning.encrypted_content"]
+    assert wire.body["store"] is False
+    assert wire.adjustments == ()
+
+
+@pytest.mark.parametrize("model", ["gpt-5-pro", "gpt-5.2-pro", "gpt-5.4-pro", "gpt-5.5-pro", "o3-pro", "gpt-5-codex"])
+def test_a_model_that_answers_only_by_responses_is_asked_there(shape, model):
+    assert shape(model=model).path == "/responses"
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("gpt-6-sol", {}),
+        ("gpt-6-sol", {"reasoning": "high"}),
+        ("gpt-6-sol", {"tools": [TOOL], "reasoning": "none"}),
+        ("gpt-5.4", {"tools": [TOOL]}),
+        ("gpt-5", {"tools": [TOOL], "reasoning": "high"}),
+        ("gpt-4o", {"tools": [TOOL]}),
+    ],
+)
+def test_what_chat_takes_goes_by_chat(shape, model, options):
+    assert shape(model=model, **options).path == "/chat/completions"
+
+
+def test_the_users_word_goes_before_all_facts(shape):
+    assert shape(model="gpt-4o", config={"protocol": "responses"}).path == "/responses"
+    assert shape(model="gpt-6-sol", tools=[TOOL], config=CHAT).path == "/chat/completions"
+    with pytest.raises(chatport.ConfigurationError, match=r"protocol is one of auto, chat, responses, not 'rest'"):
+        shape(model="gpt-4o", config={"protocol": "rest"})
+
+
+def test_going_on_from_what_the_server_has_kept_goes_by_responses(shape):
+    wire = shape(model="gpt-4o", extra={"previous_response_id": "resp_1"})
+    assert wire.path == "/responses"
+    assert "store" not in wire.body
+
+
+def test_a_summary_of_the_thoughts_is_a_setting(shape):
+    wire = shape(model="gpt-6-sol", tools=[TOOL], reasoning="low", config={"reasoning_summary": "auto"})
+    assert wire.body["reasoning"] == {"effort": "low", "summary": "auto"}
+    off = shape(model="gpt-6-sol", reasoning="none", config={"reasoning_summary": "auto", "protocol": "responses"})
+    assert off.body["reasoning"] == {"effort": "none"}
+
+
 # --- tools and reasoning
 
 
@@ -256,7 +313,7 @@ def test_others_take_up_to_four_stops(shape):
 )
 @pytest.mark.parametrize("reasoning", [None, "high"])
 def test_tools_switch_reasoning_off_where_it_is_on_by_default(shape, model, reasoning):
-    wire = shape(model=model, tools=[TOOL], reasoning=reasoning)
+    wire = shape(model=model, tools=[TOOL], reasoning=reasoning, config=CHAT)
     assert wire.body["reasoning_effort"] == "none"
     assert notes(wire) == [("lowered", "reasoning", "OA-T15")]
 
@@ -265,7 +322,7 @@ def test_tools_switch_reasoning_off_where_it_is_on_by_default(shape, model, reas
 def test_tools_leave_the_effort_out_where_it_is_off_by_default(shape, model):
     assert shape(model=model, tools=[TOOL]).adjustments == ()
     for reasoning in (None, "none", "high"):
-        wire = shape(model=model, tools=[TOOL], reasoning=reasoning)
+        wire = shape(model=model, tools=[TOOL], reasoning=reasoning, config=CHAT)
         assert "reasoning_effort" not in wire.body
         assert notes(wire) == ([("lowered", "reasoning", "OA-T15")] if reasoning == "high" else [])
 
@@ -280,12 +337,12 @@ def test_asking_for_none_needs_no_note(shape):
 @pytest.mark.parametrize("model", ["gpt-6-astra", "gpt-6.1-sol", "gpt-6.2-astra", "gpt-6.2-sol"])
 def test_tools_are_refused_where_reasoning_cannot_be_off(shape, model):
     with pytest.raises(chatport.UnsupportedFeatureError, match=r"Use gpt-6-sol.*Responses API"):
-        shape(model=model, tools=[TOOL])
+        shape(model=model, tools=[TOOL], config=CHAT)
 
 
 def test_the_pro_models_name_their_plain_twin(shape):
     with pytest.raises(chatport.UnsupportedFeatureError, match=r"Use gpt-5\.5,"):
-        shape(model="gpt-5.5-pro", tools=[TOOL])
+        shape(model="gpt-5.5-pro", tools=[TOOL], config=CHAT)
 
 
 @pytest.mark.parametrize("model", ["gpt-6.3-sol", "gpt-7", "gpt-7-nova"])

@@ -16,6 +16,7 @@ from ..basics.version import __version__
 from ..errors import ChatportError
 from ..plugins.installed import package_of
 from ..plugins.registry import build_plan, plugin_name
+from ..setup.protocols import in_protocol
 from ..setup.shaping import shape
 from ..setup.targets import split_target
 from ..types import Adjustment
@@ -56,7 +57,8 @@ class Explanation:
     """The request as it would be sent, without the key.
 
     `changes` say which plugin made which difference, in order, the standard dialect first. `adjustments` say what
-    differs from what was asked, and why; they become the reply's warnings.
+    differs from what was asked, and why; they become the reply's warnings. `protocol` is the one of the vendor's
+    protocols that the call takes, `protocol_reason` why.
     """
 
     target: str
@@ -67,9 +69,12 @@ class Explanation:
     stream: bool
     adjustments: tuple[Adjustment, ...]
     changes: tuple[Change, ...] = ()
+    protocol: str = "chat"
+    protocol_reason: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.method} {self.url}", *(f"{name}: {value}" for name, value in self.headers.items()), ""]
+        said = [f"In the protocol {self.protocol}: {self.protocol_reason}."] if self.protocol_reason else []
+        lines = [f"{self.method} {self.url}", *said, *(f"{name}: {value}" for name, value in self.headers.items()), ""]
         lines.append(jsoncodec.pretty(self.body))
         if self.adjustments:
             lines += ["", "What differs from what was asked:", *(f"  {note}" for note in self.adjustments)]
@@ -83,6 +88,7 @@ def explain_call(
     """Return the explanation of a call to a target. Nothing is sent, and no key is needed."""
     vendor = routes.vendors.provider_to_explain(split_target(target)[0])
     route = routes.route(call, target, timeouts=timeouts, options=options, looked_at=vendor)
+    vendor = in_protocol(vendor, route.context.provider.protocol)
     headers = dict(route.request.headers) | {name: "***" for name, _ in route.request.secret_headers}
     if route.request.auth is not None:
         headers[route.request.auth[0]] = f"{route.request.auth[1]}***"
@@ -97,6 +103,8 @@ def explain_call(
         route.wire.stream,
         route.wire.adjustments,
         tuple(_changes(vendor, route.call or call, route.context)),
+        route.context.provider.protocol,
+        route.why,
     )
 
 

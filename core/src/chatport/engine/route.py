@@ -29,7 +29,8 @@ class Route:
 
     `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
     `asked` is the retired model that was asked for, None where it is the one that answers. `operation` is its name in
-    telemetry. `pace` are this client's own limits for the target, None: it has none.
+    telemetry. `pace` are this client's own limits for the target, None: it has none. `why` says in words
+    why it goes in this protocol.
     """
 
     context: Context
@@ -42,6 +43,7 @@ class Route:
     operation: str = "chat"
     pace: PaceLimits | None = None
     asked: str | None = None
+    why: str = ""
 
     @property
     def limits(self) -> Limits:

@@ -179,6 +179,9 @@ def _loaded(package: str, filename: str) -> Facts:
         for entry in facts.models:
             refuse_unknown(entry.facts, ModelFacts, entry.match)
             check_rules(msgspec.convert(entry.facts, ModelFacts).rules, entry.match)
+            for protocol, known in (entry.facts.get("protocols") or {}).items():
+                refuse_unknown(known, ModelFacts, f"{entry.match} protocols {protocol}")
+                check_rules(msgspec.convert(known, ModelFacts).rules, f"{entry.match} protocols {protocol}")
         for name, words in facts.quirks.items():
             for word, known in words.items():
                 refuse_unknown(known, ModelFacts, f"quirks {name} {word}")

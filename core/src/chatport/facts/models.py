@@ -37,8 +37,8 @@ class ModelFacts:
     outputs it supports (`json_schema`, `json_object`). `efforts` lists the reasoning efforts it accepts,
     `default_effort` what holds when none is sent (`none`: it does not reason unless asked). `prefill`: whether
     it goes on from the beginning of an answer, where its vendor has a way to ask for that. `rules` say what the vendor
-    does differently with this model, and the standard dialect acts on them. `quirks` are flags for the vendor's own
-    hooks.
+    does differently with this model, and the standard dialect acts on them. `protocols` hold, by name, what is
+    laid over the other facts where a call takes that protocol. `quirks` are flags for the vendor's own hooks.
     """
 
     context_tokens: int | None = None
@@ -54,13 +54,14 @@ class ModelFacts:
     prefill: bool | None = None
     max_tools: int | None = None
     rules: Rules | None = None
+    protocols: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     quirks: Mapping[str, Any] = attrs.field(factory=dict)
     prices: tuple[Price, ...] = ()
     retired: RetiredModel | None = None
     source: str = ""
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "quirks", error=BadRequestError)
+        freeze_fields(self, "quirks", "protocols", error=BadRequestError)
 
 
 @attrs.frozen

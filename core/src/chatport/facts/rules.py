@@ -32,6 +32,7 @@ __all__ = [
     "OutputRule",
     "PartRule",
     "PlainRule",
+    "ProtocolRule",
     "ReasoningRule",
     "Rules",
     "SchemaRule",
@@ -387,6 +388,26 @@ class SchemaRule(_Cited, frozen=True):
     plain: PlainRule | None = None
 
 
+NEEDS = ("reasoning_beside_tools", "tools", "reasoning", "json_schema", "forced_choice", "server_state")
+"""What a call may need, for which a model may be spoken to in another protocol, in the order in which they count."""
+
+
+class ProtocolRule(_Cited, frozen=True):
+    """Which of the vendor's protocols a call takes, where the user's setting leaves it open.
+
+    `only` is the one protocol in which this model answers at all. `needs` names a protocol for what a call may need:
+    `reasoning`, `tools`, `reasoning_beside_tools`, `json_schema`, `forced_choice`, or `server_state` (fields with which
+    the vendor goes on from what it has kept). `usual` is for every other call; None: the provider's own.
+    """
+
+    only: str | None = None
+    usual: str | None = None
+    needs: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        freeze_fields(self, "needs", "facts")
+
+
 class Rules(msgspec.Struct, frozen=True):
     """All rules of one model on one host. `fields` are by the name of the body field; a field may have several.
 
@@ -405,6 +426,7 @@ class Rules(msgspec.Struct, frozen=True):
     embeddings: EmbeddingRule | None = None
     fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = msgspec.field(default_factory=dict)
     known_fields: KnownFieldsRule | None = None
+    protocol: ProtocolRule | None = None
 
     def __post_init__(self) -> None:
         freeze_fields(self, "parts", "fields")
@@ -541,6 +563,9 @@ def check_rules(rules: Rules | None, where: str) -> None:
     unknown = sorted(strict.most.keys() - set(STRICT_SIZES)) if strict else []
     if unknown:
         raise ValueError(f"{where}: schemas.strict.most bounds {', '.join(STRICT_SIZES)}, not {unknown[0]!r}")
+    unknown = sorted(rules.protocol.needs.keys() - set(NEEDS)) if rules.protocol else []
+    if unknown:
+        raise ValueError(f"{where}: protocol.needs are {', '.join(NEEDS)}, not {unknown[0]!r}")
     if rules.call_ids is not None:
         _check_pattern(rules.call_ids.fits, f"{where}: call_ids.fits")
         rules.call_ids.made_of("")

@@ -18,10 +18,18 @@ from ..errors import PluginError
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
 
-__all__ = ["InstalledPlugin", "installed_patches", "installed_providers", "known_distributions", "package_of"]
+__all__ = [
+    "InstalledPlugin",
+    "installed_patches",
+    "installed_protocols",
+    "installed_providers",
+    "known_distributions",
+    "package_of",
+]
 
 PROVIDERS_GROUP = "chatport.providers"
 PATCHES_GROUP = "chatport.patches"
+PROTOCOLS_GROUP = "chatport.protocols"
 
 
 @attrs.frozen
@@ -84,6 +92,11 @@ def installed_patches(provider: str | None = None) -> dict[str, InstalledPlugin]
     return {name: patch for name, patch in patches.items() if name.partition(".")[0] == provider}
 
 
+def installed_protocols() -> dict[str, InstalledPlugin]:
+    """Return the protocols that are installed for any endpoint, by name, without importing any."""
+    return _installed(PROTOCOLS_GROUP)
+
+
 def _installed(group: str) -> dict[str, InstalledPlugin]:
     disabled = _names(os.environ.get("CHATPORT_DISABLE_PLUGINS", ""))
     found: dict[str, InstalledPlugin] = {}
@@ -119,7 +132,7 @@ def _named_in_environment(group: str) -> Iterable[InstalledPlugin]:
         name, equals, target = item.removeprefix("patch:").partition("=")
         if not equals or not target:
             raise PluginError(f"CHATPORT_PLUGINS: {item!r} is not `name=module:attribute`.")
-        if is_patch == (group == PATCHES_GROUP):
+        if group == (PATCHES_GROUP if is_patch else PROVIDERS_GROUP):
             yield InstalledPlugin(name, target, "CHATPORT_PLUGINS", "")
 
 
@@ -133,7 +146,7 @@ def package_of(module: str) -> str:
     top = module.partition(".")[0]
     if top == "chatport":
         return f"chatport-core {__version__}"
-    plugins = (*installed_providers().values(), *installed_patches().values())
+    plugins = (*installed_providers().values(), *installed_patches().values(), *installed_protocols().values())
     owner = next((plugin for plugin in plugins if plugin.target.partition(":")[0].partition(".")[0] == top), None)
     return f"{owner.distribution} {owner.version}".strip() if owner is not None else ""
 

@@ -58,7 +58,7 @@ ENVIRONMENT_PROVIDER = "env"
 
 PROVIDER_KEYS = (
     "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains", "free",
-    "auth", "query", "allow_plain_http",
+    "auth", "query", "allow_plain_http", "protocol",
 )  # fmt: skip
 _LONGEST_NAME = 200
 _STATED_KEYS = ("regions", "trains", "free", "allow_plain_http")
@@ -122,6 +122,8 @@ class ProviderConfig:
     """Whether a key may go over plain http to this address, where whoever is in between can read it."""
     free: bool | None = None
     """Whether nobody bills what this endpoint is sent, as its user states it."""
+    protocol: str = "auto"
+    """Which of the vendor's protocols calls take; `auto`: what the facts say of the model and the call."""
     settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)  # `apikey = "…"` is one until it is refused
     base_url_variable: str | None = None
     """The variable of no vendor that says `base_url`; None where a file or an argument does, or nobody."""
@@ -435,6 +437,7 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
         pacing=read_pace(table.get("pacing"), f"{where} pacing"),
         regions=read_regions(table.get("regions", ()), f"{where} regions"),
         trains=flag(table.get("trains"), f"{where} trains"),
+        protocol=text(table.get("protocol"), f"{where} protocol") or "auto",
         auth=read_auth(table.get("auth"), f"{where} auth"),
         query=read_query(table_of(table, "query", where), where),
         allow_plain_http=flag(table.get("allow_plain_http", False), f"{where} allow_plain_http") or False,

@@ -24,6 +24,7 @@ from ..provider import Provider
 from ..standard.stream import is_error
 from ..standard.usage import vendors_usage
 from ..types import Adjustment, Usage
+from .protocols import choose, in_protocol, protocol_of_path
 from .shaping import (
     blame_shape,
     check_content,
@@ -97,6 +98,10 @@ class Routes:
                 break
             call, model, facts, note = self._follow(call, vendor, facts, options)
             redirected = (*redirected, note)
+        choice = choose(call, facts, vendor.provider, vendor.config.protocol)
+        if choice.protocol != vendor.provider.protocol:
+            vendor = in_protocol(vendor, choice.protocol)
+            facts = self.vendors.facts(vendor, model)
         if looked_at is None and vendor.key is None and vendor.provider.auth.required and not _brings_key(call, vendor):
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
         self._check_policy(vendor, model, call)
@@ -111,7 +116,9 @@ class Routes:
             request = with_call_headers(request, call.headers, vendor)
         timers = self.timeouts(vendor, timeouts, streams=wire.stream)
         pace = vendor.config.pacing or self.config.pacing
-        return Route(context, vendor.plan, wire, request, timers, names, call, pace=pace, asked=asked)
+        return Route(
+            context, vendor.plan, wire, request, timers, names, call, pace=pace, asked=asked, why=choice.reason
+        )
 
     def _check_policy(self, vendor: Vendor, model: str, call: Call | None = None) -> None:
         """Raise PolicyError if nothing may be sent there, whichever model the body names."""
@@ -124,10 +131,15 @@ class Routes:
         for name in filter(None, named):
             check_policy(self.config.policy, vendor.provider, vendor.base_url, str(name), stated)
 
-    def recorded_route(self, call: Call, target: str) -> Route:
-        """Return the route of a call whose answer is recorded: no body is shaped, a retired model is not followed."""
+    def recorded_route(self, call: Call, target: str, path: str | None = None) -> Route:
+        """Return the route of a call whose answer is recorded: no body is shaped, a retired model is not followed.
+
+        `path` is where the request went, which tells the protocol.
+        """
         name, model = split_target(target)
         vendor = self.vendors.provider(name)
+        if path is not None:
+            vendor = in_protocol(vendor, protocol_of_path(vendor.provider, path))
         context = vendor.context(model, self.vendors.facts(vendor, model))
         wire = WireRequest(vendor.provider.dialect.chat_path, {}, stream=call.stream)
         request = http_request(wire, vendor, encoded(wire, name)[1])

@@ -46,6 +46,8 @@ class Vendor:
     usual_headers: dict[tuple[bool, bool], tuple[tuple[str, str], ...]] = attrs.field(
         factory=dict, init=False, eq=False, repr=False
     )
+    forms: dict[str, Vendor] = attrs.field(factory=dict, init=False, eq=False, repr=False)
+    """The same vendor as other protocols have it, by their names: made when a call first takes one."""
     _contexts: Bounded[str, Context] = attrs.field(
         factory=lambda: Bounded(MOST_MODELS), init=False, eq=False, repr=False
     )

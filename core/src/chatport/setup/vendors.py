@@ -38,6 +38,7 @@ from .origins import check_key, check_way
 from .pairing import Address, check_pair, source_of_key
 from .patches import checked_patch, patch_from_file, provider_of_patch
 from .placing import is_harmless
+from .protocols import check_setting
 from .targets import check_length
 from .vendor import Vendor
 
@@ -74,7 +75,7 @@ class Vendors:
         """Keys that functions gave on an event loop, until the provider is made ready with them."""
         self._given_providers = given_by_name(providers)
         self._providers: dict[str, Vendor] = {}
-        self._facts: Bounded[tuple[str, str], ModelFacts] = Bounded(MOST_MODELS)
+        self._facts: Bounded[tuple[str, str, str], ModelFacts] = Bounded(MOST_MODELS)
         self._discovered: dict[str, Discovery] = {}
         for plugin in self._plugins:
             self._check_patch(plugin)
@@ -208,6 +209,7 @@ class Vendors:
         found = self._discovered.get(name)
         if found is not None:
             table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}, ConfigurationError))
+        check_setting(provider, table.protocol)
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
         variable = self._key_variable(provider, table)
@@ -368,15 +370,19 @@ class Vendors:
 
     def facts(self, vendor: Vendor, model: str) -> ModelFacts:
         """Return what is known of a model, with the user's corrections laid over it."""
-        key = (vendor.provider.name, model)
+        key = (vendor.provider.name, vendor.provider.protocol, model)
         known = self._facts.get(key)
         if known is not None:
             return known
         context = vendor.context(model)
         facts = guarded(context, "describe_model", vendor.plan.describe_model, model, context) or ModelFacts()
-        corrections = self.config.models.get(f"{vendor.provider.name}:{model}")
-        if corrections:
-            facts = _corrected(vendor.provider, facts, corrections, f'[models."{vendor.provider.name}:{model}"]')
+        provider = vendor.provider
+        corrections = self.config.models.get(f"{provider.name}:{model}") or {}
+        own = {**corrections, "source": "configuration"} if corrections else None
+        of_protocol = (corrections.get("protocols") or {}).get(provider.protocol)
+        for over in (facts.protocols.get(provider.protocol), own, of_protocol):  # each laid over the ones before
+            if over:
+                facts = _corrected(provider, facts, over, f'[models."{provider.name}:{model}"]')
         if not facts.prices and _is_free(vendor):
             facts = attrs.evolve(facts, prices=(_FREE,))
         self._facts.put(key, facts)
@@ -422,6 +428,6 @@ def _is_free(vendor: Vendor) -> bool:
 def _corrected(provider: Provider, facts: ModelFacts, corrections: Mapping[str, Any], where: str) -> ModelFacts:
     file = provider.facts or Facts(provider.name, "")
     try:
-        return file.correct(facts, {**corrections, "source": "configuration"})
+        return file.correct(facts, corrections)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{where}: {error}.") from None

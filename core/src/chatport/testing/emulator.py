@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -121,13 +121,18 @@ class VendorEmulator:
         try:
             self.check_key(request)
             path = request.path.split("?")[0]
-            if request.method == "POST" and path.endswith(self.chat_path):
-                return self.chat(self.read(request))
+            answer = next((answer for end, answer in self.routes().items() if path.endswith(end)), None)
+            if request.method == "POST" and answer is not None:
+                return answer(self.read(request))
             if request.method == "GET" and path.endswith("/models"):
                 return self.reply(200, self.models_body())
             raise self.no_such_path(request)
         except Refusal as refusal:
             return self.reply(refusal.status, refusal.body, refusal.headers)
+
+    def routes(self) -> Mapping[str, Callable[[Mapping[str, Any]], EmulatedResponse]]:
+        """Return what answers a POST, by the end of its path. A vendor with further protocols adds to it."""
+        return {self.chat_path: self.chat}
 
     def read(self, request: EmulatedRequest) -> Mapping[str, Any]:
         """Return the body as the rest may take it. Raises `Refusal` if it is no JSON object, or not of the shapes."""

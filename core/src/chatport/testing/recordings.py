@@ -39,14 +39,16 @@ def replay(
     stream: bool,
     model: str | None = None,
     request: Mapping[str, Any] | None = None,
+    path: str | None = None,
 ) -> Reply:
     """Return the reply that recorded bytes mean, raising what a live call would raise. Nothing is sent.
 
     `provider` is an installed provider's name, a `Provider` value, or "compatible", the plain standard. `body` is the
     whole body, or the pieces in which it arrives. `stream` says whether the request asked for a stream. `request` is
-    the body that was sent, for a provider whose decoders look into it.
+    the body that was sent, for a provider whose decoders look into it, and `path` is where it went, which tells the
+    protocol where the vendor speaks several: "/responses".
     """
-    return _run(provider, status, headers, body, stream, model, request, deliver=False)[1]
+    return _run(provider, status, headers, body, stream, model, request, path, deliver=False)[1]
 
 
 def decode_events(
@@ -58,9 +60,10 @@ def decode_events(
     stream: bool = True,
     model: str | None = None,
     request: Mapping[str, Any] | None = None,
+    path: str | None = None,
 ) -> list[Event]:
     """Return the events that a caller of `stream` would get, `Finished` last. Raises as `replay` does."""
-    return _run(provider, status, headers, body, stream, model, request, deliver=True)[0]
+    return _run(provider, status, headers, body, stream, model, request, path, deliver=True)[0]
 
 
 def _run(
@@ -71,6 +74,7 @@ def _run(
     stream: bool,
     model: str | None,
     request: Mapping[str, Any] | None,
+    path: str | None,
     *,
     deliver: bool,
 ) -> tuple[list[Event], Reply]:
@@ -79,7 +83,7 @@ def _run(
     for piece in pieces:
         expect(piece, bytes, "The pieces of a body are bytes", ConfigurationError)
     head = Head(200 if status is None else status, {name.lower(): value for name, value in (headers or {}).items()})
-    route = route_of(provider, model or "recorded", stream)
+    route = route_of(provider, model or "recorded", stream, path)
     if request is not None:
         route = attrs.evolve(route, wire=attrs.evolve(route.wire, body=request))
     return play(route, head, pieces, deliver=deliver)
@@ -112,8 +116,8 @@ def play(
     return _drive(machine, head, [piece for piece in pieces if piece], end)
 
 
-def route_of(provider: str | Provider, model: str, stream: bool) -> Route:
-    """Return the route on which a provider's recordings are decoded."""
+def route_of(provider: str | Provider, model: str, stream: bool, path: str | None = None) -> Route:
+    """Return the route on which a provider's recordings are decoded; where the request went tells the protocol."""
     expect(provider, (str, Provider), "provider is a name or a Provider", ConfigurationError)
     expect(model, str, "model is a text", ConfigurationError)
     name, given = (provider, ()) if isinstance(provider, str) else (provider.name, (provider,))
@@ -125,7 +129,7 @@ def route_of(provider: str | Provider, model: str, stream: bool) -> Route:
         table["base_url"] = "https://recorded.invalid/v1"
         vendors = Vendors(_config(name, table), environment={}, providers=given)
     call = Call((Message.user("recorded"),), stream)
-    return Routes(vendors).recorded_route(call, f"{name}:{model}")
+    return Routes(vendors).recorded_route(call, f"{name}:{model}", path)
 
 
 def _has_address(vendors: Vendors, provider: str) -> bool:

@@ -1,8 +1,9 @@
-"""The OpenAI provider for Chatport: the Chat Completions surface of api.openai.com."""
+"""The OpenAI provider for Chatport: chat completions, and Responses where a call needs it."""
 
 from __future__ import annotations
 
 from chatport import Dialect, FieldRule, Provider, load_facts
+from chatport_responses import responses_protocol
 
 from . import errors, models, request
 
@@ -23,9 +24,11 @@ provider = Provider(
     ),
     facts=load_facts("chatport_openai"),
     hooks=(models, request, errors),
+    protocols=(responses_protocol(hooks=(models, request, errors)),),  # RS-A3, OA-T14
     settings={
         "organization": "Organisation id, sent as OpenAI-Organization.",  # OA-A3
         "project": "Project id, sent as OpenAI-Project.",
+        "reasoning_summary": "auto, concise or detailed: thoughts in short, where a call takes Responses.",  # RS-R9
         "stream": "False: ask for whole replies only, for an organisation not verified to stream.",  # OA-P11
     },
     settings_headers={"organization": "openai-organization", "project": "openai-project"},  # OA-A3

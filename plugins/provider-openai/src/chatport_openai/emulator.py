@@ -25,6 +25,7 @@ from chatport.testing import (
     sse,
     table_of,
 )
+from chatport_responses.emulator import ResponsesEmulator
 
 __all__ = ["OpenAIEmulator"]
 
@@ -71,6 +72,13 @@ _WORDS = """
 """
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FIELDS = frozenset(_WORDS.split())  # OA-R26: any other key is refused
+_PARAMETERS = (  # RS-R1 to RS-R16
+    "background", "context_management", "conversation", "include", "input", "instructions", "max_output_tokens",
+    "max_tool_calls", "metadata", "model", "moderation", "parallel_tool_calls", "previous_response_id",
+    "prompt", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning",
+    "safety_identifier", "service_tier", "store", "stream", "stream_options", "temperature", "text",
+    "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user",
+)  # fmt: skip
 _QUOTA = (
     "You exceeded your current quota, please check your plan and billing details. For more information on this error, "
     "read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors."
@@ -98,8 +106,8 @@ _ERRORS: Mapping[int, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-class OpenAIEmulator(VendorEmulator):
-    """The Chat Completions side of api.openai.com, and its embeddings.
+class OpenAIEmulator(ResponsesEmulator, VendorEmulator):
+    """The chat completions, responses and embeddings of api.openai.com.
 
     Settings: `verified` False refuses streams of o3 and gpt-5 (OA-X7); `has_quota` False answers every call as an
     empty account does (OA-X11); `stream_error_after` breaks a stream after so many deltas (OA-S9).
@@ -108,7 +116,16 @@ class OpenAIEmulator(VendorEmulator):
     name = "openai"
     models: Sequence[str] = (
         *("gpt-6.2-astra", "gpt-6.2-sol", "gpt-6.1-sol", "gpt-6.1-terra", "gpt-6-astra", "gpt-6-sol", "gpt-6-luna"),
-        *("gpt-5.6-sol", "gpt-5.6-terra", "gpt-5.6-luna", "gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano"),
+        *(
+            "gpt-5.6-sol",
+            "gpt-5.6-terra",
+            "gpt-5.6-luna",
+            "gpt-5.5",
+            "gpt-5.5-pro",
+            "gpt-5.4",
+            "gpt-5.4-mini",
+            "gpt-5.4-nano",
+        ),
         *("gpt-5.2", "gpt-5.1", "gpt-5", "gpt-5-mini", "gpt-5-nano", "o3", "o1-mini", "gpt-4.1", "gpt-4.1-mini"),
         *("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-mini", "gpt-4o-search-preview"),
         *("text-embedding-3-small", "text-embedding-3-large"),
@@ -136,6 +153,7 @@ class OpenAIEmulator(VendorEmulator):
     }
     words: Mapping[str, Sequence[Any]] = {"verbosity": ("low", "medium", "high")}  # OA-R16
     most_stops = 4  # OA-R10
+    known_parameters = _PARAMETERS
     verified: bool = True
     has_quota: bool = True
     stream_error_after: int | None = None
@@ -166,6 +184,9 @@ class OpenAIEmulator(VendorEmulator):
         for field in body.keys() - _FIELDS:
             raise self.refuse(400, f"Unrecognized request argument supplied: {field}")  # OA-R26
         super().check(body)
+        if str(body["model"]).endswith("-pro"):  # RS-A3
+            text = "This model is only supported in v1/responses and not in v1/chat/completions."
+            raise self.refuse(404, text, param="model")
         rules = self._rules(body)
         self._check_effort(body, rules)
         self._check_sampling(body, rules)
@@ -173,6 +194,17 @@ class OpenAIEmulator(VendorEmulator):
         self._check_messages(body)
         self._check_schemas(body)
         self._check_stream(body)
+
+    def check_request(self, body: Mapping[str, Any], view: Mapping[str, Any]) -> None:
+        if not self.has_quota:
+            raise self.refuse(429, _QUOTA, type="insufficient_quota", code="insufficient_quota")
+        rules = self._rules(body)
+        self._check_effort(view, rules)
+        if rules.efforts and not (rules.sampling and not self.reasons(view)):
+            for field in ("temperature", "top_p"):
+                if body.get(field, 1) != 1:  # RS-R6
+                    raise self._unsupported(field)
+        self._check_schemas(view)
 
     def _rules(self, body: Mapping[str, Any]) -> _Rules:
         prefixes = [prefix for prefix in _RULES if str(body.get("model")).startswith(prefix)]

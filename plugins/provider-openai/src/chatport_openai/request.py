@@ -14,8 +14,10 @@ __all__ = ["shape_request"]
 @hookimpl(wrapper=True)
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     wire = yield
-    _check_tools(wire, context)
-    return _unstreamed(_instructed(wire, context), context)
+    if context.provider.protocol == "chat":  # the other takes tools beside thoughts, and both roles (RS-A4, RS-I1)
+        _check_tools(wire, context)
+        wire = _instructed(wire, context)
+    return _unstreamed(wire, context)
 
 
 def _check_tools(wire: WireRequest, context: Context) -> None:
@@ -27,8 +29,8 @@ def _check_tools(wire: WireRequest, context: Context) -> None:
         return
     raise UnsupportedFeatureError(
         f"{context.model} cannot call tools over chat completions: it always reasons, and there function tools are "
-        f"taken only without. Use {instead}, which takes them with its reasoning off. (Both at once need OpenAI's "
-        "Responses API, which this provider does not speak.)",
+        f"taken only without. Use {instead}, which takes them with its reasoning off, or leave it to Chatport "
+        '(protocol = "auto"), which takes the Responses API for both at once.',
         provider=context.provider.name,
         model=context.model,
     )

@@ -51,6 +51,7 @@ def conformance(
     error_codes: tuple[int, ...] = (),
     quirks: int | None = None,
     context_unknown: Mapping[str, str] | None = None,
+    protocol: str | None = None,
 ) -> type[Any]:
     """Return the test class of a provider: an installed one's name, or a `Provider` value that no package registers.
 
@@ -58,10 +59,11 @@ def conformance(
     are those that it tries (default: all of the emulator's). `statuses` are the HTTP statuses for which the
     emulator has the vendor's own error bodies, `error_codes` further words that it takes after `error:`. `quirks` is
     the number of rows of the README's quirk table, so that none gets lost. `context_unknown` says why the context
-    windows of some models are not known: patterns of model ids, with the reason.
+    windows of some models are not known: patterns of model ids, with the reason. `protocol` is the one of the
+    provider's protocols that all calls take, None: the one that each needs.
     """
     attributes = {
-        "subject": Subject.of(provider, model, models),
+        "subject": Subject.of(provider, model, models, protocol),
         "statuses": statuses,
         "error_codes": error_codes,
         "quirks": quirks,

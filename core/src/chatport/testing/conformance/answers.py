@@ -157,7 +157,7 @@ class AnswerTests(ConformanceTests):
             return it.ask(it.client(emulator), text, stream)
 
         async def main() -> Reply:
-            async with AsyncClient(config=emulator.config(), transport=emulator, providers=it.providers) as client:
+            async with AsyncClient(config=it.config(emulator), transport=emulator, providers=it.providers) as client:
                 if not stream:
                     return await client.chat(text, model=it.target)
                 async with client.stream(text, model=it.target) as events:

@@ -22,6 +22,7 @@ from ...events import Finished
 from ...plugins.registry import load_provider
 from ...provider import Provider
 from ...setup.config import load_config
+from ...setup.protocols import AUTO, form_of, in_protocol
 from ...setup.vendor import Vendor
 from ...setup.vendors import Vendors
 from ...types import Reply
@@ -79,20 +80,34 @@ class Subject:
         self.target = f"{provider.name}:{model}"
         self.providers = (provider,) if given else ()
         self.unchecked: dict[str, str] = {}
+        self.protocol = AUTO
+        self.path: str | None = None
+        """Where the last stream was asked for, which tells its protocol."""
+        self._routes: dict[str | None, Route] = {}
 
     @classmethod
-    def of(cls, provider: str | Provider, model: str | None, models: Sequence[str] | None = None) -> Subject:
+    def of(
+        cls,
+        provider: str | Provider,
+        model: str | None,
+        models: Sequence[str] | None = None,
+        protocol: str | None = None,
+    ) -> Subject:
         """Return it with the emulator's first model, and all of the emulator's to try, unless some are named."""
         value = load_provider(provider) if isinstance(provider, str) else provider
         known = models or ((model,) if model else Emulator(value).vendor.models)
-        return cls(value, model or known[0], not isinstance(provider, str), known)
+        subject = cls(value, model or known[0], not isinstance(provider, str), known)
+        if protocol is not None:
+            subject.protocol = protocol
+            subject.path = form_of(value, protocol).dialect.chat_path
+        return subject
 
     def each(self) -> Iterator[Subject]:
         """Give the subject with each of its models in turn."""
         for model in self.models:
             one = copy.copy(self)
-            for route in ("_route", "plain_route"):
-                one.__dict__.pop(route, None)
+            one._routes = {}
+            one.__dict__.pop("plain_route", None)
             one.model, one.target = model, f"{self.provider.name}:{model}"
             yield one
 
@@ -104,8 +119,14 @@ class Subject:
 
     def client(self, emulator: Emulator, *, transport: Any = None) -> Client:
         """Return a client of an emulator, which asks once only."""
-        config = emulator.config(retry={"attempts": 1})
+        config = self.config(emulator, retry={"attempts": 1})
         return Client(config=config, transport=transport or emulator, providers=self.providers)
+
+    def config(self, emulator: Emulator, **more: Any) -> dict[str, Any]:
+        """Return the configuration of a client of an emulator, with the protocol that the suite is for."""
+        tables: dict[str, Any] = emulator.config(**more)
+        tables["providers"][self.name] |= {"protocol": self.protocol}
+        return tables
 
     def ask(self, client: Client, messages: Any, stream: bool, **options: Any) -> Reply:
         """Return the reply, plain or streamed."""
@@ -154,23 +175,25 @@ class Subject:
         transport = _Keeping(emulator)
         with self.trying("shape_request", prompt, "send what the emulator takes, or mend the emulator"):
             self.ask(self.client(emulator, transport=transport), prompt, True, tools=tools)
+        self.path = emulator.requests[-1].path if emulator.requests else self.path
         return b"".join(transport.pieces)
 
     # --- to look inside
 
-    @cached_property
     def _route(self) -> Route:
-        """The route of the recorded streams: the same for all the thousands of cuts."""
-        return route_of(self.provider, self.model, True)
+        """Return the route of the stream that was taken last: the same for all the thousands of cuts."""
+        if self.path not in self._routes:
+            self._routes[self.path] = route_of(self.provider, self.model, True, self.path)
+        return self._routes[self.path]
 
     @cached_property
     def plain_route(self) -> Route:
         """The route of recorded plain replies, and of errors."""
-        return route_of(self.provider, self.model, False)
+        return route_of(self.provider, self.model, False, self.path)
 
     def events(self, pieces: list[bytes]) -> list[Any]:
         """Return the events of a stream that arrives in these pieces. Raises what a live call would raise."""
-        return play(self._route, _EVENT_STREAM, pieces, deliver=True)[0]
+        return play(self._route(), _EVENT_STREAM, pieces, deliver=True)[0]
 
     def check_sum(self, events: list[Any]) -> None:
         """Fail unless the events add up to the reply."""
@@ -183,9 +206,11 @@ class Subject:
 
     def opened(self) -> tuple[Vendor, Context]:
         """Return the provider made ready, and the context of the model."""
-        config = load_config(self.emulator().config(), environment={})
+        config = load_config(self.config(self.emulator()), environment={})
         vendors = Vendors(config, environment={}, providers=self.providers)
         vendor = vendors.provider(self.name)
+        if self.protocol != AUTO:
+            vendor = in_protocol(vendor, self.protocol)
         return vendor, vendor.context(self.model, vendors.facts(vendor, self.model))
 
     # --- to say what is wrong

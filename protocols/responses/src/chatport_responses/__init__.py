@@ -1,0 +1,49 @@
+"""The Responses protocol for Chatport: OpenAI's second protocol, which several vendors serve.
+
+A provider that speaks it says so in its value, and brings what is its vendor's own there:
+
+    protocols=(responses_protocol(hooks=(errors, models)),)
+
+Installed, it is known to every provider of the kind "compatible" too, by the setting `protocol = "responses"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from chatport import Protocol, Provider
+
+from . import errors, request, stream
+from .request import FIELDS
+from .turn import OPAQUE_KEY
+
+__all__ = ["OPAQUE_KEY", "protocol", "responses_protocol"]
+
+_PATH = "/responses"  # RS-A1
+
+
+def responses_protocol(
+    *, hooks: tuple[Any, ...] = (), dialect: Mapping[str, Any] | None = None, path: str = _PATH, **changes: Any
+) -> Protocol:
+    """Return the protocol for a provider.
+
+    `hooks` are the vendor's own that hold in it, outside the protocol's. `dialect` are fields of the provider's dialect
+    that are different in it, `changes` further fields of the provider, and `path` is below the base URL.
+    """
+
+    def form(provider: Provider) -> Provider:
+        own = dict(dialect or {})
+        fields = {**FIELDS, **own.pop("fields", {})}
+        spoken = attrs.evolve(
+            provider.dialect, chat_path=path, include_usage=False, prefill=None, fields=fields, stop_limit=None, **own
+        )
+        return attrs.evolve(provider, dialect=spoken, hooks=(request, stream, errors, *hooks), **changes)
+
+    return Protocol("responses", form)
+
+
+protocol = responses_protocol()
+"""The protocol as any endpoint may speak it, without a vendor's own."""

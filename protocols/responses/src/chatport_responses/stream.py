@@ -1,0 +1,240 @@
+"""`decode_chunk` and `decode_reply` for the Responses protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from chatport import (
+    Chunk,
+    Context,
+    ErrorReported,
+    Event,
+    MalformedReplyError,
+    ReasoningDelta,
+    ReplyStarted,
+    StreamState,
+    TextDelta,
+    UsageReported,
+    WireRequest,
+    hookimpl,
+)
+from chatport.helpers import jsoncodec, vendors_usage
+
+from .turn import Turn
+
+__all__ = ["decode_chunk", "decode_reply"]
+
+_ENVELOPE_LESS = ("output", "usage", "tools", "instructions")
+"""Keys of a response that are told otherwise, or repeat the request."""
+
+
+# --- streams
+
+
+class _Text(msgspec.Struct, tag="response.output_text.delta", gc=False):
+    delta: str
+    output_index: int
+    content_index: int = 0
+    logprobs: tuple[()] | None = None
+
+
+class _Arguments(msgspec.Struct, tag="response.function_call_arguments.delta", gc=False):
+    delta: str
+    output_index: int
+
+
+class _Summary(msgspec.Struct, tag="response.reasoning_summary_text.delta", gc=False):
+    delta: str
+    output_index: int
+    summary_index: int = 0
+
+
+class _Thoughts(msgspec.Struct, tag="response.reasoning_text.delta", gc=False):
+    delta: str
+    output_index: int
+    content_index: int = 0
+
+
+_decode_piece = msgspec.json.Decoder(_Text | _Arguments | _Summary | _Thoughts).decode
+_PIECES = frozenset(piece.__struct_config__.tag for piece in (_Text, _Arguments, _Summary, _Thoughts))
+
+
+@hookimpl
+def decode_chunk(chunk: Chunk, state: StreamState, context: Context, request: WireRequest) -> Sequence[Event] | None:
+    """Return what an event means: its `type` decides, which `event:` repeats where there is one (RS-V7)."""
+    if chunk.event in _PIECES or chunk.event == "message":
+        piece = _piece(chunk, state)
+        if piece is not None:
+            return piece
+    if chunk.raw.lstrip()[:1] != b"{":
+        return None
+    data = chunk.data
+    kind = data.get("type")
+    handle = _HANDLERS.get(kind) if isinstance(kind, str) else None
+    if handle is not None:
+        try:
+            return handle(data, state, context)
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            raise _malformed(f"The event {kind}", data, problem) from problem
+    if isinstance(kind, str) and "choices" not in data and (kind.startswith("response.") or kind == "keepalive"):
+        return ()  # progress of the server's own tools, or something newer
+    return None
+
+
+def _piece(chunk: Chunk, state: StreamState) -> list[Event] | None:
+    """Return what nearly every event says, on the shortest way; None where the general way is due."""
+    turn = state.choices.get(0)
+    if turn is None or turn.choice.halves or jsoncodec.may_be_deep(chunk.raw):
+        return None
+    try:
+        decoded = _decode_piece(chunk.raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # another kind of event, or half an emoji
+    place, delta = decoded.output_index, decoded.delta
+    if type(decoded) is _Text:
+        if not turn.goes_on(place, "content", decoded.content_index, delta):
+            return None
+        return [TextDelta(delta)] if delta else []
+    if type(decoded) is _Arguments:
+        call = turn.more_arguments(place, delta)
+        return None if call is None else [call]
+    kind, part = ("summary", decoded.summary_index) if type(decoded) is _Summary else ("content", decoded.content_index)
+    if not turn.goes_on(place, kind, part, delta):
+        return None
+    return [ReasoningDelta(delta)] if delta else []
+
+
+def _started(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    _turn(state, context)
+    return [_envelope(data["response"])]
+
+
+def _envelope(response: Mapping[str, Any]) -> ReplyStarted:
+    rest = {name: value for name, value in response.items() if name not in _ENVELOPE_LESS}
+    reply_id, model = response.get("id"), response.get("model")
+    return ReplyStarted(
+        reply_id if isinstance(reply_id, str) else None, model if isinstance(model, str) else None, rest
+    )
+
+
+def _item_added(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    events: list[Event] = []
+    _turn(state, context).begin(data["output_index"], data["item"], events)
+    return events
+
+
+def _item_done(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    events: list[Event] = []
+    _turn(state, context).close(data["output_index"], data["item"], events)
+    return events
+
+
+def _text_piece(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    events: list[Event] = []
+    kind = "refusal" if ".refusal." in data["type"] else "content"
+    _turn(state, context).text(data["output_index"], data.get("content_index", 0), data["delta"], events, kind=kind)
+    return events
+
+
+def _arguments(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    events: list[Event] = []
+    _turn(state, context).arguments(data["output_index"], data["delta"], events)
+    return events
+
+
+def _reasoning(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    events: list[Event] = []
+    kind, number = ("summary", "summary_index") if "summary" in data["type"] else ("content", "content_index")
+    _turn(state, context).reasoning(data["output_index"], kind, data.get(number, 0), data["delta"], events)
+    return events
+
+
+def _ended(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    """Take the terminal event: only it proves that the answer is whole."""
+    events: list[Event] = []
+    state.ended = True
+    _whole(data["response"], _turn(state, context), context, events)
+    return events
+
+
+def _failed(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    response = data["response"]
+    _turn(state, context)
+    return [_envelope(response), *_usage(response, context), ErrorReported(_as_error(response, "failed"))]
+
+
+def _error(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    """Report an error of the stream, whose members stand in `error`, or flat (RS-X20)."""
+    if isinstance(data.get("error"), Mapping):
+        return [ErrorReported({"error": data["error"]})]
+    return [ErrorReported({"error": {name: data.get(name) for name in ("message", "code", "param")}})]
+
+
+_HANDLERS: Mapping[str, Callable[[Mapping[str, Any], StreamState, Context], list[Event]]] = {
+    **dict.fromkeys(("response.created", "response.queued", "response.in_progress"), _started),
+    "response.output_item.added": _item_added,
+    "response.output_item.done": _item_done,
+    **dict.fromkeys(("response.output_text.delta", "response.refusal.delta"), _text_piece),
+    **dict.fromkeys(("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"), _arguments),
+    **dict.fromkeys(
+        ("response.reasoning_summary_text.delta", "response.reasoning_text.delta", "response.reasoning.delta"),
+        _reasoning,
+    ),
+    **dict.fromkeys(("response.completed", "response.incomplete", "response.done"), _ended),
+    "response.failed": _failed,
+    "error": _error,
+}
+
+
+def _turn(state: StreamState, context: Context) -> Turn:
+    """Return the answer so far. A stream whose beginning is missing is decoded all the same."""
+    turn: Turn | None = state.choices.get(0)
+    if turn is None:
+        turn = state.choices[0] = Turn(context)
+        state.started = True
+    return turn
+
+
+# --- wholes
+
+
+@hookimpl
+def decode_reply(data: Any, context: Context, request: WireRequest) -> Sequence[Event] | None:
+    """Return a whole response as the same events that a stream would give."""
+    if not isinstance(data, Mapping) or not isinstance(data.get("output"), list):
+        return None  # an error, or another protocol's shape
+    events: list[Event] = [_envelope(data)]
+    try:
+        _whole(data, Turn(context), context, events)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise _malformed("The reply", data, problem) from problem
+    return events
+
+
+def _whole(response: Mapping[str, Any], turn: Turn, context: Context, events: list[Event]) -> None:
+    if response.get("status") in ("failed", "cancelled") or response.get("error"):
+        events.extend([*_usage(response, context), ErrorReported(_as_error(response, str(response.get("status"))))])
+        return
+    events.append(_envelope(response))
+    turn.finish(response, events)
+    events.extend(_usage(response, context))
+
+
+def _as_error(response: Mapping[str, Any], status: str) -> Mapping[str, Any]:
+    error = response.get("error")
+    if isinstance(error, Mapping):
+        return {"error": error}
+    words = error if isinstance(error, str) and error else f"the response ended with the status {status!r}"
+    return {"error": {"message": words, "type": "server_error", "code": status}}
+
+
+def _usage(response: Mapping[str, Any], context: Context) -> list[Event]:
+    usage = vendors_usage(response.get("usage"), context)
+    return [] if usage is None else [UsageReported(usage)]
+
+
+def _malformed(what: str, data: Any, problem: Exception) -> MalformedReplyError:
+    return MalformedReplyError(f"{what} is not what the protocol says ({type(problem).__name__}: {problem}).", raw=data)

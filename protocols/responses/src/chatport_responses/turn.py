@@ -1,0 +1,218 @@
+"""The output items of one answer: what they say as events, and what must go back with the next request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chatport import Context, Event, FinishReported, OpaqueReported, ReasoningDelta, ToolCallDelta
+from chatport.helpers import CallCount, ChoiceState, over_limit
+
+__all__ = ["OPAQUE_KEY", "Item", "Turn"]
+
+OPAQUE_KEY = "items"
+"""Under this key of a message's opaque slot lie the output items of the answer, in order, as they came."""
+
+CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+"""The items that are calls of the caller's tools, and where each has what it calls them with."""
+_PLAIN_KEYS = frozenset(("id", "type", "status", "role", "content", "call_id", "name", "arguments"))
+"""Keys of items that say no more than a message of ours does."""
+_LENGTH = ("max_output_tokens", "max_tokens")
+_BREAK = "\n\n"
+"""What stands between two parts of the reasoning, which are paragraphs."""
+
+
+class Item:
+    """One output item so far. `told` counts the characters of each of its texts that were given as events."""
+
+    __slots__ = ("data", "told", "type")
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+        self.type = str(data.get("type"))
+        self.told: dict[tuple[str, int], int] = {}
+
+
+class Turn:
+    """What must be remembered of one answer. Items are known by their place in the output.
+
+    Their ids are not what they are known by: one server gives each event new ones (RS-V5), and another gives two items
+    the same (RS-V1).
+    """
+
+    __slots__ = ("_fresh", "_limits", "_running", "_thought", "choice", "items")
+
+    def __init__(self, context: Context) -> None:
+        self._limits = limits = context.limits
+        self.items: dict[int, Item] = {}
+        self.choice = ChoiceState(0, CallCount(limits.tool_calls), limits.parts)
+        self._running: tuple[int, str, int] | None = None  # the text that is being written: item, kind and part
+        self._fresh = 0  # characters of it that its item does not count yet
+        self._thought: tuple[int, str, int] | None = None  # the last part of the reasoning
+
+    # --- pieces
+
+    def begin(self, place: int, data: Mapping[str, Any], events: list[Event]) -> Item:
+        """Take the start of an item, which may hold all of it already."""
+        item = self.items.get(place)
+        if item is None:
+            if len(self.items) >= self._limits.parts:
+                raise over_limit("The answer", self._limits.parts, "output items", "parts")
+            item = self.items[place] = Item(data)
+            if item.type in CALLS:
+                function = {"name": data.get("name"), "arguments": ""}
+                fragment = {"index": place, "id": data.get("call_id") or data.get("id"), "function": function}
+                self.choice.delta_events({"tool_calls": [fragment]}, events)
+        return item
+
+    def goes_on(self, place: int, kind: str, part: int, text: str) -> bool:
+        """Take one more piece of the text that is being written; False, and nothing is taken, where it is of another.
+
+        So nearly every event of an answer costs no look into a table.
+        """
+        if self._running != (place, kind, part):
+            return False
+        self._fresh += len(text)
+        return True
+
+    def text(self, place: int, part: int, text: str, events: list[Event], *, kind: str = "content") -> None:
+        """Take a piece of a message: its text, or the refusal that stands in its place."""
+        self._count(place, kind, part, text)
+        self.choice.delta_events({kind: text}, events)
+
+    def reasoning(self, place: int, kind: str, part: int, text: str, events: list[Event]) -> None:
+        """Take a piece of the reasoning. Parts are paragraphs: a blank line stands between them."""
+        self._count(place, kind, part, text)
+        if text and self._thought not in (None, (place, kind, part)):
+            events.append(ReasoningDelta(_BREAK))
+        self._thought = (place, kind, part) if text else self._thought
+        self.choice.delta_events({"reasoning": text}, events)
+
+    def arguments(self, place: int, text: str, events: list[Event]) -> None:
+        """Take a piece of what a tool is called with."""
+        self._count(place, "arguments", 0, text)
+        self.choice.delta_events({"tool_calls": [{"index": place, "function": {"arguments": text}}]}, events)
+
+    def more_arguments(self, place: int, text: str) -> ToolCallDelta | None:
+        """Take a piece for the newest call, on the shortest way; None where it is not its."""
+        piece = self.choice.more_arguments(place, text)
+        if piece is not None and not self.goes_on(place, "arguments", 0, text):
+            self._count(place, "arguments", 0, text)
+        return piece
+
+    def _count(self, place: int, kind: str, part: int, text: str) -> None:
+        self._settle()
+        if place not in self.items:  # the server did not tell of its beginning
+            self.items[place] = Item({})
+        self._running, self._fresh = (place, kind, part), len(text)
+
+    def _settle(self) -> None:
+        """Let the item know what was written of it since."""
+        if self._running is not None:
+            place, kind, part = self._running
+            told = self.items[place].told
+            told[kind, part] = told.get((kind, part), 0) + self._fresh
+        self._running = None
+
+    # --- wholes
+
+    def close(self, place: int, data: Mapping[str, Any], events: list[Event]) -> None:
+        """Take an item as it is at its end: what of its texts has not come in pieces is told now (RS-E24)."""
+        item = self.begin(place, data, events)
+        self._settle()
+        item.data = data
+        kind = str(data.get("type"))
+        if kind == "message":
+            self._message(place, item, events)
+        elif kind == "reasoning":
+            self._thoughts(place, item, events)
+        elif kind in CALLS:
+            text = _text(data.get(CALLS[kind]))
+            rest = text[item.told.get(("arguments", 0), 0) :]
+            if rest:
+                self.arguments(place, rest, events)
+
+    def _message(self, place: int, item: Item, events: list[Event]) -> None:
+        for number, part in enumerate(_list(item.data.get("content"))):
+            kind = "refusal" if part.get("type") == "refusal" else "content"
+            text = _text(part.get("refusal" if kind == "refusal" else "text"))
+            rest = text[item.told.get((kind, number), 0) :]
+            if rest:
+                self.text(place, number, rest, events, kind=kind)
+
+    def _thoughts(self, place: int, item: Item, events: list[Event]) -> None:
+        for kind in ("summary", "content"):
+            for number, part in enumerate(_list(item.data.get(kind))):
+                rest = _text(part.get("text"))[item.told.get((kind, number), 0) :]
+                if rest:
+                    self.reasoning(place, kind, number, rest, events)
+
+    def finish(self, response: Mapping[str, Any], events: list[Event]) -> None:
+        """Take the whole answer at its end: items that nothing has told of yet, and why it ended (RS-P5)."""
+        for place, data in enumerate(_list(response.get("output"))):
+            if place not in self.items or not self.items[place].data:
+                self.close(place, data, events)
+        events.extend(self.choice.flush())
+        kept = self._kept()
+        if kept:
+            events.append(OpaqueReported(OPAQUE_KEY, kept))
+        reason, raw = _ending(response)
+        if raw is not None:
+            events.append(FinishReported(reason, raw))
+
+    def _kept(self) -> list[Mapping[str, Any]]:
+        """Return the items, if they hold more than text and calls do."""
+        items = [self.items[place].data for place in sorted(self.items) if self.items[place].data]
+        return [_kept(item) for item in items] if any(_is_special(item) for item in items) else []
+
+
+def _kept(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an item as it can go back to any server, whether it has stored the answer or not.
+
+    Ids of messages and calls may be left out, and with them whatever order they would ask for (RS-O2, RS-O5). A thought
+    that is sealed is bound to its id: without one it is fine (RS-O9, RS-S3). Unsealed, the id is all there is.
+    """
+    kind = item.get("type")
+    if kind == "reasoning":
+        bare = {key: value for key, value in item.items() if key != "status" and value is not None}
+        if bare.get("content") == []:  # refused by one server, and nothing to the others (RS-V13)
+            del bare["content"]
+        if item.get("encrypted_content") or bare.get("content"):
+            bare.pop("id", None)
+        return {**bare, "summary": bare.get("summary", [])}  # which is required (RS-O7)
+    if kind == "message":
+        content = [_but(part, "logprobs") for part in _list(item.get("content"))]
+        return {**_but(item, "id", "status"), "content": content}
+    return _but(item, "id", "status") if kind in CALLS else item
+
+
+def _but(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: inner for key, inner in value.items() if key not in keys}
+
+
+def _is_special(item: Mapping[str, Any]) -> bool:
+    if item.get("type") not in ("message", "function_call") or not item.keys() <= _PLAIN_KEYS:
+        return True
+    return any(part.get("annotations") for part in _list(item.get("content")))
+
+
+def _ending(response: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return our finish reason and the server's word; calls make `tool_calls` of an ordinary end."""
+    status = response.get("status")
+    details = response.get("incomplete_details")
+    reason = details.get("reason") if isinstance(details, Mapping) else None
+    if status == "incomplete" or (status is None and reason):
+        word = str(reason or status)
+        known = {"content_filter": "content_filter", **dict.fromkeys(_LENGTH, "length")}
+        return known.get(word, "other"), word
+    if status in ("completed", "complete", None):
+        return "stop", "completed"
+    return "other", str(status)  # queued, in_progress: it goes on at the server; cancelled
+
+
+def _list(value: Any) -> Sequence[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else ()
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
