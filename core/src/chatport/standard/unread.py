@@ -144,15 +144,19 @@ def lost_keys(messages: Collection[Message], context: Context) -> tuple[Adjustme
         if message.origin not in (None, context.provider.name):
             for field in _own_keys(message):
                 notes[Adjustment("dropped", field, f"a key of {message.origin}, which goes back there only")] = None
-        elif message.reasoning and message.origin is None and _has_no_reasoning(context):
+        elif message.reasoning and _goes_nowhere(message, context):
             reason = "earlier reasoning does not go back here"
             notes[Adjustment("dropped", "messages.reasoning_content", reason)] = None
     return tuple(notes)
 
 
-def _has_no_reasoning(context: Context) -> bool:
-    """Whether a provider of which something is known has no field for earlier reasoning."""
-    return context.provider.dialect.reasoning_field is None and context.facts.rules is not None
+def _goes_nowhere(message: Message, context: Context) -> bool:
+    """Whether reasoning that a caller wrote has no field at a provider of which something is known.
+
+    Details beside it say the same, and go out as they are.
+    """
+    is_unknown = context.provider.dialect.reasoning_field is None and context.facts.rules is not None
+    return is_unknown and message.origin is None and _DETAILS not in message.extra
 
 
 def _own_keys(message: Message) -> Iterator[str]:
