@@ -73,7 +73,8 @@ class ToolChoice:
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, BadRequestError)
-        freeze_fields(self, "value", error=BadRequestError)
+        if self.value is not None:
+            freeze_fields(self, "value", error=BadRequestError)
 
 
 @attrs.frozen
@@ -107,7 +108,9 @@ class Call:
     server_tools: tuple[Mapping[str, Any], ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "extra", "server_tools", error=BadRequestError)
+        freeze_fields(self, "extra", error=BadRequestError)
+        if self.server_tools:
+            freeze_fields(self, "server_tools", error=BadRequestError)
 
 
 @attrs.frozen

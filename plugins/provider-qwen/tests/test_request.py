@@ -425,6 +425,12 @@ def test_marked_text_is_flattened_for_glm_without_tools(explain):  # QW-P16
     assert isinstance(explain([marked], "qwen-max").body["messages"][0]["content"], list)
 
 
+@pytest.mark.parametrize("part", [{"image": "https://h.example/x.png"}, {"type": "reference", "ids": [1]}], ids=str)
+def test_parts_of_a_vendors_own_are_no_text_to_flatten(part, explain):  # QW-P16
+    message = {"role": "user", "content": ["a", part]}
+    assert explain([message], "glm-4.6").body["messages"][0]["content"] == [{"type": "text", "text": "a"}, part]
+
+
 def test_earlier_reasoning_goes_back_only_with_the_flag(explain):  # QW-R3
     earlier = Message("assistant", (TextPart("42"),), reasoning="hm", origin="qwen")
     messages = ["why?", earlier, "sure?"]

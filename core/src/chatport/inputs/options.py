@@ -90,7 +90,8 @@ def read_call(
     if not isinstance(fields, Mapping):
         raise BadRequestError("extra must be a dict of body fields.")
     history, notes = mended(read_messages(messages), [tool.name for tool in read])
-    notes += bare_tools(tools)
+    if tools:
+        notes += bare_tools(tools)
     call = Call(
         history,
         stream,
@@ -107,7 +108,7 @@ def read_call(
         on_unsupported,
         adjustments=tuple(notes),
         headers=() if headers is None else read_headers(headers),
-        server_tools=read_server_tools(tools),
+        server_tools=read_server_tools(tools) if tools and len(read) < len(tools) else (),
     )
     return call, read_timeout(timeout)
 

@@ -54,7 +54,7 @@ def read_server_tools(tools: Sequence[ToolInput] | None) -> tuple[Mapping[str, A
 def bare_tools(tools: Sequence[ToolInput] | None) -> Iterator[Adjustment]:
     """Give a note for each dict that has nothing but a name, of which a function is made."""
     for tool in tools or ():
-        if isinstance(tool, Mapping) and tool.keys() == {"name"}:
+        if isinstance(tool, Mapping) and len(tool) == 1 and "name" in tool:
             yield Adjustment("note", f"tools.{tool['name']}", "only a name: sent as a function without arguments")
 
 
@@ -71,13 +71,15 @@ def _tool(tool: Any, where: str) -> Tool:
 
 def _is_vendor_tool(tool: Any) -> TypeGuard[Mapping[str, Any]]:
     """Whether this is a dict that describes no function, neither in the standard's shape nor flat, as some write it."""
-    if not isinstance(tool, Mapping):
+    if not isinstance(tool, dict | Mapping):  # the quicker question first
         return False
     kind = tool.get("type")
+    if kind == "function":
+        return False
     if kind == "custom" and "input_schema" in tool:
         return False  # a function in the shape of a protocol that has no word for it
     if kind is not None:
-        return bool(kind != "function")
+        return True
     return bool(tool) and "name" not in tool and "function" not in tool
 
 

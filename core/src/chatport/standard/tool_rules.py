@@ -116,6 +116,8 @@ def _loose(wire: WireRequest, rule: ToolRule) -> WireRequest:
 
 
 def _chosen(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRequest:
+    if wire.body.get("tool_choice") in (None, "auto"):
+        return wire
     wire = _in_standard_words(wire, taken, rule)
     choice: Any = wire.body.get("tool_choice")
     kind = choice_kind(choice)

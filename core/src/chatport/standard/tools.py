@@ -22,7 +22,8 @@ __all__ = ["translate_tools", "wire_choice", "wire_name", "wire_tool"]
 @hookimpl
 def translate_tools(call: Call, context: Context) -> WireTools:
     if not call.tools:
-        return _without_functions(call, context)
+        is_plain = call.tool_choice is None and not call.server_tools  # as nearly every call is
+        return WireTools() if is_plain else _without_functions(call, context)
     check_cap(call, context)
     rule = None if context.facts.rules is None else context.facts.rules.tools
     names = {tool.name: wire_name(tool.name) for tool in call.tools}

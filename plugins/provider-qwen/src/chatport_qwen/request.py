@@ -36,8 +36,8 @@ def _calls_functions(body: Mapping[str, Any]) -> bool:
 def _flattened(wire: WireRequest) -> WireRequest:
     """QW-P16: this family loses a prompt made of parts, without a word, when there are no tools."""
     for number, message in enumerate(wire.body["messages"]):
-        parts = message["content"]
-        if isinstance(parts, list) and all(part["type"] == "text" for part in parts):
+        parts = message.get("content")
+        if isinstance(parts, list) and all(part.get("type") == "text" for part in parts):
             flat = {**message, "content": "".join(part["text"] for part in parts)}
             messages = [*wire.body["messages"][:number], flat, *wire.body["messages"][number + 1 :]]
             wire = wire.set("messages", messages)
