@@ -87,13 +87,13 @@ _MESSAGES: tuple[tuple[str, type[e.ChatportError]], ...] = (
 _STATUS_IN_WORDS: tuple[tuple[str, int], ...] = (
     (r"rate.?limit|too many requests|concurrency limit|limit reached|requests per (second|minute)|slow down", 429),
     (
-        r"overload|(at|no|insufficient|out of) capacity"
-        r"|(server|service|model|engine|system)s? (is|are) (currently )?busy"
-        r"|(service|temporarily|currently) (is )?unavailable|high (demand|load|traffic)",
+        r"overload|(at|no|insufficient|out of) capacity|(service|temporarily|currently) (is )?unavailable"
+        r"|high (demand|load|traffic)",
         503,
     ),
     (
         r"\b(internal|server|system|service) (server )?(error|failure)\b|server had an (internal )?error|bad gateway"
+        r"|\b(server|service|model|engine|system)s? (is|are) (currently )?busy"
         r"|retry later|(try|retry) (again|your request) later|please retry",
         500,
     ),
