@@ -207,7 +207,7 @@ CASES: dict[str, Case] = {
         True,
         200,
         EVENTS,
-        lambda: chunks('{"choices":[{"index":%d,"delta":{}}]}'),
+        lambda: chunks('{"choices":[{"index":%d,"delta":{}}]}', 100_000),
         0,
         "StreamInterruptedError",
     ),
