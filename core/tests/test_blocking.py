@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import anyio
 import pytest
 import trio
 
-from chatport.basics.bell import is_running, new_bell, running_loop
+from chatport.basics.bell import is_running, is_trio, new_bell, running_loop
 from chatport.basics.blocking import OverdueError, Room, StuckError
 
 BACKENDS = ("asyncio", "trio")
@@ -199,3 +200,13 @@ def test_a_loop_is_told_to_run_or_to_have_ended() -> None:
 
     assert not is_running(asyncio.run(main()))
     assert not is_running(trio.run(main))
+
+
+def test_a_trio_that_another_thread_is_just_importing_does_not_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpx imports it, in a thread of ours, while the loop goes on."""
+    monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))
+    assert not is_trio()
+    half = ModuleType("trio")
+    half.lowlevel = ModuleType("trio.lowlevel")  # type: ignore[attr-defined]  # of a module that is made here
+    monkeypatch.setitem(sys.modules, "trio", half)
+    assert not is_trio()
