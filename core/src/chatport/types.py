@@ -363,8 +363,9 @@ class Adjustment:
 
     `kind`: `dropped` (left out), `lowered` (a weaker form was sent), `renamed` (same meaning, other field),
     `added` (sent though not asked for), `redirected` (another model answers), `missing` (the vendor left
-    something out), `invalid` (what the model wrote does not fit its schema), `unchecked` (whether it fits could not
-    be found out), `note`. `field` is the option or body field; `fact` the number in the vendor's quirk table.
+    something out), `invalid` (what the model wrote does not fit its schema, or a text could not be written as it was),
+    `unchecked` (whether it fits could not be found out), `note`. `field` is the option or body field; `fact` the number
+    in the vendor's quirk table.
     """
 
     kind: Literal["dropped", "lowered", "renamed", "added", "redirected", "missing", "invalid", "unchecked", "note"]

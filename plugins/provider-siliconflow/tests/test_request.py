@@ -158,7 +158,7 @@ def test_counts_that_are_too_many(explain):
 
 def test_history(explain, notes):
     """SF-P10: never null, never empty. SF-R2: reasoning goes back where tools were called, and nowhere else."""
-    call = ToolCall("c1", "f", "{}")
+    call, another = ToolCall("c1", "f", "{}"), ToolCall("c2", "f", "{}")
     messages = [
         "hi",
         Message("assistant", tool_calls=(call,), reasoning="because", origin="siliconflow"),
@@ -167,8 +167,8 @@ def test_history(explain, notes):
         "go on",
         Message("assistant", refusal="I will not."),
         "and",
-        Message("assistant", tool_calls=(call,), reasoning="of another vendor", origin="deepseek"),
-        Message.tool(call, "done"),
+        Message("assistant", tool_calls=(another,), reasoning="of another vendor", origin="deepseek"),
+        Message.tool(another, "done"),
     ]
     explanation = explain(messages, tools=[Tool("f")])
     wire = [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -180,8 +180,8 @@ def test_history(explain, notes):
         {"role": "user", "content": "go on"},
         {"role": "assistant", "content": "I will not."},
         {"role": "user", "content": "and"},
-        {"role": "assistant", "content": "", "tool_calls": wire},
-        {"role": "tool", "tool_call_id": "c1", "content": "done"},
+        {"role": "assistant", "content": "", "tool_calls": [{**wire[0], "id": "c2"}]},
+        {"role": "tool", "tool_call_id": "c2", "content": "done"},
     ]
     assert notes(explanation) == {("added", "messages.content", "SF-P10")}
 
