@@ -312,7 +312,8 @@ def test_an_unknown_key_is_told_with_the_nearest(config: Any, key: str, meant: s
 def test_an_unknown_provider_setting_is_told_with_the_nearest() -> None:
     """A key that is neither ours nor the provider's own is an error as soon as the provider is used."""
     with pytest.raises(
-        ConfigurationError, match=r"unknown key 'regoin'\. Did you mean 'region'\? Known: api_key, base"
+        ConfigurationError,
+        match=r"unknown key 'regoin'\. Did you mean 'region'\? Known: allow_plain_http, api_key, auth, base",
     ):
         vendors_of({"providers": {"acme": {"regoin": "eu"}}}).provider("acme")
     with pytest.raises(ConfigurationError, match=r"unknown key 'api_kee'\. Did you mean 'api_key'"):
