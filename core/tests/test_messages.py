@@ -66,7 +66,10 @@ def test_kinds_are_mixed_freely() -> None:
         ({"role": "assistant", "tool_calls": None, "content": "a"}, Message.assistant("a")),
         ({"role": "assistant", "refusal": "no"}, Message("assistant", refusal="no")),
         ({"role": "assistant", "reasoning_content": "r"}, Message("assistant", reasoning="r")),
-        ({"role": "assistant", "reasoning": "r"}, Message("assistant", reasoning="r")),
+        (
+            {"role": "assistant", "reasoning": "r"},
+            Message("assistant", reasoning="r", opaque={"reasoning_field": "reasoning"}),
+        ),
         ({"role": "assistant", "function_call": None, "audio": None}, Message.assistant()),
         ({"role": "assistant", "audio": {"id": "x"}}, Message("assistant", extra={"audio": {"id": "x"}})),
         ({"role": "user", "content": "u", "name": "ann"}, Message("user", (TextPart("u"),), name="ann")),
