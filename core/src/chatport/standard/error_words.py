@@ -17,6 +17,7 @@ __all__ = [
     "MONEY",
     "NEVER_WAS",
     "OVERLOADED",
+    "SERVERS_FAULT",
     "SPENT",
     "STATUS_OF_NAME",
     "TOO_FAST",
@@ -99,6 +100,15 @@ STATUS_OF_NAME: Mapping[str, int] = {
     **dict.fromkeys(("deadlineexceeded", "timeouterror"), 504),
 }
 """The status that a name stands for, where an error inside a 200 tells no number."""
+
+SERVERS_FAULT = (
+    r"\b(?:internal|server|system|service) (?:server )?(?:error|failure)\b|server had an (?:internal )?error"
+    r"|bad gateway|retry later|(?:try|retry) (?:again|your request) later|please retry"
+)
+"""What no answer to a wrong request says: inside a 200 it goes before the type, which some servers give to all errors.
+
+"Download timed out" is not among it, since that may well be the fault of an address.
+"""
 
 UNSETTLED = frozenset({400, 403, 404, 412, 413, 415, 416, 422, 500})
 """Statuses so general that the wording may overrule them. A 401 or a 503 says what it is."""

@@ -25,6 +25,7 @@ from .error_words import (
     MONEY,
     NEVER_WAS,
     OVERLOADED,
+    SERVERS_FAULT,
     SPENT,
     STATUS_OF_NAME,
     TOO_FAST,
@@ -170,6 +171,12 @@ def _inner_status(failure: Failure) -> int | None:
     details = failure.details
     named = map(named_status, (details.code, details.data.get("status_code"), details.data.get("status")))
     status = next((status for status in named if status is not None), None)
+    if (
+        status is None
+        and isinstance(failure.data, Mapping)
+        and _found(details.message[:_LONGEST_SAID].lower(), SERVERS_FAULT)
+    ):
+        return 500
     return STATUS_OF_NAME.get(bare_name(details.type)) if status is None else status
 
 

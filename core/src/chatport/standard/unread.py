@@ -12,6 +12,7 @@ from typing import Any
 
 from ..call import Context
 from ..types import Adjustment, Message, ToolCall
+from .citations import SOURCES
 from .details import Pieces, merged
 
 __all__ = [
@@ -43,7 +44,7 @@ _DETAILS = "reasoning_details"
 READ_OF_MESSAGE = frozenset(
     {
         "role", "content", "name", "tool_calls", "function_call", "refusal", "audio", "reasoning", "reasoning_content",
-        "reasoning_details", "tool_call_id",
+        "reasoning_details", "tool_call_id", "images", *SOURCES,
     }
 )  # fmt: skip
 READ_OF_CALL = frozenset({"id", "type", "index", "function", "custom"})
