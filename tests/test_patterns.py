@@ -49,7 +49,8 @@ class Use:
 
 
 def words_of_the_standard() -> list[str]:
-    return [pattern for pattern, _ in import_module("chatport.standard.errors")._MESSAGES]
+    module = import_module("chatport.standard.errors")
+    return [pattern for pattern, _ in (*module._MESSAGES, *module._STATUS_IN_WORDS)]
 
 
 def phrases_of(module: str, name: str) -> list[str]:

@@ -198,7 +198,7 @@ def effective_status(failure: Failure) -> int:
 def _status_in_words(failure: Failure) -> int | None:
     """Return the status that the words of an error object mean, None where they mean none, or there is no object."""
     text = failure.details.message[:2000] if isinstance(failure.data, Mapping) else ""
-    return next((status for words, status in _STATUS_IN_WORDS if re.search(words, text, re.IGNORECASE)), None)
+    return next((status for pattern, status in _STATUS_IN_WORDS if re.search(pattern, text, re.IGNORECASE)), None)
 
 
 def named_status(value: Any) -> int | None:
