@@ -50,7 +50,16 @@ class Use:
 
 def words_of_the_standard() -> list[str]:
     words = import_module("chatport.standard.error_words")
-    limits = (words.DAY, words.MINUTE, words.SPENT, words.NEVER_WAS, words.TOO_FAST, *words.MONEY, *words.OVERLOADED)
+    limits = (
+        words.DAY,
+        words.MINUTE,
+        words.SPENT,
+        words.NEVER_WAS,
+        words.TOO_FAST,
+        words.SERVERS_FAULT,
+        *words.MONEY,
+        *words.OVERLOADED,
+    )
     limits += (*words.UNSUPPORTED, *(pattern for _, pattern in words.BARE))
     return [*limits, *(pattern for _, patterns in words.WORDS for pattern in patterns)]
 
