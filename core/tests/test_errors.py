@@ -224,7 +224,7 @@ BODIES: list[tuple[int, Any, type[ChatportError], bool]] = [
     (200, {"error": "The server had an error while processing your request"}, e.ServerError, True),
     (200, {"error": {"message": "Upstream request timed out"}}, e.ServerError, True),
     (200, {"error": {"message": "Download timed out", "type": "invalid_request_error"}}, e.BadRequestError, False),
-    (200, {"error": {"message": "Rate limit reached", "code": 400}}, e.BadRequestError, False),
+    (200, {"error": {"message": "Rate limit reached", "code": 400}}, e.RateLimitError, True),
     (
         200,
         {"error": {"message": "messages must not be empty", "type": "invalid_request_error"}},

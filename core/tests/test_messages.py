@@ -155,7 +155,7 @@ WRONG: list[tuple[Any, str]] = [
         [{"role": "user", "content": [{"type": "image_url", "image_url": ""}]}],
         "needs an http(s) or data",
     ),
-    ([{"role": "user", "content": [{"type": "image_url", "image_url": "C:\\x.png"}]}], "takes ImagePart.from_file"),
+    ([{"role": "user", "content": [{"type": "image_url", "image_url": "C:\\x.png"}]}], "ImagePart.from_file"),
     ([{"role": "user", "content": [{"type": "input_audio"}]}], "content[0].input_audio must be {'data'"),
     ([{"role": "user", "content": [{"type": "file"}]}], "content[0].file must be {'file_id'"),
     ([{"role": "user", "content": [{"type": "file", "file": {}}]}], "content[0].file must be {'file_id'"),
@@ -186,7 +186,7 @@ WRONG: list[tuple[Any, str]] = [
     ([Message("user", ("hi",))], "messages[0].content[0] is not a content part but str"),  # type: ignore[arg-type]  # tested
     ([Message("assistant", tool_calls=({"id": "c"},))], "messages[0].tool_calls of a Message are ToolCall values"),  # type: ignore[arg-type]  # tested
     ([Message("bot")], "messages[0].role must be one of"),  # type: ignore[arg-type]  # tested
-    ([Message.user(ImagePart("x.png"))], "messages[0].content[0] needs a URL"),
+    ([Message.user(ImagePart("x.png"))], "messages[0].content[0] needs an http(s) or data URL"),
 ]
 
 

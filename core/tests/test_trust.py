@@ -190,7 +190,7 @@ def test_every_table_is_either_allowed_or_refused_and_none_is_forgotten() -> Non
     assert set(trust._HARMLESS) | {"transport", "limits"} == set(config._TOP_KEYS)
     assert set(trust._HARMLESS_OF["aliases"]) == {"targets", *config._ALIAS_OPTIONS} - {"extra"}
     facts = {field.name for field in attrs.fields(ModelFacts)}
-    assert set(trust._HARMLESS_OF["models"]) == facts - {"prices", "retired", "rules", "quirks", "source"}
+    assert set(trust._HARMLESS_OF["models"]) == facts - {"prices", "retired", "rules", "protocols", "quirks", "source"}
     assert set(trust._HARMLESS_OF["providers"]) < set(config.PROVIDER_KEYS)
 
 

@@ -109,7 +109,9 @@ def test_a_part_of_a_vendors_own_is_sent_as_it_is(part: dict[str, Any], role: st
 @pytest.mark.parametrize("url", ADDRESSES)
 def test_an_image_may_be_anywhere(url: str, sent: Shape) -> None:
     """Which addresses a server reads is its own matter: each is sent."""
-    expected = [{"type": "image_url", "image_url": {"url": url}}]
+    is_bare = "://" not in url and not url.startswith("data:")  # base64, whose beginning tells what it is
+    whole = f"data:image/png;base64,{url}" if is_bare and url.startswith("iVBOR") else url
+    expected = [{"type": "image_url", "image_url": {"url": whole}}]
     assert sent([Message.user(ImagePart(url))])["messages"][0]["content"] == expected
     for image in (url, {"url": url}):
         content = [{"type": "image_url", "image_url": image}]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from .basics import media
+from .basics.typed import check_fields, expect
 from .errors import BadRequestError
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "as_base64",
     "as_data_url",
     "as_format",
+    "check_part",
     "checked_bytes",
     "document_url",
     "inlined",
@@ -29,6 +31,7 @@ _FALLBACKS = {"ImagePart": "image/png", "VideoPart": "video/mp4"}
 
 def read_file(path: str | Path) -> bytes:
     """Return the bytes of a file. Raises OSError."""
+    expect(path, (str, Path), "The file of a part is named by its path", BadRequestError)
     return Path(path).expanduser().read_bytes()
 
 
@@ -39,6 +42,20 @@ def checked_bytes(part: str, data: Any) -> bytes:
     if not data:
         raise BadRequestError(f"There is nothing to make the {part} of: these are no bytes at all.")
     return bytes(data)
+
+
+def check_part(part: Any) -> None:
+    """Raise BadRequestError for a field of a part that is no such thing; of a path and of bytes, a part can be made."""
+    kind = type(part).__name__
+    for field in ("url", "data", "file_id", "filename"):
+        value = getattr(part, field, None)
+        is_bytes = isinstance(value, bytes | bytearray | memoryview)
+        if is_bytes or isinstance(value, PurePath):
+            way = "from_bytes" if is_bytes else "from_file"
+            raise BadRequestError(
+                f"{kind}.{field} is a text, not {type(value).__name__}: make the part by {kind}.{way}."
+            )
+    check_fields(part, BadRequestError)
 
 
 def inlined(part: str, data: Any, name: str | Path | None, media_type: str | None = None) -> str:

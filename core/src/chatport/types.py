@@ -18,6 +18,7 @@ from .contents import (
     as_base64,
     as_data_url,
     as_format,
+    check_part,
     checked_bytes,
     document_url,
     inlined,
@@ -86,7 +87,7 @@ class ImagePart:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        check_fields(self, BadRequestError)
+        check_part(self)
 
     @classmethod
     def from_bytes(cls, data: bytes, media_type: str | None = None, *, detail: str | None = None) -> ImagePart:
@@ -117,7 +118,7 @@ class AudioPart:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        check_fields(self, BadRequestError)
+        check_part(self)
         if not self.format and isinstance(self.data, str):
             object.__setattr__(self, "format", told_format(self.data))
 
@@ -144,6 +145,9 @@ class VideoPart:
     url: str
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
+    def __attrs_post_init__(self) -> None:
+        check_part(self)
+
     @classmethod
     def from_bytes(cls, data: bytes, media_type: str | None = None) -> VideoPart:
         """Return a video part that carries the bytes themselves; unless said, their beginning gives the type."""
@@ -169,7 +173,7 @@ class FilePart:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        check_fields(self, BadRequestError)
+        check_part(self)
         if isinstance(self.data, str) and self.data.startswith(UNTYPED):
             content = decoded(self.data[len(UNTYPED) :])
             if content:
@@ -426,6 +430,9 @@ class Media:
     url: str | None = None
     data: str | None = attrs.field(default=None, repr=_beginning)
     extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
 
     def content(self) -> bytes:
         """Return the bytes. Raises MalformedReplyError if they are not here, or are no base64."""

@@ -688,7 +688,7 @@ def test_addresses_in_the_standards_shape_become_blocks(explain, notes):
     got = explain(asked(image))
     source = {"type": "url", "url": "https://h.example/x.png"}
     assert got.body["messages"][0]["content"][1] == {"type": "image", "source": source}
-    assert notes(got) == {("dropped", "messages.image_url.max_pixels", "AN-R14")}
+    assert notes(got) == {("dropped", "messages.content.max_pixels", "AN-R14")}
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ HINTS = [
     ({}, said(headers={"Retry-After": "5"}), 5),
     ({"date": "Fri, 08 Aug 2025 15:40:34 GMT", "x-ratelimit-reset": "1754667660000"}, said(), 26),
     ({"date": "Fri, 08 Aug 2025 15:40:34 GMT"}, said(headers={"X-RateLimit-Reset": "1754667660000"}), 26),
-    ({"x-ratelimit-reset": "1754667660000"}, said(headers=None, retry_after_seconds="soon"), 0),  # over, by our clock
+    ({"x-ratelimit-reset": "1767225540000"}, said(headers=None, retry_after_seconds="soon"), 0),  # over, by our clock
     ({}, said(headers={"X-RateLimit-Reset": "1754667660000"}), None),
 ]
 

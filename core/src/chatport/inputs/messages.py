@@ -224,11 +224,12 @@ def _audio_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> P
         where = f"{where}.input_audio"
         data = _content_text(audio["data"], f"{where}.data", "AudioPart")
         kind = audio.get("format")
-        if (isinstance(kind, str) and kind) or is_address(data):
-            extra = _with_inner(extra, audio, "input_audio", ("data", "format"))
-            return AudioPart(data, kind if isinstance(kind, str) else "", extra)
         if kind is not None and not isinstance(kind, str):
             raise BadRequestError(f"{where}.format must be a text, not {type(kind).__name__}.")
+        extra = _with_inner(extra, audio, "input_audio", ("data", "format"))
+        sound = AudioPart(data, kind or "", extra)
+        if sound.format or is_address(data):
+            return sound
     return _own_form(part, "input_audio", "{'data': …, 'format': …}", where)
 
 

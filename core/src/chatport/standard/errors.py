@@ -63,7 +63,7 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
             return _of_limit(failure, text, named, status)
     elif status == 401 and _found(text, *MONEY):
         return Verdict(e.QuotaExceededError)
-    if _inner_status(failure) is None and failure.data is not None and failure.details.message:
+    if failure.status < 400 and _number(failure) is None and failure.data is not None and failure.details.message:
         said = next((error for error, pattern in BARE if _found(text, pattern)), None)
         if said is e.RateLimitError:
             return _of_limit(failure, text, named, 429)
@@ -168,16 +168,19 @@ def _inner_status(failure: Failure) -> int | None:
     """Return the status of the response, or that an error inside a 200 names; None if it names none."""
     if failure.status >= 400:
         return failure.status
+    status, details = _number(failure), failure.details
+    if status is not None:
+        return status
+    if isinstance(failure.data, Mapping) and _found(details.message[:_LONGEST_SAID].lower(), SERVERS_FAULT):
+        return 500
+    return STATUS_OF_NAME.get(bare_name(details.type))
+
+
+def _number(failure: Failure) -> int | None:
+    """Return the status that an error names as a number."""
     details = failure.details
     named = map(named_status, (details.code, details.data.get("status_code"), details.data.get("status")))
-    status = next((status for status in named if status is not None), None)
-    if (
-        status is None
-        and isinstance(failure.data, Mapping)
-        and _found(details.message[:_LONGEST_SAID].lower(), SERVERS_FAULT)
-    ):
-        return 500
-    return STATUS_OF_NAME.get(bare_name(details.type)) if status is None else status
+    return next((status for status in named if status is not None), None)
 
 
 def named_status(value: Any) -> int | None:

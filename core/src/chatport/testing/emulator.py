@@ -123,19 +123,23 @@ class VendorEmulator:
             path = request.path.split("?")[0]
             answer = next((answer for end, answer in self.routes().items() if path.endswith(end)), None)
             if request.method == "POST" and answer is not None:
-                return answer(self.read(request))
+                return answer(request)
             if request.method == "GET" and path.endswith("/models"):
                 return self.reply(200, self.models_body())
             raise self.no_such_path(request)
         except Refusal as refusal:
             return self.reply(refusal.status, refusal.body, refusal.headers)
 
-    def routes(self) -> Mapping[str, Callable[[Mapping[str, Any]], EmulatedResponse]]:
+    def routes(self) -> Mapping[str, Callable[[EmulatedRequest], EmulatedResponse]]:
         """Return what answers a POST, by the end of its path. A vendor with further protocols adds to it."""
-        return {self.chat_path: self.chat}
+        return {self.chat_path: lambda request: self.chat(self.read(request))}
 
     def read(self, request: EmulatedRequest) -> Mapping[str, Any]:
         """Return the body as the rest may take it. Raises `Refusal` if it is no JSON object, or not of the shapes."""
+        return self.fitting(request, self.shapes)
+
+    def fitting(self, request: EmulatedRequest, shapes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the body if it is of these shapes. Raises `Refusal`."""
         try:
             body = request.json()
         except ValueError:
@@ -144,7 +148,7 @@ class VendorEmulator:
             raise self.unreadable(request)
         if self.drops_nulls:
             body = {name: value for name, value in body.items() if value is not None}
-        found = misfit(body, self.shapes)
+        found = misfit(body, shapes)
         if found is not None:
             raise self.wrong_shape(found, body)
         return body

@@ -272,6 +272,7 @@ def _read(faults: Faults | Sequence[Fault | str | None]) -> Faults:
     """Return faults with those that are only named made."""
     if callable(faults):
         return faults
+    expect(faults, (list, tuple), "faults is a list of faults, or a function", ConfigurationError)
     return [fault_of(fault) if isinstance(fault, str) else fault for fault in faults]
 
 

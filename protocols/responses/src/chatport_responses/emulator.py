@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from chatport.testing import EmulatedResponse, Refusal, Script, VendorEmulator, sse
+from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator, sse
 
 __all__ = ["ResponsesEmulator"]
 
@@ -29,6 +29,46 @@ _CALLS = ("function_call", "custom_tool_call")
 _OUTPUTS = {"function_call_output": "function_call", "custom_tool_call_output": "custom_tool_call"}
 _USER_PARTS = ("input_text", "input_image", "input_file")
 _ANSWER_PARTS = ("output_text", "refusal")
+_TEXT: Mapping[str, Any] = {"type": "string"}
+_OBJECTS: Mapping[str, Any] = {"type": "array", "items": {"type": "object"}}
+_PARTS: Mapping[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"type": _TEXT, "text": _TEXT, "refusal": _TEXT},
+        "required": ["type"],
+    },
+}
+_SHAPES: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "model": _TEXT,
+        "input": {
+            "anyOf": [
+                _TEXT,
+                {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "type": _TEXT, "role": _TEXT, "id": _TEXT, "call_id": _TEXT, "name": _TEXT,
+                            "arguments": _TEXT, "summary": _PARTS, "encrypted_content": {"type": ["string", "null"]},
+                            "content": {"anyOf": [_TEXT, _PARTS, {"type": "null"}]},
+                            "output": {"anyOf": [_TEXT, _PARTS]},
+                        },
+                    },
+                },
+            ]
+        },
+        "tools": _OBJECTS,
+        "text": {"type": "object", "properties": {"format": {"type": "object"}}},
+        "reasoning": {"type": ["object", "null"]},
+        "max_output_tokens": {"type": ["integer", "null"]},
+        "previous_response_id": {"type": ["string", "null"]},
+        "stream": {"type": ["boolean", "null"]},
+    },
+}  # fmt: skip
+"""What of a request is read here, and its types: anything else would end in a crash of ours."""
 _PIECE = 6
 """Characters of the arguments of a call in one event."""
 
@@ -43,8 +83,8 @@ class ResponsesEmulator(VendorEmulator):
     known_parameters: Sequence[str] = ()
     """All fields that a request may have, empty: any but those that the protocol does not have (RS-R4)."""
 
-    def routes(self) -> Mapping[str, Callable[[Mapping[str, Any]], EmulatedResponse]]:
-        return {"/responses": self.respond_to_items, **super().routes()}
+    def routes(self) -> Mapping[str, Callable[[EmulatedRequest], EmulatedResponse]]:
+        return {"/responses": lambda request: self.respond_to_items(self.fitting(request, _SHAPES)), **super().routes()}
 
     def respond_to_items(self, body: Mapping[str, Any]) -> EmulatedResponse:
         """Return the answer to a request in this protocol."""

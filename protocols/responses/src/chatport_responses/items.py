@@ -85,7 +85,18 @@ class _Writer:
         if text:
             phase = {"phase": message["phase"]} if message.get("phase") else {}
             self.items.append({"role": "assistant", "content": text, **phase})
-        self.items.extend(_call(call) for call in message.get("tool_calls") or ())
+        for call in message.get("tool_calls") or ():
+            self._call(call)
+
+    def _call(self, call: Mapping[str, Any]) -> None:
+        """Give an earlier call. Keys of chat's own have no place in it, and unknown ones are refused (RS-R4)."""
+        function = call["function"]
+        sent = {"call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
+        self.items.append({"type": "function_call", **sent})
+        lost = [*(call.keys() - {"id", "type", "function"}), *(function.keys() - {"name", "arguments"})]
+        if lost:
+            reason = f"a call has no such keys in this protocol: {', '.join(sorted(lost))}"
+            self._note("messages.tool_calls", reason, "RS-I5")
 
     def _own(self, message: Mapping[str, Any], source: Message | None) -> Sequence[Mapping[str, Any]] | None:
         """Return the items of an answer as this provider wrote them, None if there are none, or it was changed since.
@@ -117,16 +128,6 @@ def _is_only_stored(item: Mapping[str, Any]) -> bool:
 def _joined_text(items: Sequence[Mapping[str, Any]]) -> str:
     parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or ()]
     return "".join(part.get("text") or "" for part in parts if part.get("type") == "output_text")
-
-
-def _call(call: Mapping[str, Any]) -> Mapping[str, Any]:
-    function = call["function"]
-    return {
-        "type": "function_call",
-        "call_id": call["id"],
-        "name": function["name"],
-        "arguments": function["arguments"],
-    }
 
 
 def _answer_text(message: Mapping[str, Any], where: str) -> str | list[Mapping[str, Any]]:

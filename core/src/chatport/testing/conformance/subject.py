@@ -125,7 +125,8 @@ class Subject:
     def config(self, emulator: Emulator, **more: Any) -> dict[str, Any]:
         """Return the configuration of a client of an emulator, with the protocol that the suite is for."""
         tables: dict[str, Any] = emulator.config(**more)
-        tables["providers"][self.name] |= {"protocol": self.protocol}
+        if self.protocol != AUTO:
+            tables["providers"][self.name] |= {"protocol": self.protocol}
         return tables
 
     def ask(self, client: Client, messages: Any, stream: bool, **options: Any) -> Reply:
