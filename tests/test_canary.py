@@ -451,7 +451,7 @@ FAILURES: dict[str, Callable[[World], Exception]] = {
     ),
     "a key over plain http": lambda w: asking("http://h.example/v1"),
     "a wrong model": lambda w: caught(lambda: w.client.chat("hello", model="nobody:m")),
-    "a wrong option": lambda w: caught(lambda: w.client.chat("hello", temperature=9)),
+    "a wrong option": lambda w: caught(lambda: w.client.chat("hello", temperature="hot")),
     "extra that is no JSON": lambda w: caught(lambda: w.client.chat("hello", extra={"x": object()})),
     "a wrong table of a client": lambda w: caught(lambda: chatport.Client({"providers": table(), "nonsense": {}})),
     "transport of the wrong kind": lambda w: caught(

@@ -84,13 +84,16 @@ class Vendor:
 def check_sent(body: Any, count: int) -> None:
     """Every call that was sent has an id of its own, a name in the usual letters, and an object as its arguments."""
     calls: list[tuple[Any, Any, Any]] = []
-    for message in body["messages"]:
+    for message in body.get("messages", ()):
         for call in message.get("tool_calls") or ():
             function = call["function"]
             calls.append((call["id"], function["name"], strictly(function["arguments"])))
         for block in message["content"] if isinstance(message.get("content"), list) else ():
             if block.get("type") == "tool_use":
                 calls.append((block["id"], block["name"], block["input"]))
+    for item in body.get("input", ()):
+        if item.get("type") == "function_call":
+            calls.append((item["call_id"], item["name"], strictly(item["arguments"])))
     assert len(calls) == count
     assert len({call_id for call_id, _, _ in calls}) == count
     for call_id, name, arguments in calls:
@@ -290,7 +293,8 @@ def test_odd_fields_go_on(more: Any, provider: str, streamed: bool) -> None:
 
 def sent(messages: list[Any], name: str = "compatible") -> tuple[list[Any], Reply]:
     answer = vendor(name).client.chat(messages, model=vendor(name).target, tools=[get_weather], max_tokens=4000)
-    return json.loads(vendor(name).emulator.requests[-1].content)["messages"], answer
+    body = json.loads(vendor(name).emulator.requests[-1].content)
+    return body.get("messages", body.get("input")), answer
 
 
 def conversation(*calls: ToolCall) -> list[Any]:

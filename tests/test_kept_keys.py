@@ -92,6 +92,7 @@ def explained(name: str, messages: Any, **options: Any) -> Any:
     if name != "compatible":
         value = load_provider(name)
         providers[name] = {"api_key": "k", **({} if value.base_url else {"base_url": "https://x.example/v1"})}
+        providers[name] |= {"protocol": "chat"} if value.protocols else {}  # the other has tests of its own
     with chatport.Client(config={"providers": providers}) as client:
         return client.explain(messages, model=model_of(name), **options)
 

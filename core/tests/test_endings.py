@@ -111,13 +111,17 @@ def test_what_was_stopped_from_outside_is_an_error_with_the_part(word: str, stre
     assert (error.partial.text, error.partial.finish_reason) == ("The capital of Fr", "error")
 
 
+TWO = [CALL, {**HALF, "index": 1, "id": "c2"}]
+
+
 @both
 @pytest.mark.parametrize(
-    "calls", [[CALL], [HALF], [CALL, {**HALF, "index": 1, "id": "c2"}]], ids=["one", "half", "two"]
+    ("word", "calls"),
+    [(word, calls) for word in OUTSIDE for calls in ([CALL], [HALF], TWO)]
+    + [(word, calls) for word in UNKNOWN for calls in ([HALF], TWO)],
 )
-@pytest.mark.parametrize("word", [*OUTSIDE, *UNKNOWN])
 def test_a_call_beside_such_a_word_is_never_complete(word: str, calls: list[Any], stream: bool) -> None:
-    """Nor is one beside a word that nobody knows: it may mean the same."""
+    """Nor is one that is not whole beside a word that nobody knows: it may mean the same."""
     error = outcome({"content": "", "tool_calls": calls}, word, stream=stream)
     assert isinstance(error, ChatportError)
     assert error.partial is not None
@@ -125,11 +129,20 @@ def test_a_call_beside_such_a_word_is_never_complete(word: str, calls: list[Any]
     assert not any(call.complete for call in error.partial.tool_calls)
 
 
-@pytest.mark.parametrize("word", [*OUTSIDE, *UNKNOWN])
-def test_no_such_call_is_told_to_have_ended(word: str) -> None:
+@both
+@pytest.mark.parametrize("word", UNKNOWN)
+def test_a_whole_call_beside_a_word_that_nobody_knows_is_a_call(word: str, stream: bool) -> None:
+    reply = outcome({"content": "", "tool_calls": [CALL]}, word, stream=stream)
+    assert isinstance(reply, Reply)
+    assert (reply.finish_reason, reply.raw_finish_reason) == ("tool_calls", word)
+    assert [call.complete for call in reply.tool_calls] == [True]
+
+
+@pytest.mark.parametrize(("word", "call"), [*((w, CALL) for w in OUTSIDE), *((w, HALF) for w in UNKNOWN)])
+def test_no_such_call_is_told_to_have_ended(word: str, call: Any) -> None:
     told: list[chatport.Event] = []
     with pytest.raises(ChatportError):
-        told += decode_events("compatible", body=sse(chunk({"tool_calls": [CALL]}), chunk({}, word)))
+        told += decode_events("compatible", body=sse(chunk({"tool_calls": [call]}), chunk({}, word)))
     assert not any(isinstance(event, chatport.ToolCallEnded) for event in told)
 
 

@@ -380,8 +380,8 @@ def test_mistakes_are_said_before_anything_is_sent(s: Setting) -> None:
         ([], {}),
         ("hello", {"model": "nonsense"}),
         ("hello", {"temperature": "hot"}),
-        ("hello", {"tool_choice": "weather"}),
-        ([{"role": "tool", "tool_call_id": "x", "content": "y"}], {}),
+        ("hello", {"tools": [weather], "tool_choice": "wether"}),
+        ([{"role": "tool", "tool_call_id": 5, "content": "y"}], {}),
     ]
     for messages, options in mistakes:
         for ask in (s.runner.chat, s.runner.stream):

@@ -237,13 +237,13 @@ class World:
         """Make calls one after the other, in one loop, until one is the last, and so many at most."""
         outcomes: list[Outcome] = []
         if self.backend == "sync":
-            with self.client:
+            with self._opened():
                 while len(outcomes) < most and not (outcomes and is_last(outcomes[-1])):
                     outcomes.append(self._ask(messages, stream, options))
             return outcomes
 
         async def run() -> list[Outcome]:
-            async with self.client:
+            async with self._opened():
                 while len(outcomes) < most and not (outcomes and is_last(outcomes[-1])):
                     outcomes.append(await self._ask_async(messages, stream, options))
                     for _ in range(20):

@@ -83,7 +83,7 @@ def test_the_envelope(explain, shaped):
     ("settings", "words"),
     [
         ({"protocol": "responses"}, 'protocol is "messages" or "openai", not \'responses\''),
-        ({"protocol": True}, 'protocol must be a text that is not empty, not True'),
+        ({"protocol": True}, "protocol must be a text that is not empty, not True"),
         ({"auth": "oauth"}, 'auth is "key" or "token", not \'oauth\''),
         ({**OPENAI, "betas": ["a"]}, "betas has no effect"),
         ({**OPENAI, "thinking_display": "omitted"}, "thinking_display has no effect"),

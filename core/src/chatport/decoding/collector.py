@@ -234,9 +234,9 @@ class Collector:
             return
         choice.finish, choice.raw_finish, choice.ended = event.reason, _whole(event.raw), True
         words = f"the answer was broken off with finish_reason {choice.raw_finish!r}"
-        if event.reason == UNKNOWN and choice.calls:
-            choice.finish = "error"  # it may have been stopped from outside, and half a call must not be run
-            words = f"the answer ended with {choice.raw_finish!r}, which is no known end, beside a tool call"
+        if event.reason == UNKNOWN and any(not jsoncodec.is_object(call.text(False)) for call in choice.calls.values()):
+            choice.finish = "error"  # it was stopped from outside, it seems, and half a call must not be run
+            words = f"the answer ended with {choice.raw_finish!r}, which is no known end, inside a tool call"
         if choice.finish == "error" and self.error is None:
             error = {"message": words, "type": "server_error", "code": choice.raw_finish}
             self.error = self._own_error = ev.ErrorReported({"error": error})

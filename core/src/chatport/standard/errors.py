@@ -63,7 +63,7 @@ def classify_error(failure: Failure, context: Context) -> Verdict:
             return _of_limit(failure, text, named, status)
     elif status == 401 and _found(text, *MONEY):
         return Verdict(e.QuotaExceededError)
-    if failure.status < 400 and _number(failure) is None and failure.data is not None and failure.details.message:
+    if failure.status < 400 and failure.data is not None and failure.details.message and _is_open(failure):
         said = next((error for error, pattern in BARE if _found(text, pattern)), None)
         if said is e.RateLimitError:
             return _of_limit(failure, text, named, 429)
@@ -174,6 +174,11 @@ def _inner_status(failure: Failure) -> int | None:
     if isinstance(failure.data, Mapping) and _found(details.message[:_LONGEST_SAID].lower(), SERVERS_FAULT):
         return 500
     return STATUS_OF_NAME.get(bare_name(details.type))
+
+
+def _is_open(failure: Failure) -> bool:
+    """Whether an error inside a 200 says of itself no more than that it is one: its words may say what it is."""
+    return _number(failure) is None and _inner_status(failure) in (None, 500)
 
 
 def _number(failure: Failure) -> int | None:
