@@ -100,6 +100,7 @@ MADE_WHILE_RUNNING: dict[tuple[str, str], Callable[[], list[str]]] = {
     ("chatport/testing/facts_refusals.py", "rule.fits"): fits_of_facts,
     # An emulator's, against the ids of a test.
     ("chatport/testing/refusals.py", "vendor.call_id_form"): list,
+    ("chatport/testing/emulator.py", "self.model_form"): list,
     ("chatport_openrouter/errors.py", "pattern"): lambda: phrases_of("chatport_openrouter.errors", "_PHRASES"),
     ("chatport_siliconflow/errors.py", "words"): lambda: phrases_of("chatport_siliconflow.errors", "_WORDS"),
     **{

@@ -198,14 +198,34 @@ def test_the_address_of_an_image_is_passed_on_and_not_fetched(backend: str) -> N
     assert "images.example" not in looked_up
 
 
-@pytest.mark.parametrize(
-    "address", ["file:///etc/passwd", "/etc/passwd", "ftp://h/cat.png", "javascript:1", "gopher://h"]
-)
-def test_an_image_of_another_kind_of_address_is_refused(address: str) -> None:
+@pytest.mark.parametrize("address", ["/etc/passwd", "javascript:1"])
+def test_an_image_that_has_no_address_is_refused(address: str) -> None:
     client = chatport.Client({"providers": {"x": {"kind": "compatible", "base_url": "http://127.0.0.1:9"}}})
     message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": address}}]}
-    with pytest.raises(chatport.BadRequestError, match=r"needs an http\(s\) or data:image/ URL"):
+    with pytest.raises(chatport.BadRequestError, match=r"needs an http\(s\) or data URL"):
         client.chat([message], model="x:m")
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://h/cat.png", "gopher://h", "ms://f-1"])
+def test_an_address_of_another_scheme_is_the_vendors_to_read(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent as it is written (vendors have schemes of their own); no file of this machine is opened for it."""
+    import builtins
+
+    opened: list[str] = []
+    real = builtins.open
+
+    def watching(file: Any, *rest: Any, **options: Any) -> Any:
+        opened.append(str(file))
+        return real(file, *rest, **options)
+
+    monkeypatch.setattr(builtins, "open", watching)
+    client = chatport.Client({"providers": {"x": {"kind": "compatible", "base_url": "http://127.0.0.1:9"}}})
+    message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": address}}]}
+    sent = client.explain([message], model="x:m")
+    assert sent.body["messages"][0]["content"][0]["image_url"]["url"] == address
+    assert "/etc/passwd" not in opened
 
 
 # --- input that is nested without end

@@ -70,6 +70,8 @@ def _check_value(schema: Any, value: Any) -> Any:
 
 def _check_uses(schema: Any, value: Any, passes: bool) -> None:
     """Nothing but an error of ours comes from asking for the value; the reply is in it."""
+    if not isinstance(schema, dict):
+        return  # neither a tool nor an output takes it
     text = json.dumps(value)
     notes = list(misfits([ToolCall("c", "f", text)], [Tool("f", schema=schema)]))
     assert {note.kind for note in notes} <= {"invalid", "unchecked"}
@@ -138,10 +140,10 @@ def _client(provider: str) -> chatport.Client:
 
 def _check_sent(provider: str, schema: Any, *, as_output: bool) -> None:
     """It has a measure, or is refused before a byte is sent by an error that blames no hook."""
-    options: dict[str, Any] = {"tools": [Tool("f", "", schema, True)]}
-    if as_output:
-        options = {"output": OutputSpec("o", schema)}
     try:
+        options: dict[str, Any] = {"output": OutputSpec("o", schema)}
+        if not as_output:
+            options = {"tools": [Tool("f", "", schema, True)]}
         sent = _client(provider).explain("JSON", model=f"{provider}:{MODELS.get(provider, 'm')}", **options)
     except (BadRequestError, ConfigurationError) as error:
         size = len(str(error))

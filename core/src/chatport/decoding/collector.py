@@ -80,7 +80,7 @@ class _Choice:
 
     def all_media(self) -> tuple[Media, ...]:
         """Return what came whole, and then what was spoken in pieces."""
-        spoken = audio_of("".join(self.audio.get("data", ())))
+        spoken = audio_of("".join(self.audio.get("data", ()))) if self.audio else None
         return (*self.media, *(() if spoken is None else (spoken,)))
 
 
@@ -309,7 +309,7 @@ class Collector:
             alternatives=tuple(self._alternative(key) for key in sorted(self.choices)[1:]),
             logprobs=first.logprobs,
             audio={name: "".join(pieces) for name, pieces in first.audio.items()} or None,
-            opaque=_plain(first.opaque),
+            opaque=_plain(first.opaque) if first.opaque else first.opaque,
             citations=self._citations(min(self.choices, default=0)),
             media=first.all_media(),
             raw=self.envelope if raw is None else raw,
@@ -337,7 +337,8 @@ class Collector:
 
     def missing(self) -> tuple[Adjustment, ...]:
         """Return warnings about what the vendor left out at the end."""
-        if self.first.raw_finish is None and self.first.ended:
+        first = self.first
+        if first.raw_finish is None and first.ended:
             return (Adjustment("missing", "finish_reason", "the stream ended in order, without a finish reason"),)
         return ()
 
@@ -352,7 +353,7 @@ def _plain(opaque: dict[str, Any]) -> dict[str, Any]:
 
 
 def _whole(text: str | None) -> str | None:
-    return None if text is None else jsoncodec.whole(text)
+    return text if text is None or text.isascii() else jsoncodec.whole(text)
 
 
 def _joined(held: Any, new: Any) -> Any:

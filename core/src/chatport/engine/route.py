@@ -67,10 +67,10 @@ def tell_who_was_asked(error: ChatportError, asked: str | None, answers: str) ->
 
 def request_id(head: Head, context: Context) -> str | None:
     """Return the vendor's request id from the headers."""
-    return next(
-        (head.headers[name] for name in context.provider.dialect.request_id_headers if head.headers.get(name)),
-        None,
-    )
+    for name in context.provider.dialect.request_id_headers:
+        if head.headers.get(name):
+            return head.headers[name]
+    return None
 
 
 def run_side_hook(route: Route, name: Literal["read_rate_limits", "observe"], *values: Any) -> Any:

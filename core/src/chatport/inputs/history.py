@@ -31,7 +31,7 @@ def mended(messages: tuple[Message, ...], own_names: Collection[str]) -> tuple[t
 
     Names of the caller's own tools stay as they are: the provider's hooks know what they are sent as.
     """
-    if not any(message.tool_calls for message in messages):
+    if not [message for message in messages if message.tool_calls]:
         return messages, []
     mender = _Mender(own_names)
     return tuple([mender.take(messages, number) for number in range(len(messages))]), mender.notes

@@ -54,7 +54,8 @@ class Routes:
 
     def targets(self, model: str | None) -> tuple[tuple[AliasTarget, ...], Mapping[str, Any]]:
         """Return the targets that a name means, in order of preference, and the options of its alias."""
-        expect(model, (str, type(None)), 'model is a text, "provider:model" or an alias', ConfigurationError)
+        if type(model) is not str:
+            expect(model, (str, type(None)), 'model is a text, "provider:model" or an alias', ConfigurationError)
         name = model or self.config.model
         if not name:
             raise ConfigurationError('No model is named: pass model="provider:model", or set LLM_MODEL.')

@@ -19,11 +19,12 @@ __all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target
 
 def split_target(target: str) -> tuple[str, str]:
     """Split `provider:model` at the first colon. Raises ConfigurationError if there is none, or it is too long."""
-    expect(target, str, 'A target is a text, "provider:model"', ConfigurationError)
+    if type(target) is not str:
+        expect(target, str, 'A target is a text, "provider:model"', ConfigurationError)
     if len(target) > LONGEST_NAME:
         check_length(target)
     provider, colon, model = target.partition(":")
-    if not is_whole(target):
+    if not (target.isascii() or is_whole(target)):
         raise ConfigurationError(f"{target!r} is not a target: it has half of a surrogate pair, such as half an emoji.")
     if not colon or not provider or not model:
         raise ConfigurationError(f'{target!r} is not a target: write "provider:model", such as "openai:gpt-6-luna".')
@@ -73,6 +74,9 @@ class Condition:
         return (self.above_input_tokens or 0) < tokens < (self.below_input_tokens or math.inf)
 
 
+_ANY = Condition()
+
+
 def _has_media(call: Call) -> bool:
     return any(content_kind(part) is not None for m in call.messages for part in m.content)
 
@@ -82,7 +86,7 @@ class AliasTarget:
     """One of an alias's targets. Those with a `weight` share the calls by it; the others keep their places."""
 
     target: str
-    when: Condition = attrs.field(factory=Condition)
+    when: Condition = _ANY
     weight: float | None = None
 
 
@@ -91,11 +95,11 @@ def in_order(entries: Sequence[AliasTarget], call: Call, random: Callable[[], fl
 
     Weighted ones are drawn without putting back: the first is any of them with a chance by its weight, and so on.
     """
+    if len(entries) == 1 and entries[0].when is _ANY:  # as nearly every call has it
+        return [entries[0].target]
     fitting = [entry for entry in entries if entry.when == _ANY or entry.when.holds(call)]
     # With keys u^(1/w) the order by key is exactly such a drawing (Efraimidis and Spirakis, 2006).
     weighted = [entry for entry in fitting if entry.weight is not None]
     drawn = iter(sorted(weighted, key=lambda entry: random() ** (1 / (entry.weight or 1)), reverse=True))
     return [(entry if entry.weight is None else next(drawn)).target for entry in fitting]
 
-
-_ANY = Condition()

@@ -174,7 +174,8 @@ class Vendors:
 
     def is_ready(self, name: str) -> bool:
         """Whether `provider(name)` will not block."""
-        expect(name, str, "A provider is named by a text", ConfigurationError)
+        if type(name) is not str:
+            expect(name, str, "A provider is named by a text", ConfigurationError)
         if self._is_open(name):
             return True
         table = self.config.providers.get(name, ProviderConfig())

@@ -23,7 +23,7 @@ _REPEATED = "an id is of one call only, in the whole conversation"
 def with_call_ids(wire: WireRequest, rule: CallIdRule | None) -> WireRequest:
     """Return the request with ids that are taken, no two calls having the same."""
     messages: Sequence[Mapping[str, Any]] = wire.body["messages"]
-    if not any("tool_calls" in message for message in messages):
+    if not [message for message in messages if "tool_calls" in message]:
         return wire
     ids = _Ids(rule or _ANY)
     sent = [ids.changed(message) for message in messages]

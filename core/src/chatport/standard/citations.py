@@ -40,7 +40,11 @@ _SPANS = (("start_index", "end_index"), ("start", "end"))
 def sources(holder: Mapping[str, Any], choice: int = 0) -> Iterator[CitationReported]:
     """Give the sources that a reply, a chunk or a message names beside its text."""
     found = [(name, list(_items(holder[name], SOURCES[name]))) for name in SOURCES if holder.get(name)]
-    found += [("", list(_list(value[_OF_OTHERS]))) for value in holder.values() if _has_others(value)]
+    for value in holder.values():
+        if isinstance(value, Mapping) and _OF_OTHERS in value:
+            found.append(("", list(_list(value[_OF_OTHERS]))))
+    if not found:
+        return
     titled = {item["url"]: item for _, items in found for item in items if isinstance(item, Mapping) and _url(item)}
     for name, items in found:
         for number, item in enumerate(items, 1):
@@ -72,10 +76,6 @@ def is_citation(item: Any) -> bool:
     """Whether an annotation names a source: some are notes of another kind, such as a file that was read (OR-M3)."""
     is_named_so = isinstance(item, Mapping) and str(item.get("type")).endswith("citation")
     return is_named_so or next(_read(item, None), None) is not None
-
-
-def _has_others(value: Any) -> bool:
-    return isinstance(value, Mapping) and _OF_OTHERS in value
 
 
 def _url(item: Mapping[str, Any]) -> bool:

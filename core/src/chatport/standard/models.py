@@ -48,7 +48,7 @@ def read_rate_limits(headers: Mapping[str, str], context: Context) -> RateLimits
     facts = context.provider.facts
     if facts is not None and facts.limits is not None:
         return _by_facts(headers, facts.limits)
-    if not any(name.startswith("x-ratelimit-") for name in headers):
+    if not [name for name in headers if name.startswith("x-ratelimit-")]:
         return None
 
     found: dict[str, Any] = {}
