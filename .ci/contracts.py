@@ -56,7 +56,6 @@ layers =
     events | provider
     facts
     types
-    contents
     errors
     schemas
     jsoncodec

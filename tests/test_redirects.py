@@ -207,9 +207,7 @@ def test_an_image_that_has_no_address_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://h/cat.png", "gopher://h", "ms://f-1"])
-def test_an_address_of_another_scheme_is_the_vendors_to_read(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_address_of_another_scheme_is_the_vendors_to_read(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is sent as it is written (vendors have schemes of their own); no file of this machine is opened for it."""
     import builtins
 

@@ -17,7 +17,6 @@ from chatport import (
     OverloadedError,
     RateLimitError,
     ReasoningDelta,
-    ServerError,
     StreamInterruptedError,
     TextDelta,
     Tool,
@@ -303,7 +302,7 @@ def test_errors_of_the_account(emulated):
     client, _ = emulated(flex_capacity=False, fails_in_stream="over capacity")
     with pytest.raises(OverloadedError):
         ask(client, "hello", extra={"service_tier": "flex"})
-    with pytest.raises(ServerError, match="over capacity"):
+    with pytest.raises(OverloadedError, match="over capacity"):
         ask(client, "hello", stream=True)
     with pytest.raises(ModelNotFoundError, match="does not exist"):
         ask(client, "hello", model="groq:no/model")

@@ -201,7 +201,7 @@ def test_a_named_error_ends_the_stream(error, kind, retryable):
 def test_the_older_error_inside_a_chunk():
     """GQ-S8"""
     last = '{"choices":[{"index":0,"delta":{},"finish_reason":null}],"x_groq":{"id":"req_1","error":"over capacity"}}'
-    with pytest.raises(ServerError, match="over capacity") as caught:
+    with pytest.raises(OverloadedError, match="over capacity") as caught:
         replay("groq", headers=EVENTS, body=f"data: {START}\n\ndata: {last}\n\ndata: [DONE]\n\n", stream=True)
     assert caught.value.partial.text == "Hel"
     fine = last.replace('"error":"over capacity"', '"error":null').replace("null}]", '"stop"}]')

@@ -102,4 +102,3 @@ def in_order(entries: Sequence[AliasTarget], call: Call, random: Callable[[], fl
     weighted = [entry for entry in fitting if entry.weight is not None]
     drawn = iter(sorted(weighted, key=lambda entry: random() ** (1 / (entry.weight or 1)), reverse=True))
     return [(entry if entry.weight is None else next(drawn)).target for entry in fitting]
-

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 from typing import Any
 
-from .basics import media
-from .basics.typed import check_fields, expect
-from .errors import BadRequestError
+from ..basics import media
+from ..basics.typed import check_fields, expect
+from ..errors import BadRequestError
 
 __all__ = [
     "UNTYPED",
