@@ -123,7 +123,7 @@ def said(messages: Iterable[Any]) -> Iterator[str]:
     """Give what is said, in order: texts of one side that follow each other as one, and each part, call and result."""
     role, texts = "", ""
     for who, what in _pieces(messages):
-        if what is not None and (who, what[:5]) == (role, "text "):
+        if (who, what[:5]) == (role, "text "):
             texts += what[5:]
             continue
         if texts:

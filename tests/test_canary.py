@@ -421,6 +421,8 @@ def table(**more: Any) -> dict[str, Any]:
     return {"x": {"kind": "compatible", "base_url": "http://127.0.0.1:9/v1", "api_key": CANARY, **more}}
 
 
+HOT: Any = "hot"
+
 FAILURES: dict[str, Callable[[World], Exception]] = {
     **{name: lambda w, data=data: answered(data) for name, data in ANSWERS.items()},  # type: ignore[misc]
     **{f"{name} (stream)": lambda w, data=data: answered(data, stream=True) for name, data in ANSWERS.items()},  # type: ignore[misc]
@@ -451,7 +453,7 @@ FAILURES: dict[str, Callable[[World], Exception]] = {
     ),
     "a key over plain http": lambda w: asking("http://h.example/v1"),
     "a wrong model": lambda w: caught(lambda: w.client.chat("hello", model="nobody:m")),
-    "a wrong option": lambda w: caught(lambda: w.client.chat("hello", temperature="hot")),
+    "a wrong option": lambda w: caught(lambda: w.client.chat("hello", temperature=HOT)),
     "extra that is no JSON": lambda w: caught(lambda: w.client.chat("hello", extra={"x": object()})),
     "a wrong table of a client": lambda w: caught(lambda: chatport.Client({"providers": table(), "nonsense": {}})),
     "transport of the wrong kind": lambda w: caught(

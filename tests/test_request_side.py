@@ -72,8 +72,9 @@ def recordings_of(folder: str) -> tuple[Recording, ...]:
     for path in sorted((TRACES / folder).glob("*.json")):
         exchange = json.loads(path.read_text("utf-8"))
         body = (exchange["request"] or {}).get("body")
-        is_chat = isinstance(body, dict) and isinstance(body.get("messages"), list) and body.get("model")
-        if is_chat and exchange["protocol"] == "openai-chat":
+        if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body.get("model"):
+            continue
+        if exchange["protocol"] == "openai-chat":
             status = exchange["response"].get("status") or 200
             found.append(Recording(f"{folder}/{path.stem}", body, status < 400))
     return tuple(found)

@@ -97,7 +97,8 @@ def bodies() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{field} {value}", {"messages": HI, field: value}
     for effort in ("default", "ultra", "auto"):
         yield f"effort {effort}", {"messages": HI, "reasoning_effort": effort}
-    for turn in ({}, {"content": ""}, {"content": []}):
+    turns: tuple[dict[str, Any], ...] = ({}, {"content": ""}, {"content": []})
+    for turn in turns:
         yield f"user turn {turn}", {"messages": [*HI, {"role": "assistant", "content": "a"}, {"role": "user", **turn}]}
     yield "role function", {"messages": [*HI, {"role": "function", "name": "f", "content": "7"}]}
     yield "role wizard", {"messages": [{"role": "wizard", "content": "w"}, *HI]}

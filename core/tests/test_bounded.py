@@ -148,7 +148,7 @@ def test_ever_new_models_leave_a_thousand_facts_and_contexts() -> None:
     acme = vendors.provider("acme")
     known = vendors.facts(acme, "m")
     for number in range(50_000):
-        vendors._facts.put(("acme", f"m{number}"), known)
+        vendors._facts.put(("acme", "", f"m{number}"), known)
         acme.context(f"m{number}", known)
     assert len(vendors._facts) == len(acme._contexts) == MOST_MODELS
     assert vendors.facts(acme, "m") == known

@@ -14,6 +14,7 @@ import pytest
 import chatport
 from chatport import (
     ConfigurationError,
+    Finished,
     MalformedReplyError,
     Message,
     Tool,
@@ -127,7 +128,9 @@ def test_the_thousandth_call_is_taken_and_the_next_is_not(streamed: bool) -> Non
 
 def test_the_thousandth_choice_is_taken_and_the_next_is_not() -> None:
     events = decode_events("compatible", body=stream({"content": "a"}, choices=1_000))
-    assert len(events[-1].reply.alternatives) == 999
+    end = events[-1]
+    assert isinstance(end, Finished)
+    assert len(end.reply.alternatives) == 999
     with pytest.raises(MalformedReplyError, match="more than 1000 choices"):
         decode_events("compatible", body=stream({"content": "a"}, choices=1_001))
 
@@ -186,7 +189,7 @@ def test_a_name_of_exactly_the_length_stays() -> None:
     assert len(wire_name("n" * 65)) == 64
     assert wire_name("n" * 65) != wire_name("n" * 66)
     with chatport.Client({"providers": {"x": {"kind": "compatible", "base_url": "https://x.example"}}}) as client:
-        assert client.explain("a", model="x:" + "m" * (LONGEST_NAME - 2))
+        assert client.explain("a", model="x:" + "m" * (LONGEST_NAME - 2)).body["model"] == "m" * (LONGEST_NAME - 2)
         with pytest.raises(ConfigurationError, match="at most"):
             client.explain("a", model="x:" + "m" * (LONGEST_NAME - 1))
 

@@ -446,7 +446,9 @@ def test_addresses_that_lead_nowhere(url: str, kind: str) -> None:
 
 
 class Kept:
-    """A connection that stands or does not."""
+    """A connection that stands or does not, and knows nothing of forks."""
+
+    def forked(self, *, is_idle: bool = False) -> None: ...
 
     def __init__(self) -> None:
         self.stands = True

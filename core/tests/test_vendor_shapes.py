@@ -125,7 +125,7 @@ def test_a_tool_that_is_no_function_is_sent_as_it_is(tool: dict[str, Any], sent:
     body = sent("hi", tools=[weather, tool, {"type": "function", "function": {"name": "other"}}])
     assert [t.get("function", {}).get("name") for t in body["tools"][:2]] == ["weather", "other"]
     assert body["tools"][2:] == [tool]
-    given = [weather, tool, {"name": "other"}]
+    given: list[Any] = [weather, tool, {"name": "other"}]
     assert [read.name for read in read_tools(given)] == ["weather", "other"]
     assert read_server_tools(given) == (tool,)
     assert read_server_tools([weather]) == read_server_tools(None) == ()
@@ -216,7 +216,7 @@ def test_calls_of_tools_that_are_no_functions_are_sent(sent: Shape) -> None:
 def test_a_call_without_an_id_gets_one_with_its_result() -> None:
     """Some servers give none, and want none; with an id every vendor takes it, which is told."""
     call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
-    history = ["hi", {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "content": "7"}]
+    history: list[Any] = ["hi", {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "content": "7"}]
     client = Client(config={"providers": {"x": {"kind": "compatible", "base_url": "https://x.example/v1"}}})
     explained = client.explain(history, model="x:m")
     answer, result = explained.body["messages"][1:]
@@ -260,7 +260,7 @@ def test_a_vendor_part_is_a_dict() -> None:
 
 def test_nothing_can_be_written_into_a_vendor_part() -> None:
     """It is shared by the hooks of several calls; what the caller gave is not touched."""
-    given = {"type": "video", "video": ["a"]}
+    given: dict[str, Any] = {"type": "video", "video": ["a"]}
     part = VendorPart(given)
     given["video"].append("b")
     assert part.value == {"type": "video", "video": ["a"]}

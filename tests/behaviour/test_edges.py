@@ -164,9 +164,11 @@ def test_an_exception_of_somebody_elses_code_is_handed_on_as_it_is(
 ) -> None:
     """It is no trouble of the vendor's: nothing is tried again, and whoever wrote it sees it."""
     httpx_ = GIVEN[family]
+    stream, async_stream = httpx_.SyncByteStream, httpx_.AsyncByteStream
+    transport, async_transport = httpx_.BaseTransport, httpx_.AsyncBaseTransport
     asked: list[int] = []
 
-    class Body(httpx_.SyncByteStream, httpx_.AsyncByteStream):  # type: ignore[misc]  # of either family
+    class Body(stream, async_stream):  # type: ignore[misc, valid-type]  # of either family
         def __iter__(self) -> Iterator[bytes]:
             yield b"data: "
             raise Foreign("mine")
@@ -179,7 +181,7 @@ def test_an_exception_of_somebody_elses_code_is_handed_on_as_it_is(
 
         async def aclose(self) -> None: ...
 
-    class Odd(httpx_.BaseTransport, httpx_.AsyncBaseTransport):  # type: ignore[misc]
+    class Odd(transport, async_transport):  # type: ignore[misc, valid-type]
         def handle_request(self, request: Any) -> Any:
             asked.append(1)
             if place == "sending":

@@ -248,7 +248,7 @@ def test_the_headers_of_a_call_go_to_the_provider_that_it_names_first_and_to_no_
             "retry": {"attempts": 1},
         }
         with chatport.Client(config) as client:
-            given = {"x-team": "chat", "x-tenant": Secret(TENANT)}
+            given: dict[str, str | Secret] = {"x-team": "chat", "x-tenant": Secret(TENANT)}
             reply = client.chat("hello", model="both", headers=given)
             assert reply.text == "word "
             assert [note.kind for note in reply.warnings if note.field == "headers"] == ["dropped"]
