@@ -545,9 +545,9 @@ PLANTS: Mapping[str, tuple[str, Provider]] = {
             ]
         ),
     ),
-    "an unknown end is no error beside a call": (
+    "an end from outside is no error beside a call": (
         "a_call_is_not_run",
-        each(FinishReported, lambda e: FinishReported("other", e.raw) if e.reason == "unknown" else e),
+        each(FinishReported, lambda e: FinishReported("other", e.raw) if e.reason == "error" else e),
     ),
     "an end is invented": (
         "an_answer_without_an_end",

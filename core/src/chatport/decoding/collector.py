@@ -55,7 +55,7 @@ class _Choice:
     @property
     def reason(self) -> FinishReason:
         """Our finish reason: calls decide, not the vendor's word, where the word is an ordinary stop (OA-S6)."""
-        if self.calls and self.finish in ("stop", "other", None) and self.ended:
+        if self.calls and self.finish in ("stop", "other", UNKNOWN, None) and self.ended:
             return "tool_calls"
         if self.finish == UNKNOWN:
             return "other"
