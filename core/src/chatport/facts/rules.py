@@ -8,7 +8,6 @@ The rules are structs: a class of attrs takes thirty times as long to make, and 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from types import UnionType
@@ -253,6 +252,8 @@ class CallIdRule(msgspec.Struct, frozen=True):
 
     def made_of(self, text: str) -> str:
         """Return an id that is taken, always the same for the same text. Raises ValueError where none is found."""
+        import hashlib  # it loads OpenSSL, 4 MB, and hardly any call needs it
+
         for number in range(_MADE_IDS):
             digest = hashlib.sha256(f"{text}#{number}".encode("utf-8", "surrogatepass")).hexdigest()
             made = digest[: min(self.longest or _MADE_ID_LENGTH, _MADE_ID_LENGTH)]
