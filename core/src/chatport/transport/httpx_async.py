@@ -172,7 +172,7 @@ class HttpxAsyncExchange:
         self.head = head_of(response)
         self._response = response
         self._family = family
-        self._request = request
+        self._hiding = hiding_key(request)  # one, since it is entered for every piece
         given = raw_body(response)
         self._body: AsyncIterator[bytes] = response.aiter_raw() if given is None else _one_by_one(given)
 
@@ -180,7 +180,7 @@ class HttpxAsyncExchange:
         """Return the next bytes, b"" at the end."""
         problem: Exception | None
         try:
-            with hiding_key(self._request), within(seconds) as scope:
+            with self._hiding, within(seconds) as scope:
                 data = await anext(self._body, b"")
             if not scope.cancelled_caught:
                 return data

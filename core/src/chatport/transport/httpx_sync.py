@@ -239,7 +239,7 @@ class HttpxExchange:
         self._response = response
         self._family = family
         self._deadline = deadline
-        self._request = request
+        self._hiding = hiding_key(request)  # one, since it is entered for every piece
         self._body: Iterator[bytes] = raw_body(response) or response.iter_raw()
 
     def read(self, seconds: float | None) -> bytes:
@@ -247,7 +247,7 @@ class HttpxExchange:
         self._deadline.set(seconds)
         problem: Exception | None
         try:
-            with hiding_key(self._request):
+            with self._hiding:
                 return next(self._body, b"")
         except Exception as error:
             problem = failure_of(self._family, error, "body")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -27,36 +28,59 @@ _READ_SECONDS = 0.1
 """How long a loop has to read what has arrived, and to hand it to whoever waits for it."""
 
 
-@contextmanager
-def within(seconds: float | None) -> Iterator[anyio.CancelScope]:
+def within(seconds: float | None) -> AbstractContextManager[anyio.CancelScope]:
     """Cancel what runs inside after so many seconds (None: never). 0 is the time to read what has arrived."""
-    with anyio.CancelScope() as scope:
-        if seconds is None:
-            yield scope
-            return
-        begin = _begin_on_trio if is_trio() else _begin_on_asyncio
-        stop = begin(scope, seconds or _READ_SECONDS)
-        try:
-            yield scope
-        finally:
-            stop()
+    return _Within(seconds)
+
+
+class _Within:
+    """A class, since one is entered for every piece of a body: a generator would cost as much again."""
+
+    __slots__ = ("_scope", "_seconds", "_stop")
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._stop: Callable[[], None] | None = None
+        self._scope = anyio.CancelScope()
+
+    def __enter__(self) -> anyio.CancelScope:
+        scope = self._scope.__enter__()
+        if self._seconds is not None:
+            begin = _begin_on_trio if is_trio() else _begin_on_asyncio
+            self._stop = begin(scope, self._seconds or _READ_SECONDS)
+        return scope
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        if self._stop is not None:
+            self._stop()
+        return self._scope.__exit__(*raised)
 
 
 def _begin_on_trio(scope: anyio.CancelScope, seconds: float) -> Callable[[], None]:
-    from .trio_watch import watch_of_this_run
-
-    wait = _WaitOnTrio(scope, watch_of_this_run())
+    wait = _WaitOnTrio(scope, _trio_watch()())
     wait.begin(seconds)
     return wait.end
+
+
+@cache
+def _trio_watch() -> Callable[[], Watch]:
+    from .trio_watch import watch_of_this_run
+
+    return watch_of_this_run
+
+
+@cache
+def _trio_clock() -> Callable[[], float]:
+    import trio
+
+    return trio.current_time
 
 
 class _WaitOnTrio:
     """What trio's watch looks at."""
 
     def __init__(self, scope: anyio.CancelScope, watch: Watch) -> None:
-        import trio
-
-        self._now = trio.current_time
+        self._now = _trio_clock()
         self._scope = scope
         self._watch = watch
         self._was_late = False

@@ -8,8 +8,7 @@ request. Other requests that the program makes with the same libraries are not t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
 from ..basics.secret import Secret
@@ -32,14 +31,27 @@ _AUTH = " auth="  # what is behind it in a record of httpcore.socks is the last 
 _hidden: ContextVar[tuple[Secret, ...] | None] = ContextVar("chatport_hidden", default=None)
 
 
-@contextmanager
-def hiding_key(request: HttpRequest, others: tuple[Secret, ...] = ()) -> Iterator[None]:
-    """Replace the key of a request, and other secrets, by `***` in the records that are logged inside the block."""
-    token = _hidden.set((*request.secrets, *others))
-    try:
-        yield
-    finally:
-        _hidden.reset(token)
+def hiding_key(request: HttpRequest, others: tuple[Secret, ...] = ()) -> AbstractContextManager[None]:
+    """Replace the key of a request, and other secrets, by `***` in the records that are logged inside the block.
+
+    It may be entered again, once it was left.
+    """
+    return _Hiding((*request.secrets, *others))
+
+
+class _Hiding:
+    """A class, since one is entered for every piece of a body."""
+
+    __slots__ = ("_secrets", "_token")
+
+    def __init__(self, secrets: tuple[Secret, ...]) -> None:
+        self._secrets = secrets
+
+    def __enter__(self) -> None:
+        self._token = _hidden.set(self._secrets)
+
+    def __exit__(self, *raised: object) -> None:
+        _hidden.reset(self._token)
 
 
 def _hide(record: logging.LogRecord) -> bool:
