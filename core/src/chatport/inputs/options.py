@@ -103,7 +103,7 @@ def read_call(
         _number("top_p", top_p),
         _whole("max_tokens", max_tokens),
         () if stop is None else _stop(stop),
-        None if seed is None else _whole("seed", seed),
+        _whole("seed", seed),
         fields,
         on_unsupported,
         adjustments=tuple(notes),

@@ -11,7 +11,6 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -57,30 +56,17 @@ class _Within:
 
 
 def _begin_on_trio(scope: anyio.CancelScope, seconds: float) -> Callable[[], None]:
-    wait = _WaitOnTrio(scope, _trio_watch()())
+    from .trio_watch import watch_of_this_run  # trio is loaded by who runs it
+
+    wait = _WaitOnTrio(scope, watch_of_this_run())
     wait.begin(seconds)
     return wait.end
-
-
-@cache
-def _trio_watch() -> Callable[[], Watch]:
-    from .trio_watch import watch_of_this_run
-
-    return watch_of_this_run
-
-
-@cache
-def _trio_clock() -> Callable[[], float]:
-    import trio
-
-    return trio.current_time
 
 
 class _WaitOnTrio:
     """What trio's watch looks at."""
 
     def __init__(self, scope: anyio.CancelScope, watch: Watch) -> None:
-        self._now = _trio_clock()
         self._scope = scope
         self._watch = watch
         self._was_late = False
@@ -88,10 +74,10 @@ class _WaitOnTrio:
         self.deadline = self.watched_until = math.inf
 
     def begin(self, seconds: float) -> None:
-        self._watch.begin(self, self._now() + seconds)
+        self._watch.begin(self, self._watch.now() + seconds)
 
     def expire(self) -> None:
-        if self._was_late or self._now() - self.deadline < _LATE_SECONDS:
+        if self._was_late or self._watch.now() - self.deadline < _LATE_SECONDS:
             self._scope.cancel()
         else:
             self._was_late = True

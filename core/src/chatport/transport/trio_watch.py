@@ -36,6 +36,9 @@ class Watch:
         self._number = count()
         self._sleep: trio.CancelScope | None = None
 
+    now = staticmethod(trio.current_time)
+    """The clock of the deadlines: seconds of trio's own."""
+
     def begin(self, watched: Watched, deadline: float) -> None:
         """Watch a wait that begins now and may last until the deadline (of trio's clock; inf: for ever)."""
         watched.deadline = deadline
