@@ -11,6 +11,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -56,11 +57,17 @@ class _Within:
 
 
 def _begin_on_trio(scope: anyio.CancelScope, seconds: float) -> Callable[[], None]:
-    from .trio_watch import watch_of_this_run  # trio is loaded by who runs it
-
-    wait = _WaitOnTrio(scope, watch_of_this_run())
+    wait = _WaitOnTrio(scope, _trio_watch()())
     wait.begin(seconds)
     return wait.end
+
+
+@cache
+def _trio_watch() -> Callable[[], Watch]:
+    """Load trio where somebody runs it, and once: an import statement would cost a twentieth of each piece."""
+    from .trio_watch import watch_of_this_run
+
+    return watch_of_this_run
 
 
 class _WaitOnTrio:
