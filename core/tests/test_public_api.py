@@ -19,16 +19,17 @@ from chatport.inputs.options import ChatOptions, read_call
 NAMES = sorted(
     """
     Adjustment Alternative AsyncClient AsyncReplyStream Attempt AttemptFailed AudioDelta AudioPart Auth
-    AuthenticationError BadRequestError Budget BudgetExceededError Call Change ChatportError Chunk Citation
-    CitationAdded CitationReported Client Config ConfigurationError ContentFilterError Context ContextLengthError
-    Cost DeadlineError Dialect Discovery Embeddings ErrorDetails ErrorReported Event Explanation Facts HostFacts
-    Failure FieldRule FilePart FinishReason FinishReported Finished HOOK_API ImagePart LogprobsReported
-    MalformedReplyError Media MediaAdded Message ModelFacts ModelInfo ModelNotFoundError OpaqueReported OutputSpec
-    OverloadedError Part PermissionDeniedError PluginError Policy PolicyError Prefill Protocol Provider ProviderHooks
-    QuotaExceededError RateLimitError RateLimits ReasoningDelta RefusalDelta Reply ReplyStarted ReplyStream Secret
-    ServerError StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall ToolCallDelta ToolCallEnded
-    ToolChoice TransportError UnsupportedFeatureError Usage UsageReported VendorPart Verdict VideoPart
-    WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts run_tool schema_of
+    AuthenticationError BadRequestError Budget BudgetExceededError Call Change ChatportError Chunk ChunkSeen
+    Citation CitationAdded CitationReported Client Config ConfigurationError ContentFilterError Context
+    ContextLengthError Cost DeadlineError Dialect Discovery Embeddings ErrorDetails ErrorReported Event Explanation
+    Facts Failure FieldRule FilePart FinishReason FinishReported Finished HOOK_API HostFacts ImagePart
+    LogprobsReported MalformedReplyError Media MediaAdded Message ModelFacts ModelInfo ModelNotFoundError Native
+    OpaqueReported OutputSpec OverloadedError Part PermissionDeniedError PluginError Policy PolicyError Prefill
+    Protocol Provider ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta RefusalDelta Reply
+    ReplyStarted ReplyStream Secret ServerError StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall
+    ToolCallDelta ToolCallEnded ToolChoice TransportError UnsupportedFeatureError Usage UsageReported VendorPart
+    Verdict VideoPart WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts run_tool
+    schema_of
 """.split()  # noqa: SIM905  # a paragraph reads better than 100 lines
 )
 VALUES = ("Event", "FinishReason", "HOOK_API", "Part", "__version__", "hookimpl")

@@ -70,6 +70,7 @@ MADE: Mapping[str, tuple[Any, ...]] = {
     "Message": ("user", (TextPart("a"),)),
     "ModelFacts": (),
     "ModelInfo": ("m",),
+    "Native": ("messages",),
     "OutputSpec": ("n", {"type": "object"}),
     "Policy": (),
     "Prefill": (),
@@ -140,6 +141,8 @@ def use(value: Any) -> None:
             client().explain([Message("user", (value,))], model=MODEL)
         case Message():
             client().explain([value], model=MODEL)
+        case chatport.Native():
+            client().explain("q", model=MODEL, native=value)
         case ToolCall():
             client().explain(["q", Message("assistant", (), (value,)), Message.tool(value, "r")], model=MODEL)
             value.parsed()

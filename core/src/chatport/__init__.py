@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Context as Context,
         ErrorDetails as ErrorDetails,
         Failure as Failure,
+        Native as Native,
         OutputSpec as OutputSpec,
         StreamState as StreamState,
         Tool as Tool,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from .events import (
         AttemptFailed as AttemptFailed,
         AudioDelta as AudioDelta,
+        ChunkSeen as ChunkSeen,
         CitationAdded as CitationAdded,
         CitationReported as CitationReported,
         ErrorReported as ErrorReported,
@@ -126,6 +128,7 @@ _HOMES = {
         "Context",
         "ErrorDetails",
         "Failure",
+        "Native",
         "OutputSpec",
         "StreamState",
         "Tool",
@@ -161,6 +164,7 @@ _HOMES = {
     "events": (
         "AttemptFailed",
         "AudioDelta",
+        "ChunkSeen",
         "CitationAdded",
         "CitationReported",
         "ErrorReported",

@@ -30,6 +30,7 @@ __all__ = [
     "Context",
     "ErrorDetails",
     "Failure",
+    "Native",
     "OutputSpec",
     "StreamState",
     "Tool",
@@ -78,6 +79,25 @@ class ToolChoice:
 
 
 @attrs.frozen
+class Native:
+    """What of a call is in the words of one protocol, since it came in it: for whoever stands between two.
+
+    `protocol` is its name, such as `messages`. `fields` are body fields; parts, tools and keys of the vendor's own are
+    in its words too. A vendor that is spoken to in this protocol gets all of them, in the place of the call's `extra`,
+    and a stream hands its chunks over as they came (`ChunkSeen`). One that is spoken to in another gets none of them,
+    with a warning for each, but for fields named in `told`: what those ask for stands in the call's options as well.
+    """
+
+    protocol: str
+    fields: Mapping[str, Any] = attrs.field(factory=dict)
+    told: frozenset[str] = frozenset()
+
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
+        freeze_fields(self, "fields", error=BadRequestError)
+
+
+@attrs.frozen
 class Call:
     """What the user asked for, once, in our words. None means: not asked for, the vendor's default holds.
 
@@ -86,7 +106,7 @@ class Call:
     shape for each. `extra` is for vendor-only body fields. `stream` says whether the caller wants pieces. `prefix` is
     the beginning of the answer, from which the vendor is to go on. `adjustments` tell what was mended in earlier
     answers, so that they can be sent again. `headers` are the call's own, names in lower case; one that is a Secret is
-    shown nowhere.
+    shown nowhere. `native` is what of it is in one protocol's own words.
     """
 
     messages: tuple[Message, ...]
@@ -106,6 +126,7 @@ class Call:
     adjustments: tuple[Adjustment, ...] = ()
     headers: tuple[tuple[str, str | Secret], ...] = attrs.field(default=(), repr=False)
     server_tools: tuple[Mapping[str, Any], ...] = ()
+    native: Native | None = None
 
     def __attrs_post_init__(self) -> None:
         freeze_fields(self, "extra", error=BadRequestError)

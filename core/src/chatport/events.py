@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptFailed",
     "AudioDelta",
+    "ChunkSeen",
     "CitationAdded",
     "CitationReported",
     "ErrorReported",
@@ -109,6 +110,16 @@ class UsageReported(msgspec.Struct, frozen=True):
     usage: Usage
 
 
+class ChunkSeen(msgspec.Struct, frozen=True, gc=False):
+    """A chunk of the vendor's stream as it came, before the events that it means: its `event` name, and its data.
+
+    Only for a call with `native=`, where the vendor is spoken to in that protocol. What the chunk says is the vendor's.
+    """
+
+    event: str
+    raw: bytes
+
+
 class AttemptFailed(msgspec.Struct, frozen=True):
     """An attempt ended before anything was handed over, and another one follows after `wait_seconds`."""
 
@@ -192,6 +203,7 @@ Event: TypeAlias = (
     | AudioDelta
     | MediaAdded
     | CitationAdded
+    | ChunkSeen
     | UsageReported
     | AttemptFailed
     | Finished

@@ -101,6 +101,14 @@ class BaseClient:
         provider, model = split_target(target)
         return self._vendors.facts(self._vendors.provider_to_explain(provider), model)  # which needs no key
 
+    def targets(self, model: str | None = None) -> tuple[str, ...]:
+        """Return the targets that a name means, "provider:model" each, in order of preference. Nothing is sent.
+
+        Conditions of an alias are not looked at: which target a call goes to depends on the call. Raises
+        ConfigurationError for a name that means none.
+        """
+        return tuple([entry.target for entry in self._routes.targets(model)[0]])
+
     def budget(
         self,
         *,

@@ -92,6 +92,7 @@ class AttemptRun:
             if is_resumed or route.names or output_tool is not None
             else None
         )
+        self._shows_chunks = self._caller_names is None and route.is_native
         self._on_first_event = on_first_event
         self._timers = Timers(route.timeouts, clock.monotonic, call_started, leave_after)
         self._state = StreamState()
@@ -274,6 +275,8 @@ class AttemptRun:
                 decoded = None
                 if len(event.data) > most_values:
                     self._check_values(event.data)
+                if self._shows_chunks:
+                    batch.append(ev.ChunkSeen(event.event, event.data))
                 decoded = decode(Chunk(event.data, event.event), state, context, wire)
                 if type(decoded) is not list:  # a hook may be a generator, which may fail after its first events
                     decoded = list(decoded or ())
@@ -493,5 +496,6 @@ class AttemptRun:
             model=self.collector.model or self.route.context.model,
             request_id=None if self.head is None else request_id(self.head, self.route.context),
             warnings=self.route.wire.adjustments,
+            protocol=self.route.context.provider.protocol,
         )
         return hide_key_in_reply(reply, self._key())

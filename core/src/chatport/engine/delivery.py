@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from .. import events as ev
 from ..decoding.collector import Collector
-from ..errors import ChatportError
+from ..errors import ChatportError, MalformedReplyError
 
 __all__ = ["Delivery"]
 
 
-_EARLY = (ev.UsageReported, ev.CitationAdded)
+_EARLY = (ev.UsageReported, ev.CitationAdded, ev.ChunkSeen)
+_MOST_HELD_BYTES = 1024 * 1024
+"""Of chunks before the first content, which say little: an answer's beginning, and what it is asked to repeat."""
 
 
 class Delivery:
@@ -39,6 +41,8 @@ class Delivery:
         if self.is_begun:
             return batch
         self._held = batch
+        if sum(len(event.raw) for event in batch if type(event) is ev.ChunkSeen) > _MOST_HELD_BYTES:
+            raise MalformedReplyError(f"The stream has brought more than {_MOST_HELD_BYTES} bytes, and no content.")
         return []
 
     def rest(self, batch: list[ev.Event]) -> list[ev.Event]:

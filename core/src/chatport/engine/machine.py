@@ -370,8 +370,8 @@ class CallMachine:
             error.messages = conversation(call, error.partial)
         if _is_final(error) or not self.shared.policy.continue_after_cut:
             return []
-        if not can_continue(attempt.route.wire, attempt.collector):
-            return []
+        if attempt.route.is_native or not can_continue(attempt.route.wire, attempt.collector):
+            return []  # of two vendors' chunks nobody can make one stream
         if not attempt.committed:  # it was asked to go on, and would not or could not
             return waiting
         if isinstance(error, BadRequestError | ConfigurationError | PluginError):
@@ -418,6 +418,7 @@ class CallMachine:
             cost=cost,
             rate_limits=run_side_hook(route, "read_rate_limits", head.headers),
             output=None if route.call is None else route.call.output,
+            protocol=route.context.provider.protocol,
         )
         return hide_key_in_reply(reply, route.request.revealed_key())
 

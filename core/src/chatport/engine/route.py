@@ -30,7 +30,7 @@ class Route:
     `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
     `asked` is the retired model that was asked for, None where it is the one that answers. `operation` is its name in
     telemetry. `pace` are this client's own limits for the target, None: it has none. `why` says in words
-    why it goes in this protocol.
+    why it goes in this protocol, `is_native` whether the call came in it.
     """
 
     context: Context
@@ -44,6 +44,7 @@ class Route:
     pace: PaceLimits | None = None
     asked: str | None = None
     why: str = ""
+    is_native: bool = False
 
     @property
     def limits(self) -> Limits:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from ..basics.secret import Secret
+from ..basics.typed import expect
 from ..basics.words import near_miss
-from ..call import Call
+from ..call import Call, Native
 from ..errors import BadRequestError, UnknownOptionError
 from ..standard.efforts import EFFORTS
 from .headers import read_headers
@@ -47,6 +48,8 @@ class ChatOptions(TypedDict, total=False):
     """Vendor-only body fields, sent as they are."""
     headers: Mapping[str, str | Secret] | None
     """More headers for the requests of this call, to the provider that it names first. A `Secret` is shown nowhere."""
+    native: Native | None
+    """What of the call is in the words of one protocol, for a program that speaks it to others. See `Native`."""
     on_unsupported: Literal["warn", "raise"] | None
     """What happens to an option that a vendor cannot honour: a warning on the reply, or UnsupportedFeatureError."""
 
@@ -80,6 +83,7 @@ def read_call(
     timeout: float | Mapping[str, float] | None = None,
     extra: Mapping[str, Any] | None = None,
     headers: Mapping[str, str | Secret] | None = None,
+    native: Native | None = None,
     on_unsupported: Literal["warn", "raise"] = "warn",
 ) -> tuple[Call, Mapping[str, float]]:
     """Return the call and its own timers from a user's arguments. Raises BadRequestError for what cannot be meant."""
@@ -89,6 +93,8 @@ def read_call(
     fields: Any = extra or {}
     if not isinstance(fields, Mapping):
         raise BadRequestError("extra must be a dict of body fields.")
+    if native is not None:
+        expect(native, Native, "native is a chatport.Native", BadRequestError)
     history, notes = mended(read_messages(messages), [tool.name for tool in read])
     if tools:
         notes += bare_tools(tools)
@@ -109,6 +115,7 @@ def read_call(
         adjustments=tuple(notes),
         headers=() if headers is None else read_headers(headers),
         server_tools=read_server_tools(tools) if tools and len(read) < len(tools) else (),
+        native=native,
     )
     return call, read_timeout(timeout)
 

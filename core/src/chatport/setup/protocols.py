@@ -43,11 +43,15 @@ def check_setting(provider: Provider, setting: str) -> None:
 def choose(call: Call, facts: ModelFacts, provider: Provider, setting: str) -> Choice:
     """Return the protocol for a call: the user's word, else what the facts say, else the provider's own.
 
+    A call that came in a protocol which the vendor speaks goes out in it, where the model answers in it too.
+
     Raises UnsupportedFeatureError where the model answers only in one that is not installed.
     """
     if setting != AUTO:
         return Choice(setting, "the setting `protocol` says so")
     rule = None if facts.rules is None else facts.rules.protocol
+    if call.native is not None and (rule is None or rule.only is None) and _declares(provider, call.native.protocol):
+        return Choice(call.native.protocol, "the call came in it")
     if rule is None:
         return Choice(provider.protocol, "")
     if rule.only is not None:
@@ -130,6 +134,11 @@ def protocol_of_path(provider: Provider, path: str) -> str:
         if path.partition("?")[0].rstrip("/").endswith(below):
             return protocol.name
     return provider.protocol
+
+
+def _declares(provider: Provider, name: str) -> bool:
+    """Whether the vendor itself is known to speak a protocol, which is more than that one is installed."""
+    return name == provider.protocol or any(protocol.name == name for protocol in provider.protocols)
 
 
 def _is_spoken(provider: Provider, name: str) -> bool:

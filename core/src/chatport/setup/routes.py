@@ -17,6 +17,7 @@ from ..errors import BadRequestError, ChatportError, ConfigurationError, ModelNo
 from ..events import ErrorReported, Event, FinishReported, UsageReported
 from ..facts.models import ModelFacts
 from ..inputs.halves import places_of_halves
+from ..inputs.native import fitted
 from ..inputs.values import known
 from ..limits.policy import check_policy
 from ..limits.timeouts import Timeouts
@@ -105,6 +106,9 @@ class Routes:
             facts = self.vendors.facts(vendor, model)
         if looked_at is None and vendor.key is None and vendor.provider.auth.required and not _brings_key(call, vendor):
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
+        is_native = call.native is not None and call.native.protocol == choice.protocol
+        if call.native is not None:
+            call = fitted(call, call.native, vendor.provider)
         self._check_policy(vendor, model, call)
         context = vendor.context(model, facts)
         asked = split_target(target)[1] if redirected else None
@@ -117,8 +121,19 @@ class Routes:
             request = with_call_headers(request, call.headers, vendor)
         timers = self.timeouts(vendor, timeouts, streams=wire.stream)
         pace = vendor.config.pacing or self.config.pacing
+        why = choice.reason
         return Route(
-            context, vendor.plan, wire, request, timers, names, call, pace=pace, asked=asked, why=choice.reason
+            context,
+            vendor.plan,
+            wire,
+            request,
+            timers,
+            names,
+            call,
+            pace=pace,
+            asked=asked,
+            why=why,
+            is_native=is_native,
         )
 
     def _check_policy(self, vendor: Vendor, model: str, call: Call | None = None) -> None:

@@ -312,7 +312,8 @@ class Reply:
     `finish_reason` is ours, `raw_finish_reason` the vendor's word. `warnings` lists what was dropped, renamed or
     lowered. `citations` are the sources that the vendor names, in its order; `media` are pictures, recordings and files
     that came with the answer, spoken output included (which is in `audio` as well, with its transcript). `raw` is the
-    vendor's JSON for a plain reply, and the envelope (all but the pieces) for a stream.
+    vendor's JSON for a plain reply, and the envelope (all but the pieces) for a stream. `protocol` is the one in which
+    the vendor was spoken to, such as `chat`.
     """
 
     text: str = ""
@@ -338,6 +339,7 @@ class Reply:
     output: OutputSpec | None = attrs.field(default=None, eq=False, repr=False)
     citations: tuple[Citation, ...] = ()
     media: tuple[Media, ...] = ()
+    protocol: str = ""
 
     @property
     def message(self) -> Message:
