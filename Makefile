@@ -7,7 +7,7 @@ PACKAGE := core
 PACKAGE_FOLDER = $(firstword $(wildcard $(PACKAGE) plugins/$(PACKAGE) plugins/provider-$(PACKAGE) protocols/$(PACKAGE)))
 # Percent of the core's lines and branches that its own tests reach at least; 91 were measured.
 CORE_COVERAGE := 90
-MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml))
+MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml surfaces/pyproject.toml gateway/pyproject.toml))
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
 
@@ -100,4 +100,4 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 
 clean: ## remove .venv and everything generated
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results
-	find core protocols plugins tests demo benchmarks .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find core protocols plugins surfaces gateway tests demo benchmarks .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,4 +1,4 @@
-"""Check the import contracts: the core imports no protocol and no provider, and providers know nothing of each other.
+"""Check the import contracts: the core imports nothing that builds on it, and providers know nothing of each other.
 
 What plugins import of the core is checked by `plugin_imports.py`.
 
@@ -20,11 +20,22 @@ root_packages =
     chatport
     {protocols}
     {providers}
+    {built_on}
 
 [importlinter:contract:core]
-name = The core imports no protocol and no provider
+name = The core imports no protocol, no provider, and nothing else that builds on it
 type = forbidden
 source_modules = chatport
+forbidden_modules =
+    {protocols}
+    {providers}
+    {built_on}
+
+[importlinter:contract:built_on]
+name = What builds on the core imports no protocol and no provider
+type = forbidden
+source_modules =
+    {built_on}
 forbidden_modules =
     {protocols}
     {providers}
@@ -83,7 +94,11 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "importlinter.ini"
+        built_on = sorted(
+            path.parent.name for path in ROOT.glob("*/src/*/__init__.py") if path.parent.name != "chatport"
+        )
         listed = {"providers": "\n    ".join(providers), "protocols": "\n    ".join(protocols)}
+        listed["built_on"] = "\n    ".join(built_on)
         config.write_text(CONFIG.format(**listed), encoding="utf-8")
         code = lint_imports(config_filename=str(config), no_cache=True)
     return plugin_imports.main([]) or code

@@ -141,6 +141,7 @@ def main() -> None:
     members = [
         ROOT / "core",
         *sorted(path.parent for room in ("protocols", "plugins") for path in ROOT.glob(f"{room}/*/pyproject.toml")),
+        ROOT / "surfaces",
     ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -28,7 +28,8 @@ RENAMED = {
 
 def main(arguments: list[str]) -> int:
     """Check or mend; return the exit code."""
-    files = sorted([*ROOT.glob("plugins/*/src/**/*.py"), *ROOT.glob("protocols/*/src/**/*.py")])
+    rooms = ("plugins/*", "protocols/*", "surfaces")
+    files = sorted(path for room in rooms for path in ROOT.glob(f"{room}/src/**/*.py"))
     if arguments == ["--fix"]:
         mend([path for path in files if any(wrong_imports(path))])
     wrong = [

@@ -1,12 +1,15 @@
-"""Write `sync.py` from `aio.py`, or with --check say whether it is up to date. One text, so the two cannot drift."""
+"""Write the synchronous twins of asynchronous files, or with --check say whether they are up to date: one text each."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-SOURCE = Path(__file__).parent.parent / "core/src/chatport/client/aio.py"
-TARGET = SOURCE.with_name("sync.py")
+ROOT = Path(__file__).parent.parent
+TWINS = {
+    "core/src/chatport/client/aio.py": "core/src/chatport/client/sync.py",
+    "surfaces/src/chatport_surfaces/serving.py": "surfaces/src/chatport_surfaces/serving_sync.py",
+}
 HEADER = '"""The synchronous client and its driver: the same machine, without an event loop or a thread.'
 REPLACEMENTS = (
     ('"""The asynchronous client and its driver, on asyncio and trio alike.', HEADER),
@@ -34,24 +37,33 @@ REPLACEMENTS = (
     ("async def", "def"),
     ("await ", ""),
     (", on asyncio or trio.", ", without an event loop."),
+    ("AsyncStreamedAnswer", "StreamedAnswer"),
+    ("AsyncSurfaces", "Surfaces"),
+    ("with an asynchronous client behind", "with a synchronous client behind"),
+    ("`serving_sync.py` is made of this file by `.ci/sync_client.py`: edit this one.", "Made of `serving.py`."),
 )
 
 
-def generated() -> str:
-    text = SOURCE.read_text("utf-8")
+def generated(source: Path, target: Path) -> str:
+    text = source.read_text("utf-8")
     text = re.sub(r"\n *# async only: begin.*?# async only: end", "", text, flags=re.DOTALL)
     text = text.replace("# sync only: ", "")
     for old, new in REPLACEMENTS:
         text = text.replace(old, new)
     for step in (["check", "--select", "I", "--fix-only", "--quiet"], ["format"]):
-        command = [sys.executable, "-m", "ruff", *step, "--stdin-filename", str(TARGET), "-"]
+        command = [sys.executable, "-m", "ruff", *step, "--stdin-filename", str(target), "-"]
         text = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
     return text
 
 
+def main() -> None:
+    for source, target in TWINS.items():
+        text = generated(ROOT / source, ROOT / target)
+        if "--check" not in sys.argv:
+            (ROOT / target).write_text(text, "utf-8")
+        elif (ROOT / target).read_text("utf-8") != text:
+            sys.exit(f"{target} is not what {source} gives: run python .ci/sync_client.py")
+
+
 if __name__ == "__main__":
-    if "--check" in sys.argv:
-        if TARGET.read_text("utf-8") != generated():
-            sys.exit("core/src/chatport/client/sync.py is not what aio.py gives: run python .ci/sync_client.py")
-    else:
-        TARGET.write_text(generated(), "utf-8")
+    main()

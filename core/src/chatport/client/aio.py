@@ -257,6 +257,16 @@ class AsyncReplyStream:
             # async only: end
         return event
 
+    async def read(self) -> Sequence[Event]:
+        """Return the events that one read has brought, in place of one at a time; none at the end of the stream."""
+        try:
+            first = await self.__anext__()
+        except StopAsyncIteration:
+            return ()
+        events = [first, *self._events]
+        self._events = iter(())
+        return events
+
     def _take(self, events: list[Event] | None) -> None:
         if events is None:
             self._done = True

@@ -109,6 +109,15 @@ class BaseClient:
         """
         return tuple([entry.target for entry in self._routes.targets(model)[0]])
 
+    def estimate_tokens(self, messages: MessagesInput, **options: Any) -> int:
+        """Return about how many tokens the input of a call has, by which budgets are reserved too. Nothing is sent.
+
+        No vendor's own tokens are known: it is rather too many than too few, for English by a third.
+        """
+        from ..limits.estimate import estimate_input_tokens
+
+        return estimate_input_tokens(self._read(messages, False, options)[0])
+
     def budget(
         self,
         *,

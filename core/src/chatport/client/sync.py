@@ -217,6 +217,16 @@ class ReplyStream:
                 self._turn.append(turn)
         return event
 
+    def read(self) -> Sequence[Event]:
+        """Return the events that one read has brought, in place of one at a time; none at the end of the stream."""
+        try:
+            first = self.__next__()
+        except StopIteration:
+            return ()
+        events = [first, *self._events]
+        self._events = iter(())
+        return events
+
     def _take(self, events: list[Event] | None) -> None:
         if events is None:
             self._done = True

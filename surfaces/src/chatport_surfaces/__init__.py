@@ -1,0 +1,33 @@
+"""Protocols that Chatport speaks to clients: chat completions, Responses, Messages, embeddings and the list of models.
+
+surfaces = chatport_surfaces.AsyncSurfaces(client)
+answer = await surfaces.answer(chatport_surfaces.ClientRequest("POST", "/v1/messages", headers, body=body))
+"""
+
+from __future__ import annotations
+
+from .sealing import Seal as Seal
+from .serving import AsyncStreamedAnswer as AsyncStreamedAnswer, AsyncSurfaces as AsyncSurfaces
+from .serving_sync import StreamedAnswer as StreamedAnswer, Surfaces as Surfaces
+from .surface import (
+    Answer as Answer,
+    Asked as Asked,
+    ClientRequest as ClientRequest,
+    Surface as Surface,
+    SurfaceContext as SurfaceContext,
+    Writer as Writer,
+)
+
+__all__ = [
+    "Answer",
+    "Asked",
+    "AsyncStreamedAnswer",
+    "AsyncSurfaces",
+    "ClientRequest",
+    "Seal",
+    "StreamedAnswer",
+    "Surface",
+    "SurfaceContext",
+    "Surfaces",
+    "Writer",
+]

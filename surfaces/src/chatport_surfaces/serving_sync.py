@@ -1,0 +1,174 @@
+"""From a client's request to its answer, with a synchronous client behind: read, call, write.
+
+Made of `serving.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
+from uuid import uuid4
+
+from chatport import (
+    AttemptFailed,
+    ChatportError,
+    Client,
+    ConfigurationError,
+    Event,
+    ModelInfo,
+    ModelNotFoundError,
+    ReplyStream,
+)
+
+from .installed import Table, installed_surfaces
+from .sealing import Seal
+from .surface import Answer, Asked, ClientRequest, Surface, SurfaceContext, Writer
+
+__all__ = ["StreamedAnswer", "Surfaces"]
+
+_STREAM_HEADERS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
+
+
+class StreamedAnswer:
+    """An answer in pieces: iterate it for their bytes, and close it in any case. Closing it early stops the vendor.
+
+    `error` is the ChatportError in which it ended, which was written into it; None as long as there is none.
+    """
+
+    status = 200
+
+    def __init__(
+        self, stream: ReplyStream, writer: Writer, first: Sequence[Event], headers: tuple[tuple[str, str], ...]
+    ) -> None:
+        self.headers = headers
+        self.error: ChatportError | None = None
+        self.stream = stream
+        self._writer = writer
+        self._first: Sequence[Event] | None = first
+        self._is_over = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        while not self._is_over:
+            data = self._more()
+            if data:
+                return data
+        raise StopIteration
+
+    def _more(self) -> bytes:
+        first, self._first = self._first, None
+        try:
+            events = self.stream.read() if first is None else first
+            self._is_over = not events
+            return self._writer.write(events) if events else b""
+        except ChatportError as error:
+            self.error, self._is_over = error, True
+            return self._writer.fail(error)
+
+    def close(self) -> None:
+        """Stop, wherever it is. Safe to call twice."""
+        self._is_over = True
+        self.stream.__exit__(None, None, None)
+
+
+class Surfaces:
+    """Answers requests of any surface by the calls of one client.
+
+    `surfaces` are the installed ones unless others are given. `seal` closes what vendors want back, see `Seal`. The
+    client stays the caller's: it is not closed here.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        surfaces: Iterable[Surface] | None = None,
+        *,
+        seal: Seal | None = None,
+        unix_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self.client = client
+        self.table = Table(installed_surfaces() if surfaces is None else surfaces)
+        self.context = SurfaceContext(seal or Seal(), lambda: int(unix_seconds()), _new_id, self._providers)
+
+    def answer(self, request: ClientRequest) -> Answer | StreamedAnswer:
+        """Return the answer to a request, errors included. A streamed one is to be closed."""
+        surface = self.table.find(request.method, request.path)
+        if surface is None:
+            return _unknown_path(request, self.table.methods(request.path))
+        try:
+            asked = surface.read(request, self.context)
+            return self.asked(surface, asked)
+        except ChatportError as error:
+            return surface.error(error, self.context)
+
+    def asked(self, surface: Surface, asked: Asked) -> Answer | StreamedAnswer:
+        """Return the answer to what was read of a request. Raises ChatportError."""
+        match asked.kind:
+            case "models":
+                return surface.listed(self._models(), asked, self.context)
+            case "embed":
+                model = self._known(asked.model)
+                vectors = self.client.embed(list(asked.messages), model=model, **asked.options)
+                return surface.embedded(vectors, asked, self.context)
+            case "tokens":
+                tokens = self.client.estimate_tokens(
+                    list(asked.messages), model=self._known(asked.model), **asked.options
+                )
+                return surface.counted(tokens, asked, self.context)
+        return (self._stream if asked.stream else self._chat)(surface, asked)
+
+    def _chat(self, surface: Surface, asked: Asked) -> Answer:
+        writer = surface.writer(asked, self.context)
+        options: dict[str, Any] = {"model": self._known(asked.model), "native": asked.native, **asked.options}
+        return writer.whole(self.client.chat(list(asked.messages), **options))
+
+    def _stream(self, surface: Surface, asked: Asked) -> StreamedAnswer:
+        """Begin a stream. Until there is content an error has its own status, and no byte was written."""
+        writer = surface.writer(asked, self.context)
+        options: dict[str, Any] = {"model": self._known(asked.model), "native": asked.native, **asked.options}
+        stream = self.client.stream(list(asked.messages), **options)
+        stream.__enter__()
+        try:
+            first = stream.read()
+            while first and all(type(event) is AttemptFailed for event in first):
+                first = stream.read()
+        except BaseException:
+            stream.__exit__(None, None, None)
+            raise
+        return StreamedAnswer(stream, writer, first, _STREAM_HEADERS)
+
+    def _known(self, model: str) -> str:
+        """Return a model's name. Raises ModelNotFoundError for one that means nothing here: the client's mistake."""
+        try:
+            self.client.targets(model or None)
+        except ConfigurationError as error:
+            raise ModelNotFoundError(error.message, model=model) from error
+        return model or self.client.targets()[0]
+
+    def _providers(self, model: str) -> Sequence[str]:
+        try:
+            return tuple([target.partition(":")[0] for target in self.client.targets(model or None)])
+        except ConfigurationError:
+            return ()
+
+    def _models(self) -> Sequence[ModelInfo]:
+        """Return what a client may name: the aliases, and targets that they lead to."""
+        aliases = self.client.config.aliases
+        targets = dict.fromkeys(target for name in aliases for target in self.client.targets(name))
+        usual = self.client.config.model
+        names = dict.fromkeys([*aliases, *([usual] if usual else []), *targets])
+        return [ModelInfo(name, owned_by="chatport") for name in names]
+
+
+def _new_id(prefix: str) -> str:
+    return prefix + uuid4().hex
+
+
+def _unknown_path(request: ClientRequest, methods: Sequence[str]) -> Answer:
+    """Return the answer to a path that no surface has, in a shape that every client can show."""
+    status, words = (405, f"is taken with {', '.join(methods)} only") if methods else (404, "is not there")
+    error = {"message": f"{request.method} {request.path} {words}.", "type": "invalid_request_error", "code": None}
+    return Answer.of_json({"type": "error", "error": error}, status, (("x-should-retry", "false"),))
