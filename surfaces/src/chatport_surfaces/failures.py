@@ -70,7 +70,7 @@ _INTERNAL: tuple[int, Kind] = (500, "internal")  # configuration, a plugin
 
 @attrs.frozen
 class Told:
-    """An error as a client is told of it. `retry_after_seconds`: how long the vendor asks to wait, None: it does not."""
+    """An error as a client is told of it. `retry_after_seconds` is the vendor's wish, None: it has none."""
 
     status: int
     kind: Kind
