@@ -6,6 +6,7 @@ answer = await surfaces.answer(chatport_surfaces.ClientRequest("POST", "/v1/mess
 
 from __future__ import annotations
 
+from .dropin import async_http_client as async_http_client, http_client as http_client
 from .sealing import Seal as Seal
 from .serving import AsyncStreamedAnswer as AsyncStreamedAnswer, AsyncSurfaces as AsyncSurfaces
 from .serving_sync import StreamedAnswer as StreamedAnswer, Surfaces as Surfaces
@@ -30,4 +31,6 @@ __all__ = [
     "SurfaceContext",
     "Surfaces",
     "Writer",
+    "async_http_client",
+    "http_client",
 ]

@@ -6,9 +6,11 @@ Made of `serving.py`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 from uuid import uuid4
+
+import attrs
 
 from chatport import (
     AttemptFailed,
@@ -24,6 +26,7 @@ from chatport import (
 from .installed import Table, installed_surfaces
 from .sealing import Seal
 from .surface import Answer, Asked, ClientRequest, Surface, SurfaceContext, Writer
+from .told import headers_of
 
 __all__ = ["StreamedAnswer", "Surfaces"]
 
@@ -93,13 +96,18 @@ class Surfaces:
         self.table = Table(installed_surfaces() if surfaces is None else surfaces)
         self.context = SurfaceContext(seal or Seal(), lambda: int(unix_seconds()), _new_id, self._providers)
 
-    def answer(self, request: ClientRequest) -> Answer | StreamedAnswer:
-        """Return the answer to a request, errors included. A streamed one is to be closed."""
+    def answer(self, request: ClientRequest, *, timeout: Mapping[str, float] | None = None) -> Answer | StreamedAnswer:
+        """Return the answer to a request, errors included. A streamed one is to be closed.
+
+        `timeout` are timers of a call by their names, in seconds, 0 for none.
+        """
         surface = self.table.find(request.method, request.path)
         if surface is None:
             return _unknown_path(request, self.table.methods(request.path))
         try:
             asked = surface.read(request, self.context)
+            if timeout and asked.kind in ("chat", "embed"):
+                asked = attrs.evolve(asked, options={"timeout": timeout, **asked.options})
             return self.asked(surface, asked)
         except ChatportError as error:
             return surface.error(error, self.context)
@@ -123,7 +131,9 @@ class Surfaces:
     def _chat(self, surface: Surface, asked: Asked) -> Answer:
         writer = surface.writer(asked, self.context)
         options: dict[str, Any] = {"model": self._known(asked.model), "native": asked.native, **asked.options}
-        return writer.whole(self.client.chat(list(asked.messages), **options))
+        reply = self.client.chat(list(asked.messages), **options)
+        answer = writer.whole(reply)
+        return attrs.evolve(answer, headers=(*answer.headers, *headers_of(reply)))
 
     def _stream(self, surface: Surface, asked: Asked) -> StreamedAnswer:
         """Begin a stream. Until there is content an error has its own status, and no byte was written."""
@@ -138,7 +148,7 @@ class Surfaces:
         except BaseException:
             stream.__exit__(None, None, None)
             raise
-        return StreamedAnswer(stream, writer, first, _STREAM_HEADERS)
+        return StreamedAnswer(stream, writer, first, (*_STREAM_HEADERS, *headers_of(stream.partial)))
 
     def _known(self, model: str) -> str:
         """Return a model's name. Raises ModelNotFoundError for one that means nothing here: the client's mistake."""

@@ -1,0 +1,25 @@
+"""What a client can learn of how its call was answered, in headers that no protocol minds."""
+
+from __future__ import annotations
+
+import json
+
+from chatport import Reply
+
+__all__ = ["TARGET", "WARNINGS", "headers_of"]
+
+TARGET = "x-chatport-target"
+"""The header with the target that has answered, `provider:model`."""
+WARNINGS = "x-chatport-warnings"
+"""The header with what is not as it was asked for: a JSON list of texts, in ASCII, as many as fit."""
+_MOST_CHARACTERS = 4000
+
+
+def headers_of(reply: Reply) -> tuple[tuple[str, str], ...]:
+    """Return the headers for a reply, or for what has come of one."""
+    target = f"{reply.provider}:{reply.model}".encode("ascii", "replace").decode()
+    told = ((TARGET, "".join(filter(str.isprintable, target))),)
+    warnings = [str(warning) for warning in reply.warnings]
+    while warnings and len(json.dumps(warnings)) > _MOST_CHARACTERS:
+        del warnings[-1]
+    return (*told, (WARNINGS, json.dumps(warnings))) if warnings else told
