@@ -80,7 +80,7 @@ lint: $(VENV)/synced
 
 types: $(VENV)/synced
 	@echo "== types of the sources" && $(PY) -m mypy
-	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests tests benchmarks)
+	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests tests benchmarks)
 
 contracts: $(VENV)/synced
 	@echo "== import contracts" && $(PY) .ci/contracts.py

@@ -14,21 +14,21 @@ __all__ = ["GROUP", "Table", "installed_surfaces"]
 GROUP = "chatport.surfaces"
 
 
-def installed_surfaces() -> tuple[Surface, ...]:
-    """Return the surfaces of installed packages. Raises ConfigurationError for what is none, or cannot be loaded."""
+def installed_surfaces() -> tuple[tuple[Surface, ...], tuple[str, ...]]:
+    """Return the surfaces of installed packages, and what is wrong with those that cannot be used: the others can."""
     found: dict[str, Surface] = {}
+    problems: list[str] = []
     for entry in entry_points(group=GROUP):
         try:
             value = entry.load()
         except Exception as error:
-            raise ConfigurationError(
-                f"The surface {entry.name!r} ({entry.value}) cannot be loaded: {error}."
-            ) from error
+            problems.append(f"the surface {entry.name!r} ({entry.value}) cannot be loaded: {error!r}")
+            continue
         if not isinstance(value, Surface):
-            raise ConfigurationError(f"The surface {entry.name!r} ({entry.value}) is no chatport_surfaces.Surface.")
-        if found.setdefault(entry.name, value) is not value:
-            raise ConfigurationError(f"Two installed packages have a surface called {entry.name!r}: uninstall one.")
-    return tuple(found.values())
+            problems.append(f"the surface {entry.name!r} ({entry.value}) is no chatport_surfaces.Surface")
+        elif found.setdefault(entry.name, value) is not value:
+            problems.append(f"two installed packages have a surface {entry.name!r}: the first one is used")
+    return tuple(found.values()), tuple(problems)
 
 
 class Table:

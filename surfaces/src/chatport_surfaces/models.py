@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chatport import BadRequestError, ChatportError, ModelInfo
+from chatport import ChatportError, ModelInfo, ModelNotFoundError
 
 from .chat.errors import error_answer
 from .surface import Answer, Asked, ClientRequest, Surface, SurfaceContext
@@ -23,7 +23,7 @@ class ModelsSurface(Surface):
         """Return what is asked for: all of them, or the one that the path names."""
         named = request.path.removeprefix("/v1/models").strip("/")
         if named and not context.providers(named):
-            raise BadRequestError(f"There is no model {named!r} here.", status=404)
+            raise ModelNotFoundError(f"There is no model {named!r} here.")
         return Asked("models", model=named)
 
     def listed(self, models: Sequence[ModelInfo], asked: Asked, context: SurfaceContext) -> Answer:

@@ -27,6 +27,7 @@ _MARK = "cp1."
 _TAG_BYTES = 16
 _MOST_BYTES = 32 * 1024 * 1024
 """Of what a sealed text unpacks to: only our own ones are unpacked at all."""
+_OF_THIS_PROCESS = token_bytes(32)
 
 
 @attrs.frozen
@@ -53,10 +54,13 @@ class Seal:
     def __init__(self, secret: bytes | None = None) -> None:
         if secret is not None and len(secret) < _TAG_BYTES:
             raise ValueError(f"The secret of a seal has at least {_TAG_BYTES} bytes.")
-        self._secret = token_bytes(32) if secret is None else secret
+        self._secret = _OF_THIS_PROCESS if secret is None else secret
 
     def __repr__(self) -> str:
         return "<chatport_surfaces.Seal>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("A Seal holds a secret, and does not pickle: make another one of the same secret.")
 
     def close(self, sealed: Sealed) -> str:
         """Return the text. Raises ValueError for a slot that JSON cannot hold."""

@@ -81,7 +81,8 @@ class Surfaces:
     """Answers requests of any surface by the calls of one client.
 
     `surfaces` are the installed ones unless others are given. `seal` closes what vendors want back, see `Seal`. The
-    client stays the caller's: it is not closed here.
+    client stays the caller's: it is not closed here. `problems` says what is wrong with installed surfaces that cannot
+    be used.
     """
 
     def __init__(
@@ -93,7 +94,8 @@ class Surfaces:
         unix_seconds: Callable[[], float] = time.time,
     ) -> None:
         self.client = client
-        self.table = Table(installed_surfaces() if surfaces is None else surfaces)
+        found, self.problems = installed_surfaces() if surfaces is None else (tuple(surfaces), ())
+        self.table = Table(found)
         self.context = SurfaceContext(seal or Seal(), lambda: int(unix_seconds()), _new_id, self._providers)
 
     def answer(self, request: ClientRequest, *, timeout: Mapping[str, float] | None = None) -> Answer | StreamedAnswer:
@@ -103,7 +105,7 @@ class Surfaces:
         """
         surface = self.table.find(request.method, request.path)
         if surface is None:
-            return _unknown_path(request, self.table.methods(request.path))
+            return _unknown_path(request, self.table.methods(request.path), self.problems)
         try:
             asked = surface.read(request, self.context)
             if timeout and asked.kind in ("chat", "embed"):
@@ -177,8 +179,9 @@ def _new_id(prefix: str) -> str:
     return prefix + uuid4().hex
 
 
-def _unknown_path(request: ClientRequest, methods: Sequence[str]) -> Answer:
+def _unknown_path(request: ClientRequest, methods: Sequence[str], problems: Sequence[str]) -> Answer:
     """Return the answer to a path that no surface has, in a shape that every client can show."""
     status, words = (405, f"is taken with {', '.join(methods)} only") if methods else (404, "is not there")
-    error = {"message": f"{request.method} {request.path} {words}.", "type": "invalid_request_error", "code": None}
+    words = "; ".join([f"{request.method} {request.path} {words}", *problems])
+    error = {"message": f"{words}.", "type": "invalid_request_error", "code": None}
     return Answer.of_json({"type": "error", "error": error}, status, (("x-should-retry", "false"),))

@@ -28,6 +28,8 @@ _OPTIONS = {
     "reasoning_effort": "reasoning",
 }
 """Fields that are options of a call; of two for one the first counts. All others are `extra`."""
+_OF_ANSWERS = frozenset({"annotations", "images", "parsed"})
+"""Members that an answer has and no request: a client that keeps whole messages sends them too."""
 _READ = frozenset({"model", "messages", "stream", "stream_options", "response_format", *_OPTIONS})
 
 
@@ -72,6 +74,8 @@ def _output(given: Mapping[str, Any]) -> OutputSpec:
 
 def _message(message: Any, seal: Seal) -> Any:
     """Return a message as it came, or, where a client brings back what its vendor wants, as a value with that."""
+    if isinstance(message, Mapping) and not message.keys().isdisjoint(_OF_ANSWERS):
+        message = {name: value for name, value in message.items() if name not in _OF_ANSWERS}
     details = message.get("reasoning_details") if isinstance(message, Mapping) else None
     if not isinstance(details, Sequence) or isinstance(details, str):
         return message

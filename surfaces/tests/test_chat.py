@@ -1,0 +1,282 @@
+"""Chat completions spoken to the official SDK, in process, whichever vendor answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+import chatport
+import chatport_surfaces
+from chatport.testing import faults
+from chatport_surfaces.surface import Answer, ClientRequest
+
+from .conftest import SURFACES, VENDORS
+
+openai = pytest.importorskip("openai")
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Tell the weather.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+on_vendors = pytest.mark.parametrize("vendor", VENDORS)
+families = pytest.mark.parametrize("family", ["httpx2", "httpx"])
+
+
+def sdk(client: chatport.Client, family: str | None = None) -> Any:
+    return openai.OpenAI(api_key="-", http_client=chatport_surfaces.http_client(client, family=family))
+
+
+@on_vendors
+@families
+def test_text(behind: Any, vendor: str, family: str) -> None:
+    client, emulator = behind(vendor)
+    reply = sdk(client, family).chat.completions.create(model="main", messages=[{"role": "user", "content": "say: ok"}])
+    assert reply.choices[0].message.content == "ok"
+    assert reply.choices[0].finish_reason == "stop"
+    assert reply.usage.prompt_tokens > 0
+    assert reply.model == "main"
+    assert emulator.requests[-1].json()["model"] == VENDORS[vendor]
+
+
+@on_vendors
+def test_a_stream_says_what_a_whole_answer_does(behind: Any, vendor: str) -> None:
+    client, _ = behind(vendor)
+    asked = {"model": "main", "messages": [{"role": "user", "content": "say: one two three\nthink: hm hm"}]}
+    whole = sdk(client).chat.completions.create(**asked, reasoning_effort="high")
+    chunks = list(
+        sdk(client).chat.completions.create(
+            **asked, reasoning_effort="high", stream=True, stream_options={"include_usage": True}
+        )
+    )
+    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    assert "".join(delta.content or "" for delta in deltas) == whole.choices[0].message.content == "one two three"
+    thoughts = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
+    assert thoughts == (getattr(whole.choices[0].message, "reasoning_content", None) or "")
+    assert [chunk.usage is None for chunk in chunks] == [True] * (len(chunks) - 1) + [False]
+    assert chunks[-1].usage == whole.usage
+    assert deltas[0].role == "assistant"
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+
+
+@on_vendors
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_loop_in_parallel_with_thinking_over_three_turns(behind: Any, vendor: str, *, stream: bool) -> None:
+    """What the vendor wants back comes back to it by the client's own messages: no warning, and thinking stays on."""
+    client, emulator = behind(vendor)
+    question = 'call: get_weather {"city": "Rome"}\ncall: get_weather {"city": "Oslo"}'
+    talk: list[Any] = [{"role": "user", "content": question}]
+    for turn in range(3):
+        answer = asked(sdk(client), talk, stream=stream)
+        if turn == 2:
+            break
+        calls = answer["tool_calls"]
+        assert [json.loads(call["function"]["arguments"]) for call in calls] == [{"city": "Rome"}, {"city": "Oslo"}]
+        assert len({call["id"] for call in calls}) == 2
+        talk += [answer, *({"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in calls)]
+        if turn == 0:
+            talk.append({"role": "user", "content": question})
+    assert answer["content"]
+    last = emulator.requests[-1].json()
+    sent = json.dumps(last)
+    assert "cp1." not in sent
+    assert "reasoning_details" not in sent
+    if vendor == "anthropic":
+        kinds = [
+            [block["type"] for block in turn["content"]] for turn in last["messages"] if turn["role"] == "assistant"
+        ]
+        assert kinds == [["thinking", "tool_use", "tool_use"]] * 2
+    if vendor == "openai":
+        assert [item["type"] for item in last["input"] if item.get("encrypted_content")] == ["reasoning"] * 2
+
+
+def asked(openai_client: Any, talk: list[Any], *, stream: bool) -> Any:
+    """Ask, and return the assistant message as a program keeps it: with all its fields."""
+    options: Any = {"model": "main", "messages": talk, "tools": [WEATHER], "reasoning_effort": "high"}
+    create = openai_client.chat.completions.with_raw_response.create
+    if not stream:
+        raw = create(**options)
+        assert not lost(raw.headers)
+        return raw.parse().choices[0].message.model_dump(exclude_none=True)
+    with openai_client.chat.completions.stream(**options) as events:
+        for _ in events:
+            pass
+        assert not lost(events._response.headers)
+        return events.get_final_completion().choices[0].message.model_dump(exclude_none=True)
+
+
+def lost(headers: Any) -> list[str]:
+    """Return what was told as left out or changed."""
+    told = json.loads(headers.get("x-chatport-warnings", "[]"))
+    return [text for text in told if not re.search(r"QW-T3|QW-P10", text)]  # this vendor only knows on and off
+
+
+@on_vendors
+def test_structured_output(behind: Any, vendor: str) -> None:
+    pydantic = pytest.importorskip("pydantic")
+    client, _ = behind(vendor)
+    shape = pydantic.create_model("City", name=(str, ...), people=(int, ...))
+    parsed = sdk(client).chat.completions.parse(
+        model="main",
+        messages=[{"role": "user", "content": 'say: {"name": "Rome", "people": 3}'}],
+        response_format=shape,
+    )
+    assert parsed.choices[0].message.parsed == shape(name="Rome", people=3)
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic", "qwen"])
+def test_an_image_reaches_the_vendor(behind: Any, vendor: str) -> None:
+    client, emulator = behind(vendor)
+    content = [
+        {"type": "text", "text": "say: seen"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
+    ]
+    reply = sdk(client).chat.completions.create(model="main", messages=[{"role": "user", "content": content}])
+    assert reply.choices[0].message.content == "seen"
+    assert PIXEL in emulator.requests[-1].content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "BadRequestError"),
+        (401, "AuthenticationError"),
+        (403, "PermissionDeniedError"),
+        (404, "NotFoundError"),
+        (429, "RateLimitError"),
+        (500, "InternalServerError"),
+        (503, "InternalServerError"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_errors_are_the_sdks_own_and_are_tried_again_by_one_only(
+    behind: Any, status: int, error: str, *, stream: bool
+) -> None:
+    client, emulator = behind("deepseek", retry={"attempts": 2, "first_seconds": 0.001, "longest_seconds": 0.002})
+    with pytest.raises(getattr(openai, error)) as raised:
+        sdk(client).chat.completions.create(
+            model="main", messages=[{"role": "user", "content": f"error: {status}"}], stream=stream
+        )
+    assert raised.value.response.headers["x-should-retry"] == "false"
+    assert len(emulator.requests) == (2 if status in (429, 500, 503) else 1)
+
+
+def test_an_unknown_model_is_the_clients_mistake(behind: Any) -> None:
+    client, emulator = behind("deepseek")
+    with pytest.raises(openai.NotFoundError, match=r"No alias is called 'nain'.*Did you mean 'main'") as raised:
+        sdk(client).chat.completions.create(model="nain", messages=[{"role": "user", "content": "x"}])
+    assert raised.value.code == "model_not_found"
+    assert not emulator.requests
+
+
+@pytest.mark.parametrize("after_events", range(8))
+def test_a_cut_is_an_error_and_no_ending(behind: Any, after_events: int) -> None:
+    client, emulator = behind("deepseek", retry={"attempts": 1})
+    emulator.misbehave([faults.cut(after_events=after_events)])
+    asked = {"model": "main", "messages": [{"role": "user", "content": "say: one two three four five"}]}
+    with pytest.raises(openai.APIError) as raised:
+        for _ in sdk(client).chat.completions.create(**asked, stream=True):
+            pass
+    assert "ended without its finish" in str(raised.value) or "broke" in str(raised.value)
+
+
+def test_the_bytes_of_a_cut_have_no_done(behind: Any) -> None:
+    client, emulator = behind("deepseek", retry={"attempts": 1})
+    emulator.misbehave([faults.cut(after_events=5)])
+    answer = chatport_surfaces.Surfaces(client, SURFACES).answer(request(stream=True))
+    assert not isinstance(answer, Answer)
+    data = b"".join(answer)
+    answer.close()
+    assert b"[DONE]" not in data
+    assert b'"finish_reason":"stop"' not in data
+    assert json.loads(data.rpartition(b"data: ")[2])["error"]["type"] == "server_error"
+    assert isinstance(answer.error, chatport.StreamInterruptedError)
+
+
+def request(**body: Any) -> ClientRequest:
+    asked = {"model": "main", "messages": [{"role": "user", "content": "say: one two three"}], **body}
+    return ClientRequest("POST", "/v1/chat/completions", body=json.dumps(asked).encode())
+
+
+def test_leaving_a_stream_early_stops_the_vendor(behind: Any) -> None:
+    seen: list[str] = []
+    client, _ = behind("deepseek", observers=[lambda name, fields: seen.append(name)])
+    stream = sdk(client).chat.completions.create(
+        model="main", messages=[{"role": "user", "content": "say: one two three"}], stream=True
+    )
+    for _ in stream:
+        break
+    stream.close()
+    assert seen[-1] == "call_cancelled"
+
+
+def test_what_we_do_not_know_goes_on(behind: Any) -> None:
+    client, emulator = behind("deepseek")
+    message = {"role": "user", "content": "say: a", "name": "ann"}
+    sdk(client).chat.completions.create(
+        model="main", messages=[message], logprobs=True, top_logprobs=2, extra_body={"user_id": "u1", "own_field": [1]}
+    )
+    sent = emulator.requests[-1].json()
+    assert sent["logprobs"] is True
+    assert sent["user_id"] == "u1"
+    assert sent["own_field"] == [1]
+    assert sent["messages"][0]["name"] == "ann"
+
+
+def test_state_of_another_secret_or_changed_goes_to_no_vendor(behind: Any) -> None:
+    client, emulator = behind("anthropic")
+    talk: list[Any] = [{"role": "user", "content": 'call: get_weather {"city": "Rome"}'}]
+    answer = asked(sdk(client), talk, stream=False)
+    details = answer["reasoning_details"]
+    assert details[0]["data"].startswith("cp1.")
+    details[0]["data"] = details[0]["data"][:-4] + "AAAA"
+    talk += [answer, {"role": "tool", "tool_call_id": answer["tool_calls"][0]["id"], "content": "sunny"}]
+    sdk(client).chat.completions.create(model="main", messages=talk, tools=[WEATHER])
+    sent = emulator.requests[-1].content.decode()
+    assert "cp1." not in sent
+    assert "signature" not in sent
+
+
+def test_several_choices(behind: Any) -> None:
+    client, _ = behind("openai")
+    asked = {"model": "main", "messages": [{"role": "user", "content": "say: a"}], "n": 2}
+    whole = sdk(client).chat.completions.create(**asked)
+    assert [choice.index for choice in whole.choices] == list(range(len(whole.choices)))
+
+
+def test_citations_and_pictures(behind: Any) -> None:
+    client, _ = behind("openai")
+    content = "say: as said there\ncite: https://a.example/x A page"
+    reply = sdk(client).chat.completions.create(model="main", messages=[{"role": "user", "content": content}])
+    assert [note.url_citation.url for note in reply.choices[0].message.annotations] == ["https://a.example/x"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "not valid JSON"),
+        (b"[]", "is a JSON object"),
+        (b'{"model": 3, "messages": []}', "model is a text"),
+        (b'{"model": "main"}', "messages is a list"),
+        (b'{"model": "main", "messages": []}', "messages is empty"),
+        (b'{"model": "main", "messages": [3]}', r"messages\[0\]"),
+        (b'{"model": "main", "messages": ["a"], "seed": "x"}', "seed"),
+        (b'{"model": "main", "messages": ["a"], "response_format": {"json_schema": {}}}', "Schema"),
+    ],
+)
+def test_a_request_that_cannot_be_meant(behind: Any, body: bytes, words: str) -> None:
+    client, emulator = behind("deepseek")
+    answer = chatport_surfaces.Surfaces(client, SURFACES).answer(
+        ClientRequest("POST", "/v1/chat/completions", body=body)
+    )
+    assert isinstance(answer, Answer)
+    assert answer.status == 400
+    assert re.search(words, json.loads(answer.body)["error"]["message"])
+    assert not emulator.requests
