@@ -12,7 +12,9 @@ import anyio
 import pytest
 
 import chatport
+import chatport_surfaces.installed as installed
 from chatport import ChatportError, Event, Reply, TextDelta
+from chatport.helpers import InstalledPlugin
 from chatport.testing import Emulator, faults
 from chatport_surfaces import (
     Answer,
@@ -126,7 +128,7 @@ def test_an_error_after_it_ends_the_stream(backend: str) -> None:
     async def work(surfaces: AsyncSurfaces) -> Any:
         answer = await surfaces.answer(post("/tell/me", b"say: one two three"))
         body = await content(answer)
-        return body, answer.error  # type: ignore[union-attr]  # it is a stream
+        return body, answer.record.error  # type: ignore[union-attr]  # it is a stream
 
     body, error = run(backend, work, emulator, retry={"attempts": 1})
     assert body.endswith(b"\n!! StreamInterruptedError")
@@ -182,19 +184,9 @@ def test_two_surfaces_for_one_path_are_a_mistake() -> None:
 
 def test_installed_surfaces_and_one_that_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken one is told, and takes nothing else down."""
-    from importlib.metadata import EntryPoint
-
-    import chatport_surfaces.installed as installed
-
-    def entries(group: str) -> list[EntryPoint]:
-        assert group == "chatport.surfaces"
-        return [
-            EntryPoint("chat", "chatport_surfaces.chat:surface", group),
-            EntryPoint("gone", "no_such_module:surface", group),
-            EntryPoint("odd", "json:dumps", group),
-        ]
-
-    monkeypatch.setattr(installed, "entry_points", entries)
+    targets = {"chat": "chatport_surfaces.chat:surface", "gone": "no_such_module:surface", "odd": "json:dumps"}
+    plugins = {name: InstalledPlugin(name, target, "acme", "1") for name, target in targets.items()}
+    monkeypatch.setattr(installed, "installed", lambda group: plugins if group == "chatport.surfaces" else {})
     found, problems = installed_surfaces()
     assert [surface.name for surface in found] == ["chat"]
     assert ["gone" in problem or "odd" in problem for problem in problems] == [True, True]

@@ -20,6 +20,7 @@ what they are for:
 * Decoding: `finish_reason`, `read_usage`, `vendors_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`.
 * Errors: `read_error`, `effective_status`, `named_status`.
 * Headers and addresses: `header_count`, `host_of`.
+* What builds on the core: `installed` gives the objects under a group of entry points, each an `InstalledPlugin`.
 * JSON, as the core reads and writes it: `jsoncodec`. All classes of errors: `errors`.
 * The standard's own steps, for a hook that wants one in another place than `yield` gives it. These are modules, and
   each hook is a function of its name in one: `standard_request` (`shape_request`), `standard_tools`
@@ -39,6 +40,7 @@ from .basics.media import (
 )
 from .basics.pieces import join_small as join_small
 from .errors import over_limit as over_limit
+from .plugins.installed import InstalledPlugin as InstalledPlugin, installed as installed
 from .setup.origins import host_of as host_of
 from .standard import (
     errors as standard_errors,

@@ -7,6 +7,7 @@ answer = await surfaces.answer(chatport_surfaces.ClientRequest("POST", "/v1/mess
 from __future__ import annotations
 
 from .dropin import async_http_client as async_http_client, http_client as http_client
+from .record import Record as Record
 from .sealing import Seal as Seal
 from .serving import AsyncStreamedAnswer as AsyncStreamedAnswer, AsyncSurfaces as AsyncSurfaces
 from .serving_sync import StreamedAnswer as StreamedAnswer, Surfaces as Surfaces
@@ -25,6 +26,7 @@ __all__ = [
     "AsyncStreamedAnswer",
     "AsyncSurfaces",
     "ClientRequest",
+    "Record",
     "Seal",
     "StreamedAnswer",
     "Surface",

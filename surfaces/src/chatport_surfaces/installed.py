@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 
-from chatport import ConfigurationError
+from chatport import ConfigurationError, PluginError
+from chatport.helpers import installed
 
 from .surface import Surface
 
@@ -16,19 +16,19 @@ GROUP = "chatport.surfaces"
 
 def installed_surfaces() -> tuple[tuple[Surface, ...], tuple[str, ...]]:
     """Return the surfaces of installed packages, and what is wrong with those that cannot be used: the others can."""
-    found: dict[str, Surface] = {}
+    found: list[Surface] = []
     problems: list[str] = []
-    for entry in entry_points(group=GROUP):
+    for name, plugin in installed(GROUP).items():
         try:
-            value = entry.load()
-        except Exception as error:
-            problems.append(f"the surface {entry.name!r} ({entry.value}) cannot be loaded: {error!r}")
+            surface = plugin.load()
+        except PluginError as error:
+            problems.append(error.message)
             continue
-        if not isinstance(value, Surface):
-            problems.append(f"the surface {entry.name!r} ({entry.value}) is no chatport_surfaces.Surface")
-        elif found.setdefault(entry.name, value) is not value:
-            problems.append(f"two installed packages have a surface {entry.name!r}: the first one is used")
-    return tuple(found.values()), tuple(problems)
+        if isinstance(surface, Surface):
+            found.append(surface)
+        else:
+            problems.append(f"The surface {name!r} ({plugin.target}) is no chatport_surfaces.Surface.")
+    return tuple(found), tuple(problems)
 
 
 class Table:

@@ -24,6 +24,7 @@ from chatport import (
 )
 
 from .installed import Table, installed_surfaces
+from .record import Record
 from .sealing import Seal
 from .surface import Answer, Asked, ClientRequest, Surface, SurfaceContext, Writer
 from .told import headers_of
@@ -36,17 +37,22 @@ _STREAM_HEADERS = (("content-type", "text/event-stream; charset=utf-8"), ("cache
 class AsyncStreamedAnswer:
     """An answer in pieces: iterate it for their bytes, and close it in any case. Closing it early stops the vendor.
 
-    `error` is the ChatportError in which it ended, which was written into it; None as long as there is none.
+    `record` has what has come of it, and the error in which it ended, if it did: the client was told of it.
     """
 
     status = 200
 
     def __init__(
-        self, stream: AsyncReplyStream, writer: Writer, first: Sequence[Event], headers: tuple[tuple[str, str], ...]
+        self,
+        stream: AsyncReplyStream,
+        writer: Writer,
+        first: Sequence[Event],
+        headers: tuple[tuple[str, str], ...],
+        record: Record,
     ) -> None:
         self.headers = headers
-        self.error: ChatportError | None = None
-        self.stream = stream
+        self.record = record
+        self._stream = stream
         self._writer = writer
         self._first: Sequence[Event] | None = first
         self._is_over = False
@@ -64,17 +70,18 @@ class AsyncStreamedAnswer:
     async def _more(self) -> bytes:
         first, self._first = self._first, None
         try:
-            events = await self.stream.read() if first is None else first
+            events = await self._stream.read() if first is None else first
             self._is_over = not events
             return self._writer.write(events) if events else b""
         except ChatportError as error:
-            self.error, self._is_over = error, True
+            self.record.error, self._is_over = error, True
             return self._writer.fail(error)
 
     async def aclose(self) -> None:
         """Stop, wherever it is. Safe to call twice."""
         self._is_over = True
-        await self.stream.__aexit__(None, None, None)
+        self.record.reply = self._stream.partial
+        await self._stream.__aexit__(None, None, None)
 
 
 class AsyncSurfaces:
@@ -99,25 +106,31 @@ class AsyncSurfaces:
         self.context = SurfaceContext(seal or Seal(), lambda: int(unix_seconds()), _new_id, self._providers)
 
     async def answer(
-        self, request: ClientRequest, *, timeout: Mapping[str, float] | None = None
+        self,
+        request: ClientRequest,
+        *,
+        timeout: Mapping[str, float] | None = None,
+        record: Record | None = None,
     ) -> Answer | AsyncStreamedAnswer:
         """Return the answer to a request, errors included. A streamed one is to be closed.
 
-        `timeout` are timers of a call by their names, in seconds, 0 for none.
+        `timeout` are timers of a call by their names, in seconds, 0 for none. `record` is filled in.
         """
+        record = record or Record()
         surface = self.table.find(request.method, request.path)
         if surface is None:
             return _unknown_path(request, self.table.methods(request.path), self.problems)
+        record.surface = surface
         try:
-            asked = surface.read(request, self.context)
+            asked = record.asked = surface.read(request, self.context)
             if timeout and asked.kind in ("chat", "embed"):
                 asked = attrs.evolve(asked, options={"timeout": timeout, **asked.options})
-            return await self.asked(surface, asked)
+            return await self._asked(surface, asked, record)
         except ChatportError as error:
+            record.error = error
             return surface.error(error, self.context)
 
-    async def asked(self, surface: Surface, asked: Asked) -> Answer | AsyncStreamedAnswer:
-        """Return the answer to what was read of a request. Raises ChatportError."""
+    async def _asked(self, surface: Surface, asked: Asked, record: Record) -> Answer | AsyncStreamedAnswer:
         match asked.kind:
             case "models":
                 return surface.listed(self._models(), asked, self.context)
@@ -130,16 +143,16 @@ class AsyncSurfaces:
                     list(asked.messages), model=self._known(asked.model), **asked.options
                 )
                 return surface.counted(tokens, asked, self.context)
-        return await (self._stream if asked.stream else self._chat)(surface, asked)
+        return await (self._stream if asked.stream else self._chat)(surface, asked, record)
 
-    async def _chat(self, surface: Surface, asked: Asked) -> Answer:
+    async def _chat(self, surface: Surface, asked: Asked, record: Record) -> Answer:
         writer = surface.writer(asked, self.context)
         options: dict[str, Any] = {"model": self._known(asked.model), "native": asked.native, **asked.options}
-        reply = await self.client.chat(list(asked.messages), **options)
+        reply = record.reply = await self.client.chat(list(asked.messages), **options)
         answer = writer.whole(reply)
         return attrs.evolve(answer, headers=(*answer.headers, *headers_of(reply)))
 
-    async def _stream(self, surface: Surface, asked: Asked) -> AsyncStreamedAnswer:
+    async def _stream(self, surface: Surface, asked: Asked, record: Record) -> AsyncStreamedAnswer:
         """Begin a stream. Until there is content an error has its own status, and no byte was written."""
         writer = surface.writer(asked, self.context)
         options: dict[str, Any] = {"model": self._known(asked.model), "native": asked.native, **asked.options}
@@ -152,7 +165,7 @@ class AsyncSurfaces:
         except BaseException:
             await stream.__aexit__(None, None, None)
             raise
-        return AsyncStreamedAnswer(stream, writer, first, (*_STREAM_HEADERS, *headers_of(stream.partial)))
+        return AsyncStreamedAnswer(stream, writer, first, (*_STREAM_HEADERS, *headers_of(stream.partial)), record)
 
     def _known(self, model: str) -> str:
         """Return a model's name. Raises ModelNotFoundError for one that means nothing here: the client's mistake."""
@@ -184,6 +197,6 @@ def _new_id(prefix: str) -> str:
 def _unknown_path(request: ClientRequest, methods: Sequence[str], problems: Sequence[str]) -> Answer:
     """Return the answer to a path that no surface has, in a shape that every client can show."""
     status, words = (405, f"is taken with {', '.join(methods)} only") if methods else (404, "is not there")
-    words = "; ".join([f"{request.method} {request.path} {words}", *problems])
-    error = {"message": f"{words}.", "type": "invalid_request_error", "code": None}
+    message = " ".join([f"{request.method} {request.path} {words}.", *problems])
+    error = {"message": message, "type": "invalid_request_error", "code": None}
     return Answer.of_json({"type": "error", "error": error}, status, (("x-should-retry", "false"),))

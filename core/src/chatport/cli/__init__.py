@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
 from ..basics.version import __version__
+from ..errors import PluginError
+from ..plugins.installed import InstalledPlugin, installed_commands
 from .terminal import READER_LEFT, give_up, write, write_problem
 
 __all__ = ["main"]
@@ -33,17 +36,32 @@ class _Group(click.Group):
     """Loads a command's module only when it is used, so that `--help` is instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS, *_added()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        command = import_module(f".{cmd_name.replace('-', '_')}", __name__).command
+        if cmd_name in _COMMANDS:
+            command = import_module(f".{cmd_name.replace('-', '_')}", __name__).command
+        else:
+            added = _added().get(cmd_name)
+            command = None if added is None else _loaded(added)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        added = {name: f"Of {plugin.distribution}." for name, plugin in _added().items()}
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([*_COMMANDS.items(), *added.items()])
+
+
+def _added() -> dict[str, InstalledPlugin]:
+    """Return the commands of other distributions. None of them stands in the place of one of ours."""
+    return {name: plugin for name, plugin in installed_commands().items() if name not in _COMMANDS}
+
+
+def _loaded(plugin: InstalledPlugin) -> Any:
+    try:
+        return plugin.load()
+    except PluginError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

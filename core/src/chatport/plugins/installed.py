@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InstalledPlugin",
+    "installed",
+    "installed_commands",
     "installed_patches",
     "installed_protocols",
     "installed_providers",
@@ -30,6 +32,7 @@ __all__ = [
 PROVIDERS_GROUP = "chatport.providers"
 PATCHES_GROUP = "chatport.patches"
 PROTOCOLS_GROUP = "chatport.protocols"
+COMMANDS_GROUP = "chatport.commands"
 
 
 @attrs.frozen
@@ -77,7 +80,7 @@ class InstalledPlugin:
 
 def installed_providers() -> dict[str, InstalledPlugin]:
     """Return the installed providers by name, without importing any. One whose name is taken twice has a `rival`."""
-    return _installed(PROVIDERS_GROUP)
+    return installed(PROVIDERS_GROUP)
 
 
 def installed_patches(provider: str | None = None) -> dict[str, InstalledPlugin]:
@@ -86,7 +89,7 @@ def installed_patches(provider: str | None = None) -> dict[str, InstalledPlugin]
     A patch's name begins with its provider's, up to the first dot: `deepseek.my-fix`. So only the patches of a provider
     that is used are imported, and a broken one breaks no other.
     """
-    patches = _installed(PATCHES_GROUP)
+    patches = installed(PATCHES_GROUP)
     if provider is None:
         return patches
     return {name: patch for name, patch in patches.items() if name.partition(".")[0] == provider}
@@ -94,10 +97,16 @@ def installed_patches(provider: str | None = None) -> dict[str, InstalledPlugin]
 
 def installed_protocols() -> dict[str, InstalledPlugin]:
     """Return the protocols that are installed for any endpoint, by name, without importing any."""
-    return _installed(PROTOCOLS_GROUP)
+    return installed(PROTOCOLS_GROUP)
 
 
-def _installed(group: str) -> dict[str, InstalledPlugin]:
+def installed_commands() -> dict[str, InstalledPlugin]:
+    """Return the commands that installed distributions add to `chatport`, by name, without importing any."""
+    return installed(COMMANDS_GROUP)
+
+
+def installed(group: str) -> dict[str, InstalledPlugin]:
+    """Return what is installed under a group of entry points, by name, without importing any."""
     disabled = _names(os.environ.get("CHATPORT_DISABLE_PLUGINS", ""))
     found: dict[str, InstalledPlugin] = {}
     for plugin in (*_scan(group), *_named_in_environment(group)):

@@ -67,7 +67,10 @@ _STATED_KEYS = ("regions", "trains", "free", "allow_plain_http")
 """What the user states of an endpoint: it goes with its base_url."""
 _KEYS_OF_ADDRESS = ("api_key", "auth", "query", *_STATED_KEYS)
 """What a table does not take over from another one with another base_url."""
+OTHERS_TABLES = ("gateway", "bulk")
+"""Tables of distributions that build on the core, which read them themselves."""
 _TOP_KEYS = (
+    *OTHERS_TABLES,
     "aliases",
     "providers",
     "models",
@@ -165,6 +168,8 @@ class Config:
     """The target or alias that holds when a call names none (`LLM_MODEL`)."""
     folder: Path | None = None
     """Where the file lies; relative paths in it start here."""
+    tables: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    """Tables of distributions that build on the core, such as `gateway`, as they stand in the file."""
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, ConfigurationError)
@@ -384,6 +389,7 @@ def _config(data: Mapping[str, Any], where: str, folder: Path | None) -> Config:
         retired_models=retired,
         model=text(data.get("model"), f"{where}: model"),
         folder=folder,
+        tables={name: table_of(data, name, where) for name in OTHERS_TABLES if name in data},
     )
 
 
