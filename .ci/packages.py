@@ -142,6 +142,7 @@ def main() -> None:
         ROOT / "core",
         *sorted(path.parent for room in ("protocols", "plugins") for path in ROOT.glob(f"{room}/*/pyproject.toml")),
         ROOT / "surfaces",
+        ROOT / "gateway",
     ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -14,6 +14,7 @@ import attrs
 
 from chatport import (
     AttemptFailed,
+    BadRequestError,
     ChatportError,
     Client,
     ConfigurationError,
@@ -168,12 +169,14 @@ class Surfaces:
         return StreamedAnswer(stream, writer, first, (*_STREAM_HEADERS, *headers_of(stream.partial)), record)
 
     def _known(self, model: str) -> str:
-        """Return a model's name. Raises ModelNotFoundError for one that means nothing here: the client's mistake."""
+        """Return a model's name, or the usual one. Raises ModelNotFoundError, BadRequestError: the client is wrong."""
+        if not model and not self.client.config.model:
+            raise BadRequestError("The request names no model. GET /v1/models lists what there is.")
         try:
             self.client.targets(model or None)
         except ConfigurationError as error:
             raise ModelNotFoundError(error.message, model=model) from error
-        return model or self.client.targets()[0]
+        return model or self.client.config.model or ""
 
     def _providers(self, model: str) -> Sequence[str]:
         try:

@@ -1,0 +1,214 @@
+"""The gateway as an ASGI application, on its own or mounted in another: a request in, its answer out, and no more.
+
+What a request means is the surfaces' part, how it is answered the client's. Here are the key, the bounds, the client
+that leaves, and the log.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import anyio
+import structlog
+
+from chatport import AsyncClient, AuthenticationError, BadRequestError, ChatportError, Config, load_config
+from chatport_surfaces import Answer, AsyncStreamedAnswer, AsyncSurfaces, ClientRequest, Record, Seal, Surface
+
+from .access import log_access
+from .bodies import ClientLeft, Refused, read_body
+from .keys import KeyRing
+from .settings import GatewaySettings, read_settings
+
+__all__ = ["Gateway"]
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+T = TypeVar("T")
+
+REQUEST_ID = "x-request-id"
+_OPEN_PATHS = ("/", "/health", "/ready")
+_LONGEST_ID = 128
+_PREFLIGHT = (
+    ("access-control-allow-methods", "GET, POST, OPTIONS"),
+    ("access-control-allow-headers", "*"),
+    ("access-control-max-age", "600"),
+)
+
+
+class Gateway:
+    """Any client, any vendor. `config` is what `AsyncClient` takes; or give a `client` of your own, which stays open.
+
+    `settings` are those of the `[gateway]` table unless given, `surfaces` the installed ones. Mounted in another
+    application, whose lifespan does not reach here, it opens its client with the first request.
+    """
+
+    def __init__(
+        self,
+        config: Any = None,
+        *,
+        client: AsyncClient | None = None,
+        settings: GatewaySettings | None = None,
+        surfaces: Sequence[Surface] | None = None,
+    ) -> None:
+        loaded: Config = client.config if client is not None else load_config(config)
+        self.settings = settings or read_settings(loaded)
+        self.keys = KeyRing(self.settings.key_digests())
+        self.is_stopping = False
+        self._owns_client = client is None
+        self.client = client or AsyncClient(loaded)
+        self.surfaces = AsyncSurfaces(self.client, surfaces, seal=Seal(self.settings.seal_secret()))
+        self.log = structlog.get_logger("chatport.gateway")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, or the server's own start and end."""
+        if scope["type"] == "http":
+            await self._request(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def aclose(self) -> None:
+        """Close the client, unless it was given. Calls under way go on to their end."""
+        self.is_stopping = True
+        if self._owns_client:
+            await self.client.aclose()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    # --- one request
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, record = time.monotonic(), Record()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        request_id = _request_id(headers)
+        more = ((REQUEST_ID, request_id), *self._cors(headers))
+        status = 499  # the client has left
+        try:
+            answer = await self._answer(scope["method"], path, scope, headers, receive, record)
+            status = answer.status
+            if isinstance(answer, Answer):
+                await _send_whole(send, answer, more, has_body=scope["method"] != "HEAD")
+            elif not await _send_stream(send, receive, answer, more):
+                status = 499
+        except ClientLeft:
+            pass
+        finally:
+            log_access(self.log, scope["method"], path, status, time.monotonic() - began, request_id, record)
+
+    async def _answer(
+        self, method: str, path: str, scope: Scope, headers: Mapping[str, str], receive: Receive, record: Record
+    ) -> Answer | AsyncStreamedAnswer:
+        surface = self.surfaces.table.find(method, path)
+        if surface is None and path in _OPEN_PATHS and method in ("GET", "HEAD"):
+            return self._state(path)
+        if method == "OPTIONS" and self._cors(headers):
+            return Answer(204, b"", _PREFLIGHT)
+        if not self.keys.takes(headers):
+            return self._refusal(surface, AuthenticationError("The key of this gateway is missing or wrong."))
+        try:
+            body = await read_body(
+                receive, headers, most_bytes=self.settings.body_bytes, seconds=self.settings.body_seconds
+            )
+        except Refused as refused:
+            return self._refusal(surface, BadRequestError(refused.reason), refused.status)
+        query = scope.get("query_string", b"").decode("latin-1")
+        request = ClientRequest(method, path, headers, query, body)
+        return await _while_there(receive, partial(self._answered, surface, request, record))
+
+    async def _answered(
+        self, surface: Surface | None, request: ClientRequest, record: Record
+    ) -> Answer | AsyncStreamedAnswer:
+        try:
+            return await self.surfaces.answer(request, record=record)
+        except Exception as problem:  # a mistake of ours: the client is to be told something in its own protocol
+            self.log.exception("failed", path=request.path)
+            record.error = ChatportError(f"The gateway has failed ({type(problem).__name__}).")
+            return self._refusal(surface, record.error)
+
+    def _state(self, path: str) -> Answer:
+        """Return whether it lives, and whether it takes requests."""
+        if path == "/ready" and self.is_stopping:
+            return Answer.of_json({"status": "stopping"}, 503)
+        return Answer.of_json({"status": "ok", "problems": list(self.surfaces.problems)})
+
+    def _refusal(self, surface: Surface | None, error: ChatportError, status: int | None = None) -> Answer:
+        """Return an error in the words of the protocol that was spoken, or in plain ones."""
+        if surface is None:
+            body = {"type": "error", "error": {"type": "invalid_request_error", "message": error.message}}
+            answer = Answer.of_json(body, 401, (("x-should-retry", "false"),))
+        else:
+            answer = surface.error(error, self.surfaces.context)
+        return answer if status is None else Answer(status, answer.body, answer.headers)
+
+    def _cors(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """Return the headers that let a page's script read the answer; none unless its origin is named."""
+        origin = headers.get("origin")
+        if origin is None or origin not in self.settings.allow_origins:
+            return ()
+        return (("access-control-allow-origin", origin), ("vary", "origin"))
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    given = headers.get(REQUEST_ID, "")
+    return given if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else f"req_{uuid4().hex}"
+
+
+async def _while_there(receive: Receive, work: Callable[[], Awaitable[T]]) -> T:
+    """Do some work as long as the client is there. Raises ClientLeft, with the work cancelled, when it leaves."""
+    done: list[T] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch, receive, tasks.cancel_scope)
+        done.append(await work())
+        tasks.cancel_scope.cancel()
+    if not done:
+        raise ClientLeft
+    return done[0]
+
+
+async def _watch(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _head(answer: Any, more: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*answer.headers, *more)]
+
+
+async def _send_whole(send: Send, answer: Answer, more: Sequence[tuple[str, str]], *, has_body: bool) -> None:
+    length = ("content-length", str(len(answer.body)))
+    headers = _head(answer, (*more, length))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body if has_body else b""})
+
+
+async def _send_stream(
+    send: Send, receive: Receive, answer: AsyncStreamedAnswer, more: Sequence[tuple[str, str]]
+) -> bool:
+    """Send a stream as it comes; return whether the client has stayed to its end. If it leaves, the vendor stops."""
+    stayed = False
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_watch, receive, tasks.cancel_scope)
+            await send({"type": "http.response.start", "status": answer.status, "headers": _head(answer, more)})
+            async for piece in answer:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+            stayed = True
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await answer.aclose()
+    return stayed

@@ -1,0 +1,114 @@
+"""What a client has to be told to ask the gateway: files, variables and commands, to be copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chatport import ConfigurationError
+
+from .settings import GatewaySettings
+
+__all__ = ["CLIENTS", "told"]
+
+_KEY = "$CHATPORT_GATEWAY_KEY"
+
+CLIENTS: Mapping[str, str] = {
+    "codex": """\
+# ~/.codex/config.toml; the key in the variable CHATPORT_GATEWAY_KEY
+model = "{model}"
+model_provider = "chatport"
+
+[model_providers.chatport]
+name = "Chatport"
+base_url = "{url}/v1"
+wire_api = "responses"
+env_key = "CHATPORT_GATEWAY_KEY"
+""",
+    "claude-code": """\
+# shell; the newest versions ask for a model's name of their own unless told
+export ANTHROPIC_BASE_URL="{url}"
+export ANTHROPIC_AUTH_TOKEN="{key}"
+export ANTHROPIC_MODEL="{model}"
+export ANTHROPIC_DEFAULT_HAIKU_MODEL="{model}"
+export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
+""",
+    "opencode": """\
+// opencode.json
+{{
+  "$schema": "https://opencode.ai/config.json",
+  "model": "chatport/{model}",
+  "provider": {{
+    "chatport": {{
+      "npm": "@ai-sdk/openai-compatible",
+      "name": "Chatport",
+      "options": {{ "baseURL": "{url}/v1", "apiKey": "{{env:CHATPORT_GATEWAY_KEY}}" }},
+      "models": {{ "{model}": {{ "name": "{model}" }} }}
+    }}
+  }}
+}}
+""",
+    "qwen-code": """\
+# shell, then: qwen --auth-type openai
+export OPENAI_BASE_URL="{url}/v1"
+export OPENAI_API_KEY="{key}"
+export OPENAI_MODEL="{model}"
+""",
+    "continue": """\
+# config.yaml
+name: Chatport
+version: 1.0.0
+schema: v1
+models:
+  - name: {model}
+    provider: openai
+    model: {model}
+    apiBase: {url}/v1
+    apiKey: ${{{{ secrets.CHATPORT_GATEWAY_KEY }}}}
+    capabilities: [tool_use]
+    roles: [chat, edit, apply]
+""",
+    "cline": """\
+# shell
+cline auth -p openai -k "{key}" -m "{model}" -b "{url}/v1"
+""",
+    "aider": """\
+# shell, then: aider --model openai/{model}
+export OPENAI_API_BASE="{url}/v1"
+export OPENAI_API_KEY="{key}"
+""",
+    "llm": """\
+# extra-openai-models.yaml in the folder that `llm logs path` names; the key: llm keys set chatport
+- model_id: {model}
+  model_name: {model}
+  api_base: "{url}/v1"
+  api_key_name: chatport
+  supports_tools: true
+  supports_schema: true
+""",
+    "openai": """\
+# Python
+client = openai.OpenAI(base_url="{url}/v1", api_key=os.environ["CHATPORT_GATEWAY_KEY"])
+""",
+    "anthropic": """\
+# Python
+client = anthropic.Anthropic(base_url="{url}", api_key=os.environ["CHATPORT_GATEWAY_KEY"])
+""",
+    "curl": """\
+# shell
+curl {url}/v1/chat/completions -H "authorization: Bearer {key}" -H "content-type: application/json" \\
+  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "hi"}}]}}'
+""",
+}
+"""By the client's name; in braces what is filled in."""
+
+
+def told(client: str, settings: GatewaySettings, model: str) -> str:
+    """Return what a client has to be told. Raises ConfigurationError for one that is not known."""
+    if client == "list":
+        return "\n".join(CLIENTS)
+    if client not in CLIENTS:
+        raise ConfigurationError(f"There is no client {client!r}. Known: {', '.join(CLIENTS)}.")
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    shown = f"[{host}]" if ":" in host else host
+    key = _KEY if settings.key_env is None else f"${settings.key_env}"
+    return CLIENTS[client].format(url=f"http://{shown}:{settings.port}", key=key, model=model).rstrip("\n")

@@ -1,0 +1,60 @@
+"""`chatport serve`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+
+import chatport
+from chatport import ChatportError
+
+__all__ = ["command"]
+
+
+@click.command("serve")
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Configuration file.")
+@click.option("--host", help="Default: 127.0.0.1, and nothing else without a key.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default: 4000.")
+@click.option(
+    "--hash-key", is_flag=True, help="Read a key from standard input, print its hash for key_hashes, and stop."
+)
+@click.option(
+    "--print-config", "client", metavar="CLIENT", help="Show what a client needs to be told; `list` shows all."
+)
+@click.option("--model", default="MODEL", help="With --print-config: the alias that the client is to ask for.")
+def command(
+    config: Path | None, host: str | None, port: int | None, hash_key: bool, client: str | None, model: str
+) -> None:
+    """Serve every configured vendor to clients of chat completions, Responses and Messages, until Ctrl-C."""
+    from .app import Gateway
+    from .keys import hash_of
+    from .server import make_server
+    from .settings import read_settings
+
+    if hash_key:
+        click.echo(hash_of(sys.stdin.readline().rstrip("\n")))
+        return
+    try:
+        loaded = chatport.load_config(config)
+        settings = read_settings(loaded, host=host, port=port)
+        if client is not None:
+            from .clients import told
+
+            click.echo(told(client, settings, model))
+            return
+        gateway = Gateway(loaded, settings=settings)
+        server = make_server(gateway)
+    except ChatportError as error:
+        raise click.ClickException(str(error)) from error
+    _announce(settings, gateway.surfaces.problems)
+    server.run()
+
+
+def _announce(settings: Any, problems: Any) -> None:
+    structlog.get_logger("chatport.gateway").info("serving", host=settings.host, port=settings.port)
+    for problem in problems:
+        click.echo(f"Warning: {problem}", err=True)

@@ -1,0 +1,98 @@
+"""The gateway on a port, by uvicorn: bounds on connections and on the time of a head, an end that cuts nobody off."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from chatport import ConfigurationError
+
+from .app import Gateway
+
+__all__ = ["check_guarded", "make_server"]
+
+
+def check_guarded(gateway: Gateway) -> None:
+    """Raise ConfigurationError for a gateway without a key that others could reach."""
+    host = gateway.settings.host
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    if not gateway.keys and not is_loopback:
+        raise ConfigurationError(
+            f"[gateway] host is {host}, and no key is set: anybody could spend your money. Set key_env or key_hashes, "
+            "or listen on 127.0.0.1."
+        )
+
+
+class _Protocol(HttpToolsProtocol):
+    """Closes a connection whose request has no whole head in time; uvicorn has no bound on that."""
+
+    header_seconds = 10.0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._have_head()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._await_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._have_head()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._have_head()
+        if self.header_seconds:
+            self._timer: asyncio.TimerHandle | None = self.loop.call_later(self.header_seconds, self.transport.close)
+
+    def _have_head(self) -> None:
+        timer = getattr(self, "_timer", None)
+        if timer is not None:
+            timer.cancel()
+            self._timer = None
+
+
+class _Server(uvicorn.Server):
+    """Says at once that it takes nothing new, as soon as it is told to stop."""
+
+    gateway: Gateway
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.gateway.is_stopping = True
+        super().handle_exit(sig, frame)
+
+
+def make_server(gateway: Gateway) -> uvicorn.Server:
+    """Return the server, ready to `run()` or to be awaited as `serve()`. Raises ConfigurationError, see above."""
+    check_guarded(gateway)
+    settings = gateway.settings
+    protocol = type("_BoundedProtocol", (_Protocol,), {"header_seconds": settings.header_seconds})
+    config = uvicorn.Config(
+        gateway,
+        host=settings.host,
+        port=settings.port,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=settings.connections or None,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.shutdown_seconds) or None,
+    )
+    server = _Server(config)
+    server.gateway = gateway
+    return server
