@@ -104,6 +104,9 @@ class Gateway:
                 status = 499
         except ClientLeft:
             pass
+        except anyio.get_cancelled_exc_class():
+            if not self.is_stopping:  # else the time for streams to end was over, and there is nothing to add
+                raise
         finally:
             log_access(self.log, scope["method"], path, status, time.monotonic() - began, request_id, record)
 

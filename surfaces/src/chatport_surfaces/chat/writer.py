@@ -24,6 +24,7 @@ from chatport import (
     ToolCallEnded,
     Usage,
 )
+from chatport.helpers import jsoncodec
 
 from ..failures import told
 from ..sse import DONE, chunk
@@ -51,10 +52,24 @@ class ChatWriter(Writer):
         self._tells_usage = isinstance(options, Mapping) and bool(options.get("include_usage"))
         self._begun: set[int] = set()
         self._told: dict[tuple[int, int], int] = {}  # of each call: how many characters of its arguments
+        self._around: tuple[bytes, bytes] | None = None
 
     def write(self, events: Sequence[Event]) -> bytes:
         """Return the chunks that the events mean."""
-        return b"".join([data for event in events for data in self._event(event)])
+        chunks: list[bytes] = []
+        for event in events:
+            if type(event) is TextDelta and event.choice == 0 and 0 in self._begun:
+                before, after = self._around or self._text_chunk()
+                chunks += (before, jsoncodec.encode(event.text), after)
+            else:
+                chunks += self._event(event)
+        return b"".join(chunks)
+
+    def _text_chunk(self) -> tuple[bytes, bytes]:
+        """Return what stands around the text in nearly every chunk: made once, it takes a tenth of the time."""
+        before, _, after = self._delta({"content": "@"}, 0).partition(b'"@"')
+        self._around = (before, after)
+        return self._around
 
     def fail(self, error: ChatportError) -> bytes:
         """Return the error as the last event: without `[DONE]`, so that nobody takes the answer for whole."""
