@@ -67,7 +67,7 @@ class ChatWriter(Writer):
 
     def _text_chunk(self) -> tuple[bytes, bytes]:
         """Return what stands around the text in nearly every chunk: made once, it takes a tenth of the time."""
-        before, _, after = self._delta({"content": "@"}, 0).partition(b'"@"')
+        before, _, after = self._delta({"content": "@"}, 0).rpartition(b'"@"')
         self._around = (before, after)
         return self._around
 
