@@ -14,6 +14,7 @@ from .basics.frozen import freeze_fields
 from .basics.secret import Secret
 from .basics.sizes import Limits
 from .basics.typed import check_fields
+from .basics.values import Value
 from .errors import BadRequestError, MalformedReplyError
 from .facts.models import ModelFacts
 from .types import Adjustment, OutputSpec
@@ -40,8 +41,8 @@ __all__ = [
 ]
 
 
-@attrs.frozen
-class Tool:
+@attrs.frozen(eq=False, repr=False)
+class Tool(Value):
     """A function the model may call. `schema` is the JSON Schema of its arguments (an object).
 
     `extra` holds vendor-only keys of the tool, such as a cache mark; those under `"function"` go into its function.
@@ -60,8 +61,8 @@ class Tool:
         freeze_fields(self, "schema", "extra", error=BadRequestError)
 
 
-@attrs.frozen
-class ToolChoice:
+@attrs.frozen(eq=False, repr=False)
+class ToolChoice(Value):
     """Which tools the model may or must call: `auto`, `none`, `required`, or `named` with the tool's `name`.
 
     `vendor`: in the vendor's own word or object, such as `any` or a list of allowed tools, carried as it is in `value`.
@@ -77,8 +78,8 @@ class ToolChoice:
             freeze_fields(self, "value", error=BadRequestError)
 
 
-@attrs.frozen
-class Call:
+@attrs.frozen(eq=False, repr=False)
+class Call(Value):
     """What the user asked for, once, in our words. None means: not asked for, the vendor's default holds.
 
     `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, or a vendor's own), a
@@ -113,8 +114,8 @@ class Call:
             freeze_fields(self, "server_tools", error=BadRequestError)
 
 
-@attrs.frozen
-class Context:
+@attrs.frozen(eq=False, repr=False)
+class Context(Value):
     """Where a call goes: everything a hook may depend on besides the call itself. It holds no key.
 
     `model` is the id for the vendor (after a retired name was followed), `settings` the provider's own table in
@@ -137,8 +138,8 @@ class Context:
         return f"{self.provider.name}:{self.model}"
 
 
-@attrs.frozen
-class WireRequest:
+@attrs.frozen(eq=False, repr=False)
+class WireRequest(Value):
     """The HTTP request to be, without host and key. Values are never changed in place: each method gives a new one.
 
     `stream` says whether the answer will be an event stream; a hook may set it for a plain call, since `chat()`
@@ -203,8 +204,8 @@ class WireRequest:
         return WireRequest(self.path, body, self.method, self.headers, self.stream, adjustments, self.output_tool)
 
 
-@attrs.frozen
-class WireTools:
+@attrs.frozen(eq=False, repr=False)
+class WireTools(Value):
     """The vendor's tool list and choice, ready for the body (None: the field is left out).
 
     `names` maps a name as sent to the caller's own where they differ; core maps the calls back.
@@ -270,8 +271,8 @@ class StreamState:
         """Set by a decoder that has seen the vendor's own end event, such as `[DONE]`."""
 
 
-@attrs.frozen
-class ErrorDetails:
+@attrs.frozen(eq=False, repr=False)
+class ErrorDetails(Value):
     """A vendor's error as read from any of the usual shapes; empty where nothing could be read."""
 
     message: str = ""
@@ -282,8 +283,8 @@ class ErrorDetails:
     """The innermost error object itself."""
 
 
-@attrs.frozen
-class Failure:
+@attrs.frozen(eq=False, repr=False)
+class Failure(Value):
     """What `classify_error` looks at.
 
     `where` is `response` (status 400 or more), `body` (a 200 whose JSON is an error) or `chunk` (inside a
@@ -298,8 +299,8 @@ class Failure:
     details: ErrorDetails
 
 
-@attrs.frozen
-class Verdict:
+@attrs.frozen(eq=False, repr=False)
+class Verdict(Value):
     """What a failure means: the error class, whether and when to try again, and the text to show.
 
     None leaves a value to the defaults (the class's own `retryable`, the headers' hints, the vendor's message).

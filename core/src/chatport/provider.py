@@ -9,6 +9,7 @@ import attrs
 
 from .basics.frozen import freeze_fields
 from .basics.typed import check_fields
+from .basics.values import Value
 from .errors import BadRequestError, ConfigurationError
 from .facts.file import Facts
 from .facts.rules import FieldRule
@@ -16,8 +17,8 @@ from .facts.rules import FieldRule
 __all__ = ["Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Protocol", "Provider"]
 
 
-@attrs.frozen
-class Auth:
+@attrs.frozen(eq=False, repr=False)
+class Auth(Value):
     """How the key is sent: in which header, after which prefix. A key is never sent in a URL."""
 
     header: str = "authorization"
@@ -28,8 +29,8 @@ class Auth:
         check_fields(self, ConfigurationError)
 
 
-@attrs.frozen
-class Prefill:
+@attrs.frozen(eq=False, repr=False)
+class Prefill(Value):
     """How a vendor is told to go on from the beginning of an answer, which is the last assistant message.
 
     `message` are fields of that message, `body` fields of the request. `fact` is where the vendor documents it.
@@ -44,8 +45,8 @@ class Prefill:
         freeze_fields(self, "message", "body", error=BadRequestError)
 
 
-@attrs.frozen
-class Dialect:
+@attrs.frozen(eq=False, repr=False)
+class Dialect(Value):
     """What the standard hooks do differently for a provider: data, so that most vendors need little code.
 
     `max_tokens_field`: the body field of the output limit. `developer_role`: the role a `developer` message is sent
@@ -84,8 +85,8 @@ class Dialect:
         freeze_fields(self, "finish_reasons", "fields", error=BadRequestError)
 
 
-@attrs.frozen
-class Discovery:
+@attrs.frozen(eq=False, repr=False)
+class Discovery(Value):
     """A server that was found: the installed provider that speaks to it, its address, its models.
 
     `settings` are laid under the provider's own table: what the search has learnt about the server.
@@ -101,8 +102,8 @@ class Discovery:
         freeze_fields(self, "settings", error=BadRequestError)
 
 
-@attrs.frozen
-class Protocol:
+@attrs.frozen(eq=False, repr=False)
+class Protocol(Value):
     """A further way in which a vendor can be spoken to, besides the one that a provider's value is made for.
 
     `name` is what the setting `protocol`, the facts and `explain` call it (`chat`, `responses`, `messages`). `form`
@@ -113,8 +114,8 @@ class Protocol:
     form: Callable[[Provider], Provider] = attrs.field(repr=False)
 
 
-@attrs.frozen
-class Provider:
+@attrs.frozen(eq=False, repr=False)
+class Provider(Value):
     """A provider as its package registers it under the entry point group `chatport.providers`.
 
     `hosts` are the vendor's own host names, to which its key may go ("*.example.com" covers subdomains); the

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import attrs
 
 from ..basics.secret import Secret
+from ..basics.values import Value
 from ..decoding.collector import Collector
 from ..decoding.redaction import hide_key_in_reply
 from ..errors import (
@@ -97,8 +98,8 @@ class SlowCandidate(Candidate, Protocol):
         """Return the call's own total timer there."""
 
 
-@attrs.frozen
-class Given:
+@attrs.frozen(eq=False, repr=False)
+class Given(Value):
     """A candidate whose route is known already."""
 
     target: str
@@ -137,7 +138,7 @@ _CANNOT_BE_USED = (TransportError, PolicyError, UnsupportedFeatureError, ModelNo
 """Why a target may be passed over before anything is sent to it. A mistake in the configuration is no such reason."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class CallMachine:
     """One call. `targets` are prepared when their turn comes, so a request is shaped anew for each vendor.
 

@@ -9,6 +9,7 @@ import attrs
 
 from ..basics.log import warn
 from ..basics.sizes import Limits
+from ..basics.values import Value
 from ..call import Call, Context, WireRequest
 from ..decoding.redaction import hide_key
 from ..errors import BadRequestError, ChatportError, ModelNotFoundError
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "Route", "request_id", "run_side_hook", "tell_who_was_asked"]
 
 
-@attrs.frozen
-class Route:
+@attrs.frozen(eq=False, repr=False)
+class Route(Value):
     """A target made ready: its chains, and the request as shaped for it. `names` maps tool names back.
 
     `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.

@@ -24,7 +24,7 @@ __all__ = ["CallTrace"]
 _SHOWN = 200
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class CallTrace:
     """`attempts` are the exchanges of a call on the wire and nothing else; `notes` tell of targets passed over.
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import attrs
 
+from ..basics.values import Value
 from ..types import Cost, Usage
 
 __all__ = ["PeakHours", "Price", "PriceTier", "charged", "cost_of", "estimate_cost"]
 
 
-@attrs.frozen
-class PriceTier:
+@attrs.frozen(eq=False, repr=False)
+class PriceTier(Value):
     """Rates that hold for the whole request once its input is larger than `above_input_tokens`."""
 
     above_input_tokens: int
@@ -26,8 +27,8 @@ class PriceTier:
     thinking_output: float | None = None
 
 
-@attrs.frozen
-class PeakHours:
+@attrs.frozen(eq=False, repr=False)
+class PeakHours(Value):
     """Hours in which rates are multiplied by `factor`: local `spans` ("09:00-12:00") on `weekdays` (0 is Monday)."""
 
     factor: float
@@ -46,8 +47,8 @@ def _within(span: str, moment: time) -> bool:
     return start <= moment < end if start < end else moment >= start or moment < end  # or over midnight
 
 
-@attrs.frozen
-class Price:
+@attrs.frozen(eq=False, repr=False)
+class Price(Value):
     """Rates per million tokens for the models that match, from `since` until `until` (dates, the latter excluded).
 
     `cached_input` and `cache_write` None mean: not known, so a reply that used the cache has no known cost. The same

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..basics.hosts import is_loopback, is_under
+from ..basics.values import Value
 from ..errors import PolicyError
 from ..facts.models import HostFacts
 
@@ -24,8 +25,8 @@ _EU = frozenset(
 """The member states: a host in one of them is in the EU. (One "in the EU" may be in any of them.)"""
 
 
-@attrs.frozen
-class Policy:
+@attrs.frozen(eq=False, repr=False)
+class Policy(Value):
     """The `[policy]` table. None, False and an empty tuple forbid nothing.
 
     `allow_regions`: requests may be processed there only; all regions of a host must be among them. `forbid_training`:
@@ -111,8 +112,8 @@ def _from_address(base_url: str) -> HostFacts | None:
     return None
 
 
-@attrs.frozen
-class _Host:
+@attrs.frozen(eq=False, repr=False)
+class _Host(Value):
     """A host, what is known of it, and for whom it is asked."""
 
     name: str

@@ -18,6 +18,7 @@ from ..basics.hosts import shown_address
 from ..basics.secret import Secret
 from ..basics.sizes import Limits
 from ..basics.typed import check_fields, expect
+from ..basics.values import Value
 from ..engine.shared import HedgePolicy
 from ..errors import ConfigurationError
 from ..facts.models import HostFacts
@@ -85,8 +86,8 @@ _TOP_KEYS = (
 )
 
 
-@attrs.frozen
-class Alias:
+@attrs.frozen(eq=False, repr=False)
+class Alias(Value):
     """A name the program uses: targets in order of preference, and options that hold unless the call says otherwise."""
 
     entries: tuple[AliasTarget, ...]
@@ -98,8 +99,8 @@ class Alias:
         return tuple(entry.target for entry in self.entries)
 
 
-@attrs.frozen
-class ProviderConfig:
+@attrs.frozen(eq=False, repr=False)
+class ProviderConfig(Value):
     """One `[providers.NAME]` table. `settings` holds the keys that are the provider package's own."""
 
     kind: str | None = None
@@ -143,8 +144,8 @@ class ProviderConfig:
         return HostFacts(self.regions, self.trains, source=f"[providers.{name}] of the configuration")
 
 
-@attrs.frozen
-class Config:
+@attrs.frozen(eq=False, repr=False)
+class Config(Value):
     """A whole configuration. Make one with `load_config`, or pass the same tables as a dict to a client."""
 
     aliases: Mapping[str, Alias] = attrs.field(factory=dict)

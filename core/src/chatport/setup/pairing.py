@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from ..basics.values import Value
 from ..errors import ConfigurationError
 from ..provider import Provider
 from .config import ProviderConfig
@@ -24,8 +25,8 @@ __all__ = ["GENERAL_KEY", "Address", "check_pair", "source_of_key"]
 GENERAL_KEY = "LLM_API_KEY"
 
 
-@attrs.frozen
-class Address:
+@attrs.frozen(eq=False, repr=False)
+class Address(Value):
     """A base URL, and in words where it comes from. `is_vendors_word`: from its package, or a variable of its own."""
 
     url: str

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
+from ..basics.values import Value
 from ..call import Call
 from ..errors import ConfigurationError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
@@ -21,8 +22,8 @@ AUTO = "auto"
 _STATE = ("previous_response_id", "conversation", "background")
 
 
-@attrs.frozen
-class Choice:
+@attrs.frozen(eq=False, repr=False)
+class Choice(Value):
     """The protocol that a call takes, and why, in words; without any where there was nothing to choose."""
 
     protocol: str

@@ -9,6 +9,7 @@ import attrs
 
 from ..basics.bounded import LONGEST_NAME
 from ..basics.typed import expect
+from ..basics.values import Value
 from ..call import Call
 from ..errors import ConfigurationError
 from ..inputs.halves import is_whole, whole_call
@@ -40,8 +41,8 @@ def check_length(name: str) -> None:
         )
 
 
-@attrs.frozen
-class Condition:
+@attrs.frozen(eq=False, repr=False)
+class Condition(Value):
     """What a call must be like to go to a target; None does not matter. Tokens are our estimate of the input."""
 
     above_input_tokens: int | None = None
@@ -81,8 +82,8 @@ def _has_media(call: Call) -> bool:
     return any(content_kind(part) is not None for m in call.messages for part in m.content)
 
 
-@attrs.frozen
-class AliasTarget:
+@attrs.frozen(eq=False, repr=False)
+class AliasTarget(Value):
     """One of an alias's targets. Those with a `weight` share the calls by it; the others keep their places."""
 
     target: str

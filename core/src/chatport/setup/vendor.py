@@ -10,6 +10,7 @@ import attrs
 from ..basics.bounded import MOST_MODELS, Bounded
 from ..basics.secret import Secret
 from ..basics.sizes import Limits
+from ..basics.values import Value
 from ..call import Context
 from ..facts.models import ModelFacts
 from ..limits.timeouts import Timeouts
@@ -20,8 +21,8 @@ from .config import ProviderConfig
 __all__ = ["Vendor"]
 
 
-@attrs.frozen
-class Vendor:
+@attrs.frozen(eq=False, repr=False)
+class Vendor(Value):
     """A provider made ready for calls: its value, its compiled chains, where it is, and its key.
 
     `base_url_source` and `key_source` say in words where these two come from.

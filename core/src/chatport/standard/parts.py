@@ -29,7 +29,7 @@ def shape_parts(wire: WireRequest, rules: Mapping[str, PartRule], context: Conte
     return wire
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Shaper:
     """Takes one message after another; `notes` tell what became of their parts, each thing once."""
 

@@ -10,6 +10,7 @@ import attrs
 
 from ..basics.bounded import LONGEST_URL
 from ..basics.hosts import is_localhost, shown_address
+from ..basics.values import Value
 from ..engine.commands import TransportFailure
 
 __all__ = ["Address", "Origin", "address_of"]
@@ -22,8 +23,8 @@ _KEPT = "/%:@!$&'()*+,;=~-._?[]"
 """What stays as it is in a path; everything else beyond letters and digits is escaped."""
 
 
-@attrs.frozen
-class Address:
+@attrs.frozen(eq=False, repr=False)
+class Address(Value):
     """`target` and `authority` are what the request line and the `host` header say."""
 
     scheme: str

@@ -16,6 +16,7 @@ from typing import Literal
 
 import attrs
 
+from ..basics.values import Value
 from ..engine.commands import Head, HttpRequest, TransportFailure
 from .address import Address, address_of
 
@@ -94,8 +95,8 @@ def _field_lines(headers: Sequence[tuple[str, str]]) -> str:
 # --- the head
 
 
-@attrs.frozen
-class Response:
+@attrs.frozen(eq=False, repr=False)
+class Response(Value):
     """A response whose head has come. `body` reads the rest.
 
     `keeps_alive`: the connection may carry another request after the body's end, and stay idle for `idle_seconds`.
