@@ -18,8 +18,9 @@ from chatport.call import Failure, OutputSpec, Tool
 from chatport.decoding.failures import error_of
 from chatport.errors import ChatportError, ConfigurationError, PluginError
 from chatport.facts import Facts, load_facts
-from chatport.standard.errors import classify_error, read_error
+from chatport.standard.errors import classify_error
 from chatport.standard.models import read_rate_limits
+from chatport.standard.verdicts import read_error
 from chatport.testing import replay
 from chatport.types import AudioPart, FilePart, ImagePart, RateLimits, TextPart, VideoPart
 

@@ -41,12 +41,12 @@ from .basics.pieces import join_small as join_small
 from .errors import over_limit as over_limit
 from .setup.origins import host_of as host_of
 from .standard import (
-    errors as standard_errors,
     reply as standard_reply,
     request as standard_request,
     stream as standard_stream,
     tools as standard_tools,
     usage as standard_usage,
+    verdicts as standard_errors,
 )
 from .standard.calls import CallCount as CallCount
 from .standard.closed_schemas import (
@@ -55,11 +55,6 @@ from .standard.closed_schemas import (
     why_not_closed as why_not_closed,
 )
 from .standard.efforts import EFFORTS as EFFORTS, is_weaker as is_weaker, nearest_effort as nearest_effort
-from .standard.errors import (
-    effective_status as effective_status,
-    named_status as named_status,
-    read_error as read_error,
-)
 from .standard.fields import apply_field_rules as apply_field_rules
 from .standard.models import header_count as header_count
 from .standard.output import (
@@ -100,6 +95,11 @@ from .standard.tools import check_cap as check_cap, wire_name as wire_name
 from .standard.typed_schemas import Misfit as Misfit, fit_typed as fit_typed
 from .standard.unread import MESSAGE_KEYS as MESSAGE_KEYS, laid_over as laid_over, lost_keys as lost_keys
 from .standard.usage import read_usage as read_usage, vendors_usage as vendors_usage
+from .standard.verdicts import (
+    effective_status as effective_status,
+    named_status as named_status,
+    read_error as read_error,
+)
 
 if TYPE_CHECKING:
     from .schemas.check import Budget as CheckBudget, examine as examine

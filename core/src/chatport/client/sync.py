@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .embeddings import Embeddings
     from .explain import Explanation
 
+
 __all__ = ["Client", "ReplyStream"]
 
 

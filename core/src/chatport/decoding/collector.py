@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from .. import events as ev, jsoncodec
 from ..basics.pieces import join_small
 from ..basics.sizes import Limits
 from ..errors import MalformedReplyError, over_limit
 from ..standard.endings import UNKNOWN
-from ..standard.media import audio_of
 from ..standard.unread import MESSAGE_KEYS, merge_keys, merged_keys
 from ..types import Adjustment, Alternative, Citation, FinishReason, Media, Reply, ToolCall, Usage
-from .citations import Citations
+
+if TYPE_CHECKING:
+    from .citations import Citations
 
 __all__ = ["Collector"]
 
@@ -80,7 +81,11 @@ class _Choice:
 
     def all_media(self) -> tuple[Media, ...]:
         """Return what came whole, and then what was spoken in pieces."""
-        spoken = audio_of("".join(self.audio.get("data", ()))) if self.audio else None
+        if not self.audio:
+            return tuple(self.media)
+        from ..standard.media import audio_of  # few answers are spoken
+
+        spoken = audio_of("".join(self.audio.get("data", ())))
         return (*self.media, *(() if spoken is None else (spoken,)))
 
 
@@ -244,6 +249,8 @@ class Collector:
     def cite(self, event: ev.CitationReported) -> ev.CitationAdded | None:
         """Take a source; return what the caller gets of it, None where it was told before."""
         if self.citations is None:
+            from .citations import Citations  # few answers name sources
+
             self.citations = Citations(self.limits.parts)
         choice = self.choices.get(event.choice)
         at = sum(map(len, choice.text)) if event.here and choice is not None else 0

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import events as ev, jsoncodec
 from ..basics.secret import Revealed
 from ..call import Chunk, Failure, StreamState, Verdict
 from ..decoding.body import LARGEST_PIECE, BodyDecoder, body_decoder, is_undecided, less_blanks, looks_like_events
-from ..decoding.caller_names import CallerNames
 from ..decoding.collector import Collector
-from ..decoding.failures import LARGEST_ERROR_BYTES, error_of, failure_of, without_answer
 from ..decoding.redaction import hide_key, hide_key_in_error, hide_key_in_reply
 from ..decoding.sse import EventStreamParser, ServerSentEvent
 from ..errors import (
@@ -34,6 +32,9 @@ from .delivery import Delivery
 from .route import Route, request_id, run_side_hook, tell_who_was_asked
 from .store import Store, check_size
 from .timers import Timers
+
+if TYPE_CHECKING:
+    from ..decoding.caller_names import CallerNames
 
 __all__ = ["AttemptRun"]
 
@@ -86,12 +87,11 @@ class AttemptRun:
         self.heard = False
         self._clock = clock
         self._delivery = Delivery(self.collector, takes_events=deliver)
-        output_tool, is_resumed = route.wire.output_tool, resumed is not None
-        self._caller_names = (
-            CallerNames(route.names, output_tool, is_resumed=is_resumed)
-            if is_resumed or route.names or output_tool is not None
-            else None
-        )
+        self._caller_names: CallerNames | None = None
+        if route.names or route.wire.output_tool is not None or resumed is not None:
+            from ..decoding.caller_names import CallerNames  # most calls have no other names
+
+            self._caller_names = CallerNames(route.names, route.wire.output_tool, is_resumed=resumed is not None)
         self._on_first_event = on_first_event
         self._timers = Timers(route.timeouts, clock.monotonic, call_started, leave_after)
         self._state = StreamState()
@@ -405,6 +405,8 @@ class AttemptRun:
 
     def _fail(self, head: Head) -> Steps:
         """Read an error response and raise what the chain makes of it, or take the reply it turns it into."""
+        from ..decoding.failures import LARGEST_ERROR_BYTES, failure_of  # words and patterns that only errors need
+
         if 300 <= head.status < 400:
             raise TransportError(
                 f"The server redirects (to {head.headers.get('location', 'nowhere')[:200]!r}). Redirects are not "
@@ -424,6 +426,8 @@ class AttemptRun:
 
     def _reported(self, batch: list[ev.Event]) -> ChatportError | None:
         """Return the error that a chunk or a 200 body reports, None if the chain turns it into a reply."""
+        from ..decoding.failures import failure_of, without_answer  # words and patterns that only errors need
+
         reported, self.collector.error = self.collector.error, None
         assert reported is not None
         where: Literal["chunk", "body"] = "chunk" if self._streams else "body"
@@ -444,11 +448,15 @@ class AttemptRun:
         self._state.ended = self._state.started = True
 
     def _body_error(self, content: bytes) -> ChatportError:
+        from ..decoding.failures import failure_of  # words and patterns that only errors need
+
         failure = failure_of(200, self.head.headers if self.head else {}, "body", content, self._key())
         verdict = self._run_hook("classify_error", failure, self.route.context)
         return self._error_of(failure, verdict)
 
     def _error_of(self, failure: Failure, verdict: Verdict | None) -> ChatportError:
+        from ..decoding.failures import error_of  # words and patterns that only errors need
+
         limits = None
         if verdict is not None and verdict.retry_after_seconds is None and failure.where == "response":
             limits = run_side_hook(self.route, "read_rate_limits", failure.headers)

@@ -39,14 +39,11 @@ from ..errors import (
     UnsupportedFeatureError,
 )
 from ..events import Finished
-from ..inputs.arguments import misfits
 from ..limits.budget import Budget
 from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun
 from .commands import Beside, Block, Clock, Command, Deliver, TimerExpired
-from .continuation import can_continue, conversation, reopened
 from .expense import cost_of_attempt
-from .probe import Probe
 from .route import Route, request_id, run_side_hook
 from .shared import Shared
 from .target import TargetRun
@@ -268,6 +265,8 @@ class CallMachine:
             route = attrs.evolve(candidate.probe(), operation="probe")
         except ChatportError:  # it cannot be asked for so little: the call itself will find out
             return False
+        from .probe import Probe  # only a target that comes back needs it
+
         probe = Probe(route, self.shared, breaker, self.budgets)
         breaker.finds_out_beside = False
         breaker.hand_on(caller, probe)
@@ -293,7 +292,11 @@ class CallMachine:
 
     def _prepare(self, candidate: Candidate, waiting: Sequence[Candidate]) -> Generator[Command, Any, Route | None]:
         """Return the target's route; None if it cannot take this call, and another target can or an error is known."""
-        prefix = None if self._resumed is None else reopened(self._resumed)
+        prefix = None
+        if self._resumed is not None:
+            from .continuation import reopened  # only an answer that was cut needs it
+
+            prefix = reopened(self._resumed)
         try:
             yield from self._make_ready(candidate)
             route = candidate.prepare(prefix)
@@ -366,6 +369,8 @@ class CallMachine:
         waiting: list[Candidate],
     ) -> list[Candidate]:
         """Return who may go on from the part that the caller has, the same target first; none: the error is final."""
+        from .continuation import can_continue, conversation  # only an answer that was cut needs it
+
         call = attempt.route.call
         if call is not None and error.partial is not None:
             error.messages = conversation(call, error.partial)
@@ -435,6 +440,8 @@ class CallMachine:
     def _misfits(attempt: AttemptRun) -> Iterator[Adjustment]:
         call = attempt.route.call
         if call is not None and call.tools:
+            from ..inputs.arguments import misfits  # only a call with tools needs it
+
             yield from misfits(attempt.collector.first.tool_calls(), call.tools)
 
 

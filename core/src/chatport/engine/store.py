@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..basics.sizes import Limits
 from ..call import StreamState
-from ..decoding.caller_names import CallerNames
 from ..decoding.collector import Collector
 from ..errors import MalformedReplyError, over_limit
+
+if TYPE_CHECKING:
+    from ..decoding.caller_names import CallerNames
 
 __all__ = ["Store", "check_size"]
 

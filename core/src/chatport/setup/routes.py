@@ -16,7 +16,6 @@ from ..engine.route import Route, tell_who_was_asked
 from ..errors import BadRequestError, ChatportError, ConfigurationError, ModelNotFoundError
 from ..events import ErrorReported, Event, FinishReported, UsageReported
 from ..facts.models import ModelFacts
-from ..inputs.halves import places_of_halves
 from ..inputs.values import known
 from ..limits.policy import check_policy
 from ..limits.timeouts import Timeouts
@@ -155,13 +154,16 @@ class Routes:
         operation: Literal["models", "embeddings"] = "models" if wire.method == "GET" else "embeddings"
         context = vendor.context(model, None if operation == "models" else self.vendors.facts(vendor, model))
         self._check_policy(vendor, model)
-        places = places_of_halves(wire.body) if written(wire) is None else ()
-        if places:  # there is no reply to carry a warning
-            raise BadRequestError(
-                f"{places[0]} has half of a surrogate pair, such as half an emoji, which cannot be written. "
-                'Replace it: text.encode("utf-8", "replace").decode().',
-                provider=provider,
-            )
+        if written(wire) is None:
+            from ..inputs.halves import places_of_halves  # few texts have a half
+
+            places = places_of_halves(wire.body)
+            if places:  # there is no reply to carry a warning
+                raise BadRequestError(
+                    f"{places[0]} has half of a surrogate pair, such as half an emoji, which cannot be written. "
+                    'Replace it: text.encode("utf-8", "replace").decode().',
+                    provider=provider,
+                )
         request = http_request(wire, vendor, encoded(wire, provider)[1])
         plan = attrs.evolve(vendor.plan, decode_reply=_as_it_is)
         timers = self.timeouts(vendor, timeouts, streams=False)

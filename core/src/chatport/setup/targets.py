@@ -12,8 +12,6 @@ from ..basics.typed import expect
 from ..basics.values import Value
 from ..call import Call
 from ..errors import ConfigurationError
-from ..inputs.halves import is_whole, whole_call
-from ..standard.content import content_kind
 
 __all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target"]
 
@@ -25,8 +23,12 @@ def split_target(target: str) -> tuple[str, str]:
     if len(target) > LONGEST_NAME:
         check_length(target)
     provider, colon, model = target.partition(":")
-    if not (target.isascii() or is_whole(target)):
-        raise ConfigurationError(f"{target!r} is not a target: it has half of a surrogate pair, such as half an emoji.")
+    if not target.isascii():
+        from ..inputs.halves import is_whole
+
+        if not is_whole(target):
+            words = "it has half of a surrogate pair, such as half an emoji."
+            raise ConfigurationError(f"{target!r} is not a target: {words}")
     if not colon or not provider or not model:
         raise ConfigurationError(f'{target!r} is not a target: write "provider:model", such as "openai:gpt-6-luna".')
     return provider, model
@@ -71,6 +73,8 @@ class Condition(Value):
         try:
             tokens = estimate_input_tokens(call)
         except UnicodeEncodeError:  # half an emoji in a schema
+            from ..inputs.halves import whole_call
+
             tokens = estimate_input_tokens(whole_call(call))
         return (self.above_input_tokens or 0) < tokens < (self.below_input_tokens or math.inf)
 
@@ -79,6 +83,8 @@ _ANY = Condition()
 
 
 def _has_media(call: Call) -> bool:
+    from ..standard.content import content_kind
+
     return any(content_kind(part) is not None for m in call.messages for part in m.content)
 
 

@@ -36,7 +36,6 @@ from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
 from .keys import fetched, is_given_by_function, is_slow, refresh_seconds, resolve
 from .origins import check_key, check_way
 from .pairing import Address, check_pair, source_of_key
-from .patches import checked_patch, patch_from_file, provider_of_patch
 from .placing import is_harmless
 from .protocols import AUTO, check_setting
 from .targets import check_length
@@ -87,6 +86,8 @@ class Vendors:
 
     def _check_patch(self, plugin: Any) -> None:
         """Raise PluginError for a patch that would never run, since no provider has the name it gives."""
+        from .patches import provider_of_patch  # most clients have none
+
         name = provider_of_patch(plugin)
         known = {*installed_providers(), *self._given_providers, *self.config.providers, "compatible"}
         if name not in known:
@@ -356,7 +357,12 @@ class Vendors:
         return tuple(found)
 
     def _patches(self, name: str, table: ProviderConfig) -> list[Any]:
-        chosen = [checked_patch(plugin.load(), name) for plugin in installed_patches(name).values()]
+        installed = installed_patches(name).values()
+        if not (installed or table.patches or self._plugins):
+            return []
+        from .patches import checked_patch, patch_from_file, provider_of_patch  # most clients have none
+
+        chosen = [checked_patch(plugin.load(), name) for plugin in installed]
         files = [checked_patch(patch_from_file((self.config.folder or Path()) / path), name) for path in table.patches]
         given = [plugin for plugin in self._plugins if provider_of_patch(plugin) == name]
         return [*chosen, *files, *given]

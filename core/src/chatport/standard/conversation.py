@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..call import Call, Context, WireRequest
+from ..call import Context, WireRequest
 from ..errors import UnsupportedFeatureError
 from ..facts.rules import HistoryRule, MessageRule
 from .call_ids import with_call_ids
 from .content import kind_of_type
-from .parts import shape_parts
 from .paths import holds
 from .reasoning import reasons
 
@@ -25,6 +24,8 @@ def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
     if rules is None:
         return with_call_ids(wire, None)
     if rules.parts:
+        from .parts import shape_parts  # only media have something to be shaped
+
         wire = shape_parts(wire, rules.parts, context)
     if rules.messages is not None:
         wire = _with_messages(wire, rules.messages, context)
@@ -225,11 +226,10 @@ def _without_reasoning(wire: WireRequest, rule: HistoryRule, context: Context) -
     return _each(wire, changed)
 
 
-def fill_history(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+def fill_history(wire: WireRequest, rule: HistoryRule, context: Context) -> WireRequest:
     """Return the request with a blank where an earlier answer must have reasoning, and it is lost or another's."""
-    rule = None if context.facts.rules is None else context.facts.rules.history
     field = context.provider.dialect.reasoning_field
-    if rule is None or rule.blank is None or field is None or not reasons(wire, context):
+    if rule.blank is None or field is None or not reasons(wire, context):
         return wire
     messages = wire.body["messages"]
     in_use = "tools" in wire.body or any(message.get("tool_calls") for message in messages)

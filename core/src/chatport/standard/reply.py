@@ -9,7 +9,6 @@ from ..call import Context, WireRequest
 from ..events import ErrorReported, Event, ReplyStarted, UsageReported
 from ..hooks import hookimpl
 from .calls import CallCount
-from .split_turns import whole_turns
 from .stream import beside_choices, check_choices, choice_events, is_error
 from .usage import vendors_usage
 
@@ -32,7 +31,12 @@ def decode_reply(data: Any, context: Context, request: WireRequest | None = None
     usage = vendors_usage(data.get("usage"), context)
     if usage is not None:
         events.append(UsageReported(usage))
-    for position, choice in enumerate(choices if len(choices) == 1 else whole_turns(choices, request)):
+    turns: Sequence[Any] = choices
+    if len(choices) > 1:
+        from .split_turns import whole_turns  # few answers have several choices
+
+        turns = whole_turns(choices, request)
+    for position, choice in enumerate(turns):
         if isinstance(choice, Mapping):
             events.extend(choice_events(choice, position, context, count))
     events.extend(beside_choices(data))

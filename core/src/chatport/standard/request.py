@@ -9,14 +9,10 @@ import attrs
 
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
+from ..facts.rules import StreamRule
 from ..hooks import hookimpl
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall, VendorPart, VideoPart
-from .conversation import fill_history, shape_messages
 from .details import opaque_fields
-from .fields import apply_field_rules
-from .output import shape_output
-from .reasoning import make_way, reasons, say_reasoning
-from .tool_rules import shape_tools
 from .tools import wire_name
 from .unread import WRITTEN_AS, laid_over, lost_keys, returning_call_keys, returning_keys
 
@@ -52,7 +48,9 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
 
 
 def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    """Apply what the facts say, in this order, since later rules look at what earlier ones have left:
+    """Apply what the facts say, in this order, since later rules look at what earlier ones have left.
+
+    Each step is loaded, and taken, where the request has something that it is about:
 
     1. messages and their parts, and which earlier reasoning goes back;
     2. the tools, and the choice among them;
@@ -65,16 +63,42 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     9. blanks for earlier reasoning that is missing;
     10. the beginning of the answer, where it is to be gone on from.
     """
-    wire = shape_tools(shape_messages(wire, context), context)
-    wire = make_way(say_reasoning(wire, call, context), call, context)
-    wire = apply_field_rules(_as_stream(shape_output(wire, call, context), context), call, context)
-    return _prefilled(fill_history(_capped(wire, call, context), call, context), call, context)
+    rules, own_fields = context.facts.rules, context.provider.dialect.fields
+    if rules is not None or [message for message in wire.body["messages"] if "tool_calls" in message]:
+        from .conversation import shape_messages
+
+        wire = shape_messages(wire, context)
+    if "tools" in wire.body or "tool_choice" in wire.body:
+        from .tool_rules import shape_tools
+
+        wire = shape_tools(wire, context)
+    if rules is not None or call.reasoning is not None or call.extra:
+        from .reasoning import make_way, say_reasoning
+
+        wire = make_way(say_reasoning(wire, call, context), call, context)
+    if "response_format" in wire.body:
+        from .output import shape_output
+
+        wire = shape_output(wire, call, context)
+    if rules is not None and rules.stream is not None:
+        wire = _as_stream(wire, rules.stream, context)
+    if own_fields or (rules is not None and (rules.fields or rules.known_fields is not None)):
+        from .fields import apply_field_rules
+
+        wire = apply_field_rules(wire, call, context)
+    wire = _capped(wire, call, context)
+    if rules is not None and rules.history is not None:
+        from .conversation import fill_history
+
+        wire = fill_history(wire, rules.history, context)
+    return wire if call.prefix is None else _prefilled(wire, call.prefix, context)
 
 
-def _as_stream(wire: WireRequest, context: Context) -> WireRequest:
+def _as_stream(wire: WireRequest, rule: StreamRule, context: Context) -> WireRequest:
     """Ask for the answer to a plain call as a stream where the facts say so; `chat` folds it."""
-    rule = None if context.facts.rules is None else context.facts.rules.stream
-    if rule is None or wire.stream:
+    from .reasoning import reasons
+
+    if wire.stream:
         return wire
     cases = {"always": True, "tools": bool(wire.body.get("tools")), "reasoning": reasons(wire, context)}
     if not any(cases[case] for case in rule.when):
@@ -96,10 +120,8 @@ def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
     return {name: value for name, value in options if value is not None}
 
 
-def _prefilled(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+def _prefilled(wire: WireRequest, prefix: str, context: Context) -> WireRequest:
     """Put the beginning of the answer last, marked as the vendor wants it."""
-    if call.prefix is None:
-        return wire
     prefill = context.provider.dialect.prefill
     if prefill is None or context.facts.prefill is False:
         raise UnsupportedFeatureError(
@@ -107,7 +129,7 @@ def _prefilled(wire: WireRequest, call: Call, context: Context) -> WireRequest:
             provider=context.provider.name,
             model=context.model,
         )
-    message = {"role": "assistant", "content": call.prefix, **prefill.message}
+    message = {"role": "assistant", "content": prefix, **prefill.message}
     return wire.set("messages", [*wire.body["messages"], message]).update(prefill.body)
 
 

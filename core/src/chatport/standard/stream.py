@@ -36,8 +36,6 @@ from ..hooks import hookimpl
 from .calls import CallCount, Calls, CallState
 from .citations import SOURCES, is_citation, references, sources, sources_in
 from .endings import end_word, finish_reason
-from .media import media_of
-from .split_turns import asked_for_one, has_only_calls, last_ends
 from .unread import CALL_KEYS, MESSAGE_KEYS, READ_OF_MESSAGE, left_out, unread
 from .usage import vendors_usage
 from .usual_chunks import usual_events
@@ -95,7 +93,7 @@ def decode_chunk(
     choices = data.get("choices")
     if isinstance(choices, list):
         check_choices(choices, context)
-        for position, choice in enumerate(choices if len(choices) < 2 else last_ends(choices)):
+        for position, choice in enumerate(choices if len(choices) < 2 else _last_ends(choices)):
             if isinstance(choice, dict):
                 _decode_choice(choice, position, state, context, events, request)
     if data.get("usage") is not None or not choices:
@@ -162,7 +160,7 @@ def _decode_choice(
         delta = choice.get("message")
     known = state.choices.get(index)
     if known is None:
-        if state.choices and asked_for_one(request):
+        if state.choices and _asked_for_one(request):
             if not (_says(delta) or choice.get("finish_reason")):
                 return  # it is told what it is when it says something
             known = _split_off(delta, state)
@@ -192,8 +190,22 @@ def _says(delta: Any) -> bool:
     return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
 
 
+def _last_ends(choices: list[Any]) -> Sequence[Any]:
+    from .split_turns import last_ends  # few answers have several choices
+
+    return last_ends(choices)
+
+
+def _asked_for_one(request: WireRequest | None) -> bool:
+    from .split_turns import asked_for_one
+
+    return asked_for_one(request)
+
+
 def _split_off(delta: Any, state: StreamState) -> ChoiceState | None:
     """Return the choice to which a new one belongs, None if it stands for itself."""
+    from .split_turns import has_only_calls
+
     first: ChoiceState = next(iter(state.choices.values()))
     return first if has_only_calls(delta) and not len(first.calls) else None
 
@@ -213,6 +225,10 @@ def beside_choices(data: Mapping[str, Any]) -> Sequence[Event]:
 
 def _images(holder: Mapping[str, Any], choice: int = 0) -> Iterator[MediaAdded]:
     images = holder.get("images")
+    if not images:
+        return
+    from .media import media_of  # few answers have media
+
     for image in images if isinstance(images, list) else ():
         media = media_of(image, "image")
         if media is not None:
@@ -382,6 +398,8 @@ class ChoiceState:
                 self._text(part["text"], events)
                 events.extend(references(part, self.index))
             elif part.get("type") != "text":
+                from .media import media_of
+
                 media = media_of(part)
                 events.extend(references(part, self.index) if media is None else (MediaAdded(media, self.index),))
 
