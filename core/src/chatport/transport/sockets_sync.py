@@ -77,8 +77,8 @@ class _Connection:
     def receive(self, deadline: float | None, stage: Literal["head", "body"]) -> bytes:
         """Return at least one byte, or b"" at the end. Raises TransportFailure, TimerExpired."""
         view = buffers.view
-        self._set_timeout(deadline)
         try:
+            self._set_timeout(deadline)  # another thread may have closed it meanwhile
             count = self._socket.recv_into(view)
             self.is_over = not count
             return bytes(view[:count])
