@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from . import jsoncodec
-from .basics.frozen import freeze_fields
+from .basics.frozen import NOTHING, freeze_fields
 from .basics.secret import Secret
 from .basics.sizes import Limits
 from .basics.typed import check_fields
@@ -101,7 +101,7 @@ class Call(Value):
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
-    extra: Mapping[str, Any] = attrs.field(factory=dict)
+    extra: Mapping[str, Any] = NOTHING
     on_unsupported: Literal["warn", "raise"] = "warn"
     prefix: str | None = None
     adjustments: tuple[Adjustment, ...] = ()
@@ -109,7 +109,8 @@ class Call(Value):
     server_tools: tuple[Mapping[str, Any], ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "extra", error=BadRequestError)
+        if self.extra is not NOTHING:
+            freeze_fields(self, "extra", error=BadRequestError)
         if self.server_tools:
             freeze_fields(self, "server_tools", error=BadRequestError)
 

@@ -163,7 +163,8 @@ class _Driver:
             # sync only: with suppress(ValueError):  # another thread is in it: it ends when that lets go of it
             # sync only:     run.close()
         finally:
-            await self.aclose()
+            if self._exchange is not None:
+                await self.aclose()
 
     # async only: begin
     def be_quiet(self, quiet: bool = True) -> None:

@@ -149,7 +149,8 @@ class _Driver:
             with suppress(ValueError):  # another thread is in it: it ends when that lets go of it
                 run.close()
         finally:
-            self.close()
+            if self._exchange is not None:
+                self.close()
 
 
 def _reply_of(driver: _Driver) -> Reply:

@@ -30,7 +30,7 @@ from ..types import Reply
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
 from .delivery import Delivery
 from .route import Route, request_id, run_side_hook, tell_who_was_asked
-from .store import Store, check_size
+from .store import Store, too_large
 from .timers import Timers
 
 if TYPE_CHECKING:
@@ -143,16 +143,10 @@ class AttemptRun:
         else:
             self._streams = False
             self._timers.answer_begun()
-            yield from self._read_whole(body, chain((first,), more))
+            content = yield from self._whole_body(body, chain((first,), more))
+            yield from self._complete(self._read_reply(content.strip()))
 
     # --- bytes
-
-    def _read(self, most: float = math.inf) -> Generator[Command, Any, bytes]:
-        left = self._timers.remaining(streams=self._streams)
-        data: bytes = yield Read(left if most == math.inf else most if left is None else min(most, left))
-        if data:
-            self._timers.byte_arrived()
-        return data
 
     def _first_bytes(self, body: BodyDecoder) -> Generator[Command, Any, tuple[bytes, Iterator[bytes]]]:
         """Read until something other than white space has come, and enough of it to know an event stream by.
@@ -161,10 +155,11 @@ class AttemptRun:
         """
         first = b""
         while True:
-            data = yield from self._read()
+            data: bytes = yield Read(self._timers.remaining(streams=self._streams))
             if not data:
                 body.close()
                 return first, iter(())
+            self._timers.byte_arrived()
             pieces = iter(body.feed(data))
             for piece in pieces:
                 first += piece
@@ -176,20 +171,25 @@ class AttemptRun:
         self,
         body: BodyDecoder,
         pieces: Iterable[bytes],
-        most_seconds: float = math.inf,
+        most_seconds: float | None = None,
         most_bytes: float = math.inf,
     ) -> Generator[Command, Any, bytes]:
         content = bytearray()  # not a list of the pieces: they may be of one byte each
         while True:
             for piece in pieces:
-                check_size(len(content) + len(piece), self._limits)
                 content += piece
+                if len(content) > self._limits.body_bytes:
+                    raise too_large(self._limits)
                 if len(content) >= most_bytes:
                     return bytes(content)
-            data = yield from self._read(most_seconds)
+            left = self._timers.remaining(streams=self._streams)
+            if most_seconds is not None:
+                left = most_seconds if left is None else min(most_seconds, left)
+            data: bytes = yield Read(left)
             if not data:
                 body.close()
                 return bytes(content)
+            self._timers.byte_arrived()
             pieces = body.feed(data)
 
     # --- a stream
@@ -223,7 +223,7 @@ class AttemptRun:
                 body.close()
                 break
             timers.byte_arrived()
-            pieces = body.feed(data) if body.is_compressed else (data,)
+            pieces = body.feed(data)
         if self._state.ended:
             yield from self._drain()
         else:
@@ -350,16 +350,18 @@ class AttemptRun:
 
     # --- a whole reply
 
-    def _read_whole(self, body: BodyDecoder, pieces: Iterable[bytes]) -> Steps:
-        self.raw = self._decoded((yield from self._whole_body(body, pieces)).strip())
+    def _read_reply(self, content: bytes) -> list[ev.Event]:
+        """Take a whole reply; return what is to be handed over of it."""
+        self.raw = self._decoded(content)
         batch: list[ev.Event] = []
-        decoded = self._run_hook("decode_reply", self.raw, self.route.context, self.route.wire)
+        route = self.route
+        decoded = guarded(route.context, "decode_reply", route.plan.decode_reply, self.raw, route.context, route.wire)
         self._collect(decoded or (ev.ErrorReported(self.raw),), batch)
         if self.collector.error is not None:
             problem = self._reported(batch)
             if problem is not None:
                 raise problem
-        yield from self._complete(batch)
+        return batch
 
     def _decoded(self, content: bytes) -> Any:
         limits = self._limits
@@ -381,10 +383,11 @@ class AttemptRun:
 
     def _complete(self, batch: list[ev.Event]) -> Steps:
         """Close what is still open, and hand over all that is left, whether or not there was any content."""
-        open_choices = [index for index, choice in self.collector.choices.items() if not choice.ended]
-        self.collector.end()
-        self._check_said()
-        batch.extend(call for index in open_choices for call in self.collector.ended_calls(index))
+        still_open = self.collector.end()
+        if not self.collector.has_content:
+            self._check_said()
+        for index in still_open:
+            batch.extend(self.collector.ended_calls(index))
         rest = self._delivery.rest(batch)
         if rest:
             yield Deliver(rest)
@@ -392,7 +395,7 @@ class AttemptRun:
 
     def _check_said(self) -> None:
         """Raise ServerError for an end with nothing before it, where nobody knows it or the vendor means a failure."""
-        if self.collector.has_content or self.route.operation != "chat":
+        if self.route.operation != "chat":
             return
         first, is_failure = self.collector.first, self.route.context.provider.dialect.empty_is_error
         if first.finish in (UNKNOWN, None):
@@ -441,7 +444,7 @@ class AttemptRun:
         return None
 
     def _raise_or_take(self, failure: Failure, batch: list[ev.Event]) -> None:
-        verdict = self._run_hook("classify_error", failure, self.route.context)
+        verdict = self._verdict_on(failure)
         if verdict is None or not verdict.events:
             raise self._error_of(failure, verdict)
         self._collect(verdict.events, batch)
@@ -451,8 +454,7 @@ class AttemptRun:
         from ..decoding.failures import failure_of  # words and patterns that only errors need
 
         failure = failure_of(200, self.head.headers if self.head else {}, "body", content, self._key())
-        verdict = self._run_hook("classify_error", failure, self.route.context)
-        return self._error_of(failure, verdict)
+        return self._error_of(failure, self._verdict_on(failure))
 
     def _error_of(self, failure: Failure, verdict: Verdict | None) -> ChatportError:
         from ..decoding.failures import error_of  # words and patterns that only errors need
@@ -463,8 +465,10 @@ class AttemptRun:
         asked = hide_key(self.route.request.url, self._key())
         return error_of(failure, verdict, self.route.context, self._clock.utcnow(), limits, asked)
 
-    def _run_hook(self, name: Literal["decode_reply", "classify_error"], *arguments: Any) -> Any:
-        return guarded(self.route.context, name, getattr(self.route.plan, name), *arguments)
+    def _verdict_on(self, failure: Failure) -> Verdict | None:
+        context = self.route.context
+        verdict: Verdict | None = guarded(context, "classify_error", self.route.plan.classify_error, failure, context)
+        return verdict
 
     def _key(self) -> Revealed:
         return self.route.request.revealed_key()

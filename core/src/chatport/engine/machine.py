@@ -15,6 +15,7 @@ import attrs
 
 from ..basics.secret import Secret
 from ..basics.values import Value
+from ..call import Call
 from ..decoding.collector import Collector
 from ..decoding.redaction import hide_key_in_reply
 from ..errors import (
@@ -178,14 +179,15 @@ class CallMachine:
             if not self.is_quiet:
                 self.trace.failed(error)
             raise
-        self.trace.finished(reply)
+        if self.trace.is_heard:
+            self.trace.finished(reply)
         if self.deliver:
             yield Deliver([Finished(reply)])
         return reply
 
     def _answered(self) -> Generator[Command, Any, AttemptRun]:
         """Ask the targets in turn, and return the attempt that has the answer. Raises the error worth telling."""
-        waiting = list(self._up())
+        waiting = list(self.targets if len(self.targets) == 1 else self._up())
         while waiting:
             candidate = waiting.pop(0)
             route = yield from self._prepare(candidate, waiting)
@@ -278,9 +280,6 @@ class CallMachine:
 
     def _up(self) -> Iterator[Candidate]:
         """Give the targets but those whose breaker is open; if all are open, the one that will be tried soonest."""
-        if len(self.targets) == 1:
-            yield self.targets[0]
-            return
         down = {c.target: self.shared.breakers.of(c.target).open_for_seconds for c in self.targets}
         soonest = min(self.targets, key=lambda candidate: down[candidate.target])
         for candidate in self.targets:
@@ -298,7 +297,8 @@ class CallMachine:
 
             prefix = reopened(self._resumed)
         try:
-            yield from self._make_ready(candidate)
+            if not candidate.is_ready():
+                yield from self._make_ready(candidate)
             route = candidate.prepare(prefix)
             if prefix is not None and route.wire.output_tool is not None:
                 raise UnsupportedFeatureError("Here the structure is a tool call, which cannot go on from a text.")
@@ -410,7 +410,7 @@ class CallMachine:
             *route.wire.adjustments,
             *self.trace.notes,
             *self._missing(collector),
-            *self._misfits(attempt),
+            *(_misfits(route.call, collector) if route.call is not None and route.call.tools else ()),
         )
         if self._resumed is not None and collector.usage is not None:
             collector.usage = Usage(raw=collector.usage.raw)  # of the last part only: no count of the whole
@@ -428,7 +428,10 @@ class CallMachine:
         return hide_key_in_reply(reply, route.request.revealed_key())
 
     def _missing(self, collector: Collector) -> Sequence[Adjustment]:
-        missing = list(collector.missing())
+        missing, first = list[Adjustment](), collector.first
+        if first.raw_finish is None and first.ended:
+            reason = "the stream ended in order, without a finish reason"
+            missing.append(Adjustment("missing", "finish_reason", reason))
         if self._resumed is not None:
             reason = "the answer was cut and continued, and nobody has counted the part before the cut"
             missing.append(Adjustment("missing", "usage", reason))
@@ -436,13 +439,11 @@ class CallMachine:
             missing.append(Adjustment("missing", "usage", "the vendor sent no token counts, so the cost is unknown"))
         return missing
 
-    @staticmethod
-    def _misfits(attempt: AttemptRun) -> Iterator[Adjustment]:
-        call = attempt.route.call
-        if call is not None and call.tools:
-            from ..inputs.arguments import misfits  # only a call with tools needs it
 
-            yield from misfits(attempt.collector.first.tool_calls(), call.tools)
+def _misfits(call: Call, collector: Collector) -> Iterator[Adjustment]:
+    from ..inputs.arguments import misfits  # only a call with tools needs it
+
+    return misfits(collector.first.tool_calls(), call.tools)
 
 
 def _is_final(error: ChatportError) -> bool:

@@ -14,7 +14,7 @@ from ..call import Call, Context, WireRequest
 from ..decoding.redaction import hide_key
 from ..errors import BadRequestError, ChatportError, ModelNotFoundError
 from ..limits.timeouts import Timeouts
-from ..plugins.guarding import tolerated
+from ..plugins.guarding import hook_error
 from ..plugins.plan import Plan
 from .commands import Head, HttpRequest
 
@@ -76,7 +76,9 @@ def request_id(head: Head, context: Context) -> str | None:
 
 def run_side_hook(route: Route, name: Literal["read_rate_limits", "observe"], *values: Any) -> Any:
     """Run a hook that only looks on: its failure is a warning, and the answer is handed over all the same."""
-    context, run = route.context, getattr(route.plan, name)
-    return tolerated(
-        context, name, lambda error: warn(hide_key(str(error), route.request.revealed_key())), run, *values, context
-    )
+    try:
+        return getattr(route.plan, name)(*values, route.context)
+    except Exception as error:
+        told = hook_error(name, error, route.context)
+        warn(hide_key(str(told), route.request.revealed_key()))
+        return None

@@ -46,7 +46,8 @@ _MESSAGE_KEYS = frozenset(
 
 def read_messages(messages: MessagesInput) -> tuple[Message, ...]:
     """Return the conversation as messages. Raises BadRequestError that names the place of a wrong shape."""
-    items = messages if type(messages) is list else _listed(messages)
+    items: Sequence[Any]
+    items = (messages,) if type(messages) is str else messages if type(messages) is list else _listed(messages)
     if not items:
         raise BadRequestError("messages is empty: a call needs at least one message.")
     return tuple([_message(item, f"messages[{number}]") for number, item in enumerate(items)])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from ..basics.frozen import NOTHING
 from ..basics.secret import Secret
 from ..basics.words import near_miss
 from ..call import Call, Tool, ToolChoice
@@ -86,7 +87,7 @@ def read_call(
     read, server_tools = ((), ()) if tools is None else _read_tools(tools)
     if on_unsupported not in ("warn", "raise"):
         raise BadRequestError(f'on_unsupported is "warn" or "raise", not {on_unsupported!r}.')
-    fields: Any = extra or {}
+    fields: Any = extra or NOTHING
     if not isinstance(fields, Mapping):
         raise BadRequestError("extra must be a dict of body fields.")
     history, notes = read_messages(messages), list[Adjustment]()

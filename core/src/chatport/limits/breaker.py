@@ -129,7 +129,7 @@ class Breaker:
             return False
         self._failures_in_a_row = self._failures_in_a_row + 1 if outcome == "failed" else 0
         self._recent.add(outcome == "failed", self._now())
-        if not self._is_down():
+        if outcome == "ok" or not self._is_down():
             return False
         self._open()
         return True

@@ -23,6 +23,7 @@ from collections.abc import Callable, Hashable
 from typing import Literal
 
 import attrs
+import msgspec
 from attrs import validators
 
 from ..basics.bounded import MOST_PACERS, Shelf
@@ -216,8 +217,7 @@ class Pacer:
                 head._wake = None
 
 
-@attrs.frozen(eq=False, repr=False)
-class _Headroom(Value):
+class _Headroom(msgspec.Struct, frozen=True):
     """What a vendor says is left of a limit, at the moment of its reply."""
 
     limit: int | None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import attrs
+import msgspec
 
 from ..basics.hosts import is_loopback, is_under
 from ..basics.values import Value
@@ -112,8 +113,7 @@ def _from_address(base_url: str) -> HostFacts | None:
     return None
 
 
-@attrs.frozen(eq=False, repr=False)
-class _Host(Value):
+class _Host(msgspec.Struct, frozen=True):
     """A host, what is known of it, and for whom it is asked."""
 
     name: str

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
+import msgspec
 
-from ..basics.values import Value
 from ..errors import ConfigurationError
 from ..provider import Provider
 from .config import ProviderConfig
@@ -25,8 +24,7 @@ __all__ = ["GENERAL_KEY", "Address", "check_pair", "source_of_key"]
 GENERAL_KEY = "LLM_API_KEY"
 
 
-@attrs.frozen(eq=False, repr=False)
-class Address(Value):
+class Address(msgspec.Struct, frozen=True):
     """A base URL, and in words where it comes from. `is_vendors_word`: from its package, or a variable of its own."""
 
     url: str

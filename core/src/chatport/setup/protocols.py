@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import attrs
+import msgspec
 
-from ..basics.values import Value
 from ..call import Call
 from ..errors import ConfigurationError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
@@ -22,8 +22,7 @@ AUTO = "auto"
 _STATE = ("previous_response_id", "conversation", "background")
 
 
-@attrs.frozen(eq=False, repr=False)
-class Choice(Value):
+class Choice(msgspec.Struct, frozen=True):
     """The protocol that a call takes, and why, in words; without any where there was nothing to choose."""
 
     protocol: str

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import attrs
 
-from ..basics.bounded import LONGEST_NAME
-from ..basics.typed import expect
+from ..basics.bounded import LONGEST_NAME, MOST_MODELS
 from ..basics.values import Value
 from ..call import Call
 from ..errors import ConfigurationError
 
-__all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target"]
+__all__ = ["AliasTarget", "Condition", "alone", "check_length", "in_order", "split_target"]
 
 
+@lru_cache(maxsize=MOST_MODELS)
 def split_target(target: str) -> tuple[str, str]:
     """Split `provider:model` at the first colon. Raises ConfigurationError if there is none, or it is too long."""
-    if type(target) is not str:
-        expect(target, str, 'A target is a text, "provider:model"', ConfigurationError)
     if len(target) > LONGEST_NAME:
         check_length(target)
     provider, colon, model = target.partition(":")
@@ -97,14 +96,25 @@ class AliasTarget(Value):
     weight: float | None = None
 
 
+@lru_cache(maxsize=MOST_MODELS)
+def alone(target: str) -> tuple[AliasTarget, ...]:
+    """Return what a target means that is no alias. Raises ConfigurationError where it is no target."""
+    split_target(target)
+    return (AliasTarget(target),)
+
+
 def in_order(entries: Sequence[AliasTarget], call: Call, random: Callable[[], float]) -> list[str]:
     """Return the targets that the call may go to, the preferred one first.
 
     Weighted ones are drawn without putting back: the first is any of them with a chance by its weight, and so on.
+    Raises ConfigurationError if it may go to none.
     """
     if len(entries) == 1 and entries[0].when is _ANY:  # as nearly every call has it
         return [entries[0].target]
     fitting = [entry for entry in entries if entry.when == _ANY or entry.when.holds(call)]
+    if not fitting:
+        names = ", ".join(entry.target for entry in entries)
+        raise ConfigurationError(f"No target's conditions hold for this call. The alias has: {names}.")
     # With keys u^(1/w) the order by key is exactly such a drawing (Efraimidis and Spirakis, 2006).
     weighted = [entry for entry in fitting if entry.weight is not None]
     drawn = iter(sorted(weighted, key=lambda entry: random() ** (1 / (entry.weight or 1)), reverse=True))

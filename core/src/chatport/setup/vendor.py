@@ -49,7 +49,7 @@ class Vendor(Value):
     )
     forms: dict[str, Vendor] = attrs.field(factory=dict, init=False, eq=False, repr=False)
     """The same vendor as other protocols have it, by their names: made when a call first takes one."""
-    _contexts: Bounded[str, Context] = attrs.field(
+    contexts: Bounded[str, Context] = attrs.field(
         factory=lambda: Bounded(MOST_MODELS), init=False, eq=False, repr=False
     )
     auth: tuple[str, str, Secret] | None = attrs.field(init=False, eq=False, repr=False)
@@ -70,10 +70,10 @@ class Vendor(Value):
         """Return the context of a model here."""
         if facts is None:
             return Context(self.provider, model, self.base_url, ModelFacts(), self.config.settings, self.limits)
-        known = self._contexts.get(model)
+        known = self.contexts.get(model)
         if known is None or known.facts is not facts:
             known = Context(self.provider, model, self.base_url, facts, self.config.settings, self.limits)
-            self._contexts.put(model, known)
+            self.contexts.put(model, known)
         return known
 
     def headers(self) -> Mapping[str, str]:

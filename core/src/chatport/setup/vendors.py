@@ -23,6 +23,7 @@ from ..basics.hosts import is_private
 from ..basics.secret import Secret
 from ..basics.typed import expect
 from ..basics.words import near_miss
+from ..call import Context
 from ..errors import ChatportError, ConfigurationError, PluginError, TransportError
 from ..facts.file import Facts
 from ..facts.models import ModelFacts
@@ -102,6 +103,9 @@ class Vendors:
 
         May block while a local server is looked for, or a command gives the key.
         """
+        known = self._providers.get(name)
+        if known is not None and name not in self._stale_at:
+            return known
         if not self._is_open(name):
             self._check_exists(name)
             with self._locks[name]:  # calls that begin together run one command, not one each
@@ -367,11 +371,15 @@ class Vendors:
         given = [plugin for plugin in self._plugins if provider_of_patch(plugin) == name]
         return [*chosen, *files, *given]
 
-    def named_model(self, name: str, model: str) -> str:
-        """Return the first model of a server that was found, for the model name `auto`."""
+    def context(self, vendor: Vendor, model: str) -> Context:
+        """Return where a call of a model goes, with what is known of the model."""
+        return vendor.contexts.get(model) or vendor.context(model, self.facts(vendor, model))
+
+    def named_auto(self, name: str) -> str:
+        """Return the model that is meant by the name `auto`: the first one of a server that was found."""
         found = self._discovered.get(name)
-        if model != "auto" or found is None:
-            return model
+        if found is None:
+            return "auto"
         if not found.models:
             raise ConfigurationError(
                 f'The server at {found.base_url} lists no model; name one: "{name}:MODEL".', provider=name

@@ -39,7 +39,9 @@ _SPANS = (("start_index", "end_index"), ("start", "end"))
 
 def sources(holder: Mapping[str, Any], choice: int = 0) -> Iterator[CitationReported]:
     """Give the sources that a reply, a chunk or a message names beside its text."""
-    found = [(name, list(_items(holder[name], SOURCES[name]))) for name in SOURCES if holder.get(name)]
+    found: list[tuple[str, list[Any]]] = []
+    if not SOURCES.keys().isdisjoint(holder):
+        found = [(name, list(_items(holder[name], SOURCES[name]))) for name in SOURCES if holder.get(name)]
     for value in holder.values():
         if isinstance(value, Mapping) and _OF_OTHERS in value:
             found.append(("", list(_list(value[_OF_OTHERS]))))

@@ -20,9 +20,10 @@ def decode_reply(data: Any, context: Context, request: WireRequest | None = None
     if not isinstance(data, Mapping) or is_error(data):
         return (ErrorReported(data),)
     choices = data.get("choices")
-    if not isinstance(choices, list) or not any(isinstance(choice, Mapping) for choice in choices):
+    if not isinstance(choices, list):
         return (ErrorReported(data),)
-    check_choices(choices, context)
+    if len(choices) > 1:
+        check_choices(choices, context)
     count = CallCount(context.limits.tool_calls)
     reply_id, model = data.get("id"), data.get("model")
     events: list[Event] = [
@@ -36,8 +37,12 @@ def decode_reply(data: Any, context: Context, request: WireRequest | None = None
         from .split_turns import whole_turns  # few answers have several choices
 
         turns = whole_turns(choices, request)
+    has_choice = False
     for position, choice in enumerate(turns):
         if isinstance(choice, Mapping):
+            has_choice = True
             events.extend(choice_events(choice, position, context, count))
+    if not has_choice:
+        return (ErrorReported(data),)
     events.extend(beside_choices(data))
     return events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -31,7 +32,7 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
         body["tools"] = tools.tools
     if tools.choice is not None:
         body["tool_choice"] = tools.choice
-    body.update(_options(call, dialect.max_tokens_field))
+    _add_options(body, call, dialect.max_tokens_field)
     if call.output is not None:
         body["response_format"] = wire_output(call.output)
     if call.stream:
@@ -64,7 +65,7 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     10. the beginning of the answer, where it is to be gone on from.
     """
     rules, own_fields = context.facts.rules, context.provider.dialect.fields
-    if rules is not None or [message for message in wire.body["messages"] if "tool_calls" in message]:
+    if rules is not None or "tool_calls" in chain.from_iterable(wire.body["messages"]):
         from .conversation import shape_messages
 
         wire = shape_messages(wire, context)
@@ -109,15 +110,16 @@ def _as_stream(wire: WireRequest, rule: StreamRule, context: Context) -> WireReq
     return attrs.evolve(wire, stream=True)
 
 
-def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
-    options = (
+def _add_options(body: dict[str, Any], call: Call, max_tokens_field: str) -> None:
+    for name, value in (
         ("temperature", call.temperature),
         ("top_p", call.top_p),
         (max_tokens_field, call.max_tokens),
         ("stop", list(call.stop) or None),
         ("seed", call.seed),
-    )
-    return {name: value for name, value in options if value is not None}
+    ):
+        if value is not None:
+            body[name] = value
 
 
 def _prefilled(wire: WireRequest, prefix: str, context: Context) -> WireRequest:

@@ -51,7 +51,6 @@ __all__ = [
     "finish_reason",
     "is_error",
     "join_small",
-    "message_events",
     "over_limit",
 ]
 
@@ -220,13 +219,11 @@ def _beside(data: Mapping[str, Any], state: StreamState, events: list[Event]) ->
 
 def beside_choices(data: Mapping[str, Any]) -> Sequence[Event]:
     """Return what a reply or a chunk tells beside its choices: sources, and the pictures that a search has found."""
-    return (*sources(data), *_images(data))
+    return (*sources(data), *(_images(data) if data.get("images") else ()))
 
 
 def _images(holder: Mapping[str, Any], choice: int = 0) -> Iterator[MediaAdded]:
     images = holder.get("images")
-    if not images:
-        return
     from .media import media_of  # few answers have media
 
     for image in images if isinstance(images, list) else ():
@@ -280,7 +277,7 @@ class ChoiceState:
         content = delta.get("content")
         if len(delta) <= 2 and type(content) is str and ("role" in delta or len(delta) == 1):
             if content:  # the common case, on the shortest way
-                self._text(content, events)
+                self._piece(TextDelta, content, events)
             return
         self._reasoning(delta, events)
         if content:
@@ -335,9 +332,6 @@ class ChoiceState:
             self.unread = found
             events.append(OpaqueReported(MESSAGE_KEYS, found, self.index))
 
-    def _text(self, text: str, events: list[Event]) -> None:
-        self._piece(TextDelta, text, events)
-
     def _piece(self, kind: type[_Piece], text: str, events: list[Event]) -> None:
         if self.halves or "\ud800" <= text[-1] <= "\udfff" or "\ud800" <= text[0] <= "\udfff":
             text = self._joined(kind, text)
@@ -368,7 +362,7 @@ class ChoiceState:
 
     def _content(self, content: Any, events: list[Event]) -> None:
         if isinstance(content, str):
-            self._text(content, events)
+            self._piece(TextDelta, content, events)
         elif isinstance(content, list) and all(map(_is_part, content)):
             for part in self._parts(content):
                 self._part(part, events)
@@ -382,7 +376,7 @@ class ChoiceState:
 
     def _part(self, part: Any, events: list[Event]) -> None:
         if isinstance(part, str) and part:
-            self._text(part, events)
+            self._piece(TextDelta, part, events)
         elif isinstance(part, dict):
             thinking = part.get("thinking")
             if isinstance(thinking, list):
@@ -395,7 +389,7 @@ class ChoiceState:
             elif isinstance(thinking, str) and thinking:
                 self._piece(ReasoningDelta, thinking, events)
             elif isinstance(part.get("text"), str) and part["text"]:
-                self._text(part["text"], events)
+                self._piece(TextDelta, part["text"], events)
                 events.extend(references(part, self.index))
             elif part.get("type") != "text":
                 from .media import media_of
@@ -440,9 +434,14 @@ def choice_events(
     events: list[Event] = []
     message = choice.get("message")
     if isinstance(message, dict):
-        message_events(message, state, events)
+        calls = message.get("tool_calls")
+        if isinstance(calls, list):  # separate by position, whatever their index
+            numbered = [{**call, "index": n} for n, call in enumerate(calls) if isinstance(call, dict)]
+            message = {**message, "tool_calls": numbered}
+        state.delta_events(message, events)
     elif choice.get("text") and isinstance(choice["text"], str):
         state.delta_events({"content": choice["text"]}, events)
+    if state.halves:
         events.extend(state.flush())
     if choice.get("logprobs"):
         events.append(LogprobsReported(choice["logprobs"], state.index))
@@ -452,13 +451,3 @@ def choice_events(
     if choice.get("error"):
         events.append(ErrorReported({"error": choice["error"]}))
     return events
-
-
-def message_events(message: Mapping[str, Any], state: ChoiceState, events: list[Event]) -> None:
-    """Append the events of a whole message. Calls of a plain reply are separate by position, whatever their index."""
-    calls = message.get("tool_calls")
-    if isinstance(calls, list):
-        numbered = [{**call, "index": n} for n, call in enumerate(calls) if isinstance(call, dict)]
-        message = {**message, "tool_calls": numbered}
-    state.delta_events(message, events)
-    events.extend(state.flush())

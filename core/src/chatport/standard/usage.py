@@ -40,7 +40,8 @@ def read_usage(data: Any) -> Usage | None:
     if not isinstance(data, Mapping):
         return None
     if data.keys() <= _PLAIN:
-        return _plain(data)
+        asked, answered = _count(data, "prompt_tokens"), _count(data, "completion_tokens")
+        return None if asked is None and answered is None else Usage(asked, answered, raw=data)
     prompt = _details(data, "prompt_tokens_details", "input_tokens_details")
     completion = _details(data, "completion_tokens_details", "output_tokens_details")
     asked, answered = _count(data, "prompt_tokens", "input_tokens"), _count(data, "completion_tokens", "output_tokens")
@@ -69,11 +70,6 @@ def read_usage(data: Any) -> Usage | None:
         raw=data,
     )
     return None if usage.input_tokens is None and usage.output_tokens is None else usage
-
-
-def _plain(data: Mapping[str, Any]) -> Usage | None:
-    asked, answered = _count(data, "prompt_tokens"), _count(data, "completion_tokens")
-    return None if asked is None and answered is None else Usage(asked, answered, raw=data)
 
 
 def _details(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

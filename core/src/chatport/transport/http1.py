@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
-import attrs
+import msgspec
 
-from ..basics.values import Value
 from ..engine.commands import Head, HttpRequest, TransportFailure
 from .address import Address, address_of
 
@@ -95,8 +94,7 @@ def _field_lines(headers: Sequence[tuple[str, str]]) -> str:
 # --- the head
 
 
-@attrs.frozen(eq=False, repr=False)
-class Response(Value):
+class Response(msgspec.Struct, frozen=True):
     """A response whose head has come. `body` reads the rest.
 
     `keeps_alive`: the connection may carry another request after the body's end, and stay idle for `idle_seconds`.
