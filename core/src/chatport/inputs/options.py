@@ -88,7 +88,7 @@ def read_call(
     if on_unsupported not in ("warn", "raise"):
         raise BadRequestError(f'on_unsupported is "warn" or "raise", not {on_unsupported!r}.')
     fields: Any = extra or NOTHING
-    if not isinstance(fields, Mapping):
+    if fields is not NOTHING and not isinstance(fields, Mapping):
         raise BadRequestError("extra must be a dict of body fields.")
     history, notes = read_messages(messages), list[Adjustment]()
     for message in history:

@@ -47,12 +47,12 @@ def problem_of(hook: str, result: Any) -> str | None:
 
 def _problem_of_list(hook: str, result: Any) -> str | None:
     kinds = _LISTS[hook]
+    if type(result) is list and kinds.issuperset(map(type, result)):  # as nearly every hook gives it
+        return None
     thing = "ModelInfo values" if hook == "parse_models" else "events"
     if isinstance(result, str | bytes | Mapping) or not isinstance(result, Iterable):
         return f"{_named(result)}, not a list of {thing}"
     if not isinstance(result, list | tuple):  # a generator would be used up by a look into it
-        return None
-    if kinds.issuperset(map(type, result)):
         return None
     wrong = next((item for item in result if not isinstance(item, tuple(kinds))), None)
     if wrong is None and None in result:

@@ -43,7 +43,7 @@ def sources(holder: Mapping[str, Any], choice: int = 0) -> Iterator[CitationRepo
     if not SOURCES.keys().isdisjoint(holder):
         found = [(name, list(_items(holder[name], SOURCES[name]))) for name in SOURCES if holder.get(name)]
     for value in holder.values():
-        if isinstance(value, Mapping) and _OF_OTHERS in value:
+        if isinstance(value, dict) and _OF_OTHERS in value:  # a check for any mapping takes ten times as long
             found.append(("", list(_list(value[_OF_OTHERS]))))
     if not found:
         return

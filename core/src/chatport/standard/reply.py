@@ -17,7 +17,7 @@ __all__ = ["decode_reply"]
 
 @hookimpl
 def decode_reply(data: Any, context: Context, request: WireRequest | None = None) -> Sequence[Event]:
-    if not isinstance(data, Mapping) or is_error(data):
+    if not (type(data) is dict or isinstance(data, Mapping)) or is_error(data):
         return (ErrorReported(data),)
     choices = data.get("choices")
     if not isinstance(choices, list):
@@ -39,7 +39,7 @@ def decode_reply(data: Any, context: Context, request: WireRequest | None = None
         turns = whole_turns(choices, request)
     has_choice = False
     for position, choice in enumerate(turns):
-        if isinstance(choice, Mapping):
+        if isinstance(choice, dict):
             has_choice = True
             events.extend(choice_events(choice, position, context, count))
     if not has_choice:

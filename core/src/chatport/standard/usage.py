@@ -37,7 +37,7 @@ def vendors_usage(data: Any, context: Context) -> Usage | None:
 
 def read_usage(data: Any) -> Usage | None:
     """Return the usage object in our words, None if it holds no count. Missing or null stays unknown, never 0."""
-    if not isinstance(data, Mapping):
+    if not (type(data) is dict or isinstance(data, Mapping)):
         return None
     if data.keys() <= _PLAIN:
         asked, answered = _count(data, "prompt_tokens"), _count(data, "completion_tokens")
