@@ -195,6 +195,8 @@ class Collector:
                 self._audio(self._choice(event).audio, event)
             case ev.MediaAdded():
                 self._add_media(self._choice(event), event.media)
+            case ev.ServerStep():  # it is paid for, so a further attempt is no longer for nothing
+                self._choice(event)
             case _:
                 content = False
                 self._add_meta(event)

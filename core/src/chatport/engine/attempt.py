@@ -53,6 +53,7 @@ _PUBLIC = frozenset(
         ev.RefusalDelta,
         ev.AudioDelta,
         ev.MediaAdded,
+        ev.ServerStep,
         ev.UsageReported,
     )
 )

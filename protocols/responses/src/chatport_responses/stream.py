@@ -122,7 +122,9 @@ def _envelope(response: Mapping[str, Any]) -> ReplyStarted:
 
 def _item_added(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    _turn(state, context).begin(data["output_index"], data["item"], events)
+    turn, place, item = _turn(state, context), data["output_index"], data["item"]
+    turn.begin(place, item, events)
+    turn.step(place, str(item.get("type")), str(item.get("status") or "in_progress"), events)
     return events
 
 
@@ -135,7 +137,25 @@ def _item_done(data: Mapping[str, Any], state: StreamState, context: Context) ->
 def _text_piece(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
     kind = "refusal" if ".refusal." in data["type"] else "content"
-    _turn(state, context).text(data["output_index"], data.get("content_index", 0), data["delta"], events, kind=kind)
+    turn, place = _turn(state, context), data["output_index"]
+    turn.text(place, data.get("content_index", 0), data["delta"], events, kind=kind)
+    if data.get("logprobs"):
+        turn.logprobs(place, data["logprobs"], events)
+    return events
+
+
+def _annotated(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    """Take a source as it is told: the text that it is cited for has come."""
+    events: list[Event] = []
+    _turn(state, context).cite(data["output_index"], data.get("content_index", 0), [data["annotation"]], events)
+    return events
+
+
+def _progress(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    """Take the progress of a tool of the server's own (RS-E11); its end is told with the item."""
+    events: list[Event] = []
+    _, kind, status = data["type"].split(".")
+    _turn(state, context).step(data["output_index"], kind, status, events)
     return events
 
 
@@ -173,17 +193,32 @@ def _error(data: Mapping[str, Any], state: StreamState, context: Context) -> lis
     return [ErrorReported({"error": {name: data.get(name) for name in ("message", "code", "param")}})]
 
 
+_STEPS = tuple(
+    f"response.{kind}.{status}"
+    for kind, statuses in (
+        ("web_search_call", ("in_progress", "searching")),
+        ("x_search_call", ("in_progress", "searching")),  # RS-V2
+        ("file_search_call", ("in_progress", "searching")),
+        ("code_interpreter_call", ("in_progress", "interpreting")),
+        ("image_generation_call", ("in_progress", "generating")),
+        ("mcp_call", ("in_progress",)),
+        ("mcp_list_tools", ("in_progress",)),
+    )
+    for status in statuses
+)
 _HANDLERS: Mapping[str, Callable[[Mapping[str, Any], StreamState, Context], list[Event]]] = {
     **dict.fromkeys(("response.created", "response.queued", "response.in_progress"), _started),
     "response.output_item.added": _item_added,
     "response.output_item.done": _item_done,
     **dict.fromkeys(("response.output_text.delta", "response.refusal.delta"), _text_piece),
+    "response.output_text.annotation.added": _annotated,
+    **dict.fromkeys(_STEPS, _progress),
     **dict.fromkeys(("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"), _arguments),
     **dict.fromkeys(
         ("response.reasoning_summary_text.delta", "response.reasoning_text.delta", "response.reasoning.delta"),
         _reasoning,
     ),
-    **dict.fromkeys(("response.completed", "response.incomplete", "response.done"), _ended),
+    **dict.fromkeys(("response.completed", "response.incomplete", "response.cancelled", "response.done"), _ended),
     "response.failed": _failed,
     "error": _error,
 }
