@@ -26,12 +26,20 @@ _PATH = "/responses"  # RS-A1
 
 
 def responses_protocol(
-    *, hooks: tuple[Any, ...] = (), dialect: Mapping[str, Any] | None = None, path: str = _PATH, **changes: Any
+    *,
+    hooks: tuple[Any, ...] = (),
+    inner: tuple[Any, ...] = (),
+    dialect: Mapping[str, Any] | None = None,
+    path: str = _PATH,
+    **changes: Any,
 ) -> Protocol:
     """Return the protocol for a provider.
 
-    `hooks` are the vendor's own that hold in it, outside the protocol's. `dialect` are fields of the provider's dialect
-    that are different in it, `changes` further fields of the provider, and `path` is below the base URL.
+    `hooks` are the vendor's own that hold in it, outside the protocol's: they see a request in its words. `inner` are
+    those that see it before, as chat has it. `dialect` are fields of the provider's dialect that are different in it,
+    `changes` further fields of the provider, and `path` is below the base URL.
+
+    What a vendor's servers do otherwise is said by `quirks` in its facts, under `protocols`: see `quirks.py`.
     """
 
     def form(provider: Provider) -> Provider:
@@ -40,7 +48,7 @@ def responses_protocol(
         spoken = attrs.evolve(
             provider.dialect, chat_path=path, include_usage=False, prefill=None, fields=fields, stop_limit=None, **own
         )
-        return attrs.evolve(provider, dialect=spoken, hooks=(request, stream, errors, *hooks), **changes)
+        return attrs.evolve(provider, dialect=spoken, hooks=(*inner, request, stream, errors, *hooks), **changes)
 
     return Protocol("responses", form)
 

@@ -85,15 +85,19 @@ class ResponsesEmulator(VendorEmulator):
     """Whether reasoning is shown unasked, as it is (RS-E10), and goes back so, in place of something sealed."""
     known_parameters: Sequence[str] = ()
     """All fields that a request may have, empty: any but those that the protocol does not have (RS-R4)."""
+    ignores_unknown = False
+    """Whether fields that it does not know are passed over in silence."""
     known_items: Sequence[str] = ()
     """All kinds of items that a request may have, empty: any."""
+    longest_call_id: int | None = 64
+    """In characters (RS-O6); None: any."""
     least_output = 16
     """The least `max_output_tokens` (RS-R5)."""
     names_events = True
     """Whether an `event:` line repeats the type of each event (RS-V7)."""
     ends_with_done = False
     """Whether `[DONE]` follows the last event, which is otherwise the end (RS-V7)."""
-    fails_in_stream = 0
+    stream_fails_with = 0
     """The status of the error that ends a stream after half of its events (RS-X20); 0: none does."""
 
     def routes(self) -> Mapping[str, Callable[[EmulatedRequest], EmulatedResponse]]:
@@ -121,9 +125,9 @@ class ResponsesEmulator(VendorEmulator):
     def item_stream(self, whole: Mapping[str, Any]) -> Iterator[bytes]:
         """Give the event stream of an answer, as it is written."""
         events = list(self.events(whole))
-        if self.fails_in_stream:
+        if self.stream_fails_with:
             del events[len(events) // 2 :]
-            events.extend(self.failed_events(self.error_for(self.fails_in_stream), whole, len(events)))
+            events.extend(self.failed_events(self.error_for(self.stream_fails_with), whole, len(events)))
         for event in events:
             yield sse(event, event["type"]) if self.names_events else sse(event)
         if self.ends_with_done:
@@ -138,11 +142,12 @@ class ResponsesEmulator(VendorEmulator):
     def check_parameters(self, body: Mapping[str, Any]) -> None:
         """Refuse fields of chat (RS-R3), unknown ones (RS-R4), and values out of range (RS-R5)."""
         for name, new in _MOVED.items():
-            if name in body:
+            if name in body and not self.ignores_unknown:
                 text = f"Unsupported parameter: '{name}'. In the Responses API, this parameter has moved to '{new}'."
                 raise self.refuse(400, f"{text} Try again with the new parameter.", code="unsupported_parameter")
         for name in body:
-            if name in _ABSENT or (self.known_parameters and name not in self.known_parameters):
+            is_known = name in self.known_parameters if self.known_parameters else name not in _ABSENT
+            if not (is_known or self.ignores_unknown):
                 raise self.refuse(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
         limit = body.get("max_output_tokens")
         if isinstance(limit, int) and limit < self.least_output:
@@ -199,11 +204,12 @@ class ResponsesEmulator(VendorEmulator):
             if self.known_items and kind not in self.known_items:
                 raise self.unknown_item(item, where)
             if kind == "reasoning":
-                self._check_reasoning(item, where, follows)
+                self.check_reasoning_item(item, where, follows)
             if kind == "message":
                 self._check_parts(item, where)
-            if len(str(item.get("call_id", ""))) > 64:  # RS-O6
-                text = f"Invalid '{where}.call_id': string too long. Expected a string with maximum length 64, "
+            longest = self.longest_call_id
+            if longest is not None and len(str(item.get("call_id", ""))) > longest:
+                text = f"Invalid '{where}.call_id': string too long. Expected a string with maximum length {longest}, "
                 text += f"but got a string with length {len(item['call_id'])} instead."
                 raise self.refuse(400, text, param=f"{where}.call_id", code="string_above_max_length")
 
@@ -222,7 +228,8 @@ class ResponsesEmulator(VendorEmulator):
         if due is not None:  # RS-O3
             raise self.refuse(400, f"No tool output found for function call {due}.", param="input")
 
-    def _check_reasoning(self, item: Mapping[str, Any], where: str, follows: str | None) -> None:
+    def check_reasoning_item(self, item: Mapping[str, Any], where: str, follows: str | None) -> None:
+        """Refuse a thought that is broken, not from here, or without the kind of item that it led to."""
         if "summary" not in item:  # RS-O7
             raise self.refuse(400, f"Missing required parameter: '{where}.summary'.", param=f"{where}.summary")
         if follows not in ("message", "reasoning", *_CALLS) and not str(follows).endswith("_call"):  # RS-O1
@@ -409,7 +416,8 @@ class ResponsesEmulator(VendorEmulator):
 
     def failed_events(self, refusal: Refusal, whole: Mapping[str, Any], number: int = 2) -> Iterator[dict[str, Any]]:
         """Give the two events of a failure inside a stream, numbered from `number` on (RS-X20)."""
-        error = refusal.body["error"]
+        error = refusal.body.get("error") or refusal.body
+        error = error if isinstance(error, Mapping) else {"message": error}
         yield {"type": "error", "sequence_number": number, "error": error}
         told = {"code": error.get("code"), "message": error["message"]}
         failed = {**whole, "status": "failed", "error": told, "output": [], "usage": None, "completed_at": None}

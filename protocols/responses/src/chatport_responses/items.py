@@ -9,6 +9,7 @@ import attrs
 
 from chatport import Adjustment, Context, Message, UnsupportedFeatureError
 
+from .quirks import calls_last
 from .turn import CALLS, OPAQUE_KEY
 
 __all__ = ["Input", "read_messages"]
@@ -36,7 +37,23 @@ def read_messages(
     for number, message in enumerate(messages):
         source = next(answers, None) if message["role"] == "assistant" else None
         writer.take(message, source, f"messages[{number}]")
-    return Input(writer.items, tuple(dict.fromkeys(writer.notes)))
+    items = _with_calls_last(writer.items) if calls_last(context) else writer.items
+    return Input(items, tuple(dict.fromkeys(writer.notes)))
+
+
+def _with_calls_last(items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the items with the calls of each turn behind its thoughts and its text (RS-V6)."""
+    ordered: list[Mapping[str, Any]] = []
+    calls: list[Mapping[str, Any]] = []
+    for item in items:
+        if item.get("type") in CALLS:
+            calls.append(item)
+            continue
+        if not (item.get("type") == "reasoning" or item.get("role") == "assistant"):
+            ordered.extend(calls)
+            calls = []
+        ordered.append(item)
+    return [*ordered, *calls]
 
 
 class _Writer:
@@ -78,7 +95,7 @@ class _Writer:
             self.items.extend(own)
             return
         thoughts = message.get(field) if field else None
-        if isinstance(thoughts, str) and thoughts.strip():
+        if isinstance(thoughts, str) and thoughts:  # blanks stand for thoughts that are missing, where some are due
             content = [{"type": "reasoning_text", "text": thoughts}]
             self.items.append({"type": "reasoning", "summary": [], "content": content})
         text = _answer_text(message, where)
@@ -92,8 +109,9 @@ class _Writer:
         """Give an earlier call. Keys of chat's own have no place in it, and unknown ones are refused (RS-R4)."""
         function = call["function"]
         sent = {"call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
+        sent |= {"namespace": call["namespace"]} if call.get("namespace") else {}  # RS-F5
         self.items.append({"type": "function_call", **sent})
-        lost = [*(call.keys() - {"id", "type", "function"}), *(function.keys() - {"name", "arguments"})]
+        lost = [*(call.keys() - {"id", "type", "function", "namespace"}), *(function.keys() - {"name", "arguments"})]
         if lost:
             reason = f"a call has no such keys in this protocol: {', '.join(sorted(lost))}"
             self._note("messages.tool_calls", reason, "RS-I5")
