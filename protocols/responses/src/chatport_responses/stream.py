@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, get_args
 
 import msgspec
 
@@ -40,6 +40,9 @@ class _Text(msgspec.Struct, tag="response.output_text.delta", gc=False):
     content_index: int = 0
     logprobs: tuple[()] | None = None
 
+    def place(self) -> tuple[int, str, int]:
+        return (self.output_index, "content", self.content_index)
+
 
 class _Arguments(msgspec.Struct, tag="response.function_call_arguments.delta", gc=False):
     delta: str
@@ -51,22 +54,32 @@ class _Summary(msgspec.Struct, tag="response.reasoning_summary_text.delta", gc=F
     output_index: int
     summary_index: int = 0
 
+    def place(self) -> tuple[int, str, int]:
+        return (self.output_index, "summary", self.summary_index)
+
 
 class _Thoughts(msgspec.Struct, tag="response.reasoning_text.delta", gc=False):
     delta: str
     output_index: int
     content_index: int = 0
 
+    def place(self) -> tuple[int, str, int]:
+        return (self.output_index, "content", self.content_index)
 
-_decode_piece = msgspec.json.Decoder(_Text | _Arguments | _Summary | _Thoughts).decode
-_PIECES = frozenset(piece.__struct_config__.tag for piece in (_Text, _Arguments, _Summary, _Thoughts))
+
+_Piece: TypeAlias = _Text | _Arguments | _Summary | _Thoughts
+_DECODERS: Mapping[str, Callable[[bytes], _Piece]] = {
+    **{str(piece.__struct_config__.tag): msgspec.json.Decoder(piece).decode for piece in get_args(_Piece)},
+    "message": msgspec.json.Decoder(_Piece).decode,  # where no `event:` line says it (RS-V7)
+}
 
 
 @hookimpl
 def decode_chunk(chunk: Chunk, state: StreamState, context: Context, request: WireRequest) -> Sequence[Event] | None:
     """Return what an event means: its `type` decides, which `event:` repeats where there is one (RS-V7)."""
-    if chunk.event in _PIECES or chunk.event == "message":
-        piece = _piece(chunk, state)
+    decode = _DECODERS.get(chunk.event)
+    if decode is not None:
+        piece = _piece(chunk.raw, decode, state)
         if piece is not None:
             return piece
     if chunk.raw.lstrip()[:1] != b"{":
@@ -84,27 +97,25 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context, request: Wi
     return None
 
 
-def _piece(chunk: Chunk, state: StreamState) -> list[Event] | None:
+def _piece(raw: bytes, decode: Callable[[bytes], _Piece], state: StreamState) -> list[Event] | None:
     """Return what nearly every event says, on the shortest way; None where the general way is due."""
     turn = state.choices.get(0)
-    if turn is None or turn.choice.halves or jsoncodec.may_be_deep(chunk.raw):
+    if turn is None or turn.choice.halves or (len(raw) > jsoncodec.NEVER_DEEP_BYTES and jsoncodec.may_be_deep(raw)):
         return None
     try:
-        decoded = _decode_piece(chunk.raw)
+        decoded = decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # another kind of event, or half an emoji
-    place, delta = decoded.output_index, decoded.delta
-    if type(decoded) is _Text:
-        if not turn.goes_on(place, "content", decoded.content_index, delta):
-            return None
-        return [TextDelta(delta)] if delta else []
-    if type(decoded) is _Arguments:
-        call = turn.more_arguments(place, delta)
+    delta = decoded.delta
+    if isinstance(decoded, _Arguments):
+        call = turn.more_arguments(decoded.output_index, delta)
         return None if call is None else [call]
-    kind, part = ("summary", decoded.summary_index) if type(decoded) is _Summary else ("content", decoded.content_index)
-    if not turn.goes_on(place, kind, part, delta):
+    if turn.running != decoded.place():
         return None
-    return [ReasoningDelta(delta)] if delta else []
+    turn.fresh += len(delta)
+    if not delta:
+        return []
+    return [TextDelta(delta) if type(decoded) is _Text else ReasoningDelta(delta)]
 
 
 def _started(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:

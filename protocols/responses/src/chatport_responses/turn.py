@@ -61,16 +61,19 @@ class Turn:
 
     Their ids are not what they are known by: one server gives each event new ones (RS-V5), and another gives two items
     the same (RS-V1).
+
+    `running` is the text that is being written: item, kind and part. `fresh` are the characters of it that its item
+    does not count yet: so nearly every event of an answer costs no look into a table.
     """
 
-    __slots__ = ("_fresh", "_limits", "_running", "_thought", "_written", "choice", "items")
+    __slots__ = ("_limits", "_thought", "_written", "choice", "fresh", "items", "running")
 
     def __init__(self, context: Context) -> None:
         self._limits = limits = context.limits
         self.items: dict[int, Item] = {}
         self.choice = ChoiceState(0, CallCount(limits.tool_calls), limits.parts)
-        self._running: tuple[int, str, int] | None = None  # the text that is being written: item, kind and part
-        self._fresh = 0  # characters of it that its item does not count yet
+        self.running: tuple[int, str, int] | None = None
+        self.fresh = 0
         self._thought: tuple[int, str, int] | None = None  # the last part of the reasoning
         self._written = 0  # characters of the answer's text, but for the fresh ones
 
@@ -89,16 +92,6 @@ class Turn:
                 fragment |= {"namespace": data["namespace"]} if data.get("namespace") else {}  # RS-F5
                 self.choice.delta_events({"tool_calls": [fragment]}, events)
         return item
-
-    def goes_on(self, place: int, kind: str, part: int, text: str) -> bool:
-        """Take one more piece of the text that is being written; False, and nothing is taken, where it is of another.
-
-        So nearly every event of an answer costs no look into a table.
-        """
-        if self._running != (place, kind, part):
-            return False
-        self._fresh += len(text)
-        return True
 
     def text(self, place: int, part: int, text: str, events: list[Event], *, kind: str = "content") -> None:
         """Take a piece of a message: its text, or the refusal that stands in its place."""
@@ -123,8 +116,11 @@ class Turn:
     def more_arguments(self, place: int, text: str) -> ToolCallDelta | None:
         """Take a piece for the newest call, on the shortest way; None where it is not its."""
         piece = self.choice.more_arguments(place, text)
-        if piece is not None and not self.goes_on(place, "arguments", 0, text):
-            self._count(place, "arguments", 0, text)
+        if piece is not None:
+            if self.running == (place, "arguments", 0):
+                self.fresh += len(text)
+            else:
+                self._count(place, "arguments", 0, text)
         return piece
 
     def step(self, place: int, kind: str, status: str, events: list[Event]) -> None:
@@ -151,16 +147,16 @@ class Turn:
         self._settle()
         if place not in self.items:  # the server did not tell of its beginning
             self.items[place] = Item({})
-        self._running, self._fresh = (place, kind, part), len(text)
+        self.running, self.fresh = (place, kind, part), len(text)
 
     def _settle(self) -> None:
         """Let the item know what was written of it since."""
-        if self._running is not None:
-            place, kind, part = self._running
+        if self.running is not None:
+            place, kind, part = self.running
             told = self.items[place].told
-            told[kind, part] = told.get((kind, part), 0) + self._fresh
-            self._written += self._fresh if kind == "content" and self.items[place].type != "reasoning" else 0
-        self._running = None
+            told[kind, part] = told.get((kind, part), 0) + self.fresh
+            self._written += self.fresh if kind == "content" and self.items[place].type != "reasoning" else 0
+        self.running = None
 
     # --- wholes
 
