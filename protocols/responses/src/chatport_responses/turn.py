@@ -207,7 +207,7 @@ class Turn:
         if isinstance(thoughts, str) and thoughts and self._thought is None:  # one server has them here (RS-V16)
             self.choice.delta_events({"reasoning": thoughts}, events)
         for place, data in enumerate(_list(response.get("output"))):
-            if place not in self.items or not self.items[place].data:
+            if place not in self.items or not self.items[place].is_closed:
                 self.close(place, data, events)
         events.extend(self.choice.flush())
         kept = self._kept()
