@@ -1,4 +1,4 @@
-"""What an answer holds beside its text: sources, pictures, steps of the server's own, probabilities, in odd orders too."""
+"""What an answer holds beside its text: sources, pictures, steps of the server's own, probabilities."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from .turn import CALLS, OPAQUE_KEY
 
 __all__ = ["Input", "read_messages"]
 
+_LONGEST_ID = 64  # RS-O6
 _MESSAGE_KEYS = frozenset(("role", "content", "tool_calls", "tool_call_id", "refusal", "phase"))
 
 
@@ -76,12 +77,21 @@ class _Writer:
         if unknown:
             self._note("messages", f"unknown in this protocol: {', '.join(unknown)}", "RS-I1")
 
-    def _note(self, field: str, reason: str, fact: str) -> None:
-        self.notes.append(Adjustment("dropped", field, reason, fact))
+    def _note(self, field: str, reason: str, fact: str, kind: str = "dropped") -> None:
+        self.notes.append(Adjustment(kind, field, reason, fact))
+
+    def _call_id(self, own: Any) -> Any:
+        """Return an id that is short enough, always the same for the same one: calls and results go by it."""
+        if not isinstance(own, str) or len(own) <= _LONGEST_ID:
+            return own
+        import hashlib  # it loads OpenSSL, and hardly any call needs it
+
+        self._note("messages.tool_call_id", f"an id has at most {_LONGEST_ID} characters", "RS-O6", "renamed")
+        return hashlib.sha256(own.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def _result(self, message: Mapping[str, Any], where: str) -> None:
         """Give the result of a call. There is no mark for a failure: its words are in the text (RS-I6)."""
-        call_id = message.get("tool_call_id")
+        call_id = self._call_id(message.get("tool_call_id"))
         kind = next(
             (f"{item['type']}_output" for item in reversed(self.items) if item.get("call_id") == call_id),
             "function_call_output",
@@ -108,7 +118,7 @@ class _Writer:
     def _call(self, call: Mapping[str, Any]) -> None:
         """Give an earlier call. Keys of chat's own have no place in it, and unknown ones are refused (RS-R4)."""
         function = call["function"]
-        sent = {"call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
+        sent = {"call_id": self._call_id(call["id"]), "name": function["name"], "arguments": function["arguments"]}
         sent |= {"namespace": call["namespace"]} if call.get("namespace") else {}  # RS-F5
         self.items.append({"type": "function_call", **sent})
         lost = [*(call.keys() - {"id", "type", "function", "namespace"}), *(function.keys() - {"name", "arguments"})]
@@ -133,7 +143,7 @@ class _Writer:
             return None
         if _joined_text(kept) != source.text:
             return None
-        ids = iter([call["id"] for call in wanted])
+        ids = iter([self._call_id(call["id"]) for call in wanted])
         named = [{**item, "call_id": next(ids)} if item.get("type") in CALLS else item for item in kept]
         return named if self.is_stored else [item for item in named if not _is_only_stored(item)]
 
