@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ALONE = ("chatport_core", "chatport_provider_deepseek")
+ALONE = ("chatport_core", "chatport_protocol_responses", "chatport_provider_deepseek")
 SIZES = """
 import importlib.metadata as m, json
 print(json.dumps({d.name: sum(f.locate().stat().st_size for f in d.files) for d in m.distributions()}))

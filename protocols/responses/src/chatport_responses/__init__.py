@@ -16,11 +16,7 @@ import attrs
 
 from chatport import Protocol, Provider
 
-from . import errors, request, stream
-from .request import FIELDS
-from .turn import OPAQUE_KEY
-
-__all__ = ["OPAQUE_KEY", "protocol", "responses_protocol"]
+__all__ = ["protocol", "responses_protocol"]
 
 _PATH = "/responses"  # RS-A1
 
@@ -43,8 +39,10 @@ def responses_protocol(
     """
 
     def form(provider: Provider) -> Provider:
+        from . import errors, request, stream  # many who know the protocol never speak it
+
         own = dict(dialect or {})
-        fields = {**FIELDS, **own.pop("fields", {})}
+        fields = {**request.FIELDS, **own.pop("fields", {})}
         spoken = attrs.evolve(
             provider.dialect, chat_path=path, include_usage=False, prefill=None, fields=fields, stop_limit=None, **own
         )
