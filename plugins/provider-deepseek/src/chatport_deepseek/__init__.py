@@ -29,6 +29,6 @@ provider = Provider(
     timeouts={"first_event": 660, "total": 1800},
     facts=load_facts("chatport_deepseek"),
     hooks=(request, tools, errors),
-    protocols=(responses_protocol(hooks=(errors,)),),  # RS-V6: strict tools need no other path there
+    protocols=(responses_protocol(hooks=(errors,)),),  # DS-N1, RS-V6: strict tools need no other path there
     emulator="chatport_deepseek.emulator:DeepSeekEmulator",
 )

@@ -26,7 +26,7 @@ provider = Provider(
     ),
     facts=load_facts("chatport_openrouter"),
     hooks=(request, stream, errors, limits),
-    protocols=(responses_protocol(inner=(request,), hooks=(responses, errors, limits)),),  # RS-V7
+    protocols=(responses_protocol(inner=(request,), hooks=(responses, errors, limits)),),  # OR-E1, RS-V7
     settings={
         "referer": "Your site, sent as HTTP-Referer; without it nothing is attributed to you.",  # OR-B3
         "title": "Your app's name, sent as X-OpenRouter-Title.",  # OR-B3
