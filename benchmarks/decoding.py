@@ -46,17 +46,9 @@ def _chat(kind: str, words: list[str]) -> list[bytes]:
     return [*(b"data: " + _json(piece) + b"\n\n" for piece in pieces), b"data: [DONE]\n\n"]
 
 
-def _responses(kind: str, words: list[str]) -> list[bytes]:
-    """Return the same answer as a stream of Responses."""
-    text = "".join(words)
-    whole: dict[str, Any] = {
-        "id": "resp_1",
-        "object": "response",
-        "status": "in_progress",
-        "model": _MODEL,
-        "output": [],
-    }
-    item, done, name, more = {
+def _item(kind: str, text: str) -> tuple[dict[str, Any], dict[str, Any], str, dict[str, Any]]:
+    """Return an item as it begins, what is in it at the end, the event of its pieces, and their place in it."""
+    shapes: dict[str, tuple[dict[str, Any], dict[str, Any], str, dict[str, Any]]] = {
         "text": (
             {"id": "msg_1", "type": "message", "role": "assistant", "content": []},
             {"content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]},
@@ -75,7 +67,21 @@ def _responses(kind: str, words: list[str]) -> list[bytes]:
             "response.function_call_arguments.delta",
             {},
         ),
-    }[kind]
+    }
+    return shapes[kind]
+
+
+def _responses(kind: str, words: list[str]) -> list[bytes]:
+    """Return the same answer as a stream of Responses."""
+    text = "".join(words)
+    whole: dict[str, Any] = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "in_progress",
+        "model": _MODEL,
+        "output": [],
+    }
+    item, done, name, more = _item(kind, text)
     place = {"item_id": item["id"], "output_index": 0, **more}
     last = {**item, **done, "status": "completed"}
     events: list[dict[str, Any]] = [

@@ -77,8 +77,8 @@ class _Writer:
         if unknown:
             self._note("messages", f"unknown in this protocol: {', '.join(unknown)}", "RS-I1")
 
-    def _note(self, field: str, reason: str, fact: str, kind: str = "dropped") -> None:
-        self.notes.append(Adjustment(kind, field, reason, fact))
+    def _note(self, field: str, reason: str, fact: str) -> None:
+        self.notes.append(Adjustment("dropped", field, reason, fact))
 
     def _call_id(self, own: Any) -> Any:
         """Return an id that is short enough, always the same for the same one: calls and results go by it."""
@@ -86,7 +86,8 @@ class _Writer:
             return own
         import hashlib  # it loads OpenSSL, and hardly any call needs it
 
-        self._note("messages.tool_call_id", f"an id has at most {_LONGEST_ID} characters", "RS-O6", "renamed")
+        reason = f"an id has at most {_LONGEST_ID} characters"
+        self.notes.append(Adjustment("renamed", "messages.tool_call_id", reason, "RS-O6"))
         return hashlib.sha256(own.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def _result(self, message: Mapping[str, Any], where: str) -> None:
