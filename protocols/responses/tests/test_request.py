@@ -359,3 +359,10 @@ def test_what_was_written_in_the_protocols_shape_goes_as_it_is() -> None:
     assert shown.body["input"][1]["content"] == [
         {"type": "input_text", "text": "cached", "prompt_cache_breakpoint": {"mode": "explicit"}}
     ]
+
+
+def test_thoughts_of_another_organisation_are_an_error_that_says_what_to_do() -> None:
+    """RS-O9"""
+    error = {"code": "invalid_encrypted_content", "message": "The encrypted content could not be verified."}
+    with pytest.raises(chatport.BadRequestError, match=r"attrs\.evolve\(message, opaque=\{\}\)"):
+        replay("compatible", status=400, body=json.dumps({"error": error}), stream=False, path="/responses")
