@@ -34,6 +34,13 @@ ACME = Provider(
 TestResponses = conformance(ACME, protocol="responses")
 
 
+def read(client: chatport.Client, shown: list[str]) -> None:
+    """Read a stream into a list, as far as it goes."""
+    with client.stream(f"say: {'one two three four ' * 20}", model="acme:emulated-model") as stream:
+        for event in stream:
+            shown += [event.text] if isinstance(event, chatport.TextDelta) else []
+
+
 @pytest.mark.parametrize(("status", "error"), [(429, chatport.RateLimitError), (500, chatport.ServerError)])
 def test_an_error_in_the_middle_has_its_class_and_what_had_come(
     status: int, error: type[chatport.ChatportError]
@@ -44,12 +51,8 @@ def test_an_error_in_the_middle_has_its_class_and_what_had_come(
     config["providers"]["acme"] |= {"protocol": "responses"}
     with chatport.Client(config=config, transport=emulator, providers=[ACME]) as client:
         shown: list[str] = []
-        with (
-            pytest.raises(error) as caught,
-            client.stream(f"say: {'one two three four ' * 20}", model="acme:emulated-model") as stream,
-        ):
-            for event in stream:
-                shown += [event.text] if isinstance(event, chatport.TextDelta) else []
+        with pytest.raises(error) as caught:
+            read(client, shown)
     assert caught.value.partial is not None
     assert caught.value.partial.text == "".join(shown)
     assert caught.value.partial.text.startswith("one two three four one")

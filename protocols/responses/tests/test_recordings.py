@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import chatport
@@ -141,6 +142,43 @@ def test_what_the_server_did_by_itself_is_told_and_kept(name: str) -> None:
         assert not any(item["type"] == "reasoning" or item.get("phase") for item in items)
 
 
+@pytest.mark.parametrize("name", GOOD)
+def test_an_answer_goes_back_as_it_came(name: str) -> None:
+    """Item by item, in its order, with what is sealed beside what it led to; without the ids that would bind it."""
+    reply = attrs.evolve(decoded(name), provider="acme")
+    _, items = wanted(name)
+    if name in STREAMS:  # the last event seals its thoughts anew: those of the items count (RS-S1)
+        done = {e["output_index"]: e["item"] for e in objects(name) if e["type"] == "response.output_item.done"}
+        items = [done.get(place, item) for place, item in enumerate(items)]
+    results = [chatport.Message.tool(call, "fine") for call in reply.tool_calls]
+    with chatport.Client({"providers": {"acme": ACME}}) as client:
+        sent = client.explain(["hi", reply, *results, "go on"], model="acme:m").body["input"]
+    back = sent[1 : len(sent) - len(results) - 1]
+    calls = [item for item in items if item["type"] in CALLS]
+    assert [(item["type"], item["call_id"]) for item in sent[len(back) + 1 : -1]] == [
+        (f"{item['type']}_output", call.id) for item, call in zip(calls, reply.tool_calls, strict=True)
+    ]
+    if "items" not in reply.opaque:
+        said = (
+            [reply.text] if reply.text else [[{"type": "refusal", "refusal": reply.refusal}]] if reply.refusal else []
+        )
+        plain = [item.get("name", item.get("content")) for item in back]
+        assert plain == [*said, *(call.name for call in reply.tool_calls)]
+        return
+    due = [
+        item for item in items if item["type"] != "reasoning" or item.get("encrypted_content") or item.get("content")
+    ]
+    while due and due[-1]["type"] == "reasoning":  # it has led to nothing (RS-O1)
+        due.pop()
+    assert [item["type"] for item in back] == [item["type"] for item in due]
+    for item, came in zip(back, due, strict=True):
+        assert came["type"] not in OURS or "id" not in item
+        for key in ("encrypted_content", "phase", "arguments", "name", "namespace", "action", "result", "summary"):
+            assert item.get(key) == came.get(key), key
+
+
+ACME = {"kind": "compatible", "base_url": "https://acme.example/v1", "api_key": "sk-1", "protocol": "responses"}
+CALLS = ("function_call", "custom_tool_call")
 OURS = ("message", "reasoning", "function_call", "custom_tool_call")
 
 

@@ -366,3 +366,15 @@ def test_thoughts_of_another_organisation_are_an_error_that_says_what_to_do() ->
     error = {"code": "invalid_encrypted_content", "message": "The encrypted content could not be verified."}
     with pytest.raises(chatport.BadRequestError, match=r"attrs\.evolve\(message, opaque=\{\}\)"):
         replay("compatible", status=400, body=json.dumps({"error": error}), stream=False, path="/responses")
+
+
+def test_thoughts_that_led_to_nothing_stay_behind_unless_they_may_stand_last() -> None:
+    """RS-P3, RS-O1: an answer that was cut while the model thought; and one server puts thoughts behind their text."""
+    thought = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "SEALED"}
+    said = {"id": "m", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "So."}]}
+    whole = {"id": "r", "status": "completed", "model": "m", "output": [said, thought]}
+    reply = replay("compatible", body=json.dumps(whole), stream=False, path="/responses")
+    talk = ["hi", attrs.evolve(reply, provider="acme"), "go on"]
+    assert [item.get("type") for item in explain_with({}, talk).body["input"]] == [None, "message", None]
+    sent = explain_with({"thoughts_behind": True}, talk).body["input"]
+    assert [item.get("type") for item in sent] == [None, "message", "reasoning", None]

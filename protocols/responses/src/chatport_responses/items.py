@@ -9,7 +9,7 @@ import attrs
 
 from chatport import Adjustment, Context, Message, UnsupportedFeatureError
 
-from .quirks import calls_last
+from .quirks import calls_last, takes_thoughts_behind
 from .turn import CALLS, OPAQUE_KEY
 
 __all__ = ["Input", "read_messages"]
@@ -146,7 +146,17 @@ class _Writer:
             return None
         ids = iter([self._call_id(call["id"]) for call in wanted])
         named = [{**item, "call_id": next(ids)} if item.get("type") in CALLS else item for item in kept]
-        return named if self.is_stored else [item for item in named if not _is_only_stored(item)]
+        if not self.is_stored:
+            named = [item for item in named if not _is_only_stored(item)]
+        return named if takes_thoughts_behind(self.context) else _without_last_thoughts(named)
+
+
+def _without_last_thoughts(items: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out thoughts that have led to nothing: an answer was cut there (RS-P3), and they are refused (RS-O1)."""
+    end = len(items)
+    while end and items[end - 1].get("type") == "reasoning":
+        end -= 1
+    return items[:end]
 
 
 def _is_only_stored(item: Mapping[str, Any]) -> bool:

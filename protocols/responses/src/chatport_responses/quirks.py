@@ -5,6 +5,7 @@
 `stateless`: nothing is ever kept, so `store` is not sent, and there is nothing to go on from; its value is the fact.
 `open_thoughts`: thoughts come and go back as they are, and nothing sealed is asked for.
 `calls_last`: the calls of a turn stand behind its other items; its value is the fact.
+`thoughts_behind`: a thought may stand behind what it led to; otherwise it is refused there (RS-O1).
 `least_output`: the least output limit, where it is not that of RS-R5.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from chatport import Context
 
-__all__ = ["calls_last", "has_open_thoughts", "keeps_nothing", "least_output"]
+__all__ = ["calls_last", "has_open_thoughts", "keeps_nothing", "least_output", "takes_thoughts_behind"]
 
 _LEAST_OUTPUT = 16  # RS-R5
 
@@ -31,6 +32,11 @@ def has_open_thoughts(context: Context) -> bool:
 def calls_last(context: Context) -> bool:
     """Whether the calls of a turn must stand behind its other items."""
     return bool(context.facts.quirks.get("calls_last"))
+
+
+def takes_thoughts_behind(context: Context) -> bool:
+    """Whether a thought may be the last item of its turn."""
+    return bool(context.facts.quirks.get("thoughts_behind"))
 
 
 def least_output(context: Context) -> int:
