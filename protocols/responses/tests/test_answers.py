@@ -211,3 +211,28 @@ def test_an_answer_that_was_cancelled_is_an_error() -> None:
     """RS-P2"""
     with pytest.raises(chatport.ServerError, match="cancelled"):
         plain_reply(whole([], status="cancelled"))
+
+
+def test_an_item_whose_beginning_was_not_told_is_whole_at_its_end() -> None:
+    call = {"id": "fc", "type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"a": 1}'}
+    kind = "response.function_call_arguments.delta"
+    body = stream(
+        {"type": "response.created", "response": whole([])},
+        *({"type": kind, "output_index": 0, "delta": piece} for piece in ('{"a"', ": 1}")),
+        {"type": "response.output_item.done", "output_index": 0, "item": call},
+        {"type": "response.completed", "response": whole([call])},
+    )
+    (made,) = streamed_reply(body).tool_calls
+    assert (made.name, made.arguments, made.complete) == ("look", '{"a": 1}', True)
+
+
+def test_an_end_that_is_told_twice_is_one() -> None:
+    item = {**OUTPUT[2]}
+    done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+    body = stream(
+        {"type": "response.created", "response": whole([])},
+        done,
+        done,
+        {"type": "response.completed", "response": whole([item])},
+    )
+    assert len(streamed_reply(body).media) == 1

@@ -165,8 +165,12 @@ def _is_only_stored(item: Mapping[str, Any]) -> bool:
 
 
 def _joined_text(items: Sequence[Mapping[str, Any]]) -> str:
-    parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or ()]
-    return "".join(part.get("text") or "" for part in parts if part.get("type") == "output_text")
+    contents = [item.get("content") or () for item in items if item.get("type") == "message"]
+    return "".join(content if isinstance(content, str) else _text_of(content) for content in contents)
+
+
+def _text_of(parts: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(part.get("text") or "" for part in parts if part.get("type") != "refusal")
 
 
 def _answer_text(message: Mapping[str, Any], where: str) -> str | list[Mapping[str, Any]]:

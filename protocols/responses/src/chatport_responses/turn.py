@@ -80,12 +80,14 @@ class Turn:
     # --- pieces
 
     def begin(self, place: int, data: Mapping[str, Any], events: list[Event]) -> Item:
-        """Take the start of an item, which may hold all of it already."""
+        """Take the start of an item, which may hold all of it already. Pieces of it may have come before."""
         item = self.items.get(place)
         if item is None:
             if len(self.items) >= self._limits.parts:
                 raise over_limit("The answer", self._limits.parts, "output items", "parts")
-            item = self.items[place] = Item(data)
+            item = self.items[place] = Item({})
+        if not item.data and data:
+            item.data, item.type = data, str(data.get("type"))
             if item.type in CALLS:
                 function = {"name": data.get("name"), "arguments": ""}
                 fragment = {"index": place, "id": data.get("call_id") or data.get("id"), "function": function}
@@ -189,7 +191,7 @@ class Turn:
                 self.text(place, number, rest, events, kind=kind)
             if part.get("annotations"):
                 self.cite(place, number, _list(part["annotations"]), events)
-            if part.get("logprobs") and not item.has_logprobs:
+            if part.get("logprobs") and not (item.has_logprobs or item.is_closed):
                 events.append(LogprobsReported({"content": _list(part["logprobs"])}))
             if not text and not item.is_closed:
                 events.extend(made_by(part))
@@ -238,8 +240,9 @@ def _kept(item: Mapping[str, Any]) -> Mapping[str, Any]:
             bare.pop("id", None)
         return {**bare, "summary": bare.get("summary", [])}  # which is required (RS-O7)
     if kind == "message":
-        content = [_but(part, "logprobs") for part in _list(item.get("content"))]
-        return {**_but(item, "id", "status"), "content": content}
+        content = item.get("content")
+        parts = content if isinstance(content, str) else [_but(part, "logprobs") for part in _list(content)]
+        return {**_but(item, "id", "status"), "content": parts}
     return _but(item, "id", "status") if kind in CALLS else item
 
 
