@@ -26,8 +26,8 @@ NAMES = sorted(
     MalformedReplyError Media MediaAdded Message ModelFacts ModelInfo ModelNotFoundError OpaqueReported OutputSpec
     OverloadedError Part PermissionDeniedError PluginError Policy PolicyError Prefill Protocol Provider ProviderHooks
     QuotaExceededError RateLimitError RateLimits ReasoningDelta RefusalDelta Reply ReplyStarted ReplyStream Secret
-    ServerError StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall ToolCallDelta ToolCallEnded
-    ToolChoice TransportError UnsupportedFeatureError Usage UsageReported VendorPart Verdict VideoPart
+    ServerError ServerStep StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall ToolCallDelta
+    ToolCallEnded ToolChoice TransportError UnsupportedFeatureError Usage UsageReported VendorPart Verdict VideoPart
     WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts run_tool schema_of
 """.split()  # noqa: SIM905  # a paragraph reads better than 100 lines
 )

@@ -17,7 +17,8 @@ what they are for:
 * Keys that nobody reads: `lost_keys` tells which of an earlier answer's do not go to another provider, `MESSAGE_KEYS`
   is where an answer's `opaque` has those of its message, `laid_over` puts `extra` over an object.
 * Files in messages: `split_data_url`, `decoded` (base64), `is_text_type`.
-* Decoding: `finish_reason`, `read_usage`, `vendors_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`.
+* Decoding: `finish_reason`, `read_usage`, `vendors_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`;
+  `sources` and `media_of` read sources and pictures in every shape that is known.
 * Errors: `read_error`, `effective_status`, `named_status`.
 * Headers and addresses: `header_count`, `host_of`.
 * JSON, as the core reads and writes it: `jsoncodec`. All classes of errors: `errors`.
@@ -49,6 +50,7 @@ from .standard import (
     verdicts as standard_errors,
 )
 from .standard.calls import CallCount as CallCount
+from .standard.citations import sources as sources
 from .standard.closed_schemas import (
     ClosedSubset as ClosedSubset,
     closed as closed,
@@ -56,6 +58,7 @@ from .standard.closed_schemas import (
 )
 from .standard.efforts import EFFORTS as EFFORTS, is_weaker as is_weaker, nearest_effort as nearest_effort
 from .standard.fields import apply_field_rules as apply_field_rules
+from .standard.media import media_of as media_of
 from .standard.models import header_count as header_count
 from .standard.output import (
     fit_output as fit_output,
@@ -144,6 +147,7 @@ __all__ = [
     "laid_over",
     "loss_warnings",
     "lost_keys",
+    "media_of",
     "named_status",
     "nearest_effort",
     "object_root",
@@ -155,6 +159,7 @@ __all__ = [
     "resolved",
     "say_json",
     "schema_in_words",
+    "sources",
     "split_data_url",
     "standard_errors",
     "standard_reply",

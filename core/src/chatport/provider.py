@@ -128,8 +128,8 @@ class Provider(Value):
     `settings_env` names the environment variable that fills a setting which the configuration leaves out. `headers`
     are sent with every request. `settings_headers` names the header in which a setting is sent with every request
     of the provider. `locate` gives the base URL from the settings, for vendors whose host depends on them (None:
-    `base_url` holds). `adapt` gives another form of the provider from its settings, for a vendor that speaks a second
-    protocol. `is_own_server`: it stands for servers that people run themselves, so that at an address of their own
+    `base_url` holds). `adapt` gives another form of the provider from its settings, where these say more than
+    data can. `is_own_server`: it stands for servers that people run themselves, so that at an address of their own
     (this machine, a private network) it costs nothing. `discover` looks for running servers, best first, when no base
     URL is configured. It may block: core runs it off the event loop, once.
 

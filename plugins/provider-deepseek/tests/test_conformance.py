@@ -3,3 +3,4 @@
 from chatport.testing.conformance import conformance
 
 TestConformance = conformance("deepseek", quirks=94)
+TestResponses = conformance("deepseek", protocol="responses")

@@ -3,3 +3,4 @@
 from chatport.testing.conformance import conformance
 
 TestConformance = conformance("groq", quirks=79)
+TestResponses = conformance("groq", protocol="responses")

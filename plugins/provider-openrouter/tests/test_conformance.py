@@ -2,8 +2,7 @@
 
 from chatport.testing.conformance import conformance
 
-TestConformance = conformance(
-    "openrouter",
-    quirks=110,
-    context_unknown={"*": "it differs from endpoint to endpoint of one model; the list of models says it"},
-)
+_WINDOW = {"*": "it differs from endpoint to endpoint of one model; the list of models says it"}
+
+TestConformance = conformance("openrouter", quirks=110, context_unknown=_WINDOW)
+TestResponses = conformance("openrouter", protocol="responses", context_unknown=_WINDOW)

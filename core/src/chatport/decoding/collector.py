@@ -220,6 +220,8 @@ class Collector:
                 self._audio(self._choice(event).audio, event)
             case ev.MediaAdded():
                 self._add_media(self._choice(event), event.media)
+            case ev.ServerStep():  # it is paid for, so a further attempt is no longer for nothing
+                self._choice(event)
             case _ if not isinstance(event, _EVENTS):
                 raise TypeError(f"{type(event).__name__} is not an event")
             case _:

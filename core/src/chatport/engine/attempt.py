@@ -54,6 +54,7 @@ _PUBLIC = frozenset(
         ev.RefusalDelta,
         ev.AudioDelta,
         ev.MediaAdded,
+        ev.ServerStep,
         ev.UsageReported,
     )
 )

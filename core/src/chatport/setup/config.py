@@ -61,7 +61,7 @@ PROVIDER_KEYS = (
     "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains", "free",
     "auth", "query", "allow_plain_http", "protocol",
 )  # fmt: skip
-WORDS_OF_PROVIDERS = ("auth", "protocol")
+WORDS_OF_PROVIDERS = ("auth",)
 """Keys of ours that a provider may have as a setting of its own, which then holds."""
 _LONGEST_NAME = 200
 _STATED_KEYS = ("regions", "trains", "free", "allow_plain_http")
@@ -451,7 +451,7 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
 
 
 def _is_setting(key: str, value: Any) -> bool:
-    """Whether a key of ours may be the provider's own: some have a setting `auth` or `protocol`, which is a word."""
+    """Whether a key of ours may be the provider's own: some have a setting `auth`, which is a word."""
     return key in WORDS_OF_PROVIDERS and isinstance(value, str)
 
 

@@ -19,6 +19,7 @@ from .vendor import Vendor
 __all__ = ["AUTO", "Choice", "check_setting", "choose", "form_of", "in_protocol", "protocol_of_path"]
 
 AUTO = "auto"
+_STANDARD = "chat"
 _STATE = ("previous_response_id", "conversation", "background")
 
 
@@ -32,7 +33,8 @@ class Choice(msgspec.Struct, frozen=True):
 def check_setting(provider: Provider, setting: str) -> None:
     """Raise ConfigurationError for a protocol that the provider cannot be spoken to in."""
     if setting not in (AUTO, provider.protocol) and _protocol(provider, setting) is None:
-        words = sorted({AUTO, provider.protocol, *(known.name for known in provider.protocols), *installed_protocols()})
+        further = [name for name in installed_protocols() if _protocol(provider, name) is not None]
+        words = sorted({AUTO, provider.protocol, *(known.name for known in provider.protocols), *further})
         raise ConfigurationError(
             f"[providers.{provider.name}]: protocol is one of {', '.join(words)}, not {setting!r}. "
             "A protocol may be a package of its own, which is to be installed.",
@@ -137,12 +139,12 @@ def _is_spoken(provider: Provider, name: str) -> bool:
 
 
 def _protocol(provider: Provider, name: str) -> Protocol | None:
-    """Return a protocol: as the provider has it, else as installed for any endpoint."""
+    """Return a protocol: as the provider has it, else as installed for any endpoint that is spoken to like all."""
     own = next((protocol for protocol in provider.protocols if protocol.name == name), None)
     if own is not None:
         return own
     installed = installed_protocols().get(name)
-    if installed is None:
+    if installed is None or provider.protocol != _STANDARD:  # its hooks stand around the standard's
         return None
     value = installed.load()
     if not isinstance(value, Protocol):

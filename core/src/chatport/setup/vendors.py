@@ -38,7 +38,7 @@ from .keys import fetched, is_given_by_function, is_slow, refresh_seconds, resol
 from .origins import check_key, check_way
 from .pairing import Address, check_pair, source_of_key
 from .placing import is_harmless
-from .protocols import AUTO, check_setting
+from .protocols import check_setting
 from .targets import check_length
 from .vendor import Vendor
 
@@ -198,8 +198,6 @@ class Vendors:
     def _open(self, name: str, *, needs_key: bool = True) -> Vendor:
         table = self.config.providers.get(name, ProviderConfig())
         provider = self._provider_value(name, table)
-        if "protocol" not in provider.settings:  # else it is the provider's own, which `adapt` reads
-            table = attrs.evolve(table, settings=_but(table.settings, "protocol"))
         unknown = [key for key in table.settings if key not in provider.settings]
         if unknown:
             known = [*provider.settings, *PROVIDER_KEYS]
@@ -217,8 +215,6 @@ class Vendors:
         found = self._discovered.get(name)
         if found is not None:
             table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}, ConfigurationError))
-        if "protocol" in provider.settings:
-            table = attrs.evolve(table, protocol=AUTO)
         check_setting(provider, table.protocol)
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
@@ -406,10 +402,6 @@ class Vendors:
             facts = attrs.evolve(facts, prices=(_FREE,))
         self._facts.put(key, facts)
         return facts
-
-
-def _but(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return {key: value for key, value in settings.items() if key != name} if name in settings else settings
 
 
 def search(provider: Provider, settings: Mapping[str, Any]) -> Sequence[Discovery]:
