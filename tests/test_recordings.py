@@ -435,6 +435,7 @@ PROVIDERS = {
     "fireworks": "fireworks",
     "groq": "groq",
     "mistral": "mistral",
+    "cerebras": "cerebras",
 }
 
 
