@@ -27,7 +27,8 @@ FOLDERS = {  # where the recordings of a provider lie, if not under its name
 }  # fmt: skip
 PROVIDERS = (
     *("openai", "anthropic", "deepseek", "qwen", "moonshot", "glm", "openrouter", "siliconflow", "together"),
-    *("fireworks", "groq", "vllm", "ollama", "lmstudio", "llamacpp", "mistralrs", "transformers", "mlx", "local"),
+    *("fireworks", "groq", "mistral", "cerebras"),
+    *("vllm", "ollama", "lmstudio", "llamacpp", "mistralrs", "transformers", "mlx", "local"),
 )
 STARTED: Mapping[str, Mapping[str, Any]] = {  # how a recorded server was started, by the beginning of the name
     "own-vllm-no-parsers-": {"max_model_len": 1024, "tool_parser": False},

@@ -21,6 +21,7 @@ SEEING = {  # models that take more than text
     "openai": "gpt-4o", "anthropic": "claude-sonnet-5", "deepseek": "deepseek-flash", "qwen": "qwen3-omni-flash",
     "glm": "glm-4.6v", "siliconflow": "Qwen/Qwen3-Omni-30B-A3B-Instruct", "groq": "qwen/qwen3.8-27b",
     "moonshot": "kimi-k3", "together": "some/vision-model", "fireworks": "accounts/fireworks/models/kimi-k2p6",
+    "mistral": "mistral-small-latest", "cerebras": "qwen-3.8-27b",
 }  # fmt: skip
 PNG, WAV = b"\x89PNG\r\n\x1a\n-png-", b"RIFF1234WAVEfmt "
 MP4, PDF = b"\x00\x00\x00\x18ftypmp42----", b"%PDF-1.7 \xff\xfe"
@@ -33,7 +34,8 @@ def b64(data: bytes) -> str:
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64(PNG)}"}}
 SOUND = {"type": "input_audio", "input_audio": {"data": b64(WAV), "format": "wav"}}
 VIDEO = {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{b64(MP4)}"}}
-FILE = {"type": "file", "file": {"file_data": f"data:application/pdf;base64,{b64(PDF)}", "filename": "a.pdf"}}
+PDF_URL = f"data:application/pdf;base64,{b64(PDF)}"
+FILE = {"type": "file", "file": {"file_data": PDF_URL, "filename": "a.pdf"}}
 NOTHING = None
 FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
     "anthropic": (
@@ -55,6 +57,11 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
     "groq": (IMAGE, NOTHING, NOTHING, NOTHING),
     "deepseek": (IMAGE, NOTHING, NOTHING, NOTHING),
     "together": (IMAGE, SOUND, VIDEO, NOTHING),
+    "cerebras": (IMAGE, NOTHING, NOTHING, NOTHING),
+    "mistral": (
+        IMAGE, NOTHING, NOTHING,
+        {"type": "document_url", "document_url": PDF_URL, "document_name": "a.pdf"},
+    ),
 }  # fmt: skip
 """An image, a sound, a video and a document as each vendor has them; the others have the standard's, all four."""
 MADE = (
@@ -102,6 +109,7 @@ def test_a_text_file_is_read_by_whoever_takes_one(name: str) -> None:
     """As a file, as a document, or in so many words, where only PDF is a file."""
     forms: dict[str, Any] = {
         "openai": {"type": "text", "text": "a.txt:\n\nhello"},  # OA-M3
+        "mistral": {"type": "text", "text": "a.txt:\n\nhello"},  # MI-M3
         "anthropic": {
             "type": "document", "title": "a.txt",
             "source": {"type": "text", "media_type": "text/plain", "data": "hello"},

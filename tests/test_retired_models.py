@@ -15,13 +15,15 @@ TO_COME = [
     ("openai", "gpt-4o-mini", "2027-01-14", 404, "model_not_found"),
     ("moonshot", "kimi-k2.6", "2027-01-01", 404, "resource_not_found_error"),
 ]
-# OA-U4; AN-X9; GQ-X14; DS-0.1, DS-E6; MS-0.1
+# OA-U4; AN-X9; CB-X6; GQ-X14; DS-0.1, DS-E6; MI-X2, MI-L3; MS-0.1
 GONE = [
     ("openai", "gpt-4", 404, "model_not_found"),
     ("anthropic", "claude-3-opus-20240229", 404, "not_found_error"),
     ("anthropic", "claude-sonnet-4-20250514", 404, "not_found_error"),
     ("groq", "llama-3.3-70b-versatile", 400, "model_decommissioned"),
     ("deepseek", "deepseek-chat", 400, "The supported API model names are"),
+    ("cerebras", "llama-3.3-70b", 404, "model_not_found"),
+    ("mistral", "magistral-medium-2509", 400, "invalid_model"),
     ("moonshot", "moonshot-v1-8k", 404, "resource_not_found_error"),
 ]
 DAY = "2026-11-22"
@@ -58,7 +60,7 @@ def test_whoever_says_that_it_is_there_has_it(provider: str, model: str, status:
     assert asked(Emulator(provider, models=[model], today=DAY), model)[0] == 200
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "groq", "deepseek", "moonshot"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "cerebras", "groq", "deepseek", "mistral", "moonshot"])
 def test_twin_and_facts_have_the_same_days(provider: str) -> None:
     """They are written apart, from the same sheet."""
     facts = load_provider(provider).facts

@@ -23,11 +23,13 @@ from chatport.testing import Emulator
 
 from .schema_rules import (
     anthropic,
+    cerebras,
     deepseek,
     fireworks,
     glm,
     groq,
     local,
+    mistral,
     moonshot,
     openai,
     openrouter,
@@ -40,10 +42,12 @@ from .schema_rules.reading import nodes
 Rules = Callable[[dict[str, Any]], list[str]]
 VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     "anthropic": (anthropic.violations, ("claude-opus-5-5", "claude-haiku-4-5", "claude-sonnet-4-6")),
+    "cerebras": (cerebras.violations, ("gpt-oss-120b", "qwen-3.8-27b")),
     "deepseek": (deepseek.violations, ("deepseek-flash",)),
     "fireworks": (fireworks.violations, ("accounts/fireworks/models/gpt-oss-120b",)),
     "glm": (glm.violations, ("glm-5.3", "glm-4.6v")),
     "groq": (groq.violations, ("openai/gpt-oss-120b", "qwen/qwen3-32b", "moonshotai/kimi-k2-instruct-0905")),
+    "mistral": (mistral.violations, ("mistral-small-latest", "mistral-large-latest")),
     "moonshot": (moonshot.violations, ("kimi-k3", "kimi-k2.6", "kimi-k2.7-code")),
     "openai": (openai.violations, ("gpt-4o", "gpt-4", "gpt-5.4")),
     "openrouter": (
@@ -344,7 +348,7 @@ def _output_of(body: Mapping[str, Any]) -> tuple[dict[str, Any], bool] | None:
 
 def sparingly(name: str) -> settings:
     """More examples where there are rules on schemas. To shrink one would take minutes: each try is a whole request."""
-    most = 15 if name in ("anthropic", "deepseek", "groq", "moonshot", "openai", "openrouter") else 5
+    most = 15 if name in ("anthropic", "cerebras", "deepseek", "groq", "moonshot", "openai", "openrouter") else 5
     checks = list(HealthCheck)
     return settings(
         max_examples=most, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=checks
@@ -423,7 +427,7 @@ def test_outputs_keep_the_rules_and_losses_are_said(name: str, explain: Explain)
     holds()
 
 
-@pytest.mark.parametrize("name", ["anthropic", "fireworks", "groq", "moonshot", "openai", "openrouter"])
+@pytest.mark.parametrize("name", ["anthropic", "cerebras", "fireworks", "groq", "moonshot", "openai", "openrouter"])
 def test_emulators_take_what_the_rules_allow(name: str) -> None:
     """The emulators that check schemas are a third reading of the rules."""
     emulator = Emulator(name)

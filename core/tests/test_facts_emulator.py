@@ -58,6 +58,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"rules": {"messages": {"keys": ["role", "content"]}}}, said(answer(mood=1)), "unknown keys ['mood']"),
     ({"rules": {"messages": {"joined_text": True}}}, user({"type": "text", "text": "say: x"}), "no list of parts"),
     ({"rules": {"messages": {"text_results": True}}}, looked(content=[INLINE]), "only text"),
+    ({"rules": {"messages": {"bridge": "I see."}}}, looked(), "'user' cannot follow"),
     ({"rules": {"messages": {"empty": " "}}}, said(answer(content="")), "content is empty"),
     ({"rules": {"messages": {"empty_result": " "}}}, looked(content=""), "content is empty"),
     ({"input": ["text"]}, user(INLINE), "takes no image"),

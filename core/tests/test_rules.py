@@ -498,6 +498,22 @@ def test_a_tool_result_that_is_only_text_sends_the_rest_after_it() -> None:
     assert notes == {("renamed", "messages")}
 
 
+def test_a_bridge_stands_between_a_result_and_the_next_turn_of_somebody_else() -> None:
+    rule = {"rules": {"messages": {"bridge": "I see.", "text_results": True, "fact": "AC-9"}}}
+    image = ImagePart("data:image/png;base64,AAAA")
+    called = Message.assistant("", tool_calls=(CALL, attrs.evolve(CALL, id="second")))
+    first, second = Message.tool(CALL, "seen"), Message.tool(called.tool_calls[1], "heard")
+    body, notes = shaped(rule, [Message.user("?"), called, first, second, Message.user("And?")])
+    assert [m["role"] for m in body["messages"]] == ["user", "assistant", "tool", "tool", "assistant", "user"]
+    assert body["messages"][4]["content"] == "I see."
+    assert notes == {("added", "messages")}
+    shown = attrs.evolve(first, content=(*first.content, image))
+    body, notes = shaped(rule, [Message.user("?"), attrs.evolve(called, tool_calls=(CALL,)), shown])
+    assert [m["role"] for m in body["messages"]] == ["user", "assistant", "tool", "assistant", "user"]
+    assert notes == {("renamed", "messages"), ("added", "messages")}
+    assert shaped(rule, [Message.user("?"), called, first, second, Message.assistant("So."), "Hm"])[1] == set()
+
+
 def test_foreign_ids_of_calls_are_mapped_in_calls_and_results_alike() -> None:
     long = attrs.evolve(CALL, id="call_" + "x" * 60)
     messages = [Message.user("?"), Message.assistant("", tool_calls=(long,)), Message.tool(long, "Sunny")]

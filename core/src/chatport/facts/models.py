@@ -71,8 +71,9 @@ class HostFacts(Value):
 
     `regions` are the places where requests may be processed: ISO 3166 codes of countries ("US"), "EU", "local" (this
     machine or network), or "global" (the vendor says: anywhere). `trains`: whether the vendor trains models on what
-    comes through the API unless the customer does something about it. `retention_days`: how long it keeps requests at
-    most by default. `date` is when `source` was read, or its own date.
+    comes through the API unless the customer does something about it; `trains_on` are models (globs) for which it does
+    so in any case. `retention_days`: how long it keeps requests at most by default. `date` is when `source` was read,
+    or its own date.
     """
 
     regions: tuple[str, ...] = ()
@@ -80,6 +81,7 @@ class HostFacts(Value):
     retention_days: int | None = None
     source: str = ""
     date: str = ""
+    trains_on: tuple[str, ...] = ()
 
 
 def is_region(code: str) -> bool:

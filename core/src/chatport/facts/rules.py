@@ -188,7 +188,8 @@ class MessageRule(_Cited, frozen=True):
     call may stand where no earlier answer has the call; if not, it is refused before it is sent. `refusals`: whether a
     refusal has a field; if not, it is the text. `empty`: what stands for content that is empty, which is refused;
     `empty_result` the same for a tool's result. `text_results`: a tool's result is only text, and what is no text
-    follows in a user message.
+    follows in a user message. `bridge`: what the assistant says between a tool's result and another turn than its own,
+    which is refused there.
     """
 
     names: bool = True
@@ -203,6 +204,7 @@ class MessageRule(_Cited, frozen=True):
     empty: str | None = None
     empty_result: str | None = None
     text_results: bool = False
+    bridge: str | None = None
 
 
 class PartRule(msgspec.Struct, frozen=True):

@@ -101,6 +101,7 @@ def host_facts(provider: Provider, base_url: str, stated: HostFacts | None = Non
         known,
         regions=stated.regions or known.regions,
         trains=known.trains if stated.trains is None else stated.trains,
+        trains_on=known.trains_on if stated.trains is None else (),
         source="; ".join(source for source in (stated.source, known.source) if source),
     )
 
@@ -179,7 +180,8 @@ def _is_inside(region: str, allowed: tuple[str, ...]) -> bool:
 
 
 def _check_training(unknown: str, host: _Host) -> None:
-    if host.facts.trains:
+    trains = host.facts.trains or any(fnmatchcase(host.model, pattern) for pattern in host.facts.trains_on)
+    if trains:
         raise _forbidden(
             host.provider,
             host.model,

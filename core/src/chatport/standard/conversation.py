@@ -47,6 +47,8 @@ def _with_messages(wire: WireRequest, rule: MessageRule, context: Context) -> Wi
         wire = _joined_texts(wire, rule)
     if rule.text_results:
         wire = _text_results(wire, rule)
+    if rule.bridge is not None:
+        wire = _bridged(wire, rule.bridge, rule)
     if not rule.refusals:
         wire = _each(wire, _refusal_as_text)
     if not rule.names and any("name" in message for message in wire.body["messages"]):
@@ -208,6 +210,19 @@ def _text_results(wire: WireRequest, rule: MessageRule) -> WireRequest:
     wire = wire.set("messages", sent)
     reason = "a tool result holds only text: the rest follows in a user turn"
     return wire.note("renamed", "messages", reason, rule.cite("text_results")) if moved else wire
+
+
+def _bridged(wire: WireRequest, words: str, rule: MessageRule) -> WireRequest:
+    """Let the assistant say something wherever a tool's result is followed by another turn than its own."""
+    sent: list[_Message] = []
+    for message in wire.body["messages"]:
+        if sent and sent[-1]["role"] == "tool" and message["role"] not in ("tool", "assistant"):
+            sent.append({"role": "assistant", "content": words})
+        sent.append(message)
+    if len(sent) == len(wire.body["messages"]):
+        return wire
+    reason = f"{words!r} from the assistant between a tool's result and the next turn"
+    return wire.set("messages", sent).note("added", "messages", reason, rule.cite("bridge"))
 
 
 # --- earlier reasoning
