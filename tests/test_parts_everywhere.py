@@ -50,6 +50,7 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
         IMAGE, {"type": "audio_url", "audio_url": {"url": f"data:audio/wav;base64,{b64(WAV)}"}}, VIDEO, NOTHING,
     ),
     "glm": (IMAGE, NOTHING, VIDEO, NOTHING),
+    "minimax": (IMAGE, NOTHING, VIDEO, NOTHING),
     "moonshot": (IMAGE, NOTHING, VIDEO, NOTHING),
     "fireworks": (IMAGE, NOTHING, VIDEO, NOTHING),
     "groq": (IMAGE, NOTHING, NOTHING, NOTHING),

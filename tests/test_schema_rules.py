@@ -28,6 +28,7 @@ from .schema_rules import (
     glm,
     groq,
     local,
+    minimax,
     moonshot,
     openai,
     openrouter,
@@ -44,6 +45,7 @@ VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     "fireworks": (fireworks.violations, ("accounts/fireworks/models/gpt-oss-120b",)),
     "glm": (glm.violations, ("glm-5.3", "glm-4.6v")),
     "groq": (groq.violations, ("openai/gpt-oss-120b", "qwen/qwen3-32b", "moonshotai/kimi-k2-instruct-0905")),
+    "minimax": (minimax.violations, ("MiniMax-M3", "MiniMax-M2.7")),
     "moonshot": (moonshot.violations, ("kimi-k3", "kimi-k2.6", "kimi-k2.7-code")),
     "openai": (openai.violations, ("gpt-4o", "gpt-4", "gpt-5.4")),
     "openrouter": (
