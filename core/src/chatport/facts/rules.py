@@ -494,7 +494,9 @@ class UsageRule(msgspec.Struct, frozen=True):
     """Where the vendor's usage says what, for counts that are not in the standard's places.
 
     Each is a path inside the usage object, `details.thought`. What is not given is read as the standard reads it.
-    `cost` is the path of what was charged, and `cost_factor` what one unit of it is in USD: 1e-10 for ticks.
+    `rest_is_reasoning`: where no reasoning is named, what `total_tokens` has beyond input and output is reasoning that
+    the output does not count. `cost` is the path of what was charged, and `cost_factor` what one unit of it is in USD:
+    1e-10 for ticks.
     """
 
     input_tokens: str | None = None
@@ -502,6 +504,7 @@ class UsageRule(msgspec.Struct, frozen=True):
     cached_input_tokens: str | None = None
     cache_write_tokens: str | None = None
     reasoning_tokens: str | None = None
+    rest_is_reasoning: bool = False
     cost: str | None = None
     cost_factor: float = 1
     fact: str = ""
