@@ -782,6 +782,26 @@ def test_a_plain_schema_has_no_references_and_no_null() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("branches", "beside", "told"),
+    [
+        ([{"type": "string"}, {"type": "integer"}], {}, False),  # no value fits both
+        ([{"type": "integer"}, {"type": "number"}], {}, True),
+        ([{"type": "string"}, {"type": "integer"}], {"anyOf": [{"minLength": 1}, {"type": "integer"}]}, True),
+    ],
+)
+def test_a_plain_schema_may_know_no_one_of(branches: list[Any], beside: dict[str, Any], told: bool) -> None:
+    facts = {"rules": {"schemas": {"plain": {"one_of": False}}}}
+    body, notes = shaped(facts, tools=[attrs.evolve(WEATHER, schema=wish(p={"oneOf": branches, **beside}))])
+    sent = body["tools"][0]["function"]["parameters"]["properties"]["p"]
+    assert sent == {"anyOf": beside.get("anyOf", branches)}
+    assert notes == ({("lowered", "tools.get_weather.parameters.properties.p.oneOf")} if told else set())
+    kept, _ = shaped(
+        {"rules": {"schemas": {"plain": {}}}}, tools=[attrs.evolve(WEATHER, schema=wish(p={"oneOf": branches}))]
+    )
+    assert kept["tools"][0]["function"]["parameters"]["properties"]["p"] == {"oneOf": branches}
+
+
 def test_a_schema_that_is_no_object_is_asked_for_in_words() -> None:
     facts = {"rules": {"schemas": {"object_root": True}}}
     body, notes = shaped(facts, output={"type": "array", "items": {"type": "integer"}})

@@ -366,11 +366,13 @@ class StrictRule(msgspec.Struct, frozen=True):
 class PlainRule(msgspec.Struct, frozen=True):
     """A schema language without references, with `nullable` for null, and enumerations of texts only.
 
-    `left_out` are the keywords that go without a word, `in_words` those that are said in the description.
+    `left_out` are the keywords that go without a word, `in_words` those that are said in the description. `one_of`:
+    whether it knows `oneOf`; if not, `anyOf` stands for it.
     """
 
     left_out: tuple[str, ...] = ()
     in_words: tuple[str, ...] = ()
+    one_of: bool = True
 
 
 class SchemaRule(_Cited, frozen=True):
