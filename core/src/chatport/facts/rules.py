@@ -162,7 +162,8 @@ class HistoryRule(msgspec.Struct, frozen=True):
     in all. It is filled in only while the model reasons. `all_with` are body fields with which all of it goes back,
     whatever `keep` says. `opaque` names what else goes back with an answer of this vendor: fields of it that Chatport
     keeps and does not read (`reasoning_details`, whose streamed pieces are joined). `left_out` names keys of its
-    messages that the vendor does not want back, or that a hook reads: all others that nobody reads go back to it.
+    messages that the vendor does not want back, or that a hook reads (`notes.mark` inside an object): all others that
+    nobody reads go back to it.
     """
 
     keep: Literal["all", "calls", "none"] = "all"
@@ -212,7 +213,8 @@ class PartRule(msgspec.Struct, frozen=True):
     `uploads`: whether it takes the id of an upload. What is not taken is refused before it is sent. `formats`: all that
     are read, by the name in the part or the media type; empty: any. `data_url`: sound goes as a data URL where the
     standard has bare base64 (its media type is left out where the format stands beside it); false: as bare base64, also
-    where a data URL was given; None: as it was given. `text_files`: whether a file of plain text is taken as a file;
+    where a data URL was given; None: as it was given. True of files, with a `type`: the address of that kind of part is
+    the file's data URL. `text_files`: whether a file of plain text is taken as a file;
     if not, it goes as a text part. `keys`: all that the object inside the part may have, None: anything. `type` and
     `field` are the vendor's own names for the part and what is in it.
     """
