@@ -25,6 +25,7 @@ from .schema_rules import (
     anthropic,
     deepseek,
     fireworks,
+    gemini,
     glm,
     groq,
     local,
@@ -43,6 +44,7 @@ VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     "anthropic": (anthropic.violations, ("claude-opus-5-5", "claude-haiku-4-5", "claude-sonnet-4-6")),
     "deepseek": (deepseek.violations, ("deepseek-flash",)),
     "fireworks": (fireworks.violations, ("accounts/fireworks/models/gpt-oss-120b",)),
+    "gemini": (gemini.violations, ("gemini-3.5-flash", "gemini-2.5-flash-lite")),
     "glm": (glm.violations, ("glm-5.3", "glm-4.6v")),
     "groq": (groq.violations, ("openai/gpt-oss-120b", "qwen/qwen3-32b", "moonshotai/kimi-k2-instruct-0905")),
     "minimax": (minimax.violations, ("MiniMax-M3", "MiniMax-M2.7")),
@@ -55,6 +57,7 @@ VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     "qwen": (qwen.violations, ("qwen3-max", "qwen3-coder-plus", "qwen3.7-plus")),
     "siliconflow": (siliconflow.violations, ("Qwen/Qwen3-8B", "deepseek-ai/DeepSeek-V3")),
     "together": (together.violations, ("openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct-Turbo")),
+    "vertex": (gemini.violations, ("gemini-3.5-flash",)),
     "llamacpp": (local.string_choice, ("any",)),
     "lmstudio": (local.string_choice, ("any",)),
     "vllm": (local.violations, ("any",)),
@@ -346,7 +349,7 @@ def _output_of(body: Mapping[str, Any]) -> tuple[dict[str, Any], bool] | None:
 
 def sparingly(name: str) -> settings:
     """More examples where there are rules on schemas. To shrink one would take minutes: each try is a whole request."""
-    most = 15 if name in ("anthropic", "deepseek", "groq", "moonshot", "openai", "openrouter") else 5
+    most = 15 if name in ("anthropic", "deepseek", "gemini", "groq", "moonshot", "openai", "openrouter") else 5
     checks = list(HealthCheck)
     return settings(
         max_examples=most, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=checks
@@ -425,7 +428,7 @@ def test_outputs_keep_the_rules_and_losses_are_said(name: str, explain: Explain)
     holds()
 
 
-@pytest.mark.parametrize("name", ["anthropic", "fireworks", "groq", "moonshot", "openai", "openrouter"])
+@pytest.mark.parametrize("name", ["anthropic", "fireworks", "gemini", "groq", "moonshot", "openai", "openrouter"])
 def test_emulators_take_what_the_rules_allow(name: str) -> None:
     """The emulators that check schemas are a third reading of the rules."""
     emulator = Emulator(name)
