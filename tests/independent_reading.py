@@ -104,7 +104,7 @@ def read(exchange: dict[str, Any], ways: Ways | None = None) -> Reading:
 
 
 def known(reading: Reading, ways: Ways) -> Reading:
-    """Return a reading by who knows the vendor: thoughts at the beginning of the text, and what only the total counts."""
+    """Return a reading by who knows the vendor: thoughts that begin the text, and what only the total counts."""
     choice, tokens, opening = reading.choice, reading.tokens, f"<{ways.thought_tag}>"
     if ways.thought_tag and choice.text.startswith(opening):
         thought, _, text = choice.text.removeprefix(opening).partition(f"</{ways.thought_tag}>")

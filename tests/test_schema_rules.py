@@ -321,7 +321,9 @@ Explain = Callable[..., chatport.Explanation | None]
 def explain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Explain]:
     """What would be sent, None where it is refused as it should be."""
     monkeypatch.setenv("CHATPORT_CONFIG", "")
-    config = {"providers": {name: {"api_key": "test-key"} for name in VENDORS}}
+    tables: dict[str, dict[str, str]] = {name: {"api_key": "test-key"} for name in VENDORS}
+    tables["vertex"]["project"] = "a-project"
+    config = {"providers": tables}
     with chatport.Client(config=config) as client:
 
         def explained(target: str, **options: Any) -> chatport.Explanation | None:

@@ -13,7 +13,7 @@ _SPENT = ("perday", "limit: 0")
 
 @hookimpl(wrapper=True)
 def classify_error(failure: Failure) -> Generator[None, Verdict, Verdict]:
-    """Take "You exceeded your current quota", which is said of every limit, for one of a minute (GM-X18, GM-X30, GM-I3)."""
+    """Take "exceeded your current quota", said of every limit, for one of a minute (GM-X18, GM-X30, GM-I3)."""
     verdict = yield
     body = failure.body.lower()
     is_vague = verdict.error is QuotaExceededError and failure.details.type == "RESOURCE_EXHAUSTED"
