@@ -51,7 +51,9 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
     "siliconflow": (
         IMAGE, {"type": "audio_url", "audio_url": {"url": f"data:audio/wav;base64,{b64(WAV)}"}}, VIDEO, NOTHING,
     ),
+    "gemini": (IMAGE, SOUND, NOTHING, NOTHING),
     "glm": (IMAGE, NOTHING, VIDEO, NOTHING),
+    "minimax": (IMAGE, NOTHING, VIDEO, NOTHING),
     "moonshot": (IMAGE, NOTHING, VIDEO, NOTHING),
     "fireworks": (IMAGE, NOTHING, VIDEO, NOTHING),
     "groq": (IMAGE, NOTHING, NOTHING, NOTHING),
@@ -61,6 +63,10 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
     "mistral": (
         IMAGE, NOTHING, NOTHING,
         {"type": "document_url", "document_url": PDF_URL, "document_name": "a.pdf"},
+    ),
+    "vertex": (
+        IMAGE, SOUND, {"type": "image_url", "image_url": VIDEO["video_url"]},
+        {"type": "image_url", "image_url": {"url": f"data:application/pdf;base64,{b64(PDF)}"}},
     ),
 }  # fmt: skip
 """An image, a sound, a video and a document as each vendor has them; the others have the standard's, all four."""
@@ -110,6 +116,7 @@ def test_a_text_file_is_read_by_whoever_takes_one(name: str) -> None:
     forms: dict[str, Any] = {
         "openai": {"type": "text", "text": "a.txt:\n\nhello"},  # OA-M3
         "mistral": {"type": "text", "text": "a.txt:\n\nhello"},  # MI-M3
+        "vertex": {"type": "text", "text": "a.txt:\n\nhello"},  # GM-M1
         "anthropic": {
             "type": "document", "title": "a.txt",
             "source": {"type": "text", "media_type": "text/plain", "data": "hello"},

@@ -16,7 +16,7 @@ import pytest
 import chatport
 from chatport.testing import decode_events, recordings, replay
 
-from .independent_reading import Call, Failure, Reading, Tokens, chunks_of, read
+from .independent_reading import Call, Failure, Reading, Tokens, Ways, chunks_of, read
 
 TRACES = Path(__file__).resolve().parents[1].parent / "shared" / "traces"
 
@@ -121,9 +121,13 @@ def expected_classes(failure: Failure) -> tuple[type[chatport.ChatportError], ..
     return (chatport.ChatportError,)
 
 
+WAYS = {"gemini": Ways(thought_tag="thought", rest_is_thought=True)}  # GM-S4, GM-U1
+"""What a reading of a vendor's own provider is held against; the plain standard knows none of it."""
+
+
 def disagreements(provider: str, recording: Recording) -> Iterator[str]:
     """Yield what the decoder makes of a recording and the reading does not."""
-    reading = read(recording.exchange)
+    reading = read(recording.exchange, WAYS.get(provider))
     try:
         reply = replay(provider, body=recording.body, **recording.arguments)
     except chatport.ChatportError as error:
@@ -436,6 +440,8 @@ PROVIDERS = {
     "groq": "groq",
     "mistral": "mistral",
     "cerebras": "cerebras",
+    "gemini": "gemini",
+    "minimax": "minimax",
 }
 
 

@@ -15,12 +15,13 @@ TO_COME = [
     ("openai", "gpt-4o-mini", "2027-01-14", 404, "model_not_found"),
     ("moonshot", "kimi-k2.6", "2027-01-01", 404, "resource_not_found_error"),
 ]
-# OA-U4; AN-X9; CB-X6; GQ-X14; DS-0.1, DS-E6; MI-X2, MI-L3; MS-0.1
+# OA-U4; AN-X9; CB-X6; GQ-X14; GM-K2, GM-X17; DS-0.1, DS-E6; MI-X2, MI-L3; MS-0.1
 GONE = [
     ("openai", "gpt-4", 404, "model_not_found"),
     ("anthropic", "claude-3-opus-20240229", 404, "not_found_error"),
     ("anthropic", "claude-sonnet-4-20250514", 404, "not_found_error"),
     ("groq", "llama-3.3-70b-versatile", 400, "model_decommissioned"),
+    ("gemini", "gemini-3-pro-preview", 404, "is not found for API version v1beta"),
     ("deepseek", "deepseek-chat", 400, "The supported API model names are"),
     ("cerebras", "llama-3.3-70b", 404, "model_not_found"),
     ("mistral", "magistral-medium-2509", 400, "invalid_model"),

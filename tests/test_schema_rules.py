@@ -26,9 +26,11 @@ from .schema_rules import (
     cerebras,
     deepseek,
     fireworks,
+    gemini,
     glm,
     groq,
     local,
+    minimax,
     mistral,
     moonshot,
     openai,
@@ -45,9 +47,11 @@ VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     "cerebras": (cerebras.violations, ("gpt-oss-120b", "qwen-3.8-27b")),
     "deepseek": (deepseek.violations, ("deepseek-flash",)),
     "fireworks": (fireworks.violations, ("accounts/fireworks/models/gpt-oss-120b",)),
+    "gemini": (gemini.violations, ("gemini-3.5-flash", "gemini-2.5-flash-lite")),
     "glm": (glm.violations, ("glm-5.3", "glm-4.6v")),
     "groq": (groq.violations, ("openai/gpt-oss-120b", "qwen/qwen3-32b", "moonshotai/kimi-k2-instruct-0905")),
     "mistral": (mistral.violations, ("mistral-small-latest", "mistral-large-latest")),
+    "minimax": (minimax.violations, ("MiniMax-M3", "MiniMax-M2.7")),
     "moonshot": (moonshot.violations, ("kimi-k3", "kimi-k2.6", "kimi-k2.7-code")),
     "openai": (openai.violations, ("gpt-4o", "gpt-4", "gpt-5.4")),
     "openrouter": (
@@ -57,6 +61,7 @@ VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     "qwen": (qwen.violations, ("qwen3-max", "qwen3-coder-plus", "qwen3.7-plus")),
     "siliconflow": (siliconflow.violations, ("Qwen/Qwen3-8B", "deepseek-ai/DeepSeek-V3")),
     "together": (together.violations, ("openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct-Turbo")),
+    "vertex": (gemini.violations, ("gemini-3.5-flash",)),
     "llamacpp": (local.string_choice, ("any",)),
     "lmstudio": (local.string_choice, ("any",)),
     "vllm": (local.violations, ("any",)),
@@ -320,7 +325,9 @@ Explain = Callable[..., chatport.Explanation | None]
 def explain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Explain]:
     """What would be sent, None where it is refused as it should be."""
     monkeypatch.setenv("CHATPORT_CONFIG", "")
-    config = {"providers": {name: {"api_key": "test-key"} for name in VENDORS}}
+    tables: dict[str, dict[str, str]] = {name: {"api_key": "test-key"} for name in VENDORS}
+    tables["vertex"]["project"] = "a-project"
+    config = {"providers": tables}
     with chatport.Client(config=config) as client:
 
         def explained(target: str, **options: Any) -> chatport.Explanation | None:
@@ -349,6 +356,7 @@ def _output_of(body: Mapping[str, Any]) -> tuple[dict[str, Any], bool] | None:
 def sparingly(name: str) -> settings:
     """More examples where there are rules on schemas. To shrink one would take minutes: each try is a whole request."""
     most = 15 if name in ("anthropic", "cerebras", "deepseek", "groq", "moonshot", "openai", "openrouter") else 5
+    most = 15 if name in ("anthropic", "deepseek", "gemini", "groq", "moonshot", "openai", "openrouter") else 5
     checks = list(HealthCheck)
     return settings(
         max_examples=most, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=checks
@@ -428,6 +436,7 @@ def test_outputs_keep_the_rules_and_losses_are_said(name: str, explain: Explain)
 
 
 @pytest.mark.parametrize("name", ["anthropic", "cerebras", "fireworks", "groq", "moonshot", "openai", "openrouter"])
+@pytest.mark.parametrize("name", ["anthropic", "fireworks", "gemini", "groq", "moonshot", "openai", "openrouter"])
 def test_emulators_take_what_the_rules_allow(name: str) -> None:
     """The emulators that check schemas are a third reading of the rules."""
     emulator = Emulator(name)

@@ -239,6 +239,12 @@ def test_usage_stands_where_the_facts_say() -> None:
     assert usage["bill"]["ticks"] * 1e-10 == pytest.approx(charged, rel=1e-3)
 
 
+def test_reasoning_stands_in_the_total_alone_where_the_facts_say_so() -> None:
+    usage = shown_usage(usage={"rest_is_reasoning": True})
+    assert usage["total_tokens"] > usage["prompt_tokens"] + usage["completion_tokens"]
+    assert "completion_tokens_details" not in usage
+
+
 def test_without_a_rule_usage_stands_where_the_standard_has_it() -> None:
     usage = shown_usage()
     assert usage.keys() == {

@@ -547,6 +547,11 @@ def test_content_goes_in_the_vendors_own_shape() -> None:
     rules = {"audio": {"data_url": True, "type": "audio_url"}}
     body, _ = shaped({"rules": {"parts": rules}}, [Message("user", (AudioPart("AAAA", "wav"),))])
     assert body["messages"][0]["content"] == [{"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AAAA"}}]
+    paper = FilePart(data="data:application/pdf;base64,AAAA", filename="a.pdf")
+    rules = {"file": {"data_url": True, "type": "image_url", "keys": ["url"]}}
+    body, notes = shaped({"rules": {"parts": rules}}, [Message("user", (paper,))])
+    assert body["messages"][0]["content"] == [{"type": "image_url", "image_url": {"url": paper.data}}]
+    assert notes == {("dropped", "messages.file")}  # its name
     rules = {"audio": {"data_url": True}}
     body, _ = shaped({"rules": {"parts": rules}}, [Message("user", (AudioPart("AAAA", "wav"),))])
     assert body["messages"][0]["content"][0]["input_audio"] == {"data": "data:;base64,AAAA", "format": "wav"}
@@ -654,6 +659,19 @@ def test_what_is_left_out_is_not_kept_at_all() -> None:
     stream = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
     for body, streamed in ((plain, False), (stream, True)):
         assert replay(vendor, body=body, stream=streamed).opaque == {"message": {"mark": 1}}
+
+
+def test_what_is_left_out_may_stand_inside_an_object() -> None:
+    """An object that is empty by it goes along."""
+    vendor = provider({"rules": {"history": {"left_out": ["own.mark", "other.mark", "none.mark", "text.mark"]}}})
+    message = {"content": "so", "own": {"mark": True, "sign": "x"}, "other": {"mark": True}, "text": "mark"}
+    for key, streamed in (("message", False), ("delta", True)):
+        said = json.dumps({"choices": [{"index": 0, key: message, "finish_reason": "stop"}]})
+        reply = replay(vendor, body=f"data: {said}\n\n" if streamed else said, stream=streamed)
+        assert reply.opaque == {"message": {"own": {"sign": "x"}, "text": "mark"}}
+    answer = Message("assistant", (TextPart("so"),), origin="acme", opaque={"message": {"own": {"mark": 1, "sign": 2}}})
+    body, _ = shaped({"rules": {"history": {"left_out": ["own.mark"]}}}, ["q", answer, "and?"])
+    assert body["messages"][1]["own"] == {"sign": 2}
 
 
 def test_reasoning_details_go_back_where_nothing_is_said_of_the_history() -> None:
@@ -797,6 +815,26 @@ def test_a_plain_schema_has_no_references_and_no_null() -> None:
         "tools.get_weather.parameters.properties.q.pattern",
         "output.properties.q.pattern",
     }
+
+
+@pytest.mark.parametrize(
+    ("branches", "beside", "told"),
+    [
+        ([{"type": "string"}, {"type": "integer"}], {}, False),  # no value fits both
+        ([{"type": "integer"}, {"type": "number"}], {}, True),
+        ([{"type": "string"}, {"type": "integer"}], {"anyOf": [{"minLength": 1}, {"type": "integer"}]}, True),
+    ],
+)
+def test_a_plain_schema_may_know_no_one_of(branches: list[Any], beside: dict[str, Any], told: bool) -> None:
+    facts = {"rules": {"schemas": {"plain": {"one_of": False}}}}
+    body, notes = shaped(facts, tools=[attrs.evolve(WEATHER, schema=wish(p={"oneOf": branches, **beside}))])
+    sent = body["tools"][0]["function"]["parameters"]["properties"]["p"]
+    assert sent == {"anyOf": beside.get("anyOf", branches)}
+    assert notes == ({("lowered", "tools.get_weather.parameters.properties.p.oneOf")} if told else set())
+    kept, _ = shaped(
+        {"rules": {"schemas": {"plain": {}}}}, tools=[attrs.evolve(WEATHER, schema=wish(p={"oneOf": branches}))]
+    )
+    assert kept["tools"][0]["function"]["parameters"]["properties"]["p"] == {"oneOf": branches}
 
 
 def test_a_schema_that_is_no_object_is_asked_for_in_words() -> None:

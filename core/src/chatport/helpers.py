@@ -18,7 +18,8 @@ what they are for:
   is where an answer's `opaque` has those of its message, `laid_over` puts `extra` over an object.
 * Files in messages: `split_data_url`, `decoded` (base64), `is_text_type`.
 * Decoding: `finish_reason`, `read_usage`, `vendors_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`;
-  `sources` and `media_of` read sources and pictures in every shape that is known.
+  `sources` and `media_of` read sources and pictures in every known shape; `TaggedReasoning` takes reasoning that
+  stands between tags out of the text.
 * Errors: `read_error`, `effective_status`, `named_status`.
 * Headers and addresses: `header_count`, `host_of`.
 * JSON, as the core reads and writes it: `jsoncodec`. All classes of errors: `errors`.
@@ -94,6 +95,7 @@ from .standard.schemas import (
     with_words as with_words,
 )
 from .standard.stream import ChoiceState as ChoiceState, finish_reason as finish_reason
+from .standard.tagged import TaggedReasoning as TaggedReasoning
 from .standard.tools import check_cap as check_cap, wire_name as wire_name
 from .standard.typed_schemas import Misfit as Misfit, fit_typed as fit_typed
 from .standard.unread import MESSAGE_KEYS as MESSAGE_KEYS, laid_over as laid_over, lost_keys as lost_keys
@@ -120,6 +122,7 @@ __all__ = [
     "Loss",
     "Misfit",
     "StrictRules",
+    "TaggedReasoning",
     "TooLarge",
     "apply_field_rules",
     "below",

@@ -162,7 +162,8 @@ class HistoryRule(msgspec.Struct, frozen=True):
     in all. It is filled in only while the model reasons. `all_with` are body fields with which all of it goes back,
     whatever `keep` says. `opaque` names what else goes back with an answer of this vendor: fields of it that Chatport
     keeps and does not read (`reasoning_details`, whose streamed pieces are joined). `left_out` names keys of its
-    messages that the vendor does not want back, or that a hook reads: all others that nobody reads go back to it.
+    messages that the vendor does not want back, or that a hook reads (`notes.mark` inside an object): all others that
+    nobody reads go back to it.
     """
 
     keep: Literal["all", "calls", "none"] = "all"
@@ -214,7 +215,8 @@ class PartRule(msgspec.Struct, frozen=True):
     `uploads`: whether it takes the id of an upload. What is not taken is refused before it is sent. `formats`: all that
     are read, by the name in the part or the media type; empty: any. `data_url`: sound goes as a data URL where the
     standard has bare base64 (its media type is left out where the format stands beside it); false: as bare base64, also
-    where a data URL was given; None: as it was given. `text_files`: whether a file of plain text is taken as a file;
+    where a data URL was given; None: as it was given. True of files, with a `type`: the address of that kind of part is
+    the file's data URL. `text_files`: whether a file of plain text is taken as a file;
     if not, it goes as a text part. `keys`: all that the object inside the part may have, None: anything. `type` and
     `field` are the vendor's own names for the part and what is in it.
     """
@@ -368,11 +370,13 @@ class StrictRule(msgspec.Struct, frozen=True):
 class PlainRule(msgspec.Struct, frozen=True):
     """A schema language without references, with `nullable` for null, and enumerations of texts only.
 
-    `left_out` are the keywords that go without a word, `in_words` those that are said in the description.
+    `left_out` are the keywords that go without a word, `in_words` those that are said in the description. `one_of`:
+    whether it knows `oneOf`; if not, `anyOf` stands for it.
     """
 
     left_out: tuple[str, ...] = ()
     in_words: tuple[str, ...] = ()
+    one_of: bool = True
 
 
 class SchemaRule(_Cited, frozen=True):
@@ -496,7 +500,9 @@ class UsageRule(msgspec.Struct, frozen=True):
     """Where the vendor's usage says what, for counts that are not in the standard's places.
 
     Each is a path inside the usage object, `details.thought`. What is not given is read as the standard reads it.
-    `cost` is the path of what was charged, and `cost_factor` what one unit of it is in USD: 1e-10 for ticks.
+    `rest_is_reasoning`: where no reasoning is named, what `total_tokens` has beyond input and output is reasoning that
+    the output does not count. `cost` is the path of what was charged, and `cost_factor` what one unit of it is in USD:
+    1e-10 for ticks.
     """
 
     input_tokens: str | None = None
@@ -504,6 +510,7 @@ class UsageRule(msgspec.Struct, frozen=True):
     cached_input_tokens: str | None = None
     cache_write_tokens: str | None = None
     reasoning_tokens: str | None = None
+    rest_is_reasoning: bool = False
     cost: str | None = None
     cost_factor: float = 1
     fact: str = ""

@@ -36,7 +36,7 @@ from ..hooks import hookimpl
 from .calls import CallCount, Calls, CallState
 from .citations import SOURCES, is_citation, references, sources, sources_in
 from .endings import end_word, finish_reason
-from .unread import CALL_KEYS, MESSAGE_KEYS, READ_OF_MESSAGE, left_out, unread
+from .unread import CALL_KEYS, MESSAGE_KEYS, READ_OF_MESSAGE, leave_out, left_out, unread
 from .usage import vendors_usage
 from .usual_chunks import usual_events
 
@@ -326,8 +326,7 @@ class ChoiceState:
     def _unread(self, delta: Mapping[str, Any], events: list[Event]) -> None:
         """Tell the keys that nobody here reads. Some vendors repeat them with every piece: once will do."""
         found = unread(delta, READ_OF_MESSAGE)
-        for name in self.left_out:
-            found.pop(name, None)
+        leave_out(found, self.left_out)
         if found and found != self.unread:
             self.unread = found
             events.append(OpaqueReported(MESSAGE_KEYS, found, self.index))

@@ -32,7 +32,18 @@ def vendors_usage(data: Any, context: Context) -> Usage | None:
         if place is not None:
             counts[name] = _count({name: at(data, place)}, name)
     usage = attrs.evolve(usage or Usage(raw=data), **counts)
+    if facts.usage.rest_is_reasoning:
+        usage = _with_rest(usage, _count(data, "total_tokens"))
     return None if usage.input_tokens is None and usage.output_tokens is None else usage
+
+
+def _with_rest(usage: Usage, total: int | None) -> Usage:
+    """Return the usage with the rest of the total as reasoning, unless reasoning was named, or something is unknown."""
+    known = None not in (total, usage.input_tokens, usage.output_tokens) and usage.reasoning_tokens is None
+    rest = (total or 0) - (usage.input_tokens or 0) - (usage.output_tokens or 0)
+    if not known or rest <= 0:  # none at all may be all of it, counted inside
+        return usage
+    return attrs.evolve(usage, output_tokens=(usage.output_tokens or 0) + rest, reasoning_tokens=rest)
 
 
 def read_usage(data: Any) -> Usage | None:
