@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -54,7 +55,8 @@ class Dialect:
     `reasoning_budget_field`: the field for a reasoning budget in tokens, None: there is none. `finish_reasons`: the
     vendor's words beyond the standard ones, mapped to ours. `request_id_headers`: where the vendor puts its request
     id. `stop_limit`: how many stop strings it takes. `cost_field`: where its usage says what was charged, in USD.
-    `chat_path`, `models_path`, `embeddings_path`: below the base URL, None where the vendor has no such thing.
+    `chat_path`, `models_path`, `embeddings_path`: below the base URL, None where the vendor has no such thing; in the
+    first and the last `{model}` is the model of the call.
     `fields`: body fields that the vendor does not take as they are, by name. `prefill`: how an answer is continued
     from its beginning, None: the vendor documents no way. `idempotency_header`: the header in which the vendor takes
     a key that makes a repeated request safe. `empty_is_error`: an answer that ends in order with nothing in it is a
@@ -82,6 +84,11 @@ class Dialect:
     def __attrs_post_init__(self) -> None:
         check_fields(self, ConfigurationError)
         freeze_fields(self, "finish_reasons", "fields", error=BadRequestError)
+
+    @staticmethod
+    def path_of(path: str, model: str) -> str:
+        """Return one of the paths for a model, whose name is written so that it is one step of it."""
+        return path.replace("{model}", quote(model, safe="")) if "{model}" in path else path
 
 
 @attrs.frozen
@@ -128,7 +135,8 @@ class Provider:
     are sent with every request. `settings_headers` names the header in which a setting is sent with every request
     of the provider. `locate` gives the base URL from the settings, for vendors whose host depends on them (None:
     `base_url` holds). `adapt` gives another form of the provider from its settings, for a vendor that speaks a second
-    protocol. `is_own_server`: it stands for servers that people run themselves, so that at an address of their own
+    protocol. Where `base_url` is among `settings`, both see the user's own there, and `locate` may complete it within
+    its origin. `is_own_server`: it stands for servers that people run themselves, so that at an address of their own
     (this machine, a private network) it costs nothing. `discover` looks for running servers, best first, when no base
     URL is configured. It may block: core runs it off the event loop, once.
 
