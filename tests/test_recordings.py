@@ -434,6 +434,7 @@ PROVIDERS = {
     "together": "together",
     "fireworks": "fireworks",
     "groq": "groq",
+    "azure": "azure",
 }
 
 
