@@ -52,6 +52,7 @@ class Dialect:
     `max_tokens_field`: the body field of the output limit. `developer_role`: the role a `developer` message is sent
     as, `system_role`: the same for `system`. `include_usage`: ask for usage at the end of a stream.
     `reasoning_field`: the field in which earlier reasoning of this provider goes back, None: it does not.
+    `reasoning_tags`: the two texts between which reasoning stands at the beginning of an answer's text, None: nowhere.
     `reasoning_budget_field`: the field for a reasoning budget in tokens, None: there is none. `finish_reasons`: the
     vendor's words beyond the standard ones, mapped to ours. `request_id_headers`: where the vendor puts its request
     id. `stop_limit`: how many stop strings it takes. `cost_field`: where its usage says what was charged, in USD.
@@ -68,6 +69,7 @@ class Dialect:
     developer_role: str = "system"
     include_usage: bool = True
     reasoning_field: str | None = None
+    reasoning_tags: tuple[str, str] | None = None
     reasoning_budget_field: str | None = None
     finish_reasons: Mapping[str, str] = attrs.field(factory=dict)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id")
@@ -83,6 +85,8 @@ class Dialect:
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, ConfigurationError)
+        if self.reasoning_tags is not None and not all(self.reasoning_tags):
+            raise ConfigurationError("reasoning_tags are two texts, and neither is empty.")
         freeze_fields(self, "finish_reasons", "fields", error=BadRequestError)
 
     @staticmethod
