@@ -106,6 +106,7 @@ class Routes:
         if looked_at is None and vendor.key is None and vendor.provider.auth.required and not _brings_key(call, vendor):
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
         self._check_policy(vendor, model, call)
+        _check_available(vendor, model, facts)
         context = vendor.context(model, facts)
         asked = split_target(target)[1] if redirected else None
         try:
@@ -201,6 +202,15 @@ class Routes:
         if not call:
             vendor.usual_timeouts[streams] = timeouts
         return timeouts
+
+
+def _check_available(vendor: Vendor, model: str, facts: ModelFacts) -> None:
+    """Raise ModelNotFoundError for a model that the facts say is not at this host."""
+    rule = None if facts.rules is None else facts.rules.unavailable
+    if rule is not None:
+        cited = f" ({rule.fact})" if rule.fact else ""
+        reason = rule.reason.replace("{model}", model)
+        raise ModelNotFoundError(f"{model}: {reason}{cited}.", provider=vendor.provider.name, model=model)
 
 
 def _brings_key(call: Call, vendor: Vendor) -> bool:

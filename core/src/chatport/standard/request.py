@@ -60,7 +60,7 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     3. how much to reason;
     4. what reasoning excludes: it is switched off, or something else is lowered;
     5. structured output, by its ladder;
-    6. whether the answer is asked for as a stream;
+    6. whether the answer is asked for as a stream, or whole;
     7. single fields: the dialect's rules, then the model's;
     8. caps on numbers;
     9. blanks for earlier reasoning that is missing;
@@ -74,8 +74,10 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
 
 def _as_stream(wire: WireRequest, context: Context) -> WireRequest:
     """Ask for the answer to a plain call as a stream where the facts say so; `chat` folds it."""
+    if wire.stream:
+        return _whole(wire, context)
     rule = None if context.facts.rules is None else context.facts.rules.stream
-    if rule is None or wire.stream:
+    if rule is None:
         return wire
     cases = {"always": True, "tools": bool(wire.body.get("tools")), "reasoning": reasons(wire, context)}
     if not any(cases[case] for case in rule.when):
@@ -84,6 +86,16 @@ def _as_stream(wire: WireRequest, context: Context) -> WireRequest:
     if context.provider.dialect.include_usage:
         wire = wire.set("stream_options", {"include_usage": True})
     return attrs.evolve(wire, stream=True)
+
+
+def _whole(wire: WireRequest, context: Context) -> WireRequest:
+    """Ask for a stream as a whole reply where a schema is not streamed: its events reach the caller all the same."""
+    rule = None if context.facts.rules is None else context.facts.rules.output
+    wanted = wire.body.get("response_format")
+    if rule is None or rule.streamed or not isinstance(wanted, Mapping) or wanted.get("type") != "json_schema":
+        return wire
+    wire = attrs.evolve(wire.discard("stream").discard("stream_options"), stream=False)
+    return wire.note("lowered", "stream", "schemas are not streamed here: the reply comes whole", rule.cite("streamed"))
 
 
 def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
