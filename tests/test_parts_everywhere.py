@@ -21,7 +21,7 @@ SEEING = {  # models that take more than text
     "openai": "gpt-4o", "anthropic": "claude-sonnet-5", "deepseek": "deepseek-flash", "qwen": "qwen3-omni-flash",
     "glm": "glm-4.6v", "siliconflow": "Qwen/Qwen3-Omni-30B-A3B-Instruct", "groq": "qwen/qwen3.8-27b",
     "moonshot": "kimi-k3", "together": "some/vision-model", "fireworks": "accounts/fireworks/models/kimi-k2p6",
-    "azure": "gpt-4o", "bedrock": "openai.gpt-5.6-luna",
+    "azure": "gpt-4o", "bedrock": "zai.glm-5",
 }  # fmt: skip
 PNG, WAV = b"\x89PNG\r\n\x1a\n-png-", b"RIFF1234WAVEfmt "
 MP4, PDF = b"\x00\x00\x00\x18ftypmp42----", b"%PDF-1.7 \xff\xfe"
@@ -57,6 +57,7 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
     "deepseek": (IMAGE, NOTHING, NOTHING, NOTHING),
     "together": (IMAGE, SOUND, VIDEO, NOTHING),
     "azure": (IMAGE, NOTHING, NOTHING, FILE),
+    "bedrock": (IMAGE, NOTHING, NOTHING, NOTHING),
 }  # fmt: skip
 """An image, a sound, a video and a document as each vendor has them; the others have the standard's, all four."""
 MADE = (
