@@ -22,6 +22,7 @@ SEEING = {  # models that take more than text
     "glm": "glm-4.6v", "siliconflow": "Qwen/Qwen3-Omni-30B-A3B-Instruct", "groq": "qwen/qwen3.8-27b",
     "moonshot": "kimi-k3", "together": "some/vision-model", "fireworks": "accounts/fireworks/models/kimi-k2p6",
     "mistral": "mistral-small-latest", "cerebras": "qwen-3.8-27b",
+    "azure": "gpt-4o", "bedrock": "zai.glm-5",
 }  # fmt: skip
 PNG, WAV = b"\x89PNG\r\n\x1a\n-png-", b"RIFF1234WAVEfmt "
 MP4, PDF = b"\x00\x00\x00\x18ftypmp42----", b"%PDF-1.7 \xff\xfe"
@@ -68,6 +69,8 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
         IMAGE, SOUND, {"type": "image_url", "image_url": VIDEO["video_url"]},
         {"type": "image_url", "image_url": {"url": f"data:application/pdf;base64,{b64(PDF)}"}},
     ),
+    "azure": (IMAGE, NOTHING, NOTHING, FILE),
+    "bedrock": (IMAGE, NOTHING, NOTHING, NOTHING),
 }  # fmt: skip
 """An image, a sound, a video and a document as each vendor has them; the others have the standard's, all four."""
 MADE = (

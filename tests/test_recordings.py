@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -127,7 +128,7 @@ WAYS = {"gemini": Ways(thought_tag="thought", rest_is_thought=True)}  # GM-S4, G
 
 def disagreements(provider: str, recording: Recording) -> Iterator[str]:
     """Yield what the decoder makes of a recording and the reading does not."""
-    reading = read(recording.exchange, WAYS.get(provider))
+    reading = without_tags(read(recording.exchange, WAYS.get(provider)), TAGS.get(provider))
     try:
         reply = replay(provider, body=recording.body, **recording.arguments)
     except chatport.ChatportError as error:
@@ -141,6 +142,15 @@ def disagreements(provider: str, recording: Recording) -> Iterator[str]:
             yield f"no error, though the stream has no end; text {reply.text!r}"
         else:
             yield from reply_disagreements(reading, reply)
+
+
+def without_tags(reading: Reading, tags: tuple[str, str] | None) -> Reading:
+    """Take thoughts out of the beginning of a text, where a provider's sheet says that they stand there."""
+    text, thoughts = reading.choice.text, reading.choice.reasoning
+    while tags is not None and text.startswith(tags[0]):
+        thought, _, text = text.removeprefix(tags[0]).partition(tags[1])
+        thoughts += thought
+    return replace(reading, choice=replace(reading.choice, text=text, reasoning=thoughts))
 
 
 def reply_disagreements(reading: Reading, reply: chatport.Reply) -> Iterator[str]:
@@ -442,7 +452,12 @@ PROVIDERS = {
     "cerebras": "cerebras",
     "gemini": "gemini",
     "minimax": "minimax",
+    "azure": "azure",
+    "bedrock": "bedrock",
 }
+
+# What a vendor writes into its texts, and the sheets say to take out: tags around thoughts at the beginning (BR-S1).
+TAGS = {"bedrock": ("<reasoning>", "</reasoning>")}
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

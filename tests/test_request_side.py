@@ -30,6 +30,8 @@ pytestmark = pytest.mark.slow
 INSTALLED = entry_points(group="chatport.providers").names
 OTHER_NAMES = {"zhipu": "glm", "mlx-lm": "mlx", "transformers-serve": "transformers"}
 """Folders of recordings whose provider has another name. Any other vendor is asked as the plain standard."""
+PLACES = {"azure": {"resource": "acme"}, "bedrock": {"region": "us-east-1"}}
+"""Providers without an address of their own."""
 
 MOST_LOST = 0.005
 """The share of what vendors took that may be refused or lost, the exceptions included."""
@@ -86,7 +88,7 @@ FOLDERS = sorted(path.name for path in TRACES.iterdir() if path.is_dir() and rec
 @cache
 def client() -> chatport.Client:
     """Return a client with every provider, and the plain standard as `x`. It sends nothing."""
-    providers = {name: {"api_key": "sk-test"} for name in INSTALLED}
+    providers = {name: {"api_key": "sk-test", **PLACES.get(name, {})} for name in INSTALLED}
     plain = {"kind": "compatible", "base_url": "https://x.example/v1", "api_key": "sk-test"}
     return chatport.Client(config={"providers": {**providers, "x": plain}})
 

@@ -16,7 +16,7 @@ import chatport
 from chatport import Client, Dialect, Message, Provider, ToolCall, UnsupportedFeatureError
 from chatport.call import Failure, OutputSpec, Tool
 from chatport.decoding.failures import error_of
-from chatport.errors import ChatportError, ConfigurationError, PluginError
+from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, PluginError
 from chatport.facts import Facts, load_facts
 from chatport.standard.errors import classify_error
 from chatport.standard.models import read_rate_limits
@@ -859,6 +859,37 @@ def test_a_schema_is_a_forced_call_where_a_tool_can_be_named() -> None:
 
 
 # --- streams
+
+
+def test_a_schema_that_is_not_streamed_comes_whole() -> None:
+    """Told as a loss; without a schema, and for a plain call, nothing changes."""
+    facts: dict[str, Any] = {
+        "output_formats": ["json_schema"],
+        "rules": {"output": {"streamed": False, "fact": "AC-1"}},
+    }
+    body, notes = shaped(facts, output=SCHEMA, stream=True)
+    assert (body["response_format"]["type"], notes) == ("json_schema", {("lowered", "stream")})
+    assert not body.keys() & {"stream", "stream_options"}
+    assert shaped(facts, stream=True)[0]["stream"] is True
+    assert shaped(facts, output=SCHEMA)[1] == set()
+
+
+@pytest.mark.parametrize("hosts", [(), ("elsewhere.example",), ("acme.example",)])
+def test_a_model_that_is_not_there_is_refused_unsent(hosts: tuple[str, ...]) -> None:
+    """By host, and with what to ask instead."""
+    entry = {
+        "match": "m",
+        "hosts": hosts,
+        "facts": {"rules": {"unavailable": {"reason": "ask us.{model}", "fact": "AC-1"}}},
+    }
+    known = msgspec.convert({"provider": "acme", "date": "2026-11-01", "models": [entry]}, Facts)
+    vendor = attrs.evolve(provider({}), facts=known)
+    with Client({"providers": {"acme": {"api_key": "k"}}}, providers=[vendor]) as client:
+        if hosts == ("elsewhere.example",):
+            assert client.explain("hi", model="acme:m").body["model"] == "m"
+            return
+        with pytest.raises(ModelNotFoundError, match=r"m: ask us\.m \(AC-1\)\."):
+            client.explain("hi", model="acme:m")
 
 
 @pytest.mark.parametrize(

@@ -256,12 +256,14 @@ class Chunk(msgspec.Struct, eq=False, gc=False):
 class StreamState:
     """What a decoder remembers between the chunks of one attempt. One per attempt; `scratch` is for plugins."""
 
-    __slots__ = ("beside", "call_count", "choices", "ended", "scratch", "started", "uncommon")
+    __slots__ = ("beside", "call_count", "choices", "ended", "named", "scratch", "started", "uncommon")
 
     def __init__(self) -> None:
         self.choices: dict[int, Any] = {}
         self.scratch: dict[str, Any] = {}
         self.started = False
+        self.named = False
+        """Whether a chunk has told of what reply it is; some lead a stream in with one that does not."""
         self.uncommon = 0
         """How many chunks to come are not taken for what nearly every vendor sends; for the standard decoder alone."""
         self.beside: Any = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -52,10 +53,12 @@ class Dialect(Value):
     `max_tokens_field`: the body field of the output limit. `developer_role`: the role a `developer` message is sent
     as, `system_role`: the same for `system`. `include_usage`: ask for usage at the end of a stream.
     `reasoning_field`: the field in which earlier reasoning of this provider goes back, None: it does not.
+    `reasoning_tags`: the two texts between which reasoning stands at the beginning of an answer's text, None: nowhere.
     `reasoning_budget_field`: the field for a reasoning budget in tokens, None: there is none. `finish_reasons`: the
     vendor's words beyond the standard ones, mapped to ours. `request_id_headers`: where the vendor puts its request
     id. `stop_limit`: how many stop strings it takes. `cost_field`: where its usage says what was charged, in USD.
-    `chat_path`, `models_path`, `embeddings_path`: below the base URL, None where the vendor has no such thing.
+    `chat_path`, `models_path`, `embeddings_path`: below the base URL, None where the vendor has no such thing; in the
+    first and the last `{model}` is the model of the call.
     `fields`: body fields that the vendor does not take as they are, by name. `prefill`: how an answer is continued
     from its beginning, None: the vendor documents no way. `idempotency_header`: the header in which the vendor takes
     a key that makes a repeated request safe. `empty_is_error`: an answer that ends in order with nothing in it is a
@@ -67,6 +70,7 @@ class Dialect(Value):
     developer_role: str = "system"
     include_usage: bool = True
     reasoning_field: str | None = None
+    reasoning_tags: tuple[str, str] | None = None
     reasoning_budget_field: str | None = None
     finish_reasons: Mapping[str, str] = attrs.field(factory=dict)
     request_id_headers: tuple[str, ...] = ("x-request-id", "request-id")
@@ -82,7 +86,14 @@ class Dialect(Value):
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, ConfigurationError)
+        if self.reasoning_tags is not None and not all(self.reasoning_tags):
+            raise ConfigurationError("reasoning_tags are two texts, and neither is empty.")
         freeze_fields(self, "finish_reasons", "fields", error=BadRequestError)
+
+    @staticmethod
+    def path_of(path: str, model: str) -> str:
+        """Return one of the paths for a model, whose name is written so that it is one step of it."""
+        return path.replace("{model}", quote(model, safe="")) if "{model}" in path else path
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -129,7 +140,8 @@ class Provider(Value):
     are sent with every request. `settings_headers` names the header in which a setting is sent with every request
     of the provider. `locate` gives the base URL from the settings, for vendors whose host depends on them (None:
     `base_url` holds). `adapt` gives another form of the provider from its settings, where these say more than
-    data can. `is_own_server`: it stands for servers that people run themselves, so that at an address of their own
+    data can. Where `base_url` is among `settings`, both see the user's own there, and `locate` may complete it within
+    its origin. `is_own_server`: it stands for servers that people run themselves, so that at an address of their own
     (this machine, a private network) it costs nothing. `discover` looks for running servers, best first, when no base
     URL is configured. It may block: core runs it off the event loop, once.
 

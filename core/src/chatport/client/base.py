@@ -194,6 +194,7 @@ class BaseClient:
         check_dimensions(dimensions, facts, target)
         asked = {} if dimensions is None else {"dimensions": dimensions}
         fields = {"encoding_format": "float", **asked, **(extra or {})}
+        path = vendor.provider.dialect.path_of(path, name)
         return target, [
             WireRequest(path, {"model": name, "input": list(batch), **fields}) for batch in batches(inputs, facts)
         ]

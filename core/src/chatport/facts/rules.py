@@ -38,6 +38,7 @@ __all__ = [
     "StreamRule",
     "StrictRule",
     "ToolRule",
+    "UnavailableRule",
     "UsageRule",
     "check_errors",
     "check_limits",
@@ -303,7 +304,8 @@ class OutputRule(_Cited, frozen=True):
     model reasons, None: all of them. `beside_tools`: whether it goes together with tools; if not, the schema is told in
     words, or the tools are left out where none may be called. `forced_tool`: whether a schema that is not taken may be
     the parameters of a tool that must be called. `strict`: whether a strict schema is enforced; if not, it is sent as a
-    wish. `any_object`: where only schemas are taken, `json_object` is sent as the schema of any object.
+    wish. `any_object`: where only schemas are taken, `json_object` is sent as the schema of any object. `streamed`:
+    whether a schema goes together with a stream; if not, the reply comes whole.
     """
 
     say_json: bool = False
@@ -314,6 +316,7 @@ class OutputRule(_Cited, frozen=True):
     forced_tool: bool = True
     strict: bool = True
     any_object: bool = False
+    streamed: bool = True
 
 
 class StreamRule(msgspec.Struct, frozen=True):
@@ -415,6 +418,16 @@ class ProtocolRule(_Cited, frozen=True):
         freeze_fields(self, "needs", "facts")
 
 
+class UnavailableRule(msgspec.Struct, frozen=True):
+    """A model that is not where the call goes: it is refused before it is sent, with the reason.
+
+    `reason` says what to ask instead; `{model}` in it is the model's id.
+    """
+
+    reason: str
+    fact: str = ""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """All rules of one model on one host. `fields` are by the name of the body field; a field may have several.
 
@@ -434,6 +447,7 @@ class Rules(msgspec.Struct, frozen=True):
     fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = msgspec.field(default_factory=dict)
     known_fields: KnownFieldsRule | None = None
     protocol: ProtocolRule | None = None
+    unavailable: UnavailableRule | None = None
 
     def __post_init__(self) -> None:
         freeze_fields(self, "parts", "fields")

@@ -128,7 +128,7 @@ def protocol_of_path(provider: Provider, path: str) -> str:
     """Return the protocol whose requests go to a path, the provider's own where none is told by it."""
     installed = [_protocol(provider, name) for name in installed_protocols()]
     for protocol in (*provider.protocols, *filter(None, installed)):
-        below = protocol.form(provider).dialect.chat_path
+        below = protocol.form(provider).dialect.chat_path.partition("?")[0]
         if path.partition("?")[0].rstrip("/").endswith(below):
             return protocol.name
     return provider.protocol

@@ -18,6 +18,7 @@ from ..engine.route import Route, tell_who_was_asked
 from ..errors import BadRequestError, ChatportError, ConfigurationError, ModelNotFoundError
 from ..events import ErrorReported, Event, FinishReported, UsageReported
 from ..facts.models import ModelFacts
+from ..facts.rules import UnavailableRule
 from ..inputs.values import known
 from ..limits.policy import check_policy
 from ..limits.timeouts import Timeouts
@@ -116,6 +117,8 @@ class Routes:
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
         if not self._allows_all:
             self._check_policy(vendor, model, call)
+        if facts.rules is not None and facts.rules.unavailable is not None:
+            raise _unavailable(vendor, model, facts.rules.unavailable)
         asked = split_target(target)[1] if redirected else None
         try:
             call, wire, request, names = _shaped(call, context, vendor, redirected)
@@ -206,6 +209,13 @@ class Routes:
         if not call:
             vendor.usual_timeouts[streams] = timeouts
         return timeouts
+
+
+def _unavailable(vendor: Vendor, model: str, rule: UnavailableRule) -> ModelNotFoundError:
+    """Return the error for a model that the facts say is not at this host."""
+    cited = f" ({rule.fact})" if rule.fact else ""
+    reason = rule.reason.replace("{model}", model)
+    return ModelNotFoundError(f"{model}: {reason}{cited}.", provider=vendor.provider.name, model=model)
 
 
 def _brings_key(call: Call, vendor: Vendor) -> bool:

@@ -35,7 +35,7 @@ from ..plugins.registry import build_plan, given_by_name, load_provider, plugin_
 from ..provider import Auth, Discovery, Provider
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
 from .keys import fetched, is_given_by_function, is_slow, refresh_seconds, resolve
-from .origins import check_key, check_way
+from .origins import check_key, check_way, origin
 from .pairing import Address, check_pair, source_of_key
 from .placing import is_harmless
 from .protocols import check_setting
@@ -207,6 +207,8 @@ class Vendors:
             )
         stated = table
         settings = {**self._settings_from_environment(provider), **table.settings}
+        if table.base_url and "base_url" in provider.settings:
+            settings["base_url"] = table.base_url
         table = attrs.evolve(table, settings=freeze(settings, ConfigurationError))
         if provider.adapt is not None:
             provider = provider.adapt(provider, table.settings)
@@ -283,7 +285,7 @@ class Vendors:
     def _base_url(self, provider: Provider, table: ProviderConfig, *, is_stated: bool) -> Address:
         if table.base_url:
             general = table.base_url_variable
-            return Address(table.base_url, f"${general}" if general else "the configuration")
+            return Address(_completed(provider, table), f"${general}" if general else "the configuration")
         located = provider.locate(table.settings) if provider.locate is not None else None
         if located is None and provider.facts is not None:
             located = provider.facts.address(table.settings)
@@ -402,6 +404,24 @@ class Vendors:
             facts = attrs.evolve(facts, prices=(_FREE,))
         self._facts.put(key, facts)
         return facts
+
+
+def _completed(provider: Provider, table: ProviderConfig) -> str:
+    """Return the base URL of the configuration, completed by a provider that has it among its settings.
+
+    Raises PluginError where that would lead to another origin than the user's.
+    """
+    stated = table.base_url or ""
+    if provider.locate is None or "base_url" not in provider.settings:
+        return stated
+    url = provider.locate(table.settings) or stated
+    if origin(url) != origin(stated):
+        raise PluginError(f"The provider {provider.name} makes another origin of its base_url.", provider=provider.name)
+    return url
+
+
+def _but(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return {key: value for key, value in settings.items() if key != name} if name in settings else settings
 
 
 def search(provider: Provider, settings: Mapping[str, Any]) -> Sequence[Discovery]:

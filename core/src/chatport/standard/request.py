@@ -10,7 +10,7 @@ import attrs
 
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
-from ..facts.rules import StreamRule
+from ..facts.rules import OutputRule, StreamRule
 from ..hooks import hookimpl
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall, VendorPart, VideoPart
 from .details import opaque_fields
@@ -44,7 +44,8 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     if call.stream and dialect.include_usage and isinstance(own, Mapping) and own:  # `{}` says: none of them
         body["stream_options"] = {"include_usage": True, **own}
     notes = (*tools.adjustments, *lost_keys(call.messages, context))
-    wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=notes)
+    path = dialect.path_of(dialect.chat_path, context.model)
+    wire = WireRequest(path, body, stream=call.stream, adjustments=notes)
     return _by_facts(wire, call, context)
 
 
@@ -58,7 +59,7 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     3. how much to reason;
     4. what reasoning excludes: it is switched off, or something else is lowered;
     5. structured output, by its ladder;
-    6. whether the answer is asked for as a stream;
+    6. whether the answer is asked for as a stream, or whole;
     7. single fields: the dialect's rules, then the model's;
     8. caps on numbers;
     9. blanks for earlier reasoning that is missing;
@@ -83,6 +84,8 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
         wire = shape_output(wire, call, context)
     if rules is not None and rules.stream is not None:
         wire = _as_stream(wire, rules.stream, context)
+    if wire.stream and rules is not None and rules.output is not None and not rules.output.streamed:
+        wire = _whole(wire, rules.output)
     if own_fields or (rules is not None and (rules.fields or rules.known_fields is not None)):
         from .fields import apply_field_rules
 
@@ -108,6 +111,15 @@ def _as_stream(wire: WireRequest, rule: StreamRule, context: Context) -> WireReq
     if context.provider.dialect.include_usage:
         wire = wire.set("stream_options", {"include_usage": True})
     return attrs.evolve(wire, stream=True)
+
+
+def _whole(wire: WireRequest, rule: OutputRule) -> WireRequest:
+    """Ask for a stream as a whole reply where a schema is not streamed: its events reach the caller all the same."""
+    wanted = wire.body.get("response_format")
+    if not isinstance(wanted, Mapping) or wanted.get("type") != "json_schema":
+        return wire
+    wire = attrs.evolve(wire.discard("stream").discard("stream_options"), stream=False)
+    return wire.note("lowered", "stream", "schemas are not streamed here: the reply comes whole", rule.cite("streamed"))
 
 
 def _add_options(body: dict[str, Any], call: Call, max_tokens_field: str) -> None:

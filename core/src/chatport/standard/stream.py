@@ -67,7 +67,7 @@ def decode_chunk(
     # All arguments of the hook are named, in its order: so the plan is this very function, and nothing around it.
     if state.uncommon:
         state.uncommon -= 1
-    elif state.started and chunk.event == "message":
+    elif state.named and chunk.event == "message":
         common = usual_events(chunk, state)
         if common is not None:
             return common
@@ -86,10 +86,10 @@ def decode_chunk(
         return ()  # a named event of the server's own, such as a tool run on its side (MR-S1)
     events: list[Event] = []
     is_first = not state.started
-    if is_first:
-        state.started = True
-        events.append(_started(data))
     choices = data.get("choices")
+    if not state.named:
+        state.started, state.named = True, bool(choices or data.get("model"))
+        events.append(_started(data))
     if isinstance(choices, list):
         check_choices(choices, context)
         for position, choice in enumerate(choices if len(choices) < 2 else _last_ends(choices)):

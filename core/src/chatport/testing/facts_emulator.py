@@ -56,7 +56,7 @@ class FactsEmulator(VendorEmulator):
     def __init__(self, provider: Provider, **settings: Any) -> None:
         self.provider = provider
         self.name = provider.name
-        self.chat_path = provider.dialect.chat_path
+        self.chat_path = provider.dialect.chat_path.partition("?")[0].rpartition("{model}")[2]
         self.facts = provider.facts or Facts(provider.name, "")
         self.models = self._named = _named_models(self.facts)
         self.needs_key = provider.auth.required

@@ -39,7 +39,8 @@ def _thoughts(request: WireRequest) -> TaggedReasoning:
     google = google_of(request.body)
     config, tag = google.get("thinking_config"), google.get("thought_tag_marker")
     asked = isinstance(config, Mapping) and bool(config.get("include_thoughts"))
-    return TaggedReasoning(tag if isinstance(tag, str) and tag else "thought", asked=asked)
+    word = tag if isinstance(tag, str) and tag else "thought"
+    return TaggedReasoning((f"<{word}>", f"</{word}>"), asked=asked)
 
 
 def _marks(data: Any) -> dict[int, bool]:
