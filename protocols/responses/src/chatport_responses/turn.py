@@ -23,12 +23,16 @@ _BREAK = "\n\n"
 
 
 class Item:
-    """One output item so far. `told` counts the characters of each of its texts that were given as events."""
+    """One output item so far. `told` counts the characters of each of its texts that were given as events.
 
-    __slots__ = ("data", "told", "type")
+    `is_whole`: its end has come, and all of it was told.
+    """
+
+    __slots__ = ("data", "is_whole", "told", "type")
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data
+        self.is_whole = False
         self.type = str(data.get("type"))
         self.told: dict[tuple[str, int], int] = {}
 
@@ -120,7 +124,7 @@ class Turn:
         """Take an item as it is at its end: what of its texts has not come in pieces is told now (RS-E24)."""
         item = self.begin(place, data, events)
         self._settle()
-        item.data = data
+        item.data, item.is_whole = data, True
         kind = str(data.get("type"))
         if kind == "message":
             self._message(place, item, events)
@@ -150,8 +154,11 @@ class Turn:
     def finish(self, response: Mapping[str, Any], events: list[Event]) -> None:
         """Take the whole answer at its end: items that nothing has told of yet, and why it ended (RS-P5)."""
         for place, data in enumerate(_list(response.get("output"))):
-            if place not in self.items or not self.items[place].data:
+            if place not in self.items or not self.items[place].is_whole:
                 self.close(place, data, events)
+        for place, item in self.items.items():
+            if item.data and not item.is_whole:  # whole from its beginning on, and no word of its end
+                self.close(place, item.data, events)
         events.extend(self.choice.flush())
         kept = self._kept()
         if kept:
