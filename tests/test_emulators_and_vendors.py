@@ -28,6 +28,7 @@ FOLDERS = {  # where the recordings of a provider lie, if not under its name
 PROVIDERS = (
     *("openai", "anthropic", "deepseek", "qwen", "moonshot", "glm", "openrouter", "siliconflow", "together"),
     *("fireworks", "groq", "vllm", "ollama", "lmstudio", "llamacpp", "mistralrs", "transformers", "mlx", "local"),
+    "xai",
 )
 STARTED: Mapping[str, Mapping[str, Any]] = {  # how a recorded server was started, by the beginning of the name
     "own-vllm-no-parsers-": {"max_model_len": 1024, "tool_parser": False},

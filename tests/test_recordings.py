@@ -434,6 +434,8 @@ PROVIDERS = {
     "together": "together",
     "fireworks": "fireworks",
     "groq": "groq",
+    "xai": "xai",
+    "perplexity": "perplexity",
 }
 
 

@@ -243,10 +243,12 @@ SCHEMA = {
         "some": {"type": "array", "contains": {"const": 1}, "minContains": 2, "maxItems": 300},
         "long": {"type": "string", "maxLength": 5000, "minLength": 3},
         "both": {"allOf": [{"minimum": 1}, {"maximum": 9}], "type": "integer"},
+        "refs": {"allOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]},
         "one": {"allOf": [{"type": "string"}]},
         "either": {"anyOf": []},
         "map": {"type": "object", "additionalProperties": True},
     },
+    "$defs": {"A": {"type": "string"}, "B": {"type": "string", "minLength": 1}},
 }
 FITTED = {
     "any": {},
@@ -255,7 +257,8 @@ FITTED = {
     "none": {},
     "some": {"type": "array", "description": '(contains: {"const":1}; minContains: 2; maxItems: 300)'},
     "long": {"type": "string", "minLength": 3, "description": "(maxLength: 5000)"},
-    "both": {"type": "integer", "description": '(allOf: [{"minimum":1},{"maximum":9}])'},
+    "both": {"minimum": 1, "maximum": 9, "type": "integer"},
+    "refs": {"allOf": [{"$ref": "#/$defs/A", "allOf": [{"$ref": "#/$defs/B"}]}]},
     "one": {"allOf": [{"type": "string"}]},
     "either": {},
     "map": {"type": "object", "additionalProperties": True},

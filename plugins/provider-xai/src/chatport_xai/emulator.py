@@ -133,9 +133,10 @@ class XAIEmulator(ResponsesEmulator, VendorEmulator):
             model, effort = heir, word or effort
         return model, effort
 
-    def _efforts(self, model: str) -> Sequence[str]:
+    def _efforts(self, model: str) -> Sequence[str] | None:
+        """Return the efforts that a model takes, None where nothing is known of it."""
         known = [begin for begin in _EFFORTS if model.startswith(begin)]
-        return _EFFORTS[max(known, key=len)] if known else ()
+        return _EFFORTS[max(known, key=len)] if known else None
 
     def _check_account(self) -> None:
         if not self.has_credits:
@@ -148,7 +149,7 @@ class XAIEmulator(ResponsesEmulator, VendorEmulator):
             if field in body:  # XA-P3: the value 0 too
                 raise self.refuse(400, f"Model {model} does not support parameter {name}.")
         taken = self._efforts(model)
-        if effort is None:
+        if effort is None or taken is None:
             return
         if not taken:  # XA-P4, XA-R2
             raise self.refuse(400, f"Model {model} does not support parameter reasoningEffort.")
