@@ -27,7 +27,7 @@ FOLDERS = {  # where the recordings of a provider lie, if not under its name
 }  # fmt: skip
 PROVIDERS = (
     *("openai", "anthropic", "deepseek", "qwen", "moonshot", "glm", "openrouter", "siliconflow", "together"),
-    *("fireworks", "groq", "mistral", "cerebras", "gemini", "minimax", "azure", "bedrock"),
+    *("fireworks", "groq", "mistral", "cerebras", "gemini", "minimax", "azure", "bedrock", "xai"),
     *("vllm", "ollama", "lmstudio", "llamacpp", "mistralrs", "transformers", "mlx", "local"),
 )
 STARTED: Mapping[str, Mapping[str, Any]] = {  # how a recorded server was started, by the beginning of the name

@@ -16,6 +16,8 @@ from chatport.plugins.installed import installed_providers
 from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator
 
+from .in_chat_words import in_chat_words
+
 PROVIDERS = ("compatible", *installed_providers())
 SEEING = {  # models that take more than text
     "openai": "gpt-4o", "anthropic": "claude-sonnet-5", "deepseek": "deepseek-flash", "qwen": "qwen3-omni-flash",
@@ -58,6 +60,8 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
     "moonshot": (IMAGE, NOTHING, VIDEO, NOTHING),
     "fireworks": (IMAGE, NOTHING, VIDEO, NOTHING),
     "groq": (IMAGE, NOTHING, NOTHING, NOTHING),
+    "perplexity": (IMAGE, NOTHING, NOTHING, NOTHING),
+    "xai": (IMAGE, NOTHING, NOTHING, NOTHING),
     "deepseek": (IMAGE, NOTHING, NOTHING, NOTHING),
     "together": (IMAGE, SOUND, VIDEO, NOTHING),
     "cerebras": (IMAGE, NOTHING, NOTHING, NOTHING),
@@ -98,7 +102,8 @@ def client() -> chatport.Client:
 def sent(name: str, part: Any) -> dict[str, Any]:
     """Return a part as it would be sent to a provider."""
     model = SEEING.get(name) or ("m" if name == "compatible" else Emulator(name).vendor.models[0])
-    content = client().explain([Message.user("?", part)], model=f"{name}:{model}").body["messages"][-1]["content"]
+    body = in_chat_words(client().explain([Message.user("?", part)], model=f"{name}:{model}").body)
+    content = body["messages"][-1]["content"]
     return dict(content[-1])
 
 

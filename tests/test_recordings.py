@@ -454,6 +454,8 @@ PROVIDERS = {
     "minimax": "minimax",
     "azure": "azure",
     "bedrock": "bedrock",
+    "xai": "xai",
+    "perplexity": "perplexity",
 }
 
 # What a vendor writes into its texts, and the sheets say to take out: tags around thoughts at the beginning (BR-S1).

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import attrs
 import jsonschema
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
@@ -21,6 +22,7 @@ from chatport import BadRequestError, OutputSpec, Tool
 from chatport.plugins.installed import installed_providers
 from chatport.testing import Emulator
 
+from .in_chat_words import in_chat_words
 from .schema_rules import (
     anthropic,
     cerebras,
@@ -35,9 +37,11 @@ from .schema_rules import (
     moonshot,
     openai,
     openrouter,
+    perplexity,
     qwen,
     siliconflow,
     together,
+    xai,
 )  # fmt: skip
 from .schema_rules.reading import nodes
 
@@ -60,6 +64,8 @@ VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     ),
     "qwen": (qwen.violations, ("qwen3-max", "qwen3-coder-plus", "qwen3.7-plus")),
     "siliconflow": (siliconflow.violations, ("Qwen/Qwen3-8B", "deepseek-ai/DeepSeek-V3")),
+    "perplexity": (perplexity.violations, ("perplexity/sonar", "fast")),
+    "xai": (xai.violations, ("grok-4.7", "grok-4.20-0309-non-reasoning")),
     "together": (together.violations, ("openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct-Turbo")),
     "vertex": (gemini.violations, ("gemini-3.5-flash",)),
     "llamacpp": (local.string_choice, ("any",)),
@@ -332,9 +338,10 @@ def explain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Explain]:
 
         def explained(target: str, **options: Any) -> chatport.Explanation | None:
             try:
-                return client.explain("Say it in JSON.", model=target, max_tokens=900, **options)
+                shown = client.explain("Say it in JSON.", model=target, max_tokens=900, **options)
             except BadRequestError:
                 return None
+            return attrs.evolve(shown, body=in_chat_words(shown.body))
 
         yield explained
 
@@ -437,6 +444,9 @@ def test_outputs_keep_the_rules_and_losses_are_said(name: str, explain: Explain)
 
 @pytest.mark.parametrize("name", ["anthropic", "cerebras", "fireworks", "groq", "moonshot", "openai", "openrouter"])
 @pytest.mark.parametrize("name", ["anthropic", "fireworks", "gemini", "groq", "moonshot", "openai", "openrouter"])
+@pytest.mark.parametrize(
+    "name", ["anthropic", "fireworks", "groq", "moonshot", "openai", "openrouter", "perplexity", "xai"]
+)
 def test_emulators_take_what_the_rules_allow(name: str) -> None:
     """The emulators that check schemas are a third reading of the rules."""
     emulator = Emulator(name)

@@ -187,14 +187,23 @@ def _ended(data: Mapping[str, Any], state: StreamState, context: Context) -> lis
     """Take the terminal event: only it proves that the answer is whole."""
     events: list[Event] = []
     state.ended = True
-    _whole(data["response"], _turn(state, context), context, events)
+    _whole(_last(data), _turn(state, context), context, events)
     return events
 
 
 def _failed(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
-    response = data["response"]
+    response = _last(data)
     _turn(state, context)
-    return [_envelope(response), *_usage(response, context), ErrorReported(_as_error(response, "failed"))]
+    status = str(data["type"]).rpartition(".")[2]
+    return [_envelope(response), *_usage(response, context), ErrorReported(_as_error(response, status))]
+
+
+def _last(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the response at the end of a stream. Where there is none, the event says how it ended."""
+    if data.get("response") is not None:
+        response: Mapping[str, Any] = data["response"]
+        return response
+    return {"status": data["type"].rpartition(".")[2].replace("done", "completed"), "error": data.get("error")}
 
 
 def _error(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
@@ -229,8 +238,8 @@ _HANDLERS: Mapping[str, Callable[[Mapping[str, Any], StreamState, Context], list
         ("response.reasoning_summary_text.delta", "response.reasoning_text.delta", "response.reasoning.delta"),
         _reasoning,
     ),
-    **dict.fromkeys(("response.completed", "response.incomplete", "response.cancelled", "response.done"), _ended),
-    "response.failed": _failed,
+    **dict.fromkeys(("response.completed", "response.incomplete", "response.done"), _ended),
+    **dict.fromkeys(("response.failed", "response.cancelled"), _failed),
     "error": _error,
 }
 

@@ -42,7 +42,8 @@ class Item:
     """One output item so far. `told` counts the characters of each of its texts that were given as events.
 
     `starts` are the places in the answer's text where its parts begin, `steps` the states of a server's step that were
-    told, and `has_logprobs` is whether the probabilities of its text were.
+    told, and `has_logprobs` is whether the probabilities of its text were. `is_closed`: its end has come, and all of it
+    was told.
     """
 
     __slots__ = ("data", "has_logprobs", "is_closed", "starts", "steps", "told", "type")
@@ -211,6 +212,9 @@ class Turn:
         for place, data in enumerate(_list(response.get("output"))):
             if place not in self.items or not self.items[place].is_closed:
                 self.close(place, data, events)
+        for place, item in self.items.items():
+            if item.data and not item.is_closed:  # whole from its beginning on, and no word of its end
+                self.close(place, item.data, events)
         events.extend(self.choice.flush())
         kept = self._kept()
         if kept:
