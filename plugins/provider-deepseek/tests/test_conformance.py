@@ -1,4 +1,4 @@
-"""The suite that every provider runs."""
+"""The suite that every provider runs, for both protocols (DS-N1)."""
 
 from chatport.testing.conformance import conformance
 

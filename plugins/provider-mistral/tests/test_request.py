@@ -232,6 +232,23 @@ def test_thoughts_go_back_as_parts(explain):
     assert (calls["content"], len(calls["tool_calls"])) == ([thought], 1)
 
 
+def test_thoughts_in_another_form_are_left_out(explain, notes):
+    """MI-R3, MI-I2"""
+    foreign = {"type": "thinking", "thinking": "hm", "signature": "x"}
+    for text in ([{"type": "text", "text": "b"}], []):
+        explanation = explain(["a", {"role": "assistant", "content": [foreign, *text]}, "c"])
+        assert explanation.body["messages"][1]["content"] == (text or "(empty)")
+        assert notes(explanation) == {("dropped", "messages.content", "MI-I2")}
+
+
+def test_marks_that_are_none_are_not_looked_at(explain):
+    """MI-R4: a caller's own key of that name means nothing."""
+    for marks in ("x", [1], [["a", "b"]], {"a": 1}):
+        answer = {"role": "assistant", "content": "b", "reasoning": "r", "signatures": marks}
+        thought = explain(["a", answer, "c"]).body["messages"][1]["content"][0]
+        assert thought == {"type": "thinking", "thinking": [{"type": "text", "text": "r"}]}
+
+
 def test_foreign_ids_become_nine_letters_and_digits(explain, notes):
     """MI-T1, MI-I2: in calls and results alike; own ones stay."""
     foreign = "call_0123456789abcdef"

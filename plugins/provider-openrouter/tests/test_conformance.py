@@ -1,4 +1,4 @@
-"""The suite that every provider runs."""
+"""The suite that every provider runs, for both protocols (OR-E1)."""
 
 from chatport.testing.conformance import conformance
 

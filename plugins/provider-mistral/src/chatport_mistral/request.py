@@ -12,7 +12,7 @@ __all__ = ["shape_request"]
 
 @hookimpl(wrapper=True)
 def shape_request() -> Generator[None, WireRequest, WireRequest]:
-    wire = _unnamed((yield))
+    wire = _own_thoughts(_unnamed((yield)))
     return _begun(wire.set("messages", [_message(message) for message in wire.body["messages"]]))
 
 
@@ -23,6 +23,18 @@ def _unnamed(wire: WireRequest) -> WireRequest:
         return wire
     sent = [{k: v for k, v in m.items() if k != "name" or m["role"] == "tool"} for m in messages]
     return wire.set("messages", sent).note("dropped", "messages.name", "only a tool's result has a name", "MI-P1")
+
+
+def _own_thoughts(wire: WireRequest) -> WireRequest:
+    """Leave out thoughts in another vendor's form, which have a text where Mistral has a list (MI-R3, MI-I2)."""
+    sent = []
+    for message in wire.body["messages"]:
+        content = message.get("content")
+        kept = [p for p in content if not isinstance(p.get("thinking"), str)] if isinstance(content, list) else content
+        sent.append(message if kept == content else {**message, "content": kept or "(empty)"})
+    if sent == wire.body["messages"]:
+        return wire
+    return wire.set("messages", sent).note("dropped", "messages.content", "thoughts in another vendor's form", "MI-I2")
 
 
 def _message(message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -55,9 +67,11 @@ def _with_thoughts(message: Mapping[str, Any]) -> Mapping[str, Any]:
 def _thoughts(reasoning: str, signatures: Any) -> Iterator[dict[str, Any]]:
     """Give the blocks of a reasoning, each with its signature where it has one; see `stream` for the marks."""
     start = 0
-    for end, signature in signatures or ():
-        yield {**_thought(reasoning[start:end]), "signature": signature}
-        start = end
+    for mark in signatures if isinstance(signatures, list | tuple) else ():
+        match mark:
+            case [int(end), str(signature)]:
+                yield {**_thought(reasoning[start:end]), "signature": signature}
+                start = end
     if reasoning[start:]:
         yield _thought(reasoning[start:])
 
