@@ -16,7 +16,10 @@ import attrs
 
 from chatport import Protocol, Provider
 
-__all__ = ["protocol", "responses_protocol"]
+__all__ = ["OPAQUE_KEY", "protocol", "responses_protocol"]
+
+OPAQUE_KEY = "items"
+"""Under this key of a message's opaque slot lie the output items of the answer, in order, as they came."""
 
 _PATH = "/responses"  # RS-A1
 

@@ -9,8 +9,9 @@ import attrs
 
 from chatport import Adjustment, Context, Message, UnsupportedFeatureError
 
+from . import OPAQUE_KEY
 from .quirks import calls_last, takes_thoughts_behind
-from .turn import CALLS, OPAQUE_KEY
+from .turn import CALLS
 
 __all__ = ["Input", "read_messages"]
 

@@ -20,12 +20,11 @@ from chatport import (
 )
 from chatport.helpers import CallCount, ChoiceState, over_limit, sources
 
+from . import OPAQUE_KEY
 from .made import made_by
 
-__all__ = ["OPAQUE_KEY", "Item", "Turn"]
+__all__ = ["CALLS", "Item", "Turn"]
 
-OPAQUE_KEY = "items"
-"""Under this key of a message's opaque slot lie the output items of the answer, in order, as they came."""
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 """The items that are calls of the caller's tools, and where each has what it calls them with."""
