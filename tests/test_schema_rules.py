@@ -39,6 +39,7 @@ from .schema_rules.reading import nodes
 
 Rules = Callable[[dict[str, Any]], list[str]]
 VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
+    "azure": (openai.violations, ("gpt-4o", "gpt-5-mini")),
     "anthropic": (anthropic.violations, ("claude-opus-5-5", "claude-haiku-4-5", "claude-sonnet-4-6")),
     "deepseek": (deepseek.violations, ("deepseek-flash",)),
     "fireworks": (fireworks.violations, ("accounts/fireworks/models/gpt-oss-120b",)),
@@ -58,7 +59,7 @@ VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     "vllm": (local.violations, ("any",)),
     "ollama": (local.violations, ("any",)),
 }
-ALIKE = {"local", "mistralrs", "mlx", "transformers"}  # of these servers no rule on schemas is known
+ALIKE = {"bedrock", "local", "mistralrs", "mlx", "transformers"}  # of these servers no rule on schemas is known
 
 # --- random schemas
 
@@ -317,6 +318,7 @@ def explain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Explain]:
     """What would be sent, None where it is refused as it should be."""
     monkeypatch.setenv("CHATPORT_CONFIG", "")
     config = {"providers": {name: {"api_key": "test-key"} for name in VENDORS}}
+    config["providers"]["azure"]["resource"] = "acme"
     with chatport.Client(config=config) as client:
 
         def explained(target: str, **options: Any) -> chatport.Explanation | None:
