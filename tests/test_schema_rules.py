@@ -47,6 +47,7 @@ from .schema_rules.reading import nodes
 
 Rules = Callable[[dict[str, Any]], list[str]]
 VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
+    "azure": (openai.violations, ("gpt-4o", "gpt-5-mini")),
     "anthropic": (anthropic.violations, ("claude-opus-5-5", "claude-haiku-4-5", "claude-sonnet-4-6")),
     "cerebras": (cerebras.violations, ("gpt-oss-120b", "qwen-3.8-27b")),
     "deepseek": (deepseek.violations, ("deepseek-flash",)),
@@ -73,7 +74,7 @@ VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     "vllm": (local.violations, ("any",)),
     "ollama": (local.violations, ("any",)),
 }
-ALIKE = {"local", "mistralrs", "mlx", "transformers"}  # of these servers no rule on schemas is known
+ALIKE = {"bedrock", "local", "mistralrs", "mlx", "transformers"}  # of these servers no rule on schemas is known
 
 # --- random schemas
 
@@ -334,6 +335,8 @@ def explain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Explain]:
     tables: dict[str, dict[str, str]] = {name: {"api_key": "test-key"} for name in VENDORS}
     tables["vertex"]["project"] = "a-project"
     config = {"providers": tables}
+    config = {"providers": {name: {"api_key": "test-key"} for name in VENDORS}}
+    config["providers"]["azure"]["resource"] = "acme"
     with chatport.Client(config=config) as client:
 
         def explained(target: str, **options: Any) -> chatport.Explanation | None:

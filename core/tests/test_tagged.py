@@ -64,7 +64,7 @@ def test_what_is_known_to_be_text_is_given_at_once() -> None:
 
 
 def test_choices_are_kept_apart() -> None:
-    chunks = [{"choices": [{"index": n, "delta": {"content": "<think>t"}}]} for n in (0, 1)]
+    chunks: list[Any] = [{"choices": [{"index": n, "delta": {"content": "<think>t"}}]} for n in (0, 1)]
     chunks += [{"choices": [{"index": n, "delta": {"content": f"{n}</think>a{n}"}}]} for n in (1, 0)]
     chunks += [{"choices": [{"index": n, "delta": {}, "finish_reason": "stop"}]} for n in (0, 1)]
     body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
