@@ -33,7 +33,7 @@ OTHER_NAMES = {"zhipu": "glm", "mlx-lm": "mlx", "transformers-serve": "transform
 """Folders of recordings whose provider has another name. Any other vendor is asked as the plain standard."""
 
 ENDED = ("perplexity",)
-"""Folders of a surface that its vendor has ended: what replaced it has other fields, so that nearly all is told (PX-0)."""
+"""Folders of a surface that its vendor has ended: what replaced it has other fields, so that nearly all is told."""
 
 MOST_LOST = 0.005
 """The share of what vendors took that may be refused or lost, the exceptions included."""
