@@ -102,7 +102,6 @@ class PerplexityEmulator(ResponsesEmulator, VendorEmulator):
         *("perplexity/sonar", "perplexity/deepseek-v4-pro-0813", "openai/gpt-6-astra", "anthropic/claude-opus-5-5"),
         *_PRESETS,
     )
-    model_form = r"[\w.-]+/[\w.:-]+|fast|low|medium|high|xhigh"
     retired: Mapping[str, str] = _GONE
     summary_of_reasoning = False
     ranges: Mapping[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1)}  # PX-P2
