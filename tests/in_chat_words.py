@@ -55,11 +55,11 @@ def _content(content: Any) -> Any:
 
 
 def _part(part: Mapping[str, Any]) -> dict[str, Any]:
-    kind = part["type"]
+    kind = part.get("type")
     if kind in _PARTS:
         return {**part, "type": _PARTS[kind]}
     if kind == "input_image":
-        inner = {name: value for name, value in part.items() if name in ("detail",)}
+        inner = {"detail": part["detail"]} if "detail" in part else {}
         return {"type": "image_url", "image_url": {"url": part["image_url"], **inner}}
     if kind == "input_file":
         return {"type": "file", "file": {name: value for name, value in part.items() if name != "type"}}
@@ -67,7 +67,7 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    if tool["type"] != "function":
+    if tool.get("type") != "function":
         return dict(tool)
     told = {name: value for name, value in tool.items() if name != "type" and (name, value) != ("strict", False)}
     return {"type": "function", "function": told}

@@ -35,7 +35,7 @@ PLACES = {"azure": {"resource": "acme"}, "bedrock": {"region": "us-east-1"}}
 """Providers without an address of their own."""
 
 ENDED = ("perplexity",)
-"""Folders of a surface that its vendor has ended: what replaced it has other fields, so nearly all is told (PX-0)."""
+"""Folders of a surface that its vendor has ended: what replaced it has other fields, so that nearly all is told."""
 
 MOST_LOST = 0.005
 """The share of what vendors took that may be refused or lost, the exceptions included."""

@@ -102,7 +102,6 @@ class PerplexityEmulator(ResponsesEmulator, VendorEmulator):
         *("perplexity/sonar", "perplexity/deepseek-v4-pro-0813", "openai/gpt-6-astra", "anthropic/claude-opus-5-5"),
         *_PRESETS,
     )
-    model_form = r"[\w.-]+/[\w.:-]+|fast|low|medium|high|xhigh"
     retired: Mapping[str, str] = _GONE
     summary_of_reasoning = False
     ranges: Mapping[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1)}  # PX-P2
@@ -285,7 +284,7 @@ class PerplexityEmulator(ResponsesEmulator, VendorEmulator):
     # --- its answers
 
     def output(self, body: Mapping[str, Any], view: Mapping[str, Any], script: Script) -> Iterator[dict[str, Any]]:
-        items = super().output(body, view, attrs.evolve(script, reasoning=""))
+        items = super().output(body, view, attrs.evolve(script, reasoning="", citations=()))  # PX-W3: none in the text
         if self._api == "agent" and self._searches(body):
             yield self._search(script)
         for item in items:
