@@ -62,6 +62,7 @@ from .standard.errors import (
     read_error as read_error,
 )
 from .standard.fields import apply_field_rules as apply_field_rules
+from .standard.marked_reasoning import TaggedReasoning as TaggedReasoning
 from .standard.models import header_count as header_count
 from .standard.output import (
     fit_output as fit_output,
@@ -97,7 +98,6 @@ from .standard.schemas import (
     with_words as with_words,
 )
 from .standard.stream import ChoiceState as ChoiceState, finish_reason as finish_reason
-from .standard.tagged import TaggedReasoning as TaggedReasoning
 from .standard.tools import check_cap as check_cap, wire_name as wire_name
 from .standard.typed_schemas import Misfit as Misfit, fit_typed as fit_typed
 from .standard.unread import MESSAGE_KEYS as MESSAGE_KEYS, laid_over as laid_over, lost_keys as lost_keys
