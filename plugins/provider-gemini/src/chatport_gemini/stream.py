@@ -69,5 +69,6 @@ def _named(event: Event, request: WireRequest) -> Event:
 def _with_signer(events: Sequence[Event], context: Context) -> Sequence[Event]:
     """Tell which model has signed, if one has: no other takes that (GM-T8)."""
     opaque = (event.value for event in events if isinstance(event, OpaqueReported))
-    is_signed = any("thought_signature" in str(value) for value in opaque)
+    is_known = "signatures" in context.facts.quirks
+    is_signed = is_known and any("thought_signature" in str(value) for value in opaque)
     return [*events, OpaqueReported("signed_by", context.model)] if is_signed else events
