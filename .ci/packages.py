@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ALONE = ("chatport_core", "chatport_provider_deepseek")
+ALONE = ("chatport_core", "chatport_protocol_responses", "chatport_provider_deepseek")
 SIZES = """
 import importlib.metadata as m, json
 print(json.dumps({d.name: sum(f.locate().stat().st_size for f in d.files) for d in m.distributions()}))
@@ -59,6 +59,23 @@ def build(member: Path, out: Path) -> Path:
     need(licence == (ROOT / "LICENSE").read_text(encoding="utf-8"), f"{name}: LICENSE is not the root's")
     print(f"  {wheel.name}: {len(files)} files, {wheel.stat().st_size / 1024:.0f} KiB", flush=True)
     return wheel
+
+
+def build_bundle(wheels: list[Path], out: Path) -> None:
+    """Build the wheel that brings every provider, which holds nothing but the names of the others."""
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT / "bundle")
+    (wheel,) = out.glob("chatport-*-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        files = archive.namelist()
+        about = next(name for name in files if name.endswith(".dist-info/METADATA"))
+        wanted = set(re.findall(r"^Requires-Dist: ([a-z0-9-]+)", archive.read(about).decode(), re.MULTILINE))
+        licence = archive.read(about.replace("METADATA", "licenses/LICENSE")).decode()
+    need(all(".dist-info/" in file for file in files), f"bundle: it has files of its own: {files}")
+    need(licence == (ROOT / "LICENSE").read_text(encoding="utf-8"), "bundle: LICENSE is not the root's")
+    names = {wheel.name.split("-")[0].replace("_", "-") for wheel in wheels}
+    providers = {name for name in names if not name.startswith("chatport-protocol-")}  # which come with these
+    need(wanted == providers, f"bundle: not the core and all providers, run `make docs`: {sorted(wanted ^ providers)}")
+    print(f"  {wheel.name}: the core and {len(providers) - 1} providers", flush=True)
 
 
 def try_alone(wheels: list[Path], folder: Path) -> None:
@@ -149,6 +166,7 @@ def main() -> None:
         out = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else folder / "dist"
         print(f"== building {len(members)} wheels", flush=True)
         wheels = [build(member, out) for member in members]
+        build_bundle(wheels, out)
         print("== the core and one provider in an empty environment", flush=True)
         try_alone([wheel for wheel in wheels if wheel.name.split("-")[0] in ALONE], folder)
 

@@ -139,6 +139,7 @@ def vendors() -> Iterator[dict[str, dict[str, Any]]]:
         for name in ("openai", "deepseek", "qwen"):
             emulator = stack.enter_context(Emulator(name, pace_seconds=0.03))
             tables[name] = {"base_url": emulator.base_url, "api_key": "a-key-for-the-emulator"}
+        tables["openai"]["reasoning_summary"] = "auto"  # it shows what it thinks in short, and to who asks for it
         try:
             model = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "tiny.gguf"
             tiny_model.write_gguf(model, say="It is 21 degrees and sunny in Paris.")

@@ -1,4 +1,4 @@
-"""Any client, any vendor: one gateway, four vendors behind it, three clients in front, and one name that they all ask for.
+"""Any client, any vendor: one gateway, four vendors behind it, three clients in front, one name that all ask for.
 
 Three vendors are emulated on this machine; the fourth is a real llama.cpp server with a tiny model. The clients are the
 official SDKs of OpenAI and Anthropic, and curl. None of them knows who answers. No key and no internet is needed.

@@ -59,7 +59,8 @@ def _head(columns: Sequence[str]) -> list[str]:
 def _host_rows(provider: Provider) -> Iterator[str]:
     for host, known in provider.facts.hosts.items() if provider.facts is not None else ():
         days = "" if known.retention_days is None else str(known.retention_days)
-        cells = [f"`{host}`", ", ".join(known.regions), _yes(known.trains), days, _plain(known.source), known.date]
+        trains = "; ".join([_yes(known.trains), *(f"yes with `{models}`" for models in known.trains_on)])
+        cells = [f"`{host}`", ", ".join(known.regions), trains, days, _plain(known.source), known.date]
         yield "| " + " | ".join(cells) + " |"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 JSON_ERROR = "not JSON"
@@ -81,15 +81,39 @@ class Reading:
     tokens: Tokens
     failure: Failure | None
     truncated: bool
+    total: int | None = None
 
 
-def read(exchange: dict[str, Any]) -> Reading:
+@dataclass(frozen=True)
+class Ways:
+    """What only who knows the vendor can read, from its fact sheet."""
+
+    thought_tag: str = ""
+    rest_is_thought: bool = False
+
+
+def read(exchange: dict[str, Any], ways: Ways | None = None) -> Reading:
     """Return what a recorded exchange means."""
     response = exchange["response"]
     status = response["status"] or 200
     if response.get("sse_text") is not None:
-        return read_stream(response["sse_text"], status)
-    return read_body(response.get("body_text") or "", status)
+        reading = read_stream(response["sse_text"], status)
+    else:
+        reading = read_body(response.get("body_text") or "", status)
+    return reading if ways is None else known(reading, ways)
+
+
+def known(reading: Reading, ways: Ways) -> Reading:
+    """Return a reading by who knows the vendor: thoughts that begin the text, and what only the total counts."""
+    choice, tokens, opening = reading.choice, reading.tokens, f"<{ways.thought_tag}>"
+    if ways.thought_tag and choice.text.startswith(opening):
+        thought, _, text = choice.text.removeprefix(opening).partition(f"</{ways.thought_tag}>")
+        choice = replace(choice, text=text, reasoning=thought)
+    if ways.rest_is_thought and None not in (reading.total, tokens.input, tokens.output) and tokens.reasoning is None:
+        rest = (reading.total or 0) - (tokens.input or 0) - (tokens.output or 0)
+        if rest > 0:
+            tokens = replace(tokens, output=(tokens.output or 0) + rest, reasoning=rest)
+    return replace(reading, choice=choice, tokens=tokens)
 
 
 def read_body(text: str, status: int) -> Reading:
@@ -107,6 +131,7 @@ def read_body(text: str, status: int) -> Reading:
         read_usage(usage),
         failure,
         truncated=failure is None and data == JSON_ERROR,
+        total=first_of(usage, (("total_tokens",),)) if isinstance(usage, dict) else None,
     )
 
 
@@ -127,6 +152,7 @@ def read_stream(text: str, status: int) -> Reading:
         read_usage(usages[-1] if usages else None),
         failure,
         truncated=failure is None and not done and not choices[0].finish,
+        total=first_of(usages[-1], (("total_tokens",),)) if usages else None,
     )
 
 

@@ -84,7 +84,7 @@ def fields_of(note: Any) -> Iterator[str]:
         yield "messages"
     if "tools" in note.reason or "only tool" in note.reason:
         yield "tools"
-    if first in LIMITS:
+    if first in (*LIMITS, "max_output_tokens"):
         yield "max_tokens"
 
 

@@ -27,6 +27,7 @@ def test_every_vendor_calls_the_tool_and_answers(shown: str) -> None:
     assert shown.count('→ get_weather({"city": "Paris"})') == len(vendors)
     for name in ("OpenAI", "DeepSeek", "Qwen"):
         assert f"━━ {name} ━━" in shown
+        assert "(thinking) " in shown.split(f"━━ {name} ━━")[1].split("━━")[0]
     assert "llama.cpp" in shown  # its part, or the line that says why it is missing
 
 

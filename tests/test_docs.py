@@ -289,7 +289,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network) ->
         provider = load_provider(name)
         for variable in provider.base_url_env:
             monkeypatch.delenv(variable, raising=False)
-        if provider.auth.required:
+        if provider.auth.required and provider.key_env:
             monkeypatch.setenv(provider.key_env[0], "a-key-for-the-emulator")
     monkeypatch.setenv("ACME_API_KEY", "a-key-for-acme")
     for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):

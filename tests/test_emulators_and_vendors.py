@@ -27,7 +27,8 @@ FOLDERS = {  # where the recordings of a provider lie, if not under its name
 }  # fmt: skip
 PROVIDERS = (
     *("openai", "anthropic", "deepseek", "qwen", "moonshot", "glm", "openrouter", "siliconflow", "together"),
-    *("fireworks", "groq", "vllm", "ollama", "lmstudio", "llamacpp", "mistralrs", "transformers", "mlx", "local"),
+    *("fireworks", "groq", "mistral", "cerebras", "gemini", "minimax", "azure", "bedrock", "xai"),
+    *("vllm", "ollama", "lmstudio", "llamacpp", "mistralrs", "transformers", "mlx", "local"),
 )
 STARTED: Mapping[str, Mapping[str, Any]] = {  # how a recorded server was started, by the beginning of the name
     "own-vllm-no-parsers-": {"max_model_len": 1024, "tool_parser": False},
@@ -48,6 +49,7 @@ _OF_ITS_SIZE = "another size of the window, or other tokens, than the twin can k
 _SCRUBBED = "the recording does not have the long text any more"
 _OTHER_TYPE = "the body was sent as another type than JSON; the recording does not have the header"
 LISTED: Mapping[str, str] = {
+    "azure/067-error-404-gpt-5-nano.json": _NO_SUCH_MODEL,
     "deepseek/153-error-400-deepseek-chat.json": _SCRUBBED,
     "groq/084-error-404-tent-model-for-identity-edge.json": _NO_SUCH_MODEL,
     "llamacpp/082-stream-reasoning-length-qwen3-1-7b-q4-k-m.json": _OF_ITS_SIZE,

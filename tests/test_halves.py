@@ -14,6 +14,8 @@ from chatport.plugins.installed import installed_providers
 from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator
 
+from .in_chat_words import in_chat_words
+
 HALF = "a\ud83d"
 WHOLE = "a\ufffd"
 CHOSEN = {"openai": "gpt-4o"}
@@ -69,7 +71,8 @@ def test_half_an_emoji_is_replaced_wherever_it_stands(name: str, place: str) -> 
     json.dumps(explained.body, ensure_ascii=False).encode("utf-8")
     told = [note.field for note in explained.adjustments if note.kind == "invalid"]
     field = {"e": "metadata", "s": "stop"}.get(place[0], "messages")
-    assert told == [place] * (field in explained.body or "stop_sequences" in explained.body)  # where it is taken at all
+    sent = in_chat_words(explained.body)
+    assert told == [place] * (field in sent or "stop_sequences" in sent)  # where it is taken at all
 
 
 @pytest.mark.parametrize("name", [name for name in PROVIDERS if name != "local"])  # which stands for any of the servers

@@ -16,11 +16,15 @@ from chatport.plugins.installed import installed_providers
 from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator
 
+from .in_chat_words import in_chat_words
+
 PROVIDERS = ("compatible", *installed_providers())
 SEEING = {  # models that take more than text
     "openai": "gpt-4o", "anthropic": "claude-sonnet-5", "deepseek": "deepseek-flash", "qwen": "qwen3-omni-flash",
     "glm": "glm-4.6v", "siliconflow": "Qwen/Qwen3-Omni-30B-A3B-Instruct", "groq": "qwen/qwen3.8-27b",
     "moonshot": "kimi-k3", "together": "some/vision-model", "fireworks": "accounts/fireworks/models/kimi-k2p6",
+    "mistral": "mistral-small-latest", "cerebras": "qwen-3.8-27b",
+    "azure": "gpt-4o", "bedrock": "zai.glm-5",
 }  # fmt: skip
 PNG, WAV = b"\x89PNG\r\n\x1a\n-png-", b"RIFF1234WAVEfmt "
 MP4, PDF = b"\x00\x00\x00\x18ftypmp42----", b"%PDF-1.7 \xff\xfe"
@@ -33,7 +37,8 @@ def b64(data: bytes) -> str:
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64(PNG)}"}}
 SOUND = {"type": "input_audio", "input_audio": {"data": b64(WAV), "format": "wav"}}
 VIDEO = {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{b64(MP4)}"}}
-FILE = {"type": "file", "file": {"file_data": f"data:application/pdf;base64,{b64(PDF)}", "filename": "a.pdf"}}
+PDF_URL = f"data:application/pdf;base64,{b64(PDF)}"
+FILE = {"type": "file", "file": {"file_data": PDF_URL, "filename": "a.pdf"}}
 NOTHING = None
 FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
     "anthropic": (
@@ -49,12 +54,27 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
     "siliconflow": (
         IMAGE, {"type": "audio_url", "audio_url": {"url": f"data:audio/wav;base64,{b64(WAV)}"}}, VIDEO, NOTHING,
     ),
+    "gemini": (IMAGE, SOUND, NOTHING, NOTHING),
     "glm": (IMAGE, NOTHING, VIDEO, NOTHING),
+    "minimax": (IMAGE, NOTHING, VIDEO, NOTHING),
     "moonshot": (IMAGE, NOTHING, VIDEO, NOTHING),
     "fireworks": (IMAGE, NOTHING, VIDEO, NOTHING),
     "groq": (IMAGE, NOTHING, NOTHING, NOTHING),
+    "perplexity": (IMAGE, NOTHING, NOTHING, NOTHING),
+    "xai": (IMAGE, NOTHING, NOTHING, NOTHING),
     "deepseek": (IMAGE, NOTHING, NOTHING, NOTHING),
     "together": (IMAGE, SOUND, VIDEO, NOTHING),
+    "cerebras": (IMAGE, NOTHING, NOTHING, NOTHING),
+    "mistral": (
+        IMAGE, NOTHING, NOTHING,
+        {"type": "document_url", "document_url": PDF_URL, "document_name": "a.pdf"},
+    ),
+    "vertex": (
+        IMAGE, SOUND, {"type": "image_url", "image_url": VIDEO["video_url"]},
+        {"type": "image_url", "image_url": {"url": f"data:application/pdf;base64,{b64(PDF)}"}},
+    ),
+    "azure": (IMAGE, NOTHING, NOTHING, FILE),
+    "bedrock": (IMAGE, NOTHING, NOTHING, NOTHING),
 }  # fmt: skip
 """An image, a sound, a video and a document as each vendor has them; the others have the standard's, all four."""
 MADE = (
@@ -82,7 +102,8 @@ def client() -> chatport.Client:
 def sent(name: str, part: Any) -> dict[str, Any]:
     """Return a part as it would be sent to a provider."""
     model = SEEING.get(name) or ("m" if name == "compatible" else Emulator(name).vendor.models[0])
-    content = client().explain([Message.user("?", part)], model=f"{name}:{model}").body["messages"][-1]["content"]
+    body = in_chat_words(client().explain([Message.user("?", part)], model=f"{name}:{model}").body)
+    content = body["messages"][-1]["content"]
     return dict(content[-1])
 
 
@@ -102,6 +123,8 @@ def test_a_text_file_is_read_by_whoever_takes_one(name: str) -> None:
     """As a file, as a document, or in so many words, where only PDF is a file."""
     forms: dict[str, Any] = {
         "openai": {"type": "text", "text": "a.txt:\n\nhello"},  # OA-M3
+        "mistral": {"type": "text", "text": "a.txt:\n\nhello"},  # MI-M3
+        "vertex": {"type": "text", "text": "a.txt:\n\nhello"},  # GM-M1
         "anthropic": {
             "type": "document", "title": "a.txt",
             "source": {"type": "text", "media_type": "text/plain", "data": "hello"},

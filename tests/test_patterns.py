@@ -90,7 +90,7 @@ def fits_of_facts() -> list[str]:
 
 
 MADE_WHILE_RUNNING: dict[tuple[str, str], Callable[[], list[str]]] = {
-    ("chatport/standard/errors.py", "pattern"): words_of_the_standard,
+    ("chatport/standard/verdicts.py", "pattern"): words_of_the_standard,
     # The caller's own, in the schema that an answer is held against. A caller may hurt himself.
     ("chatport/schemas/check.py", "pattern"): list,
     # In a package's facts. `check_rules` refuses a repeat within a repeat when they are loaded.

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 import chatport
 from chatport.testing import decode_events, recordings, replay
 
-from .independent_reading import Call, Failure, Reading, Tokens, chunks_of, read
+from .independent_reading import Call, Failure, Reading, Tokens, Ways, chunks_of, read
 
 TRACES = Path(__file__).resolve().parents[1].parent / "shared" / "traces"
 
@@ -121,9 +122,13 @@ def expected_classes(failure: Failure) -> tuple[type[chatport.ChatportError], ..
     return (chatport.ChatportError,)
 
 
+WAYS = {"gemini": Ways(thought_tag="thought", rest_is_thought=True)}  # GM-S4, GM-U1
+"""What a reading of a vendor's own provider is held against; the plain standard knows none of it."""
+
+
 def disagreements(provider: str, recording: Recording) -> Iterator[str]:
     """Yield what the decoder makes of a recording and the reading does not."""
-    reading = read(recording.exchange)
+    reading = without_tags(read(recording.exchange, WAYS.get(provider)), TAGS.get(provider))
     try:
         reply = replay(provider, body=recording.body, **recording.arguments)
     except chatport.ChatportError as error:
@@ -137,6 +142,15 @@ def disagreements(provider: str, recording: Recording) -> Iterator[str]:
             yield f"no error, though the stream has no end; text {reply.text!r}"
         else:
             yield from reply_disagreements(reading, reply)
+
+
+def without_tags(reading: Reading, tags: tuple[str, str] | None) -> Reading:
+    """Take thoughts out of the beginning of a text, where a provider's sheet says that they stand there."""
+    text, thoughts = reading.choice.text, reading.choice.reasoning
+    while tags is not None and text.startswith(tags[0]):
+        thought, _, text = text.removeprefix(tags[0]).partition(tags[1])
+        thoughts += thought
+    return replace(reading, choice=replace(reading.choice, text=text, reasoning=thoughts))
 
 
 def reply_disagreements(reading: Reading, reply: chatport.Reply) -> Iterator[str]:
@@ -434,7 +448,18 @@ PROVIDERS = {
     "together": "together",
     "fireworks": "fireworks",
     "groq": "groq",
+    "mistral": "mistral",
+    "cerebras": "cerebras",
+    "gemini": "gemini",
+    "minimax": "minimax",
+    "azure": "azure",
+    "bedrock": "bedrock",
+    "xai": "xai",
+    "perplexity": "perplexity",
 }
+
+# What a vendor writes into its texts, and the sheets say to take out: tags around thoughts at the beginning (BR-S1).
+TAGS = {"bedrock": ("<reasoning>", "</reasoning>")}
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -15,22 +15,29 @@ TO_COME = [
     ("openai", "gpt-4o-mini", "2027-01-14", 404, "model_not_found"),
     ("moonshot", "kimi-k2.6", "2027-01-01", 404, "resource_not_found_error"),
 ]
-# OA-U4; AN-X9; GQ-X14; DS-0.1, DS-E6; MS-0.1
+# OA-U4; AN-X9; CB-X6; GQ-X14; GM-K2, GM-X17; DS-0.1, DS-E6; MI-X2, MI-L3; MS-0.1; PX-X6
 GONE = [
     ("openai", "gpt-4", 404, "model_not_found"),
     ("anthropic", "claude-3-opus-20240229", 404, "not_found_error"),
     ("anthropic", "claude-sonnet-4-20250514", 404, "not_found_error"),
     ("groq", "llama-3.3-70b-versatile", 400, "model_decommissioned"),
+    ("gemini", "gemini-3-pro-preview", 404, "is not found for API version v1beta"),
     ("deepseek", "deepseek-chat", 400, "The supported API model names are"),
+    ("cerebras", "llama-3.3-70b", 404, "model_not_found"),
+    ("mistral", "magistral-medium-2509", 400, "invalid_model"),
     ("moonshot", "moonshot-v1-8k", 404, "resource_not_found_error"),
+    ("perplexity", "sonar-pro", 400, "is not supported"),
 ]
 DAY = "2026-11-22"
 
 
 def asked(emulator: Emulator, model: str) -> tuple[int, str]:
     """Return status and body of the answer to a plain question."""
-    path = "/v1/messages" if emulator.provider == "anthropic" else "/v1/chat/completions"
+    paths = {"anthropic": "/v1/messages", "perplexity": "/v1/responses"}
+    path = paths.get(emulator.provider, "/v1/chat/completions")
     body = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "say: Here."}]}
+    if emulator.provider == "perplexity":
+        body = {"model": model, "input": "say: Here."}
     if emulator.provider == "openai" and model.startswith("o"):  # OA-R5
         body["max_completion_tokens"] = body.pop("max_tokens")
     headers = {"authorization": "Bearer k", "x-api-key": "k", "anthropic-version": "2023-06-01"}
@@ -58,7 +65,9 @@ def test_whoever_says_that_it_is_there_has_it(provider: str, model: str, status:
     assert asked(Emulator(provider, models=[model], today=DAY), model)[0] == 200
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "groq", "deepseek", "moonshot"])
+@pytest.mark.parametrize(
+    "provider", ["openai", "anthropic", "cerebras", "groq", "deepseek", "mistral", "moonshot", "perplexity"]
+)
 def test_twin_and_facts_have_the_same_days(provider: str) -> None:
     """They are written apart, from the same sheet."""
     facts = load_provider(provider).facts

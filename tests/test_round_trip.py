@@ -25,17 +25,26 @@ def get_weather(city: str) -> str:
 
 
 def _names() -> list[str]:
-    """All providers but `local`, whose own emulator is a server that leaves calls in the text."""
-    return [name for name in installed_providers() if name != "local" and load_provider(name).emulator is not None]
+    """All providers, and behind a slash their further protocols.
+
+    But not `local`, whose own emulator is a server that leaves calls in the text.
+    """
+    known = {name: load_provider(name) for name in installed_providers() if name != "local"}
+    spoken = [(name, provider) for name, provider in known.items() if provider.emulator is not None]
+    further = [f"{name}/{protocol.name}" for name, provider in spoken for protocol in provider.protocols]
+    return [*(name for name, _ in spoken), *further]
 
 
 class Vendor:
-    """A provider, its emulator, and a client that speaks to it."""
+    """A provider, its emulator, and a client that speaks to it, in the protocol that is named behind a slash."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, spoken: str) -> None:
+        name, _, protocol = spoken.partition("/")
         self.name = name
         self.emulator = Emulator(name)
-        self.client = chatport.Client(config=self.emulator.config(), transport=self.emulator)
+        config = self.emulator.config()
+        config["providers"][name] |= {"protocol": protocol} if protocol else {}
+        self.client = chatport.Client(config=config, transport=self.emulator)
         self.target = f"{name}:{CHOSEN.get(name) or self.emulator.vendor.models[0]}"
 
     def ask(self, messages: list[Any], **options: Any) -> chatport.Reply:
@@ -63,7 +72,7 @@ def test_another_vendor_goes_on_and_gets_none_of_the_reasoning(name: str) -> Non
     """From this vendor to every other one: the call goes through, and the first one's thoughts stay behind."""
     messages = _first_turn(Vendor(name))
     for other in _names():
-        if other == name:
+        if other.partition("/")[0] == name.partition("/")[0]:
             continue
         vendor = Vendor(other)
         reply = vendor.ask(messages, max_tokens=4000)
@@ -78,7 +87,7 @@ def test_a_vendor_takes_its_own_conversation_back_after_another_one(name: str) -
     """To another vendor and back again, with a further question: what the first one wants back is still there."""
     vendor = Vendor(name)
     messages = _first_turn(vendor)
-    other = Vendor("deepseek" if name != "deepseek" else "openai")
+    other = Vendor("deepseek" if vendor.name != "deepseek" else "openai")
     messages.append(other.ask(messages, max_tokens=4000))
     messages.append(chatport.Message.user("say: back again"))
     assert vendor.ask(messages, reasoning="high", max_tokens=4000).text == "back again"

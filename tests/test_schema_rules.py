@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import attrs
 import jsonschema
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
@@ -21,29 +22,41 @@ from chatport import BadRequestError, OutputSpec, Tool
 from chatport.plugins.installed import installed_providers
 from chatport.testing import Emulator
 
+from .in_chat_words import in_chat_words
 from .schema_rules import (
     anthropic,
+    cerebras,
     deepseek,
     fireworks,
+    gemini,
     glm,
     groq,
     local,
+    minimax,
+    mistral,
     moonshot,
     openai,
     openrouter,
+    perplexity,
     qwen,
     siliconflow,
     together,
+    xai,
 )  # fmt: skip
 from .schema_rules.reading import nodes
 
 Rules = Callable[[dict[str, Any]], list[str]]
 VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
+    "azure": (openai.violations, ("gpt-4o", "gpt-5-mini")),
     "anthropic": (anthropic.violations, ("claude-opus-5-5", "claude-haiku-4-5", "claude-sonnet-4-6")),
+    "cerebras": (cerebras.violations, ("gpt-oss-120b", "qwen-3.8-27b")),
     "deepseek": (deepseek.violations, ("deepseek-flash",)),
     "fireworks": (fireworks.violations, ("accounts/fireworks/models/gpt-oss-120b",)),
+    "gemini": (gemini.violations, ("gemini-3.5-flash", "gemini-2.5-flash-lite")),
     "glm": (glm.violations, ("glm-5.3", "glm-4.6v")),
     "groq": (groq.violations, ("openai/gpt-oss-120b", "qwen/qwen3-32b", "moonshotai/kimi-k2-instruct-0905")),
+    "mistral": (mistral.violations, ("mistral-small-latest", "mistral-large-latest")),
+    "minimax": (minimax.violations, ("MiniMax-M3", "MiniMax-M2.7")),
     "moonshot": (moonshot.violations, ("kimi-k3", "kimi-k2.6", "kimi-k2.7-code")),
     "openai": (openai.violations, ("gpt-4o", "gpt-4", "gpt-5.4")),
     "openrouter": (
@@ -52,13 +65,16 @@ VENDORS: dict[str, tuple[Rules, tuple[str, ...]]] = {
     ),
     "qwen": (qwen.violations, ("qwen3-max", "qwen3-coder-plus", "qwen3.7-plus")),
     "siliconflow": (siliconflow.violations, ("Qwen/Qwen3-8B", "deepseek-ai/DeepSeek-V3")),
+    "perplexity": (perplexity.violations, ("perplexity/sonar", "fast")),
+    "xai": (xai.violations, ("grok-4.7", "grok-4.20-0309-non-reasoning")),
     "together": (together.violations, ("openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct-Turbo")),
+    "vertex": (gemini.violations, ("gemini-3.5-flash",)),
     "llamacpp": (local.string_choice, ("any",)),
     "lmstudio": (local.string_choice, ("any",)),
     "vllm": (local.violations, ("any",)),
     "ollama": (local.violations, ("any",)),
 }
-ALIKE = {"local", "mistralrs", "mlx", "transformers"}  # of these servers no rule on schemas is known
+ALIKE = {"bedrock", "local", "mistralrs", "mlx", "transformers"}  # of these servers no rule on schemas is known
 
 # --- random schemas
 
@@ -316,14 +332,19 @@ Explain = Callable[..., chatport.Explanation | None]
 def explain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Explain]:
     """What would be sent, None where it is refused as it should be."""
     monkeypatch.setenv("CHATPORT_CONFIG", "")
+    tables: dict[str, dict[str, str]] = {name: {"api_key": "test-key"} for name in VENDORS}
+    tables["vertex"]["project"] = "a-project"
+    config = {"providers": tables}
     config = {"providers": {name: {"api_key": "test-key"} for name in VENDORS}}
+    config["providers"]["azure"]["resource"] = "acme"
     with chatport.Client(config=config) as client:
 
         def explained(target: str, **options: Any) -> chatport.Explanation | None:
             try:
-                return client.explain("Say it in JSON.", model=target, max_tokens=900, **options)
+                shown = client.explain("Say it in JSON.", model=target, max_tokens=900, **options)
             except BadRequestError:
                 return None
+            return attrs.evolve(shown, body=in_chat_words(shown.body))
 
         yield explained
 
@@ -344,7 +365,8 @@ def _output_of(body: Mapping[str, Any]) -> tuple[dict[str, Any], bool] | None:
 
 def sparingly(name: str) -> settings:
     """More examples where there are rules on schemas. To shrink one would take minutes: each try is a whole request."""
-    most = 15 if name in ("anthropic", "deepseek", "groq", "moonshot", "openai", "openrouter") else 5
+    most = 15 if name in ("anthropic", "cerebras", "deepseek", "groq", "moonshot", "openai", "openrouter") else 5
+    most = 15 if name in ("anthropic", "deepseek", "gemini", "groq", "moonshot", "openai", "openrouter") else 5
     checks = list(HealthCheck)
     return settings(
         max_examples=most, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=checks
@@ -423,7 +445,11 @@ def test_outputs_keep_the_rules_and_losses_are_said(name: str, explain: Explain)
     holds()
 
 
-@pytest.mark.parametrize("name", ["anthropic", "fireworks", "groq", "moonshot", "openai", "openrouter"])
+@pytest.mark.parametrize("name", ["anthropic", "cerebras", "fireworks", "groq", "moonshot", "openai", "openrouter"])
+@pytest.mark.parametrize("name", ["anthropic", "fireworks", "gemini", "groq", "moonshot", "openai", "openrouter"])
+@pytest.mark.parametrize(
+    "name", ["anthropic", "fireworks", "groq", "moonshot", "openai", "openrouter", "perplexity", "xai"]
+)
 def test_emulators_take_what_the_rules_allow(name: str) -> None:
     """The emulators that check schemas are a third reading of the rules."""
     emulator = Emulator(name)

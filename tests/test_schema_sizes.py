@@ -24,6 +24,8 @@ MOST_LINES = 3_000_000
 def explain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Explain]:
     monkeypatch.setenv("CHATPORT_CONFIG", "")
     tables = {name: {"api_key": "test-key"} for name in PROVIDERS}
+    tables["azure"]["resource"], tables["bedrock"]["region"] = "acme", "us-east-1"
+    tables["vertex"]["project"] = "a-project"
     tables["deepseek"]["base_url"] = "https://api.deepseek.com/beta"  # where strict tools are
     with chatport.Client({"providers": tables}) as client:
 

@@ -15,6 +15,7 @@ from chatport.plugins.installed import installed_providers
 from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator
 
+from .in_chat_words import in_chat_words
 from .independent_wishes import caller_of, untold
 
 pytestmark = pytest.mark.slow
@@ -154,7 +155,8 @@ def faults_of(client: chatport.Client, target: str, body: dict[str, Any]) -> Ite
         yield f"the plain standard changes it: {explained.adjustments}"
     if target.partition(":")[0] not in OTHER_PROTOCOLS:
         sent = json.dumps(explained.body)
-        lost = [wish for wish in untold(body, explained.body, explained.adjustments) if not is_within(wish.what, sent)]
+        said = in_chat_words(explained.body)
+        lost = [wish for wish in untold(body, said, explained.adjustments) if not is_within(wish.what, sent)]
         yield from (f"lost without a word: {wish.what}" for wish in lost)
     if any(note.kind in ("dropped", "lowered") for note in explained.adjustments):
         try:

@@ -150,7 +150,7 @@ def test_ever_new_models_leave_a_thousand_facts_and_contexts() -> None:
     for number in range(50_000):
         vendors._facts.put(("acme", "", f"m{number}"), known)
         acme.context(f"m{number}", known)
-    assert len(vendors._facts) == len(acme._contexts) == MOST_MODELS
+    assert len(vendors._facts) == len(acme.contexts) == MOST_MODELS
     assert vendors.facts(acme, "m") == known
     assert acme.context("m0", known) == acme.context("m0", known)
 
@@ -235,7 +235,7 @@ def test_calls_with_ever_new_models_leave_bounded_entries() -> None:
     assert vendor.requests == 2 * MOST_MODELS + 100
     sizes = (
         len(vendors._facts),
-        len(vendors.provider("acme")._contexts),
+        len(vendors.provider("acme").contexts),
         len(shared.breakers._breakers),
         len(shared.pacers),
     )

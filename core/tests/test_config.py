@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from chatport.basics.secret import Secret
 from chatport.call import Call
+from chatport.client.sync import Client
 from chatport.engine.route import Limits, Route
-from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, TransportError
+from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, PluginError, TransportError
 from chatport.facts import Facts, ModelFacts, Price, RetiredModel
 from chatport.limits.retry import RetryPolicy
 from chatport.limits.timeouts import Timeouts
@@ -27,6 +28,7 @@ from chatport.setup.routes import Routes
 from chatport.setup.targets import AliasTarget, split_target
 from chatport.setup.truststore import trust
 from chatport.setup.vendors import Vendors
+from chatport.testing import Emulator
 from chatport.types import Message
 
 HELLO = Call((Message.user("hello"),))
@@ -464,6 +466,46 @@ def test_a_located_base_url_counts(installed: Any) -> None:
     assert vendors_of().provider("acme").base_url == "https://api.acme.example/v1"
     config["providers"]["acme"]["base_url"] = "https://api.acme.example/x"
     assert vendors_of(config).provider("acme").base_url == "https://api.acme.example/x"
+
+
+def test_a_provider_may_complete_a_base_url_within_its_origin(installed: Any) -> None:
+    """One that has `base_url` among its settings sees it, in `adapt` and in `locate`; another origin is refused."""
+    seen: list[Any] = []
+
+    def adapt(provider: Any, settings: Any) -> Any:
+        seen.append(settings["base_url"])
+        return provider
+
+    own = {"base_url": "completed"}
+    located = attrs.evolve(ACME, settings=own, adapt=adapt, locate=lambda given: f"{given['base_url']}/openai/v1")
+    installed.acme = located
+    config = {"providers": {"acme": {"base_url": "https://api.acme.example", "api_key": "k"}}}
+    assert vendors_of(config).provider("acme").base_url == "https://api.acme.example/openai/v1"
+    assert seen[0] == "https://api.acme.example"
+    installed.acme = attrs.evolve(located, locate=lambda given: None)
+    assert vendors_of(config).provider("acme").base_url == "https://api.acme.example"
+    installed.acme = attrs.evolve(located, locate=lambda given: "https://evil.example")
+    with pytest.raises(PluginError, match="another origin"):
+        vendors_of(config).provider("acme")
+
+
+def test_a_path_may_hold_the_model() -> None:
+    """As one step, whatever the name: for chat and for embeddings, and beside a query of its own."""
+    dialect = {
+        "chat_path": "/deployments/{model}/chat/completions?version=2",
+        "embeddings_path": "/deployments/{model}/embeddings",
+    }
+    emulator = Emulator("compatible")
+    config = emulator.config()
+    config["providers"]["compatible"]["dialect"] = dialect
+    with Client(config, transport=emulator) as client:
+        client.chat("say: fine", model="compatible:emulated-model")
+        shown = client.explain("hi", model="compatible:a/b?c").url
+        with pytest.raises(ModelNotFoundError):
+            client.embed("hi", model="compatible:m")
+    paths = [request.path for request in emulator.requests]
+    assert paths == ["/v1/deployments/emulated-model/chat/completions?version=2", "/v1/deployments/m/embeddings"]
+    assert shown.endswith("/deployments/a%2Fb%3Fc/chat/completions?version=2")
 
 
 # --- keys

@@ -21,7 +21,7 @@ from chatport import (
     hookimpl,
 )
 from chatport.facts import Facts, ModelEntry, Price, RetiredModel
-from chatport.testing import Emulator, VendorEmulator, replay
+from chatport.testing import Emulator, VendorEmulator, replay, sse
 from chatport.testing.conformance import conformance
 from chatport.testing.conformance.quirk_table import QuirkTableTests
 from chatport.testing.pytest_plugin import provider_fixtures
@@ -134,6 +134,24 @@ def test_a_cut_stream_that_is_taken_as_whole_is_caught() -> None:
     assert "a part was taken for the whole answer" in text
     assert "acme: ended at byte " in text
     assert "change: report FinishReported only for a finish that the vendor has sent" in text
+
+
+class EndsWithTextEmulator(AcmeEmulator):
+    """A vendor whose last piece of text has the finish beside it."""
+
+    def stream(self, body: Any, script: Any) -> Iterator[bytes]:
+        """Give the pieces of the text, the last one with the end."""
+        *pieces, last = self.cut(script.text)
+        for piece in pieces:
+            yield sse(self.chunk(body, [self.choice({"content": piece})]))
+        yield sse(self.chunk(body, [self.choice({"content": last}, script.finish)]))
+        yield b"data: [DONE]\n\n"
+
+
+def test_an_end_beside_the_last_piece_is_no_loss() -> None:
+    """Without the event that has both, what came before it is what must be there."""
+    acme = attrs.evolve(ACME, emulator=f"{__name__}:EndsWithTextEmulator")
+    conformance(acme)().test_an_answer_without_an_end_is_broken_off()
 
 
 def test_a_key_in_the_body_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,8 +27,8 @@ from chatport.decoding.body import LARGEST_PIECE, body_decoder
 from chatport.inputs.options import read_call
 from chatport.schemas.check import Budget, examine
 from chatport.standard.calls import CallCount, Calls
-from chatport.standard.errors import read_error
 from chatport.standard.tools import wire_name
+from chatport.standard.verdicts import read_error
 from chatport.testing import Emulator, decode_events, replay
 
 # --- multipleOf

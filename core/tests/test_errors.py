@@ -19,7 +19,8 @@ from chatport.decoding.failures import error_of, failure_of
 from chatport.decoding.hints import retry_delay_seconds, should_retry_header
 from chatport.errors import ChatportError
 from chatport.provider import Provider
-from chatport.standard.errors import classify_error, read_error
+from chatport.standard.errors import classify_error
+from chatport.standard.verdicts import read_error
 from chatport.testing import replay
 from chatport.types import Attempt, Reply, ToolCall, Usage
 

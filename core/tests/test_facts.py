@@ -173,6 +173,22 @@ def test_thinking_has_its_rate() -> None:
     assert cost(Price("m", 0.0, 1.0), 0, 1_000_000, thinking=True) == 1.0
 
 
+def test_what_is_charged_beside_tokens_is_in_the_cost() -> None:
+    """Units by their number in the vendor's usage, and all of it at the rate of the tier that the usage names."""
+    price = Price("m", 1.0, 1.0, units={"seconds": 0.5}, factors={"tier": {"fast": 2}})
+
+    def of(**told: Any) -> float:
+        found = cost_of(Usage(1_000_000, 0, raw=told), [price], at=NOON)
+        assert found is not None
+        return found.amount
+
+    assert of() == of(seconds=0, tier="plain") == of(seconds="4", tier=["fast"]) == of(seconds=True) == 1.0
+    assert of(seconds=-3) == of(seconds=float("inf")) == 1.0
+    assert of(seconds=4) == 3.0
+    assert of(tier="fast") == 2.0
+    assert of(seconds=4, tier="fast") == 6.0
+
+
 def test_a_tier_holds_strictly_above_its_bound() -> None:
     """A tier's rates hold for the whole request as soon as its input is larger than the bound, not at it."""
     tiers = (PriceTier(400_000, 4.0, 40.0), PriceTier(200_000, 2.0, 20.0, cached_input=0.2))

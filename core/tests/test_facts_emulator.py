@@ -58,6 +58,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"rules": {"messages": {"keys": ["role", "content"]}}}, said(answer(mood=1)), "unknown keys ['mood']"),
     ({"rules": {"messages": {"joined_text": True}}}, user({"type": "text", "text": "say: x"}), "no list of parts"),
     ({"rules": {"messages": {"text_results": True}}}, looked(content=[INLINE]), "only text"),
+    ({"rules": {"messages": {"bridge": "I see."}}}, looked(), "'user' cannot follow"),
     ({"rules": {"messages": {"empty": " "}}}, said(answer(content="")), "content is empty"),
     ({"rules": {"messages": {"empty_result": " "}}}, looked(content=""), "content is empty"),
     ({"input": ["text"]}, user(INLINE), "takes no image"),
@@ -236,6 +237,12 @@ def test_usage_stands_where_the_facts_say() -> None:
     assert usage["out"]["all"] > usage["out"]["thought"] > 0
     charged = (usage["in"]["all"] + 2 * usage["out"]["all"]) / 1_000_000
     assert usage["bill"]["ticks"] * 1e-10 == pytest.approx(charged, rel=1e-3)
+
+
+def test_reasoning_stands_in_the_total_alone_where_the_facts_say_so() -> None:
+    usage = shown_usage(usage={"rest_is_reasoning": True})
+    assert usage["total_tokens"] > usage["prompt_tokens"] + usage["completion_tokens"]
+    assert "completion_tokens_details" not in usage
 
 
 def test_without_a_rule_usage_stands_where_the_standard_has_it() -> None:

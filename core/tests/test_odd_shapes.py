@@ -124,3 +124,11 @@ def test_a_stream_without_a_single_choice_is_an_error_that_keeps_what_came(choic
     with pytest.raises(chatport.MalformedReplyError) as caught:
         stream({"id": "x", "base": {"status": 1008, "text": "no money"}, **choices})
     assert "no money" in json.dumps(caught.value.raw)
+
+
+def test_a_chunk_that_only_leads_in_does_not_hide_whose_reply_it_is() -> None:
+    """Some begin with what a filter found in the prompt, and with nothing in the ids."""
+    lead = {"id": "", "model": "", "object": "", "created": 0, "choices": [], "found": [{"hate": False}]}
+    reply = stream(lead, {**delta(content="Hi."), "model": "m-2"}, {**delta("stop"), "model": "m-3"})
+    assert (reply.text, reply.id, reply.model) == ("Hi.", "x", "m-2")
+    assert reply.raw["found"] == [{"hate": False}]

@@ -30,6 +30,7 @@ ACME = Provider(
             "api.acme.example": FACTS,
             "*.acme.example": HostFacts(("US",), True, source="s", date="d"),
             "eu.acme.example": HostFacts(("EU",), False, source="s", date="d"),
+            "lab.acme.example": HostFacts(("US",), False, source="s", date="d", trains_on=("lab-*",)),
             "anywhere.acme.example": HostFacts(("global",), source="s", date="d"),
         },
     ),
@@ -195,6 +196,15 @@ def test_training() -> None:
     assert error.rule == "forbid_training"
     assert "(s, d)" in str(error)
     assert "not known" in str(refused(policy, "https://anywhere.acme.example"))
+
+
+def test_models_on_which_a_vendor_trains_in_any_case() -> None:
+    """They are refused by their names; a contract that says otherwise is stated, and counts."""
+    policy, url = Policy(forbid_training=True), "https://lab.acme.example/v1"
+    check_policy(policy, ACME, url, "large")
+    check_policy(policy, ACME, url, "lab-large", HostFacts(trains=False, source="here"))
+    assert refused(policy, url, "lab-large").rule == "forbid_training"
+    assert refused(policy, url, "lab-large", stated=HostFacts(("US",), source="here")).rule == "forbid_training"
 
 
 # --- what the user states

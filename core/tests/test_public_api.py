@@ -26,10 +26,10 @@ NAMES = sorted(
     LogprobsReported MalformedReplyError Media MediaAdded Message ModelFacts ModelInfo ModelNotFoundError Native
     OpaqueReported OutputSpec OverloadedError Part PermissionDeniedError PluginError Policy PolicyError Prefill
     Protocol Provider ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta RefusalDelta Reply
-    ReplyStarted ReplyStream Secret ServerError StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall
-    ToolCallDelta ToolCallEnded ToolChoice TransportError UnsupportedFeatureError Usage UsageReported VendorPart
-    Verdict VideoPart WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts run_tool
-    schema_of
+    ReplyStarted ReplyStream Secret ServerError ServerStep StreamInterruptedError StreamState TextDelta TextPart
+    Tool ToolCall ToolCallDelta ToolCallEnded ToolChoice TransportError UnsupportedFeatureError Usage UsageReported
+    VendorPart Verdict VideoPart WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts
+    run_tool schema_of
 """.split()  # noqa: SIM905  # a paragraph reads better than 100 lines
 )
 VALUES = ("Event", "FinishReason", "HOOK_API", "Part", "__version__", "hookimpl")

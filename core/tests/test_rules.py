@@ -16,10 +16,11 @@ import chatport
 from chatport import Client, Dialect, Message, Provider, ToolCall, UnsupportedFeatureError
 from chatport.call import Failure, OutputSpec, Tool
 from chatport.decoding.failures import error_of
-from chatport.errors import ChatportError, ConfigurationError, PluginError
+from chatport.errors import ChatportError, ConfigurationError, ModelNotFoundError, PluginError
 from chatport.facts import Facts, load_facts
-from chatport.standard.errors import classify_error, read_error
+from chatport.standard.errors import classify_error
 from chatport.standard.models import read_rate_limits
+from chatport.standard.verdicts import read_error
 from chatport.testing import replay
 from chatport.types import AudioPart, FilePart, ImagePart, RateLimits, TextPart, VideoPart
 
@@ -497,6 +498,22 @@ def test_a_tool_result_that_is_only_text_sends_the_rest_after_it() -> None:
     assert notes == {("renamed", "messages")}
 
 
+def test_a_bridge_stands_between_a_result_and_the_next_turn_of_somebody_else() -> None:
+    rule = {"rules": {"messages": {"bridge": "I see.", "text_results": True, "fact": "AC-9"}}}
+    image = ImagePart("data:image/png;base64,AAAA")
+    called = Message.assistant("", tool_calls=(CALL, attrs.evolve(CALL, id="second")))
+    first, second = Message.tool(CALL, "seen"), Message.tool(called.tool_calls[1], "heard")
+    body, notes = shaped(rule, [Message.user("?"), called, first, second, Message.user("And?")])
+    assert [m["role"] for m in body["messages"]] == ["user", "assistant", "tool", "tool", "assistant", "user"]
+    assert body["messages"][4]["content"] == "I see."
+    assert notes == {("added", "messages")}
+    shown = attrs.evolve(first, content=(*first.content, image))
+    body, notes = shaped(rule, [Message.user("?"), attrs.evolve(called, tool_calls=(CALL,)), shown])
+    assert [m["role"] for m in body["messages"]] == ["user", "assistant", "tool", "assistant", "user"]
+    assert notes == {("renamed", "messages"), ("added", "messages")}
+    assert shaped(rule, [Message.user("?"), called, first, second, Message.assistant("So."), "Hm"])[1] == set()
+
+
 def test_foreign_ids_of_calls_are_mapped_in_calls_and_results_alike() -> None:
     long = attrs.evolve(CALL, id="call_" + "x" * 60)
     messages = [Message.user("?"), Message.assistant("", tool_calls=(long,)), Message.tool(long, "Sunny")]
@@ -530,6 +547,11 @@ def test_content_goes_in_the_vendors_own_shape() -> None:
     rules = {"audio": {"data_url": True, "type": "audio_url"}}
     body, _ = shaped({"rules": {"parts": rules}}, [Message("user", (AudioPart("AAAA", "wav"),))])
     assert body["messages"][0]["content"] == [{"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,AAAA"}}]
+    paper = FilePart(data="data:application/pdf;base64,AAAA", filename="a.pdf")
+    rules = {"file": {"data_url": True, "type": "image_url", "keys": ["url"]}}
+    body, notes = shaped({"rules": {"parts": rules}}, [Message("user", (paper,))])
+    assert body["messages"][0]["content"] == [{"type": "image_url", "image_url": {"url": paper.data}}]
+    assert notes == {("dropped", "messages.file")}  # its name
     rules = {"audio": {"data_url": True}}
     body, _ = shaped({"rules": {"parts": rules}}, [Message("user", (AudioPart("AAAA", "wav"),))])
     assert body["messages"][0]["content"][0]["input_audio"] == {"data": "data:;base64,AAAA", "format": "wav"}
@@ -637,6 +659,19 @@ def test_what_is_left_out_is_not_kept_at_all() -> None:
     stream = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
     for body, streamed in ((plain, False), (stream, True)):
         assert replay(vendor, body=body, stream=streamed).opaque == {"message": {"mark": 1}}
+
+
+def test_what_is_left_out_may_stand_inside_an_object() -> None:
+    """An object that is empty by it goes along."""
+    vendor = provider({"rules": {"history": {"left_out": ["own.mark", "other.mark", "none.mark", "text.mark"]}}})
+    message = {"content": "so", "own": {"mark": True, "sign": "x"}, "other": {"mark": True}, "text": "mark"}
+    for key, streamed in (("message", False), ("delta", True)):
+        said = json.dumps({"choices": [{"index": 0, key: message, "finish_reason": "stop"}]})
+        reply = replay(vendor, body=f"data: {said}\n\n" if streamed else said, stream=streamed)
+        assert reply.opaque == {"message": {"own": {"sign": "x"}, "text": "mark"}}
+    answer = Message("assistant", (TextPart("so"),), origin="acme", opaque={"message": {"own": {"mark": 1, "sign": 2}}})
+    body, _ = shaped({"rules": {"history": {"left_out": ["own.mark"]}}}, ["q", answer, "and?"])
+    assert body["messages"][1]["own"] == {"sign": 2}
 
 
 def test_reasoning_details_go_back_where_nothing_is_said_of_the_history() -> None:
@@ -782,6 +817,26 @@ def test_a_plain_schema_has_no_references_and_no_null() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("branches", "beside", "told"),
+    [
+        ([{"type": "string"}, {"type": "integer"}], {}, False),  # no value fits both
+        ([{"type": "integer"}, {"type": "number"}], {}, True),
+        ([{"type": "string"}, {"type": "integer"}], {"anyOf": [{"minLength": 1}, {"type": "integer"}]}, True),
+    ],
+)
+def test_a_plain_schema_may_know_no_one_of(branches: list[Any], beside: dict[str, Any], told: bool) -> None:
+    facts = {"rules": {"schemas": {"plain": {"one_of": False}}}}
+    body, notes = shaped(facts, tools=[attrs.evolve(WEATHER, schema=wish(p={"oneOf": branches, **beside}))])
+    sent = body["tools"][0]["function"]["parameters"]["properties"]["p"]
+    assert sent == {"anyOf": beside.get("anyOf", branches)}
+    assert notes == ({("lowered", "tools.get_weather.parameters.properties.p.oneOf")} if told else set())
+    kept, _ = shaped(
+        {"rules": {"schemas": {"plain": {}}}}, tools=[attrs.evolve(WEATHER, schema=wish(p={"oneOf": branches}))]
+    )
+    assert kept["tools"][0]["function"]["parameters"]["properties"]["p"] == {"oneOf": branches}
+
+
 def test_a_schema_that_is_no_object_is_asked_for_in_words() -> None:
     facts = {"rules": {"schemas": {"object_root": True}}}
     body, notes = shaped(facts, output={"type": "array", "items": {"type": "integer"}})
@@ -804,6 +859,37 @@ def test_a_schema_is_a_forced_call_where_a_tool_can_be_named() -> None:
 
 
 # --- streams
+
+
+def test_a_schema_that_is_not_streamed_comes_whole() -> None:
+    """Told as a loss; without a schema, and for a plain call, nothing changes."""
+    facts: dict[str, Any] = {
+        "output_formats": ["json_schema"],
+        "rules": {"output": {"streamed": False, "fact": "AC-1"}},
+    }
+    body, notes = shaped(facts, output=SCHEMA, stream=True)
+    assert (body["response_format"]["type"], notes) == ("json_schema", {("lowered", "stream")})
+    assert not body.keys() & {"stream", "stream_options"}
+    assert shaped(facts, stream=True)[0]["stream"] is True
+    assert shaped(facts, output=SCHEMA)[1] == set()
+
+
+@pytest.mark.parametrize("hosts", [(), ("elsewhere.example",), ("acme.example",)])
+def test_a_model_that_is_not_there_is_refused_unsent(hosts: tuple[str, ...]) -> None:
+    """By host, and with what to ask instead."""
+    entry = {
+        "match": "m",
+        "hosts": hosts,
+        "facts": {"rules": {"unavailable": {"reason": "ask us.{model}", "fact": "AC-1"}}},
+    }
+    known = msgspec.convert({"provider": "acme", "date": "2026-11-01", "models": [entry]}, Facts)
+    vendor = attrs.evolve(provider({}), facts=known)
+    with Client({"providers": {"acme": {"api_key": "k"}}}, providers=[vendor]) as client:
+        if hosts == ("elsewhere.example",):
+            assert client.explain("hi", model="acme:m").body["model"] == "m"
+            return
+        with pytest.raises(ModelNotFoundError, match=r"m: ask us\.m \(AC-1\)\."):
+            client.explain("hi", model="acme:m")
 
 
 @pytest.mark.parametrize(

@@ -342,3 +342,16 @@ def test_the_usual_forms_mean_what_the_rules_say(blocks: list[str], end: str) ->
         second[1].retry_ms,
         second[1].stray,
     )
+
+
+@given(BLOCKS, st.sampled_from(["\n", "\r\n", "\r"]))
+def test_events_that_come_one_by_one_mean_what_they_mean_together(blocks: list[str], end: str) -> None:
+    """An event that is a whole read has a way of its own, which it takes only behind the beginning of the stream."""
+    pieces = [f"{block}\n\n".replace("\n", end).encode() for block in ["data: first", *blocks]]
+    first, second = parse(pieces), parse([b"".join(pieces)])
+    assert first[0] == second[0]
+    assert (first[1].last_id, first[1].retry_ms, first[1].stray) == (
+        second[1].last_id,
+        second[1].retry_ms,
+        second[1].stray,
+    )

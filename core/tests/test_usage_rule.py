@@ -55,6 +55,32 @@ def test_without_the_rule_they_are_the_standards(stream: bool) -> None:
     assert (reply.usage.output_tokens, reply.usage.reasoning_tokens, reply.cost) == (1, None, None)
 
 
+REST = {"rest_is_reasoning": True}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize(
+    ("counted", "output", "reasoned"),
+    [
+        ({"completion_tokens": 6, "prompt_tokens": 66, "total_tokens": 100}, 34, 28),
+        ({"completion_tokens": 6, "prompt_tokens": 66, "total_tokens": 72}, 6, None),
+        ({"completion_tokens": 6, "prompt_tokens": 66, "total_tokens": 70}, 6, None),
+        ({"completion_tokens": 6, "prompt_tokens": 66}, 6, None),
+        ({"prompt_tokens": 66, "total_tokens": 100}, None, None),
+        (
+            {"completion_tokens": 6, "prompt_tokens": 66, "total_tokens": 100,
+             "completion_tokens_details": {"reasoning_tokens": 28}}, 34, 28,
+        ),
+    ],
+)  # fmt: skip
+def test_the_rest_of_a_total_is_reasoning_where_the_facts_say_so(
+    counted: dict[str, Any], output: int | None, reasoned: int | None, stream: bool
+) -> None:
+    usage = reply_of(REST, counted, stream).usage
+    assert (usage.output_tokens, usage.reasoning_tokens) == (output, reasoned)
+    assert usage.raw == counted
+
+
 @pytest.mark.parametrize("odd", [None, True, "5", -1, {}, 1e300])
 def test_what_is_no_count_and_no_amount_stays_unknown(odd: Any) -> None:
     reply = reply_of(RULE, {**COUNTED, "out": {"all": odd}, "bill": {"ticks": odd}}, False)

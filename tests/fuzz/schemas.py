@@ -26,6 +26,7 @@ __all__ = ["agrees", "check_schema"]
 
 MODELS = {
     "anthropic": "claude-opus-5-5",
+    "cerebras": "gpt-oss-120b",
     "groq": "openai/gpt-oss-120b",
     "moonshot": "kimi-k3",
     "openai": "gpt-5.4",

@@ -10,10 +10,11 @@ import attrs
 import msgspec
 
 from . import jsoncodec
-from .basics.frozen import freeze_fields
+from .basics.frozen import NOTHING, freeze_fields
 from .basics.secret import Secret
 from .basics.sizes import Limits
 from .basics.typed import check_fields
+from .basics.values import Value
 from .errors import BadRequestError, MalformedReplyError
 from .facts.models import ModelFacts
 from .types import Adjustment, OutputSpec
@@ -41,8 +42,8 @@ __all__ = [
 ]
 
 
-@attrs.frozen
-class Tool:
+@attrs.frozen(eq=False, repr=False)
+class Tool(Value):
     """A function the model may call. `schema` is the JSON Schema of its arguments (an object).
 
     `extra` holds vendor-only keys of the tool, such as a cache mark; those under `"function"` go into its function.
@@ -61,8 +62,8 @@ class Tool:
         freeze_fields(self, "schema", "extra", error=BadRequestError)
 
 
-@attrs.frozen
-class ToolChoice:
+@attrs.frozen(eq=False, repr=False)
+class ToolChoice(Value):
     """Which tools the model may or must call: `auto`, `none`, `required`, or `named` with the tool's `name`.
 
     `vendor`: in the vendor's own word or object, such as `any` or a list of allowed tools, carried as it is in `value`.
@@ -78,8 +79,8 @@ class ToolChoice:
             freeze_fields(self, "value", error=BadRequestError)
 
 
-@attrs.frozen
-class Native:
+@attrs.frozen(eq=False, repr=False)
+class Native(Value):
     """What of a call is in the words of one protocol, since it came in it: for whoever stands between two.
 
     `protocol` is its name, such as `messages`. `fields` are body fields; parts, tools and keys of the vendor's own are
@@ -97,8 +98,8 @@ class Native:
         freeze_fields(self, "fields", error=BadRequestError)
 
 
-@attrs.frozen
-class Call:
+@attrs.frozen(eq=False, repr=False)
+class Call(Value):
     """What the user asked for, once, in our words. None means: not asked for, the vendor's default holds.
 
     `reasoning`: an effort word (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, or a vendor's own), a
@@ -120,7 +121,7 @@ class Call:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
-    extra: Mapping[str, Any] = attrs.field(factory=dict)
+    extra: Mapping[str, Any] = NOTHING
     on_unsupported: Literal["warn", "raise"] = "warn"
     prefix: str | None = None
     adjustments: tuple[Adjustment, ...] = ()
@@ -129,13 +130,14 @@ class Call:
     native: Native | None = None
 
     def __attrs_post_init__(self) -> None:
-        freeze_fields(self, "extra", error=BadRequestError)
+        if self.extra is not NOTHING:
+            freeze_fields(self, "extra", error=BadRequestError)
         if self.server_tools:
             freeze_fields(self, "server_tools", error=BadRequestError)
 
 
-@attrs.frozen
-class Context:
+@attrs.frozen(eq=False, repr=False)
+class Context(Value):
     """Where a call goes: everything a hook may depend on besides the call itself. It holds no key.
 
     `model` is the id for the vendor (after a retired name was followed), `settings` the provider's own table in
@@ -158,8 +160,8 @@ class Context:
         return f"{self.provider.name}:{self.model}"
 
 
-@attrs.frozen
-class WireRequest:
+@attrs.frozen(eq=False, repr=False)
+class WireRequest(Value):
     """The HTTP request to be, without host and key. Values are never changed in place: each method gives a new one.
 
     `stream` says whether the answer will be an event stream; a hook may set it for a plain call, since `chat()`
@@ -224,8 +226,8 @@ class WireRequest:
         return WireRequest(self.path, body, self.method, self.headers, self.stream, adjustments, self.output_tool)
 
 
-@attrs.frozen
-class WireTools:
+@attrs.frozen(eq=False, repr=False)
+class WireTools(Value):
     """The vendor's tool list and choice, ready for the body (None: the field is left out).
 
     `names` maps a name as sent to the caller's own where they differ; core maps the calls back.
@@ -275,12 +277,14 @@ class Chunk(msgspec.Struct, eq=False, gc=False):
 class StreamState:
     """What a decoder remembers between the chunks of one attempt. One per attempt; `scratch` is for plugins."""
 
-    __slots__ = ("beside", "call_count", "choices", "ended", "scratch", "started", "uncommon")
+    __slots__ = ("beside", "call_count", "choices", "ended", "named", "scratch", "started", "uncommon")
 
     def __init__(self) -> None:
         self.choices: dict[int, Any] = {}
         self.scratch: dict[str, Any] = {}
         self.started = False
+        self.named = False
+        """Whether a chunk has told of what reply it is; some lead a stream in with one that does not."""
         self.uncommon = 0
         """How many chunks to come are not taken for what nearly every vendor sends; for the standard decoder alone."""
         self.beside: Any = None
@@ -291,8 +295,8 @@ class StreamState:
         """Set by a decoder that has seen the vendor's own end event, such as `[DONE]`."""
 
 
-@attrs.frozen
-class ErrorDetails:
+@attrs.frozen(eq=False, repr=False)
+class ErrorDetails(Value):
     """A vendor's error as read from any of the usual shapes; empty where nothing could be read."""
 
     message: str = ""
@@ -303,8 +307,8 @@ class ErrorDetails:
     """The innermost error object itself."""
 
 
-@attrs.frozen
-class Failure:
+@attrs.frozen(eq=False, repr=False)
+class Failure(Value):
     """What `classify_error` looks at.
 
     `where` is `response` (status 400 or more), `body` (a 200 whose JSON is an error) or `chunk` (inside a
@@ -319,8 +323,8 @@ class Failure:
     details: ErrorDetails
 
 
-@attrs.frozen
-class Verdict:
+@attrs.frozen(eq=False, repr=False)
+class Verdict(Value):
     """What a failure means: the error class, whether and when to try again, and the text to show.
 
     None leaves a value to the defaults (the class's own `retryable`, the headers' hints, the vendor's message).

@@ -6,6 +6,7 @@ struct is made in a quarter of the time. All are frozen. `choice` is 0 but for r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -30,6 +31,7 @@ __all__ = [
     "ReasoningDelta",
     "RefusalDelta",
     "ReplyStarted",
+    "ServerStep",
     "TextDelta",
     "ToolCallDelta",
     "ToolCallEnded",
@@ -101,6 +103,20 @@ class CitationAdded(msgspec.Struct, frozen=True):
     """A source of the answer, told once however often the vendor repeats it."""
 
     citation: Citation
+    choice: int = 0
+
+
+class ServerStep(msgspec.Struct, frozen=True):
+    """The vendor's server does something by itself on the way to the answer: a search, a program, a tool of its own.
+
+    `kind`, `id` and `status` are the vendor's words (`web_search_call`, `in_progress`). `item` is all that it tells of
+    the step, None until the step is over. Some steps ask the caller for an answer: `item` says for which.
+    """
+
+    kind: str
+    id: str = ""
+    status: str = ""
+    item: Mapping[str, Any] | None = None
     choice: int = 0
 
 
@@ -204,6 +220,7 @@ Event: TypeAlias = (
     | MediaAdded
     | CitationAdded
     | ChunkSeen
+    | ServerStep
     | UsageReported
     | AttemptFailed
     | Finished

@@ -17,7 +17,9 @@ what they are for:
 * Keys that nobody reads: `lost_keys` tells which of an earlier answer's do not go to another provider, `MESSAGE_KEYS`
   is where an answer's `opaque` has those of its message, `laid_over` puts `extra` over an object.
 * Files in messages: `split_data_url`, `decoded` (base64), `is_text_type`.
-* Decoding: `finish_reason`, `read_usage`, `vendors_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`.
+* Decoding: `finish_reason`, `read_usage`, `vendors_usage`, `ChoiceState`, `CallCount`, `join_small`, `over_limit`;
+  `sources` and `media_of` read sources and pictures in every known shape; `TaggedReasoning` takes reasoning that
+  stands between tags out of the text.
 * Errors: `read_error`, `effective_status`, `named_status`.
 * Headers and addresses: `header_count`, `host_of`.
 * What builds on the core: `installed` gives the objects under a group of entry points, each an `InstalledPlugin`.
@@ -43,26 +45,23 @@ from .errors import over_limit as over_limit
 from .plugins.installed import InstalledPlugin as InstalledPlugin, installed as installed
 from .setup.origins import host_of as host_of
 from .standard import (
-    errors as standard_errors,
     reply as standard_reply,
     request as standard_request,
     stream as standard_stream,
     tools as standard_tools,
     usage as standard_usage,
+    verdicts as standard_errors,
 )
 from .standard.calls import CallCount as CallCount
+from .standard.citations import sources as sources
 from .standard.closed_schemas import (
     ClosedSubset as ClosedSubset,
     closed as closed,
     why_not_closed as why_not_closed,
 )
 from .standard.efforts import EFFORTS as EFFORTS, is_weaker as is_weaker, nearest_effort as nearest_effort
-from .standard.errors import (
-    effective_status as effective_status,
-    named_status as named_status,
-    read_error as read_error,
-)
 from .standard.fields import apply_field_rules as apply_field_rules
+from .standard.media import media_of as media_of
 from .standard.models import header_count as header_count
 from .standard.output import (
     fit_output as fit_output,
@@ -98,10 +97,16 @@ from .standard.schemas import (
     with_words as with_words,
 )
 from .standard.stream import ChoiceState as ChoiceState, finish_reason as finish_reason
+from .standard.tagged_text import TaggedReasoning as TaggedReasoning
 from .standard.tools import check_cap as check_cap, wire_name as wire_name
 from .standard.typed_schemas import Misfit as Misfit, fit_typed as fit_typed
 from .standard.unread import MESSAGE_KEYS as MESSAGE_KEYS, laid_over as laid_over, lost_keys as lost_keys
 from .standard.usage import read_usage as read_usage, vendors_usage as vendors_usage
+from .standard.verdicts import (
+    effective_status as effective_status,
+    named_status as named_status,
+    read_error as read_error,
+)
 
 if TYPE_CHECKING:
     from .schemas.check import Budget as CheckBudget, examine as examine
@@ -119,6 +124,7 @@ __all__ = [
     "Loss",
     "Misfit",
     "StrictRules",
+    "TaggedReasoning",
     "TooLarge",
     "apply_field_rules",
     "below",
@@ -146,6 +152,7 @@ __all__ = [
     "laid_over",
     "loss_warnings",
     "lost_keys",
+    "media_of",
     "named_status",
     "nearest_effort",
     "object_root",
@@ -157,6 +164,7 @@ __all__ = [
     "resolved",
     "say_json",
     "schema_in_words",
+    "sources",
     "split_data_url",
     "standard_errors",
     "standard_reply",

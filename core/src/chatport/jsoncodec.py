@@ -81,14 +81,15 @@ def decode(data: bytes, most_values: float = _MOST_VALUES) -> Any:
     msgspec is strict where some servers are not: it refuses half of a surrogate pair (an emoji split over two
     chunks as escapes) and broken UTF-8. Those two fall back to the standard library, which keeps the halves.
     """
-    check_values(data, most_values)
+    if len(data) > most_values:
+        check_values(data, most_values)
     try:
         value = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         value = _decode_tolerantly(data, error)
     except RecursionError:
         raise _too_deep() from None
-    if may_be_deep(data):
+    if len(data) > NEVER_DEEP_BYTES and may_be_deep(data):
         check_depth(value)
     return value
 

@@ -1,4 +1,4 @@
-"""The OpenAI-compatible endpoint, as the setting `protocol = "openai"` has it: fact by fact, and from end to end."""
+"""The OpenAI-compatible endpoint, as the setting `protocol = "chat"` has it: fact by fact, and from end to end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import attrs
 import pytest
 
+import chatport
 from chatport import (
     AudioPart,
     AuthenticationError,
@@ -25,12 +26,13 @@ from chatport import (
 )
 from chatport.call import Call
 from chatport.setup.config import load_config
+from chatport.setup.protocols import in_protocol
 from chatport.setup.routes import Routes
 from chatport.setup.vendors import Vendors
 from chatport.testing import EmulatedRequest
 from chatport_anthropic.emulator import AnthropicEmulator
 
-OPENAI = {"protocol": "openai"}
+CHAT = {"protocol": "chat"}
 HAIKU, SONNET, OPUS = "anthropic:claude-haiku-4-5", "anthropic:claude-sonnet-4-6", "anthropic:claude-opus-5-5"
 PNG = "data:image/png;base64,iVBORw0KGgo="
 MARK = {"cache_control": {"type": "ephemeral"}}
@@ -50,13 +52,13 @@ class Place:
 @pytest.fixture
 def shaped(explain):
     """`explain` with the setting."""
-    return lambda messages="hello", **options: explain(messages, settings=OPENAI, **options)
+    return lambda messages="hello", **options: explain(messages, settings=CHAT, **options)
 
 
 @pytest.fixture
 def asked(emulated):
     """`emulated` with the setting."""
-    return lambda **settings: emulated(table=OPENAI, **settings)
+    return lambda **settings: emulated(table=CHAT, **settings)
 
 
 # --- the address and the envelope
@@ -64,7 +66,7 @@ def asked(emulated):
 
 def test_the_envelope(explain, shaped):
     """AN-A1, AN-A2, AN-A4, AN-E4, AN-C1"""
-    sent = explain([Message.system("Be brief."), "hi"], settings={**OPENAI, "workspace": "wrkspc_1"}, stream=True)
+    sent = explain([Message.system("Be brief."), "hi"], settings={**CHAT, "workspace": "wrkspc_1"}, stream=True)
     assert sent.url == "https://api.anthropic.com/v1/chat/completions"
     assert sent.headers["anthropic-workspace-id"] == "wrkspc_1"
     assert not {"x-api-key", "anthropic-version", "anthropic-beta"} & set(sent.headers)
@@ -75,18 +77,18 @@ def test_the_envelope(explain, shaped):
         "stream_options": {"include_usage": True},
     }
     assert sent.adjustments == ()
-    based = explain(settings={**OPENAI, "base_url": "https://proxy.example/v1/"})
+    based = explain(settings={**CHAT, "base_url": "https://proxy.example/v1/"})
     assert based.url == "https://proxy.example/v1/chat/completions"
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"protocol": "responses"}, 'protocol is "messages" or "openai", not \'responses\''),
+        ({"protocol": "responses"}, "protocol is one of auto, chat, messages, not 'responses'"),
         ({"protocol": True}, "protocol must be a text that is not empty, not True"),
         ({"auth": "oauth"}, 'auth is "key" or "token", not \'oauth\''),
-        ({**OPENAI, "betas": ["a"]}, "betas has no effect"),
-        ({**OPENAI, "thinking_display": "omitted"}, "thinking_display has no effect"),
+        ({**CHAT, "betas": ["a"]}, "betas has no effect"),
+        ({**CHAT, "thinking_display": "omitted"}, "thinking_display has no effect"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(explain, settings, words):
@@ -95,13 +97,15 @@ def test_settings_that_mean_nothing_are_refused(explain, settings, words):
 
 
 def test_a_second_account_may_speak_the_other_protocol(emulated):
-    """Under its own name, beside the native one."""
-    config = {"kind": "anthropic", "api_key": "k", **OPENAI}
-    vendors = Vendors(load_config({"providers": {"other": config, "anthropic": {"api_key": "k"}}}, environment={}))
-    paths = [vendors.provider(name).provider.dialect.chat_path for name in ("other", "anthropic")]
-    assert paths == ["/v1/chat/completions", "/v1/messages"]
-    with pytest.raises(UnsupportedFeatureError, match="no model list"):
-        emulated(table=OPENAI)[0].models("anthropic")
+    """Under its own name, beside the native one; models are listed by the native one all the same."""
+    config = {"kind": "anthropic", "api_key": "k", **CHAT}
+    tables = {"providers": {"other": config, "anthropic": {"api_key": "k"}}}
+    with chatport.Client(tables) as client:
+        shown = [client.explain("hi", model=f"{name}:claude-haiku-4-5") for name in ("other", "anthropic")]
+    assert [one.url.rpartition(".com")[2] for one in shown] == ["/v1/chat/completions", "/v1/messages"]
+    assert [one.protocol for one in shown] == ["chat", "messages"]
+    assert shown[0].protocol_reason == "the setting `protocol` says so"
+    assert emulated(table=CHAT)[0].models("anthropic")
 
 
 # --- fields
@@ -195,7 +199,7 @@ def test_later_system_texts_are_told(shaped, notes):
 
 def test_no_prefill(explain):
     """AN-C1: nothing says how an answer would be continued."""
-    config = load_config({"providers": {"anthropic": {"api_key": "k", **OPENAI}}}, environment={})
+    config = load_config({"providers": {"anthropic": {"api_key": "k", **CHAT}}}, environment={})
     call = Call((Message.user("Count."),), prefix="one")
     with pytest.raises(UnsupportedFeatureError):
         Routes(Vendors(config, environment={})).route(call, HAIKU, timeouts={}, options={})
@@ -434,8 +438,8 @@ def test_headroom_and_counts(asked):
 @pytest.mark.parametrize("name", ["x-ratelimit-requests", "x-ratelimit-limit-requests"])
 def test_both_names_of_a_limit_are_read(name):
     """AN-C8: the documented one, and the recorded one."""
-    config = load_config({"providers": {"anthropic": {"api_key": "k", **OPENAI}}}, environment={})
-    ready = Vendors(config, environment={}).provider("anthropic")
+    config = load_config({"providers": {"anthropic": {"api_key": "k", **CHAT}}}, environment={})
+    ready = in_protocol(Vendors(config, environment={}).provider("anthropic"), "chat")
     limits = ready.plan.read_rate_limits({name: "4000", "x-ratelimit-reset-requests": "0s"}, ready.context("m"))
     assert (limits.requests_limit, limits.tokens_limit, limits.requests_reset_seconds) == (4000, None, 0)
     assert ready.plan.read_rate_limits({"date": "today"}, ready.context("m")) is None

@@ -1,13 +1,7 @@
 """The suite that every provider runs, for both protocols."""
 
-import attrs
-
 from chatport.testing.conformance import conformance
-from chatport_anthropic import provider
-from chatport_anthropic.settings import adapt
 
-COMPATIBLE = attrs.evolve(adapt(provider, {"protocol": "openai"}), adapt=None)
-
-TestConformance = conformance("anthropic", quirks=143)
-TestConformanceOfTheCompatibleEndpoint = conformance(COMPATIBLE, model="claude-haiku-4-5")
-TestConformanceOfItsNewestModels = conformance(COMPATIBLE, model="claude-opus-5-5")
+TestMessages = conformance("anthropic", quirks=143)
+TestChat = conformance("anthropic", model="claude-haiku-4-5", protocol="chat")
+TestChatOfItsNewestModels = conformance("anthropic", model="claude-opus-5-5", protocol="chat")

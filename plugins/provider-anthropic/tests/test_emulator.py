@@ -307,7 +307,7 @@ def test_a_cut_answer_goes_on(emulated):
     assert emulator.requests[-1].json()["messages"][-1] == begun
 
 
-@pytest.mark.parametrize("table", [{}, {"protocol": "openai"}])
+@pytest.mark.parametrize("table", [{}, {"protocol": "chat"}])
 def test_a_cut_answer_is_handed_over_where_it_cannot_go_on(emulated, table):
     """AN-T14, AN-C1: a model without prefill, and the compatible endpoint."""
     client, emulator = emulated(faults=[faults.cut(after_events=5)], retry=CUT, table=table)

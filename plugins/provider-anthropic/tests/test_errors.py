@@ -316,8 +316,8 @@ BOTH = {"ANTHROPIC_API_KEY": "k", **TOKEN}
         (BOTH, {"auth": "key"}, ("x-api-key", "k")),
         (BOTH, {"auth": "token"}, ("authorization", "Bearer t")),
         ({}, {"auth": "token", "api_key": "given"}, ("authorization", "Bearer given")),
-        (BOTH, {"protocol": "openai"}, ("authorization", "Bearer k")),
-        (BOTH, {"protocol": "openai", "auth": "token"}, ("authorization", "Bearer t")),
+        (BOTH, {"protocol": "chat"}, ("authorization", "Bearer k")),
+        (BOTH, {"protocol": "chat", "auth": "token"}, ("authorization", "Bearer t")),
     ],
 )
 def test_keys_and_tokens(environment, settings, header):

@@ -496,13 +496,13 @@ def test_a_document_of_text(explain, notes):
         explain(Message.user(FilePart(data="data:text/plain;base64,!!!!")))
 
 
-@pytest.mark.parametrize("protocol", ["messages", "openai"])
+@pytest.mark.parametrize("protocol", ["messages", "chat"])
 @pytest.mark.parametrize("word", ["anyOf", "oneOf", "allOf"])
 def test_a_union_at_the_root_becomes_one_object(emulated, protocol, word):
     """AN-T23, in both protocols: all arguments stay, and what goes together is said in words."""
     properties = {"id": {"type": "string"}, "path": {"type": "string"}}
     schema = {"type": "object", "properties": properties, word: [{"required": ["id"]}, {"required": ["path"]}]}
-    client, emulator = emulated(table={"protocol": protocol} if protocol == "openai" else {})
+    client, emulator = emulated(table={"protocol": protocol} if protocol == "chat" else {})
     reply = client.chat("say: fine", model="anthropic:claude-sonnet-4-6", tools=[Tool("f", "", schema)])
     (tool,) = emulator.requests[-1].json()["tools"]
     sent = tool["input_schema"] if "input_schema" in tool else tool["function"]["parameters"]

@@ -1,4 +1,4 @@
-"""The suite that every provider runs."""
+"""The suite that every provider runs, for both protocols (OA-E2)."""
 
 from chatport.testing.conformance import conformance
 

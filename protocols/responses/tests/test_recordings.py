@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import chatport
@@ -80,7 +81,9 @@ def test_a_recording_is_read_as_its_bytes_say(name: str) -> None:
     parts = [part for item in items if item["type"] == "message" for part in item["content"]]
     assert reply.text == "".join(part["text"] for part in parts if part["type"] == "output_text")
     assert (reply.refusal or "") == "".join(part["refusal"] for part in parts if part["type"] == "refusal")
-    thoughts = [
+    beside = whole.get("reasoning")  # an object that repeats the request, but with one server the thoughts (RS-V16)
+    thoughts = [beside] if isinstance(beside, str) else []
+    thoughts += [
         part["text"]
         for item in items
         if item["type"] == "reasoning"
@@ -96,7 +99,111 @@ def test_a_recording_is_read_as_its_bytes_say(name: str) -> None:
     if len(set(ids)) == len(ids):
         assert [call.id for call in reply.tool_calls] == ids
     assert reply.finish_reason == finish(whole, calls)
+    assert all(call.complete for call in reply.tool_calls) or whole["status"] == "incomplete"
     check_usage(reply.usage, whole.get("usage") or {})
+    begun = next(objects(name))["response"] if name in STREAMS else whole  # one server changes it on the way (RS-V5)
+    assert reply.id == begun.get("id")
+    assert reply.model == whole.get("model")
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_sources_stand_where_they_are_cited(name: str) -> None:
+    """Each once, in the order of the text; a place counts from the beginning of the whole text, not of its part."""
+    reply = decoded(name)
+    _, items = wanted(name)
+    notes, before = [], 0
+    for part in (part for item in items if item["type"] == "message" for part in item["content"]):
+        for note in part.get("annotations") or ():
+            span = (note["start_index"] + before, note["end_index"] + before) if "start_index" in note else None
+            notes.append((note.get("url"), note.get("title", note.get("filename")), span, note.get("file_id")))
+        before += len(part.get("text", ""))
+    told = [(cited.url, cited.title, cited.span, cited.mark) for cited in reply.citations]
+    assert told == list(dict.fromkeys(notes))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_the_server_did_by_itself_is_told_and_kept(name: str) -> None:
+    """Pictures are media; every step is an event when it is over, and lies among the items, in their order."""
+    reply = decoded(name)
+    _, items = wanted(name)
+    drawn = [item["result"] for item in items if item["type"] == "image_generation_call"]
+    shown = [output for item in items for output in item.get("outputs") or () if output.get("type") == "image"]
+    assert [media.data for media in reply.media] == [*drawn, *(image["url"].partition(",")[2] for image in shown)]
+    events = events_of(name)
+    steps = [event.item for event in events if isinstance(event, chatport.ServerStep) and event.item is not None]
+    own = [item for item in items if item["type"] not in OURS]
+    assert sorted(steps, key=own.index) == own  # some are over before earlier ones
+    kept = reply.opaque.get("items")
+    if kept is not None:
+        assert [item["type"] for item in kept] == [item["type"] for item in items]
+        assert [item for item in kept if item["type"] not in OURS] == own
+    else:
+        assert not steps
+        assert not any(item["type"] == "reasoning" or item.get("phase") for item in items)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_an_answer_goes_back_as_it_came(name: str) -> None:
+    """Item by item, in its order, with what is sealed beside what it led to; without the ids that would bind it."""
+    reply = attrs.evolve(decoded(name), provider="acme")
+    _, items = wanted(name)
+    if name in STREAMS:  # the last event seals its thoughts anew: those of the items count (RS-S1)
+        done = {e["output_index"]: e["item"] for e in objects(name) if e["type"] == "response.output_item.done"}
+        items = [done.get(place, item) for place, item in enumerate(items)]
+    results = [chatport.Message.tool(call, "fine") for call in reply.tool_calls]
+    with chatport.Client({"providers": {"acme": ACME}}) as client:
+        sent = client.explain(["hi", reply, *results, "go on"], model="acme:m").body["input"]
+    back = sent[1 : len(sent) - len(results) - 1]
+    calls = [item for item in items if item["type"] in CALLS]
+    assert [(item["type"], item["call_id"]) for item in sent[len(back) + 1 : -1]] == [
+        (f"{item['type']}_output", call.id) for item, call in zip(calls, reply.tool_calls, strict=True)
+    ]
+    if "items" not in reply.opaque:
+        said = (
+            [reply.text] if reply.text else [[{"type": "refusal", "refusal": reply.refusal}]] if reply.refusal else []
+        )
+        plain = [item.get("name", item.get("content")) for item in back]
+        assert plain == [*said, *(call.name for call in reply.tool_calls)]
+        return
+    due = [
+        item for item in items if item["type"] != "reasoning" or item.get("encrypted_content") or item.get("content")
+    ]
+    while due and due[-1]["type"] == "reasoning":  # it has led to nothing (RS-O1)
+        due.pop()
+    assert [item["type"] for item in back] == [item["type"] for item in due]
+    for item, came in zip(back, due, strict=True):
+        assert came["type"] not in OURS or "id" not in item
+        for key in ("encrypted_content", "phase", "arguments", "name", "namespace", "action", "result", "summary"):
+            assert item.get(key) == came.get(key), key
+
+
+ACME = {"kind": "compatible", "base_url": "https://acme.example/v1", "api_key": "sk-1", "protocol": "responses"}
+CALLS = ("function_call", "custom_tool_call")
+OURS = ("message", "reasoning", "function_call", "custom_tool_call")
+
+
+def events_of(name: str) -> list[chatport.Event]:
+    response = RECORDS[name]["response"]
+    streamed = "sse_text" in response
+    body = response["sse_text"] if streamed else response["body_text"]
+    return list(decode_events("compatible", body=body, stream=streamed, path="/responses"))
+
+
+@pytest.mark.parametrize("name", [name for name in STREAMS if name in GOOD])
+def test_a_stream_without_its_last_event_was_cut(name: str) -> None:
+    """Whatever has come: only the last event proves that the answer is whole (RS-E1)."""
+    body = RECORDS[name]["response"]["sse_text"]
+    blocks = body.split("\n\n")
+    last = max(
+        number for number, block in enumerate(blocks) if any(f"response.{end.decode()}" in block for end in ENDS)
+    )
+    with pytest.raises(chatport.StreamInterruptedError) as caught:
+        decoded(name, "\n\n".join(blocks[:last]) + "\n\n")
+    whole = decoded(name)
+    partial = caught.value.partial
+    assert partial is not None
+    assert (partial.text, partial.reasoning) == (whole.text, whole.reasoning)
+    assert partial.finish_reason == "error"
 
 
 def finish(whole: Mapping[str, Any], calls: list[Any]) -> str:
@@ -130,9 +237,11 @@ def test_a_stream_says_what_its_last_event_would_say_as_a_plain_reply(name: str)
     whole, items = wanted(name)
     plain = replay("compatible", body=json.dumps({**whole, "output": items}), stream=False, path="/v1/responses")
     streamed = decoded(name)
-    for field in ("text", "reasoning", "refusal", "finish_reason", "usage"):
+    for field in ("text", "reasoning", "refusal", "finish_reason", "usage", "citations", "media"):
         assert getattr(streamed, field) == getattr(plain, field), field
     assert [(c.name, c.arguments) for c in streamed.tool_calls] == [(c.name, c.arguments) for c in plain.tool_calls]
+    tokens = [[entry["token"] for entry in (one.logprobs or {}).get("content", ())] for one in (streamed, plain)]
+    assert tokens[0] == tokens[1]  # of which the vendor's own numbers differ in the last places
     kept = streamed.opaque.get("items") or ()
     assert [item["type"] for item in kept] == [item["type"] for item in plain.opaque.get("items") or ()]
 

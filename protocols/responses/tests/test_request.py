@@ -242,3 +242,139 @@ def test_an_error_inside_a_stream_has_its_class_in_either_form(nested: bool, fai
     body = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
     with pytest.raises(chatport.QuotaExceededError):
         replay("compatible", body=body, stream=True, path="/responses")
+
+
+def test_an_id_that_is_too_long_is_the_same_shorter_one_in_call_and_result() -> None:
+    call = ToolCall("call_" + "x" * 70, "look", "{}")
+    shown = explain(["hi", Message.assistant(tool_calls=(call,)), Message.tool(call, "sunny")])
+    made, result = shown.body["input"][1:]
+    assert made["call_id"] == result["call_id"]
+    assert len(made["call_id"]) == 32
+    assert notes(shown) == [("renamed", "messages.tool_call_id", "RS-O6")]
+
+
+def explain_with(quirks: dict[str, Any], messages: Any = "hi", **options: Any) -> chatport.Explanation:
+    return explain(messages, facts={"reasoning": True, "protocols": {"responses": {"quirks": quirks}}}, **options)
+
+
+def test_a_server_that_keeps_nothing_is_not_asked_to_forget() -> None:
+    shown = explain_with({"stateless": "XX-1"}, extra={"store": True, "previous_response_id": "resp_1"})
+    assert not {"store", "previous_response_id"} & shown.body.keys()
+    assert shown.body["include"] == ["reasoning.encrypted_content"]
+    assert sorted(notes(shown)) == [("dropped", "previous_response_id", "XX-1"), ("dropped", "store", "XX-1")]
+    assert notes(explain_with({"stateless": "XX-1"}, extra={"store": False})) == []
+
+
+def test_open_thoughts_are_not_asked_for_sealed() -> None:
+    assert "include" not in explain_with({"open_thoughts": True}).body
+
+
+def test_the_least_output_limit_is_a_fact() -> None:
+    assert explain_with({"least_output": 1}, max_tokens=5).body["max_output_tokens"] == 5
+
+
+def test_calls_stand_last_in_their_turn_where_they_must() -> None:
+    """RS-V6"""
+    other = ToolCall("call_2", "look", "{}")
+    talk = ["hi", Message.assistant(tool_calls=(CALL,)), Message.assistant("and", tool_calls=(other,))]
+    talk += [Message.tool(CALL, "sunny"), Message.tool(other, "rain"), "so?"]
+    kinds = {quirk: explain_with({"calls_last": quirk}, talk).body["input"] for quirk in ("", "XX-1")}
+    assert [item.get("type", item.get("role")) for item in kinds["XX-1"]] == [
+        "user", "assistant", "function_call", "function_call", "function_call_output", "function_call_output", "user",
+    ]  # fmt: skip
+    assert [item.get("type", item.get("role")) for item in kinds[""]][1:4] == [
+        "function_call",
+        "assistant",
+        "function_call",
+    ]
+
+
+def test_a_namespace_goes_back_with_its_call() -> None:
+    call = ToolCall("call_1", "rate", "{}", extra={"namespace": "money"})
+    item = explain(["hi", Message.assistant(tool_calls=(call,)), Message.tool(call, "1")]).body["input"][1]
+    assert item == {
+        "type": "function_call", "call_id": "call_1", "name": "rate", "arguments": "{}", "namespace": "money",
+    }  # fmt: skip
+
+
+def test_servers_tools_and_their_choice_pass_as_they_are() -> None:
+    """RS-F4, RS-F6: what is none of ours, in the vendor's words."""
+    tools = [{"type": "web_search", "search_context_size": "low"}, {"type": "mcp", "server_label": "docs"}]
+    allowed = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "mcp", "server_label": "docs"}]}
+    for choice in ("auto", {"type": "web_search"}, {"type": "mcp", "server_label": "docs"}, allowed):
+        shown = explain(extra={"tools": tools, "tool_choice": choice})
+        assert (shown.body["tools"], shown.body["tool_choice"]) == (tools, choice)
+        assert shown.adjustments == ()
+    of_chat = {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "look"}}]},
+    }
+    tool = {"name": "look", "parameters": {"type": "object", "properties": {}}}
+    body = explain(tools=[tool], extra={"tool_choice": of_chat}).body
+    assert body["tool_choice"] == {
+        "type": "allowed_tools",
+        "mode": "auto",
+        "tools": [{"type": "function", "name": "look"}],
+    }
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"prompt_cache_key": "k", "prompt_cache_options": {"mode": "explicit"}, "safety_identifier": "u"},
+        {"metadata": {"a": "b"}, "service_tier": "flex", "truncation": "auto", "parallel_tool_calls": False},
+        {"instructions": "be brief", "max_tool_calls": 3, "context_management": [{"type": "compaction"}]},
+        {"include": ["file_search_call.results"], "prompt": {"id": "pmpt_1"}, "moderation": {}},
+        {"text": {"verbosity": "low", "format": {"type": "text"}}, "reasoning": {"context": "all_turns"}},
+        {"store": True, "previous_response_id": "resp_1"},
+        {"conversation": "conv_1", "store": True},
+        {"background": True, "store": True},
+    ],
+)
+def test_the_protocols_own_fields_pass_without_a_word(extra: dict[str, Any]) -> None:
+    """RS-R8 to RS-R16"""
+    shown = explain(extra=extra)
+    assert {name: shown.body[name] for name in extra} == extra
+    assert shown.adjustments == ()
+
+
+def test_going_on_from_what_is_stored_takes_a_result_alone() -> None:
+    """RS-S4: the call is in what the server keeps."""
+    shown = explain([Message.tool("call_1", "sunny")], extra={"previous_response_id": "resp_1"})
+    assert shown.body["input"] == [{"type": "function_call_output", "call_id": "call_1", "output": "sunny"}]
+    assert shown.adjustments == ()
+
+
+def test_items_of_ones_own_follow_the_conversation() -> None:
+    """RS-I9, RS-S5 and all other kinds: what no message says goes as it is."""
+    own = [{"type": "item_reference", "id": "ws_1"}, {"type": "mcp_approval_response", "approve": True}]
+    assert explain(extra={"input": own}).body["input"] == [{"role": "user", "content": "hi"}, *own]
+
+
+def test_what_was_written_in_the_protocols_shape_goes_as_it_is() -> None:
+    part = {"type": "input_image", "image_url": "https://a.example/b.png", "detail": "high"}
+    marked = TextPart("cached", extra={"prompt_cache_breakpoint": {"mode": "explicit"}})
+    shown = explain([{"role": "user", "content": [part]}, Message.user(marked)])
+    assert shown.body["input"][0]["content"] == [part]
+    assert shown.body["input"][1]["content"] == [
+        {"type": "input_text", "text": "cached", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    ]
+
+
+def test_thoughts_of_another_organisation_are_an_error_that_says_what_to_do() -> None:
+    """RS-O9"""
+    error = {"code": "invalid_encrypted_content", "message": "The encrypted content could not be verified."}
+    with pytest.raises(chatport.BadRequestError, match=r"attrs\.evolve\(message, opaque=\{\}\)"):
+        replay("compatible", status=400, body=json.dumps({"error": error}), stream=False, path="/responses")
+
+
+def test_thoughts_that_led_to_nothing_stay_behind_unless_they_may_stand_last() -> None:
+    """RS-P3, RS-O1: an answer that was cut while the model thought; and one server puts thoughts behind their text."""
+    thought = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "SEALED"}
+    said = {"id": "m", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "So."}]}
+    whole = {"id": "r", "status": "completed", "model": "m", "output": [said, thought]}
+    reply = replay("compatible", body=json.dumps(whole), stream=False, path="/responses")
+    talk = ["hi", attrs.evolve(reply, provider="acme"), "go on"]
+    assert [item.get("type") for item in explain_with({}, talk).body["input"]] == [None, "message", None]
+    sent = explain_with({"thoughts_behind": True}, talk).body["input"]
+    assert [item.get("type") for item in sent] == [None, "message", "reasoning", None]

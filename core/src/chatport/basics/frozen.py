@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-__all__ = ["FrozenDict", "FrozenList", "FrozenValueError", "freeze", "freeze_fields"]
+__all__ = ["NOTHING", "FrozenDict", "FrozenList", "FrozenValueError", "freeze", "freeze_fields"]
 
 _DEEPEST = 200  # levels, as of JSON that is read
 
@@ -49,6 +49,9 @@ class FrozenDict(dict[Any, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FrozenDict, (dict(self),)
+
+
+NOTHING = FrozenDict()
 
 
 class FrozenList(list[Any]):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import attrs
 
+from .values import Value
+
 __all__ = ["Limits"]
 
 
-@attrs.frozen
-class Limits:
+@attrs.frozen(eq=False, repr=False)
+class Limits(Value):
     """The most accepted from a server: bytes after decompression, and what is built from them.
 
     `values` are the JSON values of one event or body, and those kept of a stream; `embedding_values` the numbers of an

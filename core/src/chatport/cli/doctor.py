@@ -72,8 +72,23 @@ def _providers(settings: Any) -> Iterator[str]:
                 where, key = "found by a search", "no key needed"
             write(one_line(f"  {name:<14} {key:<34} {where}"))
         except ChatportError as error:
+            if _is_not_set_up(name, settings):
+                write(one_line(f"  {name:<14} {'not set up':<34} {error.message}"))
+                continue
             write(one_line(f"  {name:<14} "), styled("broken", fg="red"))
             yield f"{name}: {error}"
+
+
+def _is_not_set_up(name: str, settings: Any) -> bool:
+    """Whether a provider that cannot be opened is one of which nobody speaks, and that has no address of its own."""
+    from ..errors import PluginError
+    from ..plugins.registry import load_provider
+
+    try:
+        provider = load_provider(name)
+    except PluginError:
+        return False
+    return name not in settings.providers and not provider.base_url and provider.discover is None
 
 
 def _key_place(vendor: Any) -> str:
@@ -105,7 +120,8 @@ def _keys(settings: Any) -> Iterator[str]:
                 with Waiting(f"asking {name}"):
                     trial = try_key(client, name, _model_of(name, settings))
             except ChatportError as error:
-                yield f"{name}: {error}"
+                if not _is_not_set_up(name, settings):
+                    yield f"{name}: {error}"
                 continue
             write(one_line(f"  {name:<14} "), styled(one_line(trial.words), fg="red" if trial.is_bad else "green"))
             if trial.is_bad:

@@ -36,16 +36,15 @@ from ..setup.targets import split_target
 from ..transport import AsyncExchange, AsyncTransport
 from ..types import ModelInfo, Reply
 from .base import BaseClient, is_httpx
-
-# async only: begin
-from .hedging import AsyncDriver, HedgedDriver
-
-# async only: end
 from .waiting import checkpoint_async, pause_async, run_beside_async, run_blocking_async, sleep_async
 
 if TYPE_CHECKING:
     from .embeddings import Embeddings
     from .explain import Explanation
+
+    # async only: begin
+    from .hedging import AsyncDriver
+    # async only: end
 
 __all__ = ["AsyncClient", "AsyncReplyStream"]
 
@@ -164,7 +163,8 @@ class _Driver:
             # sync only: with suppress(ValueError):  # another thread is in it: it ends when that lets go of it
             # sync only:     run.close()
         finally:
-            await self.aclose()
+            if self._exchange is not None:
+                await self.aclose()
 
     # async only: begin
     def be_quiet(self, quiet: bool = True) -> None:
@@ -371,6 +371,8 @@ class AsyncClient(BaseClient):
             def second() -> _Driver | None:
                 other = self._second_try(machine)
                 return None if other is None else _Driver(other, transport)
+
+            from .hedging import HedgedDriver
 
             first = _Driver(machine, transport, check_open)
             return HedgedDriver(first, second, after_seconds, lambda: machine.trace)

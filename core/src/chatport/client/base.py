@@ -98,6 +98,7 @@ class BaseClient:
 
     def facts(self, target: str) -> ModelFacts:
         """Return what is known of a model, the user's corrections included. Nothing is sent."""
+        expect(target, str, 'A target is a text, "provider:model"', ConfigurationError)
         provider, model = split_target(target)
         return self._vendors.facts(self._vendors.provider_to_explain(provider), model)  # which needs no key
 
@@ -132,9 +133,12 @@ class BaseClient:
 
     def _machine(self, messages: MessagesInput, stream: bool, deliver: bool, options: Mapping[str, Any]) -> CallMachine:
         call, timeouts, entries, merged = self._read(messages, stream, options)
-        targets = self._in_order(entries, call)
+        targets = in_order(entries, call, self._shared.clock.random)
         home = entries[0].target
-        candidates = [ChatCandidate(self._routes, t, _for_target(call, t, home), timeouts, merged) for t in targets]
+        candidates = [
+            ChatCandidate(self._routes, t, _for_target(call, t, home) if call.headers else call, timeouts, merged)
+            for t in targets
+        ]
         candidates[0].prepare_now(is_only=len(candidates) == 1)
         budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
         return CallMachine(candidates, self._shared, deliver, budgets)
@@ -165,13 +169,6 @@ class BaseClient:
         call, timeouts = read_call(messages, stream=stream, **merged)
         return call, timeouts, entries, merged
 
-    def _in_order(self, entries: Sequence[AliasTarget], call: Call) -> list[str]:
-        targets = in_order(entries, call, self._shared.clock.random)
-        if not targets:
-            names = ", ".join(entry.target for entry in entries)
-            raise ConfigurationError(f"No target's conditions hold for this call. The alias has: {names}.")
-        return targets
-
     def _request_machine(self, target: str, wire: WireRequest, timeout: Any) -> CallMachine:
         """Return a machine for a request that is no chat."""
         return CallMachine([RequestCandidate(self._routes, target, wire, read_timeout(timeout))], self._shared, False)
@@ -182,8 +179,9 @@ class BaseClient:
         stream = bool(options.get("stream", False))
         rest = {name: value for name, value in options.items() if name != "stream"}
         call, timeouts, entries, merged = self._read(messages, stream, rest)
-        target = self._in_order(entries, call)[0]
-        return explain_call(self._routes, _for_target(call, target, entries[0].target), target, timeouts, merged)
+        target = in_order(entries, call, self._shared.clock.random)[0]
+        call = _for_target(call, target, entries[0].target) if call.headers else call
+        return explain_call(self._routes, call, target, timeouts, merged)
 
     def _models_target(self, provider: str) -> tuple[str, WireRequest]:
         vendor = self._vendors.provider(provider)
@@ -213,6 +211,7 @@ class BaseClient:
         check_dimensions(dimensions, facts, target)
         asked = {} if dimensions is None else {"dimensions": dimensions}
         fields = {"encoding_format": "float", **asked, **(extra or {})}
+        path = vendor.provider.dialect.path_of(path, name)
         return target, [
             WireRequest(path, {"model": name, "input": list(batch), **fields}) for batch in batches(inputs, facts)
         ]
@@ -241,7 +240,7 @@ class BaseClient:
 
 def _for_target(call: Call, target: str, home: str) -> Call:
     """Return a call as it goes to a target: its headers go to the provider that was named first, as its key does."""
-    if not call.headers or split_target(target)[0] == split_target(home)[0]:
+    if split_target(target)[0] == split_target(home)[0]:
         return call
     reason = f"the headers of a call go to the provider that it names first ({split_target(home)[0]}), and to no other"
     note = Adjustment("dropped", "headers", reason)

@@ -27,7 +27,7 @@ _PROBE_SECONDS = 20.0
 class _Candidate:
     """What is asked of any target before it is prepared: whether that would block, and how long a call may take."""
 
-    __slots__ = ("_model", "_provider", "_routes", "_timeouts", "_vendors", "target")
+    __slots__ = ("_first", "_model", "_provider", "_routes", "_timeouts", "_vendors", "target")
 
     def __init__(self, routes: Routes, target: str, timeouts: Mapping[str, float]) -> None:
         self.target = target
@@ -35,10 +35,12 @@ class _Candidate:
         self._routes = routes
         self._vendors = routes.vendors
         self._timeouts = timeouts
+        self._first: Route | None = None
+        """What was prepared where the call was made, until it is asked for."""
 
     def is_ready(self) -> bool:
         """Whether `prepare` will not block."""
-        return self._vendors.is_ready(self._provider)
+        return self._first is not None or self._vendors.is_ready(self._provider)
 
     @property
     def work(self) -> Hashable:
@@ -66,7 +68,7 @@ class _Candidate:
 class ChatCandidate(_Candidate):
     """A target for a call, shaped for it when its turn comes."""
 
-    __slots__ = ("_call", "_first", "_options")
+    __slots__ = ("_call", "_options")
 
     def __init__(
         self,
@@ -79,12 +81,12 @@ class ChatCandidate(_Candidate):
         super().__init__(routes, target, timeouts)
         self._call = call
         self._options = options
-        self._first: Route | None = None
 
     def prepare(self, prefix: str | None) -> Route:
         """Return the call as shaped for this target, to go on from `prefix` if one is given."""
-        if prefix is None and self._first is not None:
-            return self._first
+        first, self._first = self._first, None
+        if prefix is None and first is not None:
+            return first
         call = self._call if prefix is None else attrs.evolve(self._call, prefix=prefix)
         return self._routes.route(call, self.target, timeouts=self._timeouts, options=self._options)
 

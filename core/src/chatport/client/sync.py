@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .embeddings import Embeddings
     from .explain import Explanation
 
+
 __all__ = ["Client", "ReplyStream"]
 
 
@@ -148,7 +149,8 @@ class _Driver:
             with suppress(ValueError):  # another thread is in it: it ends when that lets go of it
                 run.close()
         finally:
-            self.close()
+            if self._exchange is not None:
+                self.close()
 
 
 def _reply_of(driver: _Driver) -> Reply:

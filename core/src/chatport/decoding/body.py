@@ -6,7 +6,7 @@ Who reads it bounds its size.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import MalformedReplyError, TransportError
@@ -57,14 +57,14 @@ class BodyDecoder:
                 f"The reply is compressed as {name!r}, which was not asked for ({ACCEPT_ENCODING})."
             )
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> Iterable[bytes]:
         """Give what these bytes mean, in pieces of bounded size: a few bytes may mean gigabytes.
 
         Raises MalformedReplyError for broken compression.
         """
-        if self._inflate is None:
-            yield data
-            return
+        return (data,) if self._inflate is None else self._all_inflated(data)
+
+    def _all_inflated(self, data: bytes) -> Iterator[bytes]:
         self._taken += len(data)
         for start in range(0, len(data), _MOST_AT_ONCE):
             yield from self._inflated(self._inflate, data[start : start + _MOST_AT_ONCE])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
 
 from .. import events as ev, jsoncodec
 from ..basics.pieces import join_small
 from ..basics.sizes import Limits
 from ..errors import MalformedReplyError, over_limit
 from ..standard.endings import UNKNOWN
-from ..standard.media import audio_of
 from ..standard.unread import MESSAGE_KEYS, merge_keys, merged_keys
-from ..types import Adjustment, Alternative, Citation, FinishReason, Media, Reply, ToolCall, Usage
-from .citations import Citations
+from ..types import Alternative, Citation, FinishReason, Media, Reply, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from .citations import Citations
 
 __all__ = ["Collector"]
 
@@ -80,7 +81,11 @@ class _Choice:
 
     def all_media(self) -> tuple[Media, ...]:
         """Return what came whole, and then what was spoken in pieces."""
-        spoken = audio_of("".join(self.audio.get("data", ()))) if self.audio else None
+        if not self.audio:
+            return tuple(self.media)
+        from ..standard.media import audio_of  # few answers are spoken
+
+        spoken = audio_of("".join(self.audio.get("data", ())))
         return (*self.media, *(() if spoken is None else (spoken,)))
 
 
@@ -183,7 +188,27 @@ class Collector:
         return size, values
 
     def _add_rare(self, event: ev.Event) -> bool:
-        content = True
+        match event:
+            case ev.UsageReported():
+                self.usage = event.usage
+            case ev.ReplyStarted():
+                self.id, self.model = self.id or _whole(event.id), self.model or _whole(event.model)
+                self.envelope.update(event.envelope or {})
+            case ev.FinishReported():
+                self._end_choice(self.choices.get(event.choice) or self._choice(event), event)
+            case ev.LogprobsReported():
+                choice = self._choice(event)
+                choice.logprobs = _joined(choice.logprobs, event.entries)
+            case ev.OpaqueReported():
+                self._add_opaque(event)
+            case ev.ErrorReported():
+                if self.error is None or self.error is self._own_error:  # the vendor's own words say more
+                    self.error = event
+            case _:
+                return self._add_content(event)
+        return False
+
+    def _add_content(self, event: ev.Event) -> bool:
         match event:
             case ev.ToolCallDelta():  # of a plugin's own class
                 self._add_to_call(event)
@@ -195,33 +220,14 @@ class Collector:
                 self._audio(self._choice(event).audio, event)
             case ev.MediaAdded():
                 self._add_media(self._choice(event), event.media)
-            case _:
-                content = False
-                self._add_meta(event)
-        self.has_content = self.has_content or content
-        return content
-
-    def _add_meta(self, event: ev.Event) -> None:
-        match event:
-            case ev.UsageReported():
-                self.usage = event.usage
-            case ev.ReplyStarted():
-                self.id, self.model = self.id or _whole(event.id), self.model or _whole(event.model)
-                self.envelope.update(event.envelope or {})
-            case ev.FinishReported():
-                self._end_choice(self._choice(event), event)
-            case ev.LogprobsReported():
-                choice = self._choice(event)
-                choice.logprobs = _joined(choice.logprobs, event.entries)
-            case ev.OpaqueReported():
-                self._add_opaque(event)
-            case ev.ErrorReported():
-                if self.error is None or self.error is self._own_error:  # the vendor's own words say more
-                    self.error = event
+            case ev.ServerStep():  # it is paid for, so a further attempt is no longer for nothing
+                self._choice(event)
             case _ if not isinstance(event, _EVENTS):
                 raise TypeError(f"{type(event).__name__} is not an event")
             case _:
-                pass
+                return False
+        self.has_content = True
+        return True
 
     def _add_media(self, choice: _Choice, media: Media) -> None:
         if len(choice.media) >= self.limits.parts:
@@ -244,6 +250,8 @@ class Collector:
     def cite(self, event: ev.CitationReported) -> ev.CitationAdded | None:
         """Take a source; return what the caller gets of it, None where it was told before."""
         if self.citations is None:
+            from .citations import Citations  # few answers name sources
+
             self.citations = Citations(self.limits.parts)
         choice = self.choices.get(event.choice)
         at = sum(map(len, choice.text)) if event.here and choice is not None else 0
@@ -273,19 +281,27 @@ class Collector:
         """Whether every choice that was begun has told its end."""
         return bool(self.choices) and all(choice.ended for choice in self.choices.values())
 
-    def end(self) -> None:
-        """Take the vendor's own end event as the end of choices that never told a reason (OR-S13)."""
-        self.choices = self.choices or {0: _Choice()}
-        for choice in self.choices.values():
-            choice.ended = True
+    def end(self) -> Sequence[int]:
+        """Take the vendor's own end event as the end of choices that never told a reason (OR-S13); return these."""
+        still_open = []
+        for index, choice in self.choices.items():
+            if not choice.ended:
+                choice.ended = True
+                still_open.append(index)
+        if not self.choices:
+            self.choices = {0: _Choice()}
+            self.choices[0].ended = True
+        return still_open
 
     def ended_calls(self, index: int) -> list[ev.ToolCallEnded]:
         """Return the complete calls of a choice, as events, once: a vendor may repeat the end of a choice."""
         choice = self.choices[index]
-        calls, choice.told_calls = () if choice.told_calls else choice.tool_calls(), True
+        is_told, choice.told_calls = choice.told_calls, True
+        if is_told or not choice.calls:
+            return []
         return [
             ev.ToolCallEnded(number, call.id, call.name, call.arguments, index)
-            for number, call in enumerate(calls)
+            for number, call in enumerate(choice.tool_calls())
             if call.complete
         ]
 
@@ -297,21 +313,22 @@ class Collector:
     def reply(self, *, raw: Any = None, **known: Any) -> Reply:
         """Return all that came as a Reply. `known` are the fields that the engine adds."""
         first = self.first
+        others = sorted(self.choices)[1:]
         return Reply(
             text="".join(first.text),
             reasoning="".join(first.reasoning) or None,
-            tool_calls=first.tool_calls(),
+            tool_calls=first.tool_calls() if first.calls else (),
             finish_reason=first.reason,
             raw_finish_reason=first.raw_finish,
             usage=self.usage or Usage(),
             refusal="".join(first.refusal) or None,
             id=self.id,
-            alternatives=tuple(self._alternative(key) for key in sorted(self.choices)[1:]),
+            alternatives=tuple([self._alternative(key) for key in others]) if others else (),
             logprobs=first.logprobs,
-            audio={name: "".join(pieces) for name, pieces in first.audio.items()} or None,
+            audio={name: "".join(pieces) for name, pieces in first.audio.items()} if first.audio else None,
             opaque=_plain(first.opaque) if first.opaque else first.opaque,
-            citations=self._citations(min(self.choices, default=0)),
-            media=first.all_media(),
+            citations=() if self.citations is None else self._citations(min(self.choices, default=0)),
+            media=first.all_media() if first.media or first.audio else (),
             raw=self.envelope if raw is None else raw,
             **known,
         )
@@ -334,13 +351,6 @@ class Collector:
             self._citations(key),
             choice.all_media(),
         )
-
-    def missing(self) -> tuple[Adjustment, ...]:
-        """Return warnings about what the vendor left out at the end."""
-        first = self.first
-        if first.raw_finish is None and first.ended:
-            return (Adjustment("missing", "finish_reason", "the stream ended in order, without a finish reason"),)
-        return ()
 
 
 def _plain(opaque: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ..basics.secret import Revealed
 from ..call import Context, Failure, Verdict
 from ..errors import ChatportError, OverloadedError, QuotaExceededError, RateLimitError
 from ..standard.error_shapes import said_wait_seconds, said_words
-from ..standard.errors import class_of_status, read_error
+from ..standard.verdicts import class_of_status, read_error
 from ..types import RateLimits
 from .hints import (
     limit_reset_seconds,

@@ -199,6 +199,8 @@ def run_without_key(secrets: Sequence[Secret], run: Callable[[], T]) -> T:
 
 def hide_key_in_reply(reply: Reply, key: Revealed) -> Reply:
     """Return the reply with the key hidden in what names it and in its warnings. What it says stays as it came."""
+    if not key:
+        return reply
     names = ("id", "model", "request_id", "raw_finish_reason")
     texts = [reply.id, reply.model, reply.request_id, reply.raw_finish_reason]
     for warning in reply.warnings:

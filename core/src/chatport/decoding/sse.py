@@ -56,6 +56,10 @@ class EventStreamParser:
         """Return the events that these bytes complete."""
         if self._is_one_event(data):
             return [ServerSentEvent(data[6:-2], "message", self.last_id)]
+        if data[:7] == b"event: ":
+            named = self._one_named_event(data)
+            if named is not None:
+                return [named]
         if self._at_start:
             data = self._without_bom(data)
         if self._skip_lf or b"\r" in data:
@@ -92,6 +96,15 @@ class EventStreamParser:
             and len(data) <= self.max_event_bytes
             and b"\r" not in data
         )
+
+    def _one_named_event(self, data: bytes) -> ServerSentEvent | None:
+        """Return the event that these bytes are, if they are one in the other usual form, and nothing waits before."""
+        end = data.find(b"\n", 7)
+        if end <= 7 or data[end : end + 7] != b"\ndata: " or data.find(b"\n", end + 7) != len(data) - 2:
+            return None
+        if self._rest or self._at_start or self._skip_lf or len(data) > self.max_event_bytes or b"\r" in data:
+            return None
+        return ServerSentEvent(data[end + 7 : -2], _name(data[7:end]), self.last_id) if data[-1:] == b"\n" else None
 
     def close(self) -> ServerSentEvent | None:
         """Return the event that the body ended in, without its blank line; None if there is none.

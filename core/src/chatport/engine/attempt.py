@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import events as ev, jsoncodec
 from ..basics.secret import Revealed
 from ..call import Chunk, Failure, StreamState, Verdict
 from ..decoding.body import LARGEST_PIECE, BodyDecoder, body_decoder, is_undecided, less_blanks, looks_like_events
-from ..decoding.caller_names import CallerNames
 from ..decoding.collector import Collector
-from ..decoding.failures import LARGEST_ERROR_BYTES, error_of, failure_of, without_answer
 from ..decoding.redaction import hide_key, hide_key_in_error, hide_key_in_reply
 from ..decoding.sse import EventStreamParser, ServerSentEvent
 from ..errors import (
@@ -32,8 +30,11 @@ from ..types import Reply
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
 from .delivery import Delivery
 from .route import Route, request_id, run_side_hook, tell_who_was_asked
-from .store import Store, check_size
+from .store import Store, too_large
 from .timers import Timers
+
+if TYPE_CHECKING:
+    from ..decoding.caller_names import CallerNames
 
 __all__ = ["AttemptRun"]
 
@@ -53,6 +54,7 @@ _PUBLIC = frozenset(
         ev.RefusalDelta,
         ev.AudioDelta,
         ev.MediaAdded,
+        ev.ServerStep,
         ev.UsageReported,
     )
 )
@@ -86,13 +88,12 @@ class AttemptRun:
         self.heard = False
         self._clock = clock
         self._delivery = Delivery(self.collector, takes_events=deliver)
-        output_tool, is_resumed = route.wire.output_tool, resumed is not None
-        self._caller_names = (
-            CallerNames(route.names, output_tool, is_resumed=is_resumed)
-            if is_resumed or route.names or output_tool is not None
-            else None
-        )
-        self._shows_chunks = self._caller_names is None and route.is_native
+        self._caller_names: CallerNames | None = None
+        if route.names or route.wire.output_tool is not None or resumed is not None:
+            from ..decoding.caller_names import CallerNames  # most calls have no other names
+
+            self._caller_names = CallerNames(route.names, route.wire.output_tool, is_resumed=resumed is not None)
+        self._shows_chunks = route.is_native and self._caller_names is None
         self._on_first_event = on_first_event
         self._timers = Timers(route.timeouts, clock.monotonic, call_started, leave_after)
         self._state = StreamState()
@@ -144,16 +145,10 @@ class AttemptRun:
         else:
             self._streams = False
             self._timers.answer_begun()
-            yield from self._read_whole(body, chain((first,), more))
+            content = yield from self._whole_body(body, chain((first,), more))
+            yield from self._complete(self._read_reply(content.strip()))
 
     # --- bytes
-
-    def _read(self, most: float = math.inf) -> Generator[Command, Any, bytes]:
-        left = self._timers.remaining(streams=self._streams)
-        data: bytes = yield Read(left if most == math.inf else most if left is None else min(most, left))
-        if data:
-            self._timers.byte_arrived()
-        return data
 
     def _first_bytes(self, body: BodyDecoder) -> Generator[Command, Any, tuple[bytes, Iterator[bytes]]]:
         """Read until something other than white space has come, and enough of it to know an event stream by.
@@ -162,10 +157,11 @@ class AttemptRun:
         """
         first = b""
         while True:
-            data = yield from self._read()
+            data: bytes = yield Read(self._timers.remaining(streams=self._streams))
             if not data:
                 body.close()
                 return first, iter(())
+            self._timers.byte_arrived()
             pieces = iter(body.feed(data))
             for piece in pieces:
                 first += piece
@@ -177,20 +173,25 @@ class AttemptRun:
         self,
         body: BodyDecoder,
         pieces: Iterable[bytes],
-        most_seconds: float = math.inf,
+        most_seconds: float | None = None,
         most_bytes: float = math.inf,
     ) -> Generator[Command, Any, bytes]:
         content = bytearray()  # not a list of the pieces: they may be of one byte each
         while True:
             for piece in pieces:
-                check_size(len(content) + len(piece), self._limits)
                 content += piece
+                if len(content) > self._limits.body_bytes:
+                    raise too_large(self._limits)
                 if len(content) >= most_bytes:
                     return bytes(content)
-            data = yield from self._read(most_seconds)
+            left = self._timers.remaining(streams=self._streams)
+            if most_seconds is not None:
+                left = most_seconds if left is None else min(most_seconds, left)
+            data: bytes = yield Read(left)
             if not data:
                 body.close()
                 return bytes(content)
+            self._timers.byte_arrived()
             pieces = body.feed(data)
 
     # --- a stream
@@ -224,7 +225,7 @@ class AttemptRun:
                 body.close()
                 break
             timers.byte_arrived()
-            pieces = body.feed(data) if body.is_compressed else (data,)
+            pieces = body.feed(data)
         if self._state.ended:
             yield from self._drain()
         else:
@@ -353,16 +354,18 @@ class AttemptRun:
 
     # --- a whole reply
 
-    def _read_whole(self, body: BodyDecoder, pieces: Iterable[bytes]) -> Steps:
-        self.raw = self._decoded((yield from self._whole_body(body, pieces)).strip())
+    def _read_reply(self, content: bytes) -> list[ev.Event]:
+        """Take a whole reply; return what is to be handed over of it."""
+        self.raw = self._decoded(content)
         batch: list[ev.Event] = []
-        decoded = self._run_hook("decode_reply", self.raw, self.route.context, self.route.wire)
+        route = self.route
+        decoded = guarded(route.context, "decode_reply", route.plan.decode_reply, self.raw, route.context, route.wire)
         self._collect(decoded or (ev.ErrorReported(self.raw),), batch)
         if self.collector.error is not None:
             problem = self._reported(batch)
             if problem is not None:
                 raise problem
-        yield from self._complete(batch)
+        return batch
 
     def _decoded(self, content: bytes) -> Any:
         limits = self._limits
@@ -384,10 +387,11 @@ class AttemptRun:
 
     def _complete(self, batch: list[ev.Event]) -> Steps:
         """Close what is still open, and hand over all that is left, whether or not there was any content."""
-        open_choices = [index for index, choice in self.collector.choices.items() if not choice.ended]
-        self.collector.end()
-        self._check_said()
-        batch.extend(call for index in open_choices for call in self.collector.ended_calls(index))
+        still_open = self.collector.end()
+        if not self.collector.has_content:
+            self._check_said()
+        for index in still_open:
+            batch.extend(self.collector.ended_calls(index))
         rest = self._delivery.rest(batch)
         if rest:
             yield Deliver(rest)
@@ -395,7 +399,7 @@ class AttemptRun:
 
     def _check_said(self) -> None:
         """Raise ServerError for an end with nothing before it, where nobody knows it or the vendor means a failure."""
-        if self.collector.has_content or self.route.operation != "chat":
+        if self.route.operation != "chat":
             return
         first, is_failure = self.collector.first, self.route.context.provider.dialect.empty_is_error
         if first.finish in (UNKNOWN, None):
@@ -408,6 +412,8 @@ class AttemptRun:
 
     def _fail(self, head: Head) -> Steps:
         """Read an error response and raise what the chain makes of it, or take the reply it turns it into."""
+        from ..decoding.failures import LARGEST_ERROR_BYTES, failure_of  # words and patterns that only errors need
+
         if 300 <= head.status < 400:
             raise TransportError(
                 f"The server redirects (to {head.headers.get('location', 'nowhere')[:200]!r}). Redirects are not "
@@ -427,6 +433,8 @@ class AttemptRun:
 
     def _reported(self, batch: list[ev.Event]) -> ChatportError | None:
         """Return the error that a chunk or a 200 body reports, None if the chain turns it into a reply."""
+        from ..decoding.failures import failure_of, without_answer  # words and patterns that only errors need
+
         reported, self.collector.error = self.collector.error, None
         assert reported is not None
         where: Literal["chunk", "body"] = "chunk" if self._streams else "body"
@@ -440,26 +448,31 @@ class AttemptRun:
         return None
 
     def _raise_or_take(self, failure: Failure, batch: list[ev.Event]) -> None:
-        verdict = self._run_hook("classify_error", failure, self.route.context)
+        verdict = self._verdict_on(failure)
         if verdict is None or not verdict.events:
             raise self._error_of(failure, verdict)
         self._collect(verdict.events, batch)
         self._state.ended = self._state.started = True
 
     def _body_error(self, content: bytes) -> ChatportError:
+        from ..decoding.failures import failure_of  # words and patterns that only errors need
+
         failure = failure_of(200, self.head.headers if self.head else {}, "body", content, self._key())
-        verdict = self._run_hook("classify_error", failure, self.route.context)
-        return self._error_of(failure, verdict)
+        return self._error_of(failure, self._verdict_on(failure))
 
     def _error_of(self, failure: Failure, verdict: Verdict | None) -> ChatportError:
+        from ..decoding.failures import error_of  # words and patterns that only errors need
+
         limits = None
         if verdict is not None and verdict.retry_after_seconds is None and failure.where == "response":
             limits = run_side_hook(self.route, "read_rate_limits", failure.headers)
         asked = hide_key(self.route.request.url, self._key())
         return error_of(failure, verdict, self.route.context, self._clock.utcnow(), limits, asked)
 
-    def _run_hook(self, name: Literal["decode_reply", "classify_error"], *arguments: Any) -> Any:
-        return guarded(self.route.context, name, getattr(self.route.plan, name), *arguments)
+    def _verdict_on(self, failure: Failure) -> Verdict | None:
+        context = self.route.context
+        verdict: Verdict | None = guarded(context, "classify_error", self.route.plan.classify_error, failure, context)
+        return verdict
 
     def _key(self) -> Revealed:
         return self.route.request.revealed_key()

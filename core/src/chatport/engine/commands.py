@@ -16,6 +16,7 @@ import attrs
 import msgspec
 
 from ..basics.secret import Revealed, Secret
+from ..basics.values import Value
 from ..events import Event
 from ..types import Reply
 
@@ -38,8 +39,8 @@ __all__ = [
 ]
 
 
-@attrs.frozen
-class HttpRequest:
+@attrs.frozen(eq=False, repr=False)
+class HttpRequest(Value):
     """A request ready to be sent. The key is apart, so that no repr of a request can show it.
 
     `auth` is (header name, prefix, key), None where no key is sent. `secret_headers` and `secret_query` are what else
@@ -194,8 +195,8 @@ class Machine(Protocol):
         """Return what has been received so far."""
 
 
-@attrs.frozen
-class Clock:
+@attrs.frozen(eq=False, repr=False)
+class Clock(Value):
     """The machine's sources of time and chance, so that tests can pass their own.
 
     `monotonic` gives seconds; `utcnow` an aware datetime, for HTTP dates and prices; `random` a number in [0, 1).

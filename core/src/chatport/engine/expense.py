@@ -90,8 +90,8 @@ def cost_of_attempt(attempt: AttemptRun, shared: Shared) -> Cost | None:
     usage, context = attempt.collector.usage, attempt.route.context
     if usage is None:
         return None
-    thinking = bool(attempt.collector.first.reasoning or usage.reasoning_tokens)
     said = _charged(usage, context)
     if said is not None or not context.facts.prices:
         return said
+    thinking = bool(attempt.collector.first.reasoning or usage.reasoning_tokens)
     return cost_of(usage, context.facts.prices, at=shared.clock.utcnow(), thinking=thinking)

@@ -14,6 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 import attrs
 
 from ..basics.secret import Secret
+from ..basics.values import Value
+from ..call import Call
 from ..decoding.collector import Collector
 from ..decoding.redaction import hide_key_in_reply
 from ..errors import (
@@ -38,14 +40,11 @@ from ..errors import (
     UnsupportedFeatureError,
 )
 from ..events import Finished
-from ..inputs.arguments import misfits
 from ..limits.budget import Budget
 from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun
 from .commands import Beside, Block, Clock, Command, Deliver, TimerExpired
-from .continuation import can_continue, conversation, reopened
 from .expense import cost_of_attempt
-from .probe import Probe
 from .route import Route, request_id, run_side_hook
 from .shared import Shared
 from .target import TargetRun
@@ -97,8 +96,8 @@ class SlowCandidate(Candidate, Protocol):
         """Return the call's own total timer there."""
 
 
-@attrs.frozen
-class Given:
+@attrs.frozen(eq=False, repr=False)
+class Given(Value):
     """A candidate whose route is known already."""
 
     target: str
@@ -137,7 +136,7 @@ _CANNOT_BE_USED = (TransportError, PolicyError, UnsupportedFeatureError, ModelNo
 """Why a target may be passed over before anything is sent to it. A mistake in the configuration is no such reason."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class CallMachine:
     """One call. `targets` are prepared when their turn comes, so a request is shaped anew for each vendor.
 
@@ -180,14 +179,15 @@ class CallMachine:
             if not self.is_quiet:
                 self.trace.failed(error)
             raise
-        self.trace.finished(reply)
+        if self.trace.is_heard:
+            self.trace.finished(reply)
         if self.deliver:
             yield Deliver([Finished(reply)])
         return reply
 
     def _answered(self) -> Generator[Command, Any, AttemptRun]:
         """Ask the targets in turn, and return the attempt that has the answer. Raises the error worth telling."""
-        waiting = list(self._up())
+        waiting = list(self.targets if len(self.targets) == 1 else self._up())
         while waiting:
             candidate = waiting.pop(0)
             route = yield from self._prepare(candidate, waiting)
@@ -267,6 +267,8 @@ class CallMachine:
             route = attrs.evolve(candidate.probe(), operation="probe")
         except ChatportError:  # it cannot be asked for so little: the call itself will find out
             return False
+        from .probe import Probe  # only a target that comes back needs it
+
         probe = Probe(route, self.shared, breaker, self.budgets)
         breaker.finds_out_beside = False
         breaker.hand_on(caller, probe)
@@ -278,9 +280,6 @@ class CallMachine:
 
     def _up(self) -> Iterator[Candidate]:
         """Give the targets but those whose breaker is open; if all are open, the one that will be tried soonest."""
-        if len(self.targets) == 1:
-            yield self.targets[0]
-            return
         down = {c.target: self.shared.breakers.of(c.target).open_for_seconds for c in self.targets}
         soonest = min(self.targets, key=lambda candidate: down[candidate.target])
         for candidate in self.targets:
@@ -292,9 +291,14 @@ class CallMachine:
 
     def _prepare(self, candidate: Candidate, waiting: Sequence[Candidate]) -> Generator[Command, Any, Route | None]:
         """Return the target's route; None if it cannot take this call, and another target can or an error is known."""
-        prefix = None if self._resumed is None else reopened(self._resumed)
+        prefix = None
+        if self._resumed is not None:
+            from .continuation import reopened  # only an answer that was cut needs it
+
+            prefix = reopened(self._resumed)
         try:
-            yield from self._make_ready(candidate)
+            if not candidate.is_ready():
+                yield from self._make_ready(candidate)
             route = candidate.prepare(prefix)
             if prefix is not None and route.wire.output_tool is not None:
                 raise UnsupportedFeatureError("Here the structure is a tool call, which cannot go on from a text.")
@@ -365,6 +369,8 @@ class CallMachine:
         waiting: list[Candidate],
     ) -> list[Candidate]:
         """Return who may go on from the part that the caller has, the same target first; none: the error is final."""
+        from .continuation import can_continue, conversation  # only an answer that was cut needs it
+
         call = attempt.route.call
         if call is not None and error.partial is not None:
             error.messages = conversation(call, error.partial)
@@ -404,7 +410,7 @@ class CallMachine:
             *route.wire.adjustments,
             *self.trace.notes,
             *self._missing(collector),
-            *self._misfits(attempt),
+            *(_misfits(route.call, collector) if route.call is not None and route.call.tools else ()),
         )
         if self._resumed is not None and collector.usage is not None:
             collector.usage = Usage(raw=collector.usage.raw)  # of the last part only: no count of the whole
@@ -423,7 +429,10 @@ class CallMachine:
         return hide_key_in_reply(reply, route.request.revealed_key())
 
     def _missing(self, collector: Collector) -> Sequence[Adjustment]:
-        missing = list(collector.missing())
+        missing, first = list[Adjustment](), collector.first
+        if first.raw_finish is None and first.ended:
+            reason = "the stream ended in order, without a finish reason"
+            missing.append(Adjustment("missing", "finish_reason", reason))
         if self._resumed is not None:
             reason = "the answer was cut and continued, and nobody has counted the part before the cut"
             missing.append(Adjustment("missing", "usage", reason))
@@ -431,11 +440,11 @@ class CallMachine:
             missing.append(Adjustment("missing", "usage", "the vendor sent no token counts, so the cost is unknown"))
         return missing
 
-    @staticmethod
-    def _misfits(attempt: AttemptRun) -> Iterator[Adjustment]:
-        call = attempt.route.call
-        if call is not None and call.tools:
-            yield from misfits(attempt.collector.first.tool_calls(), call.tools)
+
+def _misfits(call: Call, collector: Collector) -> Iterator[Adjustment]:
+    from ..inputs.arguments import misfits  # only a call with tools needs it
+
+    return misfits(collector.first.tool_calls(), call.tools)
 
 
 def _is_final(error: ChatportError) -> bool:

@@ -31,7 +31,7 @@ _IS_UP = (AuthenticationError, BadRequestError, ModelNotFoundError, PermissionDe
 """Answers of a vendor that is there, whatever it thinks of the request."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Probe:
     """The request, as a machine of its own for a driver of its own. It is made once, and counts in the call's budgets.
 

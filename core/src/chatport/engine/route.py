@@ -9,11 +9,12 @@ import attrs
 
 from ..basics.log import warn
 from ..basics.sizes import Limits
+from ..basics.values import Value
 from ..call import Call, Context, WireRequest
 from ..decoding.redaction import hide_key
 from ..errors import BadRequestError, ChatportError, ModelNotFoundError
 from ..limits.timeouts import Timeouts
-from ..plugins.guarding import tolerated
+from ..plugins.guarding import hook_error
 from ..plugins.plan import Plan
 from .commands import Head, HttpRequest
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "Route", "request_id", "run_side_hook", "tell_who_was_asked"]
 
 
-@attrs.frozen
-class Route:
+@attrs.frozen(eq=False, repr=False)
+class Route(Value):
     """A target made ready: its chains, and the request as shaped for it. `names` maps tool names back.
 
     `call` is what was shaped, with a retired model's options laid over it; None for a request that is no chat.
@@ -76,7 +77,9 @@ def request_id(head: Head, context: Context) -> str | None:
 
 def run_side_hook(route: Route, name: Literal["read_rate_limits", "observe"], *values: Any) -> Any:
     """Run a hook that only looks on: its failure is a warning, and the answer is handed over all the same."""
-    context, run = route.context, getattr(route.plan, name)
-    return tolerated(
-        context, name, lambda error: warn(hide_key(str(error), route.request.revealed_key())), run, *values, context
-    )
+    try:
+        return getattr(route.plan, name)(*values, route.context)
+    except Exception as error:
+        told = hook_error(name, error, route.context)
+        warn(hide_key(str(told), route.request.revealed_key()))
+        return None

@@ -10,6 +10,7 @@ import attrs
 from ..basics.bounded import MOST_BREAKERS, Shelf
 from ..basics.display import one_line
 from ..basics.log import emit, is_configured, warn
+from ..basics.values import Value
 from ..limits.breaker import Breaker, BreakerPolicy
 from ..limits.pacing import PacerBook
 from ..limits.retry import RetryBook, RetryBudget, RetryPolicy
@@ -22,8 +23,8 @@ _LONGEST_WARNING = 600
 Observer: TypeAlias = Callable[[str, Mapping[str, Any]], None]
 
 
-@attrs.frozen
-class HedgePolicy:
+@attrs.frozen(eq=False, repr=False)
+class HedgePolicy(Value):
     """A second try beside a first one that has no content after `after_seconds`, for at most a `share` of the calls.
 
     None: no second tries.
@@ -58,8 +59,8 @@ class BreakerBook:
         return Breaker(self._policy, self._now)
 
 
-@attrs.frozen
-class Shared:
+@attrs.frozen(eq=False, repr=False)
+class Shared(Value):
     """`rates` says how many USD one unit of another currency is, for budgets; `observers` see every event of a call."""
 
     clock: Clock

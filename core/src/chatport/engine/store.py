@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..basics.sizes import Limits
 from ..call import StreamState
-from ..decoding.caller_names import CallerNames
 from ..decoding.collector import Collector
 from ..errors import MalformedReplyError, over_limit
 
-__all__ = ["Store", "check_size"]
+if TYPE_CHECKING:
+    from ..decoding.caller_names import CallerNames
+
+__all__ = ["Store", "too_large"]
 
 _WEIGHED_BYTES = 4 * 1024 * 1024  # after so many, what was collected is measured
 _WEIGHED_AGAIN = 4  # and once a quarter of it can have been added: measuring all of it more often would take its time
@@ -38,16 +42,16 @@ class Store:
         if self._unweighed_bytes >= self._weighed_after:
             self._unweighed_bytes = 0
             size, values = self._collector.weight()
-            check_size(size + held_beside, self._limits)
+            if size + held_beside > self._limits.body_bytes:
+                raise too_large(self._limits)
             if values > self._limits.values:
                 raise over_limit("What is kept of the stream", self._limits.values, "JSON values", "values")
             self._weighed_after = max(_WEIGHED_BYTES, size // _WEIGHED_AGAIN)
 
 
-def check_size(size: int, limits: Limits) -> None:
-    """Raise MalformedReplyError for a reply of more bytes than are accepted."""
-    if size > limits.body_bytes:
-        raise MalformedReplyError(
-            f"The reply is larger than {limits.body_bytes} bytes after decompression; raise limits.body_bytes if it "
-            "really is."
-        )
+def too_large(limits: Limits) -> MalformedReplyError:
+    """Return the error for a reply of more bytes than are accepted."""
+    return MalformedReplyError(
+        f"The reply is larger than {limits.body_bytes} bytes after decompression; raise limits.body_bytes if it "
+        "really is."
+    )

@@ -71,7 +71,8 @@ class TargetRun:
         queued_seconds: float = 0.0,
         judge: Callable[[ChatportError, AttemptRun], Outcome] | None = None,
     ) -> None:
-        self.route = _with_idempotency_key(route, trace)
+        takes_key = route.context.provider.dialect.idempotency_header is not None
+        self.route = _with_idempotency_key(route, trace) if takes_key else route
         self.attempt: AttemptRun | None = None
         self.queued_seconds = queued_seconds
         self._trace = trace
@@ -91,33 +92,29 @@ class TargetRun:
         """Run attempts until one succeeds; return it. Raises the error of the last one, which ends this target."""
         self.retries.count_call()
         try:
-            return (yield from self._attempts())
+            self.retries.hope(self)
+            is_probe, failures = self._is_probe, 0
+            while True:
+                attempt, error = yield from self._try(is_probe)
+                is_probe = False
+                failures += error is not None
+                wait = None if error is None else self._wait_before_next(error, attempt, failures)
+                has_room = error is None or wait is None or self._is_free(error, failures) or self.retries.take()
+                if error is not None and not has_room and self._is_hopeless():
+                    wait = None
+                    self.tell_of_budget(error)
+                self._trace.attempt_ended(attempt, self._began, error, wait)
+                if error is None:
+                    return attempt
+                if wait is None:
+                    raise error
+                yield from self.tell_caller(error, wait)
+                if not has_room:
+                    yield from self._wait_for_room(error, wait)
+                elif wait:
+                    yield Wait(wait)
         finally:
             self.retries.give_up(self)
-
-    def _attempts(self) -> Generator[Command, Any, AttemptRun]:
-        self.retries.hope(self)
-        is_probe = self._is_probe
-        failures = 0
-        while True:
-            attempt, error = yield from self._try(is_probe)
-            is_probe = False
-            failures += error is not None
-            wait = None if error is None else self._wait_before_next(error, attempt, failures)
-            has_room = error is None or wait is None or self._is_free(error, failures) or self.retries.take()
-            if error is not None and not has_room and self._is_hopeless():
-                wait = None
-                self.tell_of_budget(error)
-            self._trace.attempt_ended(attempt, self._began, error, wait)
-            if error is None:
-                return attempt
-            if wait is None:
-                raise error
-            yield from self.tell_caller(error, wait)
-            if not has_room:
-                yield from self._wait_for_room(error, wait)
-            elif wait:
-                yield Wait(wait)
 
     def tell_caller(self, error: ChatportError, wait: float) -> Generator[Command, Any, None]:
         """Hand over that an attempt failed and another one follows."""
@@ -144,13 +141,14 @@ class TargetRun:
                     expense.reserve(self._budgets)
                 self._began = self._shared.clock.monotonic()
                 attempt = self.attempt = self._new_attempt()
-                self._trace.attempt_started()
+                if self._trace.is_heard:
+                    self._trace.attempt_started()
                 try:
                     yield from attempt.run()
                 except ChatportError as problem:
                     error = problem
                 except GeneratorExit:
-                    self._trace.attempt_cancelled(attempt, self._began)
+                    self._trace.attempt_ended(attempt, self._began, outcome="cancelled")
                     raise
                 yield Close(not isinstance(error, _CUT))
                 outcome = "ok" if error is None else self._judge(error, attempt)
@@ -161,10 +159,12 @@ class TargetRun:
             finally:
                 if ticket is not None:
                     self._learn_limits()
-                self._give_back(ticket, expense)
+                if ticket is not None or expense is not None:
+                    self._give_back(ticket, expense)
                 self._breaker.record(outcome, probe=is_probe)
         finally:
-            self._give_back(ticket, expense)
+            if ticket is not None or expense is not None:
+                self._give_back(ticket, expense)
         return attempt, error
 
     def _give_back(self, ticket: Ticket | None, expense: Expense | None) -> None:
@@ -182,14 +182,14 @@ class TargetRun:
             self._shared.clock,
             self._trace.started + self.queued_seconds,
             deliver=self._deliver,
-            leave_after=self._share_of_time(),
+            leave_after=self._share_of_time() if self._others else None,
             resumed=self._resumed,
             on_first_event=self._trace.first_event,
         )
 
     def _share_of_time(self) -> float | None:
         """Return how long this target may stay silent, so that the others still get their turn; None: no such limit."""
-        left = self._time_left() if self._others else math.inf
+        left = self._time_left()
         return None if left == math.inf else left / (self._others + 1)
 
     def _time_left(self) -> float:

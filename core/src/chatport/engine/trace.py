@@ -24,7 +24,7 @@ __all__ = ["CallTrace"]
 _SHOWN = 200
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class CallTrace:
     """`attempts` are the exchanges of a call on the wire and nothing else; `notes` tell of targets passed over.
 
@@ -36,14 +36,20 @@ class CallTrace:
 
     shared: Shared
     started: float
-    call_id: str = attrs.field(factory=lambda: os.urandom(16).hex())
+    _call_id: str = ""
     attempts: tuple[Attempt, ...] = ()
     notes: tuple[Adjustment, ...] = ()
     first_event_seconds: float | None = None
     bodies: int = attrs.field(default=0, repr=False)
     _route: Route | None = attrs.field(default=None, repr=False)
-    _is_heard: bool = attrs.field(default=False, repr=False)
+    is_heard: bool = attrs.field(default=False, repr=False)
     """Whether anybody listens, as of the last turn: where nobody does, nothing is put together."""
+
+    @property
+    def call_id(self) -> str:
+        """What the call is called where it is told of, made when it first is."""
+        self._call_id = self._call_id or os.urandom(16).hex()
+        return self._call_id
 
     def seconds(self) -> float:
         """Return how long the call has been going on."""
@@ -52,8 +58,8 @@ class CallTrace:
     def turn_to(self, route: Route, targets: int) -> None:
         """Note whose turn it is; the first time, tell that the call starts."""
         is_first, self._route = self._route is None, route
-        self._is_heard = route.plan.observe is not nothing or self.shared.is_heard
-        if not (is_first and self._is_heard):
+        self.is_heard = route.plan.observe is not nothing or self.shared.is_heard
+        if not (is_first and self.is_heard):
             return
         call = route.call
         options = ("max_tokens", "temperature", "top_p", "seed")
@@ -70,23 +76,33 @@ class CallTrace:
         )
 
     def attempt_started(self) -> None:
-        """Tell that a request is about to be sent."""
+        """Tell that a request is about to be sent. Asked only where somebody listens."""
         route = self._route
         assert route is not None, "it is somebody's turn before an attempt is made"
-        if self._is_heard:
-            self._tell("attempt_started", lambda: {"attempt": len(self.attempts) + 1, **_server(route)})
+        self._tell("attempt_started", lambda: {"attempt": len(self.attempts) + 1, **_server(route)})
 
     def first_event(self) -> None:
         """Note the first content of the call, once."""
         if self.first_event_seconds is None:
-            self.first_event_seconds = self.seconds()
-            if self._is_heard:
+            self.first_event_seconds = self.shared.clock.monotonic() - self.started
+            if self.is_heard:
                 self._tell("first_event", lambda: {"attempt": len(self.attempts) + 1})
 
-    def attempt_ended(self, attempt: AttemptRun, began: float, error: ChatportError | None, wait: float | None) -> None:
+    def attempt_ended(
+        self,
+        attempt: AttemptRun,
+        began: float,
+        error: ChatportError | None = None,
+        wait: float | None = None,
+        outcome: str = "ok",
+    ) -> None:
         """Record an attempt; `wait` is how long until the next one on this target, None if there is none."""
-        ended = self._record(attempt, "ok" if error is None else type(error).__name__, began, wait, error)
-        if error is not None and self._is_heard:
+        outcome = outcome if error is None else type(error).__name__
+        status = None if attempt.head is None else attempt.head.status
+        seconds = self.shared.clock.monotonic() - began
+        ended = Attempt(attempt.route.context.target, outcome, seconds, status, wait or 0.0, error)
+        self.attempts = (*self.attempts, ended)
+        if error is not None and self.is_heard:
             self._tell(
                 "attempt_failed",
                 lambda: {
@@ -99,33 +115,13 @@ class CallTrace:
                 },
             )
 
-    def attempt_cancelled(self, attempt: AttemptRun, began: float) -> None:
-        """Record an attempt that nobody waits for any more."""
-        self._record(attempt, "cancelled", began)
-
-    def _record(
-        self,
-        attempt: AttemptRun,
-        outcome: str,
-        began: float,
-        wait: float | None = None,
-        error: ChatportError | None = None,
-    ) -> Attempt:
-        status = None if attempt.head is None else attempt.head.status
-        seconds = self.shared.clock.monotonic() - began
-        ended = Attempt(attempt.route.context.target, outcome, seconds, status, wait or 0.0, error)
-        self.attempts = (*self.attempts, ended)
-        return ended
-
     def passed_over(self, target: str, why: str) -> None:
         """Note that a target was not asked; nothing was sent to it."""
         note = Adjustment("redirected", "model", f"{target} was passed over: {why[:_SHOWN]}")
         self.notes = (*self.notes, note)
 
     def finished(self, reply: Reply) -> None:
-        """Tell the end."""
-        if not self._is_heard:
-            return
+        """Tell the end. Asked only where somebody listens."""
         usage, cost = reply.usage, reply.cost
         self._tell(
             "call_finished",
@@ -151,7 +147,7 @@ class CallTrace:
         error.attempts = self.attempts
         for note in self.notes:
             error.add_note(one_line(note.reason, _SHOWN))
-        if self._is_heard:
+        if self.is_heard:
             self._tell(
                 "call_failed",
                 lambda: {"error": type(error).__name__, "status": error.status, "attempts": len(self.attempts)},
@@ -159,7 +155,7 @@ class CallTrace:
 
     def cancelled(self) -> None:
         """Tell that the caller has left."""
-        if self._is_heard:
+        if self.is_heard:
             self._tell("call_cancelled", lambda: {"attempts": len(self.attempts)})
 
     def _tell(self, event: str, fields: Callable[[], Mapping[str, Any]]) -> None:

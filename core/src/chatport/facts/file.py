@@ -21,6 +21,7 @@ from .. import jsoncodec
 from ..basics.frozen import freeze_fields
 from ..basics.hosts import is_named
 from ..basics.typed import check_fields, expect
+from ..basics.values import Value
 from ..errors import BadRequestError, ConfigurationError, PluginError
 from .models import HostFacts, ModelFacts, RetiredModel, is_region
 from .prices import Price
@@ -41,8 +42,8 @@ __all__ = ["Facts", "ModelEntry", "load_facts"]
 _HOST_PATTERN = re.compile(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
-@attrs.frozen
-class ModelEntry:
+@attrs.frozen(eq=False, repr=False)
+class ModelEntry(Value):
     """One entry of a facts file. Several can match a model: the more specific ones are laid over the others."""
 
     match: str
@@ -54,8 +55,8 @@ class ModelEntry:
         freeze_fields(self, "facts", error=BadRequestError)
 
 
-@attrs.frozen
-class Facts:
+@attrs.frozen(eq=False, repr=False)
+class Facts(Value):
     """A facts file, decoded. `hosts` maps a host name, or "*.example.com" for subdomains, to what is known of it.
 
     `quirks` say which facts a word in a model's `quirks` stands for: `{"thinking": {"switch": {…}}}`, where a number or

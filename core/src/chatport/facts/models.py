@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from ..basics.frozen import freeze_fields
+from ..basics.values import Value
 from ..errors import BadRequestError
 from .prices import Price
 from .rules import Rules
@@ -15,8 +16,8 @@ from .rules import Rules
 __all__ = ["HostFacts", "ModelFacts", "RetiredModel", "is_region"]
 
 
-@attrs.frozen
-class RetiredModel:
+@attrs.frozen(eq=False, repr=False)
+class RetiredModel(Value):
     """A model id switched off on `since` (a date), its successor, and the options that keep the old behaviour."""
 
     id: str
@@ -29,8 +30,8 @@ class RetiredModel:
         freeze_fields(self, "options", error=BadRequestError)
 
 
-@attrs.frozen
-class ModelFacts:
+@attrs.frozen(eq=False, repr=False)
+class ModelFacts(Value):
     """What is known of one model on one host. None, or an empty tuple, means: not known.
 
     `input` lists the kinds of content it takes (text, image, audio, file). `output_formats` lists the structured
@@ -64,14 +65,15 @@ class ModelFacts:
         freeze_fields(self, "quirks", "protocols", error=BadRequestError)
 
 
-@attrs.frozen
-class HostFacts:
+@attrs.frozen(eq=False, repr=False)
+class HostFacts(Value):
     """What becomes of the data that are sent to a host. An empty tuple, or None, means: not known.
 
     `regions` are the places where requests may be processed: ISO 3166 codes of countries ("US"), "EU", "local" (this
     machine or network), or "global" (the vendor says: anywhere). `trains`: whether the vendor trains models on what
-    comes through the API unless the customer does something about it. `retention_days`: how long it keeps requests at
-    most by default. `date` is when `source` was read, or its own date.
+    comes through the API unless the customer does something about it; `trains_on` are models (globs) for which it does
+    so in any case. `retention_days`: how long it keeps requests at most by default. `date` is when `source` was read,
+    or its own date.
     """
 
     regions: tuple[str, ...] = ()
@@ -79,6 +81,7 @@ class HostFacts:
     retention_days: int | None = None
     source: str = ""
     date: str = ""
+    trains_on: tuple[str, ...] = ()
 
 
 def is_region(code: str) -> bool:

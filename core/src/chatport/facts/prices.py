@@ -8,13 +8,16 @@ from typing import Any
 
 import attrs
 
+from ..basics.frozen import freeze_fields
+from ..basics.values import Value
+from ..errors import BadRequestError
 from ..types import Cost, Usage
 
 __all__ = ["PeakHours", "Price", "PriceTier", "charged", "cost_of", "estimate_cost"]
 
 
-@attrs.frozen
-class PriceTier:
+@attrs.frozen(eq=False, repr=False)
+class PriceTier(Value):
     """Rates that hold for the whole request once its input is larger than `above_input_tokens`."""
 
     above_input_tokens: int
@@ -26,8 +29,8 @@ class PriceTier:
     thinking_output: float | None = None
 
 
-@attrs.frozen
-class PeakHours:
+@attrs.frozen(eq=False, repr=False)
+class PeakHours(Value):
     """Hours in which rates are multiplied by `factor`: local `spans` ("09:00-12:00") on `weekdays` (0 is Monday)."""
 
     factor: float
@@ -46,14 +49,15 @@ def _within(span: str, moment: time) -> bool:
     return start <= moment < end if start < end else moment >= start or moment < end  # or over midnight
 
 
-@attrs.frozen
-class Price:
+@attrs.frozen(eq=False, repr=False)
+class Price(Value):
     """Rates per million tokens for the models that match, from `since` until `until` (dates, the latter excluded).
 
     `cached_input` and `cache_write` None mean: not known, so a reply that used the cache has no known cost. The same
     holds for `cache_write_1h`, the rate of what is kept for an hour where the vendor has such a cache.
     `thinking_output` is the output rate while the model reasons, where it differs. `hosts` limits the entry to
-    base URLs that contain one of them.
+    base URLs that contain one of them. `units` are charged beside the tokens: what one costs, by the name of their
+    number in the vendor's usage. `factors` multiply all of it: by a name in that usage, and the word that it says.
     """
 
     match: str
@@ -67,9 +71,14 @@ class Price:
     tiers: tuple[PriceTier, ...] = ()
     peak: PeakHours | None = None
     hosts: tuple[str, ...] = ()
+    units: Mapping[str, float] = attrs.field(factory=dict)
+    factors: Mapping[str, Mapping[str, float]] = attrs.field(factory=dict)
     since: str | None = None
     until: str | None = None
     source: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        freeze_fields(self, "units", "factors", error=BadRequestError)
 
 
 def cost_of(
@@ -103,7 +112,18 @@ def cost_of(
         + for_an_hour * (rates.cache_write_1h or 0.0)
         + usage.output_tokens * output_rate
     )
-    return _cost(amount, price, moment, "list price")
+    return _cost(_with_units(amount, usage.raw, price), price, moment, "list price")
+
+
+def _with_units(amount: float, told: Mapping[str, Any], price: Price) -> float:
+    """Return the amount with what is charged beside the tokens, at the rate of the tier that the vendor names."""
+    for name, rate in price.units.items():
+        count = told.get(name)
+        if isinstance(count, int | float) and not isinstance(count, bool) and 0 < count < float("inf"):
+            amount += count * rate * 1_000_000
+    for name, words in price.factors.items():
+        amount *= words.get(str(told.get(name)), 1)
+    return amount
 
 
 def _written_for_an_hour(usage: Usage) -> int:
@@ -119,6 +139,7 @@ def estimate_cost(
     """Return what a call of this size costs at most at list price; None when no price is known.
 
     No part of the input is taken to come from a cache, and the output is charged as reasoning where that costs more.
+    What only the vendor's usage tells, `units` and `factors`, is not in it.
     """
     moment = at or datetime.now(UTC)
     price = _price_at(prices, moment)

@@ -38,6 +38,7 @@ __all__ = [
     "StreamRule",
     "StrictRule",
     "ToolRule",
+    "UnavailableRule",
     "UsageRule",
     "check_errors",
     "check_limits",
@@ -162,7 +163,8 @@ class HistoryRule(msgspec.Struct, frozen=True):
     in all. It is filled in only while the model reasons. `all_with` are body fields with which all of it goes back,
     whatever `keep` says. `opaque` names what else goes back with an answer of this vendor: fields of it that Chatport
     keeps and does not read (`reasoning_details`, whose streamed pieces are joined). `left_out` names keys of its
-    messages that the vendor does not want back, or that a hook reads: all others that nobody reads go back to it.
+    messages that the vendor does not want back, or that a hook reads (`notes.mark` inside an object): all others that
+    nobody reads go back to it.
     """
 
     keep: Literal["all", "calls", "none"] = "all"
@@ -188,7 +190,8 @@ class MessageRule(_Cited, frozen=True):
     call may stand where no earlier answer has the call; if not, it is refused before it is sent. `refusals`: whether a
     refusal has a field; if not, it is the text. `empty`: what stands for content that is empty, which is refused;
     `empty_result` the same for a tool's result. `text_results`: a tool's result is only text, and what is no text
-    follows in a user message.
+    follows in a user message. `bridge`: what the assistant says between a tool's result and another turn than its own,
+    which is refused there.
     """
 
     names: bool = True
@@ -203,6 +206,7 @@ class MessageRule(_Cited, frozen=True):
     empty: str | None = None
     empty_result: str | None = None
     text_results: bool = False
+    bridge: str | None = None
 
 
 class PartRule(msgspec.Struct, frozen=True):
@@ -212,7 +216,8 @@ class PartRule(msgspec.Struct, frozen=True):
     `uploads`: whether it takes the id of an upload. What is not taken is refused before it is sent. `formats`: all that
     are read, by the name in the part or the media type; empty: any. `data_url`: sound goes as a data URL where the
     standard has bare base64 (its media type is left out where the format stands beside it); false: as bare base64, also
-    where a data URL was given; None: as it was given. `text_files`: whether a file of plain text is taken as a file;
+    where a data URL was given; None: as it was given. True of files, with a `type`: the address of that kind of part is
+    the file's data URL. `text_files`: whether a file of plain text is taken as a file;
     if not, it goes as a text part. `keys`: all that the object inside the part may have, None: anything. `type` and
     `field` are the vendor's own names for the part and what is in it.
     """
@@ -299,7 +304,8 @@ class OutputRule(_Cited, frozen=True):
     model reasons, None: all of them. `beside_tools`: whether it goes together with tools; if not, the schema is told in
     words, or the tools are left out where none may be called. `forced_tool`: whether a schema that is not taken may be
     the parameters of a tool that must be called. `strict`: whether a strict schema is enforced; if not, it is sent as a
-    wish. `any_object`: where only schemas are taken, `json_object` is sent as the schema of any object.
+    wish. `any_object`: where only schemas are taken, `json_object` is sent as the schema of any object. `streamed`:
+    whether a schema goes together with a stream; if not, the reply comes whole.
     """
 
     say_json: bool = False
@@ -310,6 +316,7 @@ class OutputRule(_Cited, frozen=True):
     forced_tool: bool = True
     strict: bool = True
     any_object: bool = False
+    streamed: bool = True
 
 
 class StreamRule(msgspec.Struct, frozen=True):
@@ -366,11 +373,13 @@ class StrictRule(msgspec.Struct, frozen=True):
 class PlainRule(msgspec.Struct, frozen=True):
     """A schema language without references, with `nullable` for null, and enumerations of texts only.
 
-    `left_out` are the keywords that go without a word, `in_words` those that are said in the description.
+    `left_out` are the keywords that go without a word, `in_words` those that are said in the description. `one_of`:
+    whether it knows `oneOf`; if not, `anyOf` stands for it.
     """
 
     left_out: tuple[str, ...] = ()
     in_words: tuple[str, ...] = ()
+    one_of: bool = True
 
 
 class SchemaRule(_Cited, frozen=True):
@@ -409,6 +418,16 @@ class ProtocolRule(_Cited, frozen=True):
         freeze_fields(self, "needs", "facts")
 
 
+class UnavailableRule(msgspec.Struct, frozen=True):
+    """A model that is not where the call goes: it is refused before it is sent, with the reason.
+
+    `reason` says what to ask instead; `{model}` in it is the model's id.
+    """
+
+    reason: str
+    fact: str = ""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """All rules of one model on one host. `fields` are by the name of the body field; a field may have several.
 
@@ -428,6 +447,7 @@ class Rules(msgspec.Struct, frozen=True):
     fields: Mapping[str, FieldRule | tuple[FieldRule, ...]] = msgspec.field(default_factory=dict)
     known_fields: KnownFieldsRule | None = None
     protocol: ProtocolRule | None = None
+    unavailable: UnavailableRule | None = None
 
     def __post_init__(self) -> None:
         freeze_fields(self, "parts", "fields")
@@ -494,7 +514,9 @@ class UsageRule(msgspec.Struct, frozen=True):
     """Where the vendor's usage says what, for counts that are not in the standard's places.
 
     Each is a path inside the usage object, `details.thought`. What is not given is read as the standard reads it.
-    `cost` is the path of what was charged, and `cost_factor` what one unit of it is in USD: 1e-10 for ticks.
+    `rest_is_reasoning`: where no reasoning is named, what `total_tokens` has beyond input and output is reasoning that
+    the output does not count. `cost` is the path of what was charged, and `cost_factor` what one unit of it is in USD:
+    1e-10 for ticks.
     """
 
     input_tokens: str | None = None
@@ -502,6 +524,7 @@ class UsageRule(msgspec.Struct, frozen=True):
     cached_input_tokens: str | None = None
     cache_write_tokens: str | None = None
     reasoning_tokens: str | None = None
+    rest_is_reasoning: bool = False
     cost: str | None = None
     cost_factor: float = 1
     fact: str = ""

@@ -13,13 +13,12 @@ from typing import Any, TypeAlias
 import attrs
 
 from .. import jsoncodec
+from ..basics import media
 from ..basics.frozen import freeze
-from ..basics.media import is_address
 from ..basics.words import near_miss
 from ..errors import BadRequestError
 from ..standard.unread import READ_OF_CALL, READ_OF_FUNCTION, WRITTEN_AS
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPart, ToolCall, VendorPart, VideoPart
-from .parts import fit_part, is_part, no_part
 
 __all__ = ["MessagesInput", "read_messages"]
 
@@ -47,7 +46,8 @@ _MESSAGE_KEYS = frozenset(
 
 def read_messages(messages: MessagesInput) -> tuple[Message, ...]:
     """Return the conversation as messages. Raises BadRequestError that names the place of a wrong shape."""
-    items = messages if type(messages) is list else _listed(messages)
+    items: Sequence[Any]
+    items = (messages,) if type(messages) is str else messages if type(messages) is list else _listed(messages)
     if not items:
         raise BadRequestError("messages is empty: a call needs at least one message.")
     return tuple([_message(item, f"messages[{number}]") for number, item in enumerate(items)])
@@ -62,6 +62,8 @@ def _listed(messages: MessagesInput) -> Sequence[Any]:
 
 
 def _message(item: Any, where: str) -> Message:
+    if type(item) is str:
+        return Message("user", (TextPart(item),) if item else ())
     if type(item) is dict:
         return _checked(_from_dict(item, where), where)
     match item:
@@ -95,6 +97,8 @@ def _checked(message: Message, where: str) -> Message:
     for number, part in enumerate(message.content):
         if type(part) is TextPart and not part.extra and type(part.text) is str:
             continue
+        from .parts import fit_part, is_part, no_part  # most messages are texts
+
         if not is_part(part):
             raise no_part(part, f"{where}.content[{number}] is not a content part but")
         has_dicts = has_dicts or bool(part.extra)
@@ -173,6 +177,8 @@ def _content(content: Any, where: str) -> tuple[Part, ...]:
 
 
 def _part(part: Any, where: str) -> Part:
+    from .parts import is_part, no_part  # most messages are texts
+
     if is_part(part):
         return part
     if isinstance(part, str):
@@ -228,7 +234,7 @@ def _audio_part(part: Mapping[str, Any], extra: dict[str, Any], where: str) -> P
             raise BadRequestError(f"{where}.format must be a text, not {type(kind).__name__}.")
         extra = _with_inner(extra, audio, "input_audio", ("data", "format"))
         sound = AudioPart(data, kind or "", extra)
-        if sound.format or is_address(data):
+        if sound.format or media.is_address(data):
             return sound
     return _own_form(part, "input_audio", "{'data': …, 'format': …}", where)
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
+from ..basics.frozen import NOTHING
 from ..basics.secret import Secret
-from ..basics.typed import expect
 from ..basics.words import near_miss
-from ..call import Call, Native
+from ..call import Call, Native, Tool, ToolChoice
 from ..errors import BadRequestError, UnknownOptionError
 from ..standard.efforts import EFFORTS
-from .headers import read_headers
-from .history import mended
+from ..types import Adjustment, OutputSpec
 from .messages import MessagesInput, read_messages
-from .output import read_output
-from .tools import ToolInput, bare_tools, read_server_tools, read_tool_choice, read_tools
 from .values import read_timeouts
+
+if TYPE_CHECKING:
+    from .tools import ToolInput
 
 __all__ = ["CHAT_OPTIONS", "EMBED_OPTIONS", "ChatOptions", "read_call", "read_timeout", "unknown_option"]
 
@@ -87,42 +87,83 @@ def read_call(
     on_unsupported: Literal["warn", "raise"] = "warn",
 ) -> tuple[Call, Mapping[str, float]]:
     """Return the call and its own timers from a user's arguments. Raises BadRequestError for what cannot be meant."""
-    read = read_tools(tools)
+    read, server_tools = ((), ()) if tools is None else _read_tools(tools)
     if on_unsupported not in ("warn", "raise"):
         raise BadRequestError(f'on_unsupported is "warn" or "raise", not {on_unsupported!r}.')
-    fields: Any = extra or {}
-    if not isinstance(fields, Mapping):
+    fields: Any = extra or NOTHING
+    if fields is not NOTHING and not isinstance(fields, Mapping):
         raise BadRequestError("extra must be a dict of body fields.")
-    if native is not None:
-        expect(native, Native, "native is a chatport.Native", BadRequestError)
-    history, notes = mended(read_messages(messages), [tool.name for tool in read])
+    history, notes = read_messages(messages), list[Adjustment]()
+    for message in history:
+        if message.tool_calls:
+            from .history import mended  # only who goes on from an answer with calls needs it
+
+            history, notes = mended(history, [tool.name for tool in read])
+            break
     if tools:
+        from .tools import bare_tools
+
         notes += bare_tools(tools)
     call = Call(
         history,
         stream,
         read,
-        None if tool_choice is None else read_tool_choice(tool_choice, read),
-        None if output is None else read_output(output),
-        _reasoning(reasoning),
-        _number("temperature", temperature),
-        _number("top_p", top_p),
-        _whole("max_tokens", max_tokens),
+        None if tool_choice is None else _tool_choice(tool_choice, read),
+        None if output is None else _output(output),
+        None if reasoning is None else _reasoning(reasoning),
+        None if temperature is None else _number("temperature", temperature),
+        None if top_p is None else _number("top_p", top_p),
+        None if max_tokens is None else _whole("max_tokens", max_tokens),
         () if stop is None else _stop(stop),
-        _whole("seed", seed),
+        None if seed is None else _whole("seed", seed),
         fields,
         on_unsupported,
         adjustments=tuple(notes),
-        headers=() if headers is None else read_headers(headers),
-        server_tools=read_server_tools(tools) if tools and len(read) < len(tools) else (),
-        native=native,
+        headers=() if headers is None else _headers(headers),
+        server_tools=server_tools,
+        native=None if native is None else _native(native),
     )
-    return call, read_timeout(timeout)
+    return call, {} if timeout is None else read_timeout(timeout)
 
 
-def _reasoning(value: Any) -> str | int | None:
-    if value is None or value is True:  # True: the vendor's own default effort
-        return None if value is None else "medium"
+# What most calls do not have is read by modules that are loaded with the first that has it.
+
+
+def _read_tools(tools: Sequence[ToolInput]) -> tuple[tuple[Tool, ...], tuple[Mapping[str, Any], ...]]:
+    from .tools import read_server_tools, read_tools
+
+    read = read_tools(tools)
+    return read, read_server_tools(tools) if len(read) < len(tools) else ()
+
+
+def _tool_choice(choice: Any, tools: tuple[Tool, ...]) -> ToolChoice | None:
+    from .tools import read_tool_choice
+
+    return read_tool_choice(choice, tools)
+
+
+def _output(output: Any) -> OutputSpec | None:
+    from .output import read_output
+
+    return read_output(output)
+
+
+def _native(native: Any) -> Native:
+    from ..basics.typed import expect
+
+    expect(native, Native, "native is a chatport.Native", BadRequestError)
+    return cast(Native, native)
+
+
+def _headers(headers: Any) -> tuple[tuple[str, str | Secret], ...]:
+    from .headers import read_headers
+
+    return read_headers(headers)
+
+
+def _reasoning(value: Any) -> str | int:
+    if value is True:  # the vendor's own default effort
+        return "medium"
     if value is False:
         return "none"
     if isinstance(value, int):
@@ -141,18 +182,14 @@ def _reasoning(value: Any) -> str | int | None:
     return value
 
 
-def _number(name: str, value: Any) -> float | None:
+def _number(name: str, value: Any) -> float:
     """Return a finite number. How far it may go says the vendor: some end at 1, and some take -1 for no limit."""
-    if value is None:
-        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise BadRequestError(f"{name} is a number, not {value!r}.")
     return value
 
 
-def _whole(name: str, value: Any) -> int | None:
-    if value is None:
-        return None
+def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadRequestError(f"{name} is a whole number, not {value!r}.")
     return value

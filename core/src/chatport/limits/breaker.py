@@ -17,6 +17,7 @@ import attrs
 from attrs import validators
 
 from ..basics.forks import new_lock
+from ..basics.values import Value
 
 __all__ = ["Admission", "Breaker", "BreakerPolicy", "BreakerState", "Outcome"]
 
@@ -25,8 +26,8 @@ BreakerState: TypeAlias = Literal["closed", "open", "half-open"]
 Outcome: TypeAlias = Literal["ok", "failed", "neutral"]
 
 
-@attrs.frozen
-class BreakerPolicy:
+@attrs.frozen(eq=False, repr=False)
+class BreakerPolicy(Value):
     """When a target counts as down: `failures` in a row, or a share of `failure_rate` within `window_seconds`.
 
     The share counts from `least_calls` on. The breaker then stays open for `open_seconds`; each probe that fails
@@ -128,7 +129,7 @@ class Breaker:
             return False
         self._failures_in_a_row = self._failures_in_a_row + 1 if outcome == "failed" else 0
         self._recent.add(outcome == "failed", self._now())
-        if not self._is_down():
+        if outcome == "ok" or not self._is_down():
             return False
         self._open()
         return True

@@ -25,7 +25,7 @@ _UNKNOWN_PRICE = 'no price is known. State the model\'s prices in [models."PROVI
 _ENTERED: ContextVar[tuple[Budget, ...]] = ContextVar("chatport_budgets", default=())
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Reservation:
     """What one attempt has been granted from `budget`: its estimates, until they are settled or cancelled.
 
@@ -39,7 +39,7 @@ class Reservation:
     why: str = ""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Account:
     """One of the two caps: how much there is (None: no limit), how much is spent, how much is promised."""
 

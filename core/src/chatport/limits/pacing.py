@@ -23,10 +23,12 @@ from collections.abc import Callable, Hashable
 from typing import Literal
 
 import attrs
+import msgspec
 from attrs import validators
 
 from ..basics.bounded import MOST_PACERS, Shelf
 from ..basics.forks import new_lock
+from ..basics.values import Value
 from ..types import RateLimits
 
 __all__ = ["PaceLimits", "Pacer", "PacerBook", "Ticket"]
@@ -40,8 +42,8 @@ _SHORTEST_WAIT_SECONDS = 0.001  # a wait lost in the rounding of a large clock w
 _limit = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
 
 
-@attrs.frozen
-class PaceLimits:
+@attrs.frozen(eq=False, repr=False)
+class PaceLimits(Value):
     """What a client may do at one vendor with one key and one model. None: no limit, unless headers tell one."""
 
     requests_per_minute: int | None = _limit
@@ -215,8 +217,7 @@ class Pacer:
                 head._wake = None
 
 
-@attrs.frozen
-class _Headroom:
+class _Headroom(msgspec.Struct, frozen=True):
     """What a vendor says is left of a limit, at the moment of its reply."""
 
     limit: int | None

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import attrs
+import msgspec
 
 from ..basics.hosts import is_loopback, is_under
+from ..basics.values import Value
 from ..errors import PolicyError
 from ..facts.models import HostFacts
 
@@ -24,8 +26,8 @@ _EU = frozenset(
 """The member states: a host in one of them is in the EU. (One "in the EU" may be in any of them.)"""
 
 
-@attrs.frozen
-class Policy:
+@attrs.frozen(eq=False, repr=False)
+class Policy(Value):
     """The `[policy]` table. None, False and an empty tuple forbid nothing.
 
     `allow_regions`: requests may be processed there only; all regions of a host must be among them. `forbid_training`:
@@ -99,6 +101,7 @@ def host_facts(provider: Provider, base_url: str, stated: HostFacts | None = Non
         known,
         regions=stated.regions or known.regions,
         trains=known.trains if stated.trains is None else stated.trains,
+        trains_on=known.trains_on if stated.trains is None else (),
         source="; ".join(source for source in (stated.source, known.source) if source),
     )
 
@@ -111,8 +114,7 @@ def _from_address(base_url: str) -> HostFacts | None:
     return None
 
 
-@attrs.frozen
-class _Host:
+class _Host(msgspec.Struct, frozen=True):
     """A host, what is known of it, and for whom it is asked."""
 
     name: str
@@ -178,7 +180,8 @@ def _is_inside(region: str, allowed: tuple[str, ...]) -> bool:
 
 
 def _check_training(unknown: str, host: _Host) -> None:
-    if host.facts.trains:
+    trains = host.facts.trains or any(fnmatchcase(host.model, pattern) for pattern in host.facts.trains_on)
+    if trains:
         raise _forbidden(
             host.provider,
             host.model,

@@ -9,12 +9,13 @@ import attrs
 
 from ..basics.bounded import MOST_RETRY_BUDGETS, Shelf
 from ..basics.forks import new_lock
+from ..basics.values import Value
 
 __all__ = ["RetryBook", "RetryBudget", "RetryPolicy", "backoff_seconds"]
 
 
-@attrs.frozen
-class RetryPolicy:
+@attrs.frozen(eq=False, repr=False)
+class RetryPolicy(Value):
     """`attempts` in all on one target; waits double from `first_seconds` to `longest_seconds`, with full jitter.
 
     A vendor's hint is followed up to `longest_hint_seconds`; a longer one ends the attempts on this target.

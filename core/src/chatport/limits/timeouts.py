@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import attrs
 
+from ..basics.values import Value
+
 __all__ = ["Timeouts"]
 
 
-@attrs.frozen
-class Timeouts:
+@attrs.frozen(eq=False, repr=False)
+class Timeouts(Value):
     """Seconds; None is off. `silence`: no byte at all. `first_event`, `between_events`: heartbeats do not count.
 
     `total` is the whole call: attempts, waits and fallbacks. The time in this client's own queue, which `[pacing]`

@@ -17,9 +17,9 @@ from ..call import Context
 from ..errors import ChatportError, PluginError
 from .installed import package_of
 from .plan import origin_of, run_again
-from .results import problem_of
+from .results import PLAIN_VALUES, problem_of
 
-__all__ = ["blamed", "giver_of", "guarded", "hook_error", "place_of", "tolerated", "wrong_result"]
+__all__ = ["blamed", "giver_of", "guarded", "hook_error", "place_of", "wrong_result"]
 
 _SHOWN = 600
 _NO_PLUGINS = sys.stdlib_module_names | {"chatport", "pluggy", "attr", "attrs", "msgspec"}
@@ -40,7 +40,7 @@ def guarded(context: Context, hook: str, chain: Callable[..., Any], *arguments: 
         if problem is error:
             raise
         raise problem from problem.__cause__
-    if problem_of(hook, result) is not None:
+    if type(result) is not PLAIN_VALUES.get(hook) and problem_of(hook, result) is not None:
         raise wrong_result(hook, result, chain, arguments, context)
     return result
 
@@ -55,17 +55,6 @@ def blamed(context: Context, hook: str, error: Exception) -> ChatportError:
     problem = hook_error(hook, error, context)
     problem.__cause__ = error.with_traceback(_less_ours(error.__traceback__))
     return problem
-
-
-def tolerated(
-    context: Context, hook: str, tell: Callable[[PluginError], None], run: Callable[..., Any], *arguments: Any
-) -> Any:
-    """Run a hook that only looks on: its failure, of whatever class, is told and no more, and None is its result."""
-    try:
-        return run(*arguments)
-    except Exception as error:
-        tell(hook_error(hook, error, context))
-        return None
 
 
 def _less_ours(trace: TracebackType | None) -> TracebackType | None:

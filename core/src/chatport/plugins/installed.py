@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ..basics.log import warn
+from ..basics.values import Value
 from ..basics.version import __version__
 from ..errors import PluginError
 
@@ -35,8 +36,8 @@ PROTOCOLS_GROUP = "chatport.protocols"
 COMMANDS_GROUP = "chatport.commands"
 
 
-@attrs.frozen
-class InstalledPlugin:
+@attrs.frozen(eq=False, repr=False)
+class InstalledPlugin(Value):
     """An entry point, unopened: its name, the object it points to, and the distribution that brings it.
 
     `rival` is another one of the same name for another object. Nobody can tell which of the two is meant, so neither

@@ -14,14 +14,16 @@ from typing import Any
 import attrs
 import pluggy
 
+from ..basics.values import Value
+
 __all__ = ["Plan", "compile_chain", "compile_plan", "nothing", "origin_of", "run_again"]
 
 _Function = Callable[..., Any]
 _Look = Callable[[_Function, Any], None]
 
 
-@attrs.frozen
-class Plan:
+@attrs.frozen(eq=False, repr=False)
+class Plan(Value):
     """The compiled chains of one provider; each is called with the hook's arguments in the order of the contract."""
 
     describe_model: _Function

@@ -77,7 +77,7 @@ def build_plan(provider: Provider, patches: Sequence[Any] = ()) -> Plan:
         )
     manager = pluggy.PluginManager("chatport")
     manager.add_hookspecs(ProviderHooks)
-    for plugin in (*hook_modules(), *provider.hooks, *patches):
+    for plugin in (*hook_modules(tagged=provider.dialect.reasoning_tags is not None), *provider.hooks, *patches):
         _register(manager, plugin, provider)
     return compile_plan(manager)
 

@@ -11,20 +11,21 @@ from ..events import Event
 from ..facts.models import ModelFacts
 from ..types import ModelInfo, RateLimits
 
-__all__ = ["problem_of"]
+__all__ = ["PLAIN_VALUES", "problem_of"]
 
 _EVENTS: tuple[type, ...] = get_args(Event)
-_VALUES: Mapping[str, type] = {
+PLAIN_VALUES: Mapping[str, type] = {
     "describe_model": ModelFacts,
     "translate_tools": WireTools,
     "shape_request": WireRequest,
-    "classify_error": Verdict,
     "read_rate_limits": RateLimits,
 }
-_LISTS: Mapping[str, tuple[type, ...]] = {
-    "decode_chunk": _EVENTS,
-    "decode_reply": _EVENTS,
-    "parse_models": (ModelInfo,),
+"""What a hook gives, where nothing is wrong with any value of the class."""
+_VALUES: Mapping[str, type] = {**PLAIN_VALUES, "classify_error": Verdict}
+_LISTS: Mapping[str, frozenset[type]] = {
+    "decode_chunk": frozenset(_EVENTS),
+    "decode_reply": frozenset(_EVENTS),
+    "parse_models": frozenset((ModelInfo,)),
 }
 _NEEDED = ("shape_request",)
 """Hooks for which None, "I have nothing to say", cannot be the last word."""
@@ -46,12 +47,14 @@ def problem_of(hook: str, result: Any) -> str | None:
 
 def _problem_of_list(hook: str, result: Any) -> str | None:
     kinds = _LISTS[hook]
-    thing = "events" if kinds is _EVENTS else "ModelInfo values"
+    if type(result) is list and kinds.issuperset(map(type, result)):  # as nearly every hook gives it
+        return None
+    thing = "ModelInfo values" if hook == "parse_models" else "events"
     if isinstance(result, str | bytes | Mapping) or not isinstance(result, Iterable):
         return f"{_named(result)}, not a list of {thing}"
     if not isinstance(result, list | tuple):  # a generator would be used up by a look into it
         return None
-    wrong = next((item for item in result if not isinstance(item, kinds)), None) if result else None
+    wrong = next((item for item in result if not isinstance(item, tuple(kinds))), None)
     if wrong is None and None in result:
         return f"None among its {thing}"
     return None if wrong is None else f"{_named(wrong)} among its {thing}"

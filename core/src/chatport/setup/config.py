@@ -18,6 +18,7 @@ from ..basics.hosts import shown_address
 from ..basics.secret import Secret
 from ..basics.sizes import Limits
 from ..basics.typed import check_fields, expect
+from ..basics.values import Value
 from ..engine.shared import HedgePolicy
 from ..errors import ConfigurationError
 from ..facts.models import HostFacts
@@ -60,7 +61,7 @@ PROVIDER_KEYS = (
     "kind", "base_url", "api_key", "headers", "timeouts", "patches", "dialect", "pacing", "regions", "trains", "free",
     "auth", "query", "allow_plain_http", "protocol",
 )  # fmt: skip
-WORDS_OF_PROVIDERS = ("auth", "protocol")
+WORDS_OF_PROVIDERS = ("auth",)
 """Keys of ours that a provider may have as a setting of its own, which then holds."""
 _LONGEST_NAME = 200
 _STATED_KEYS = ("regions", "trains", "free", "allow_plain_http")
@@ -88,8 +89,8 @@ _TOP_KEYS = (
 )
 
 
-@attrs.frozen
-class Alias:
+@attrs.frozen(eq=False, repr=False)
+class Alias(Value):
     """A name the program uses: targets in order of preference, and options that hold unless the call says otherwise."""
 
     entries: tuple[AliasTarget, ...]
@@ -101,8 +102,8 @@ class Alias:
         return tuple(entry.target for entry in self.entries)
 
 
-@attrs.frozen
-class ProviderConfig:
+@attrs.frozen(eq=False, repr=False)
+class ProviderConfig(Value):
     """One `[providers.NAME]` table. `settings` holds the keys that are the provider package's own."""
 
     kind: str | None = None
@@ -146,8 +147,8 @@ class ProviderConfig:
         return HostFacts(self.regions, self.trains, source=f"[providers.{name}] of the configuration")
 
 
-@attrs.frozen
-class Config:
+@attrs.frozen(eq=False, repr=False)
+class Config(Value):
     """A whole configuration. Make one with `load_config`, or pass the same tables as a dict to a client."""
 
     aliases: Mapping[str, Alias] = attrs.field(factory=dict)
@@ -456,7 +457,7 @@ def _provider(name: str, table: Any, where: str) -> ProviderConfig:
 
 
 def _is_setting(key: str, value: Any) -> bool:
-    """Whether a key of ours may be the provider's own: some have a setting `auth` or `protocol`, which is a word."""
+    """Whether a key of ours may be the provider's own: some have a setting `auth`, which is a word."""
     return key in WORDS_OF_PROVIDERS and isinstance(value, str)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from ..basics.secret import Secret
+from ..basics.values import Value
 from ..errors import ConfigurationError
 
 __all__ = ["ConfigFile", "digest_of", "read_bytes", "read_config_file", "sealed"]
@@ -38,8 +39,8 @@ _PIECE = re.compile(
 )
 
 
-@attrs.frozen
-class ConfigFile:
+@attrs.frozen(eq=False, repr=False)
+class ConfigFile(Value):
     """What a file held when it was read: its tables, with keys as secrets, and the SHA-256 of its bytes."""
 
     path: Path

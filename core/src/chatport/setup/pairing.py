@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
+import msgspec
 
 from ..errors import ConfigurationError
 from ..provider import Provider
@@ -24,8 +24,7 @@ __all__ = ["GENERAL_KEY", "Address", "check_pair", "source_of_key"]
 GENERAL_KEY = "LLM_API_KEY"
 
 
-@attrs.frozen
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """A base URL, and in words where it comes from. `is_vendors_word`: from its package, or a variable of its own."""
 
     url: str
@@ -77,8 +76,9 @@ def _mismatch(provider: Provider, table: ProviderConfig, variable: str | None, a
             f"{key}. They may be meant for different programs, so nothing is sent. Unset {general}; or set LLM_API_KEY "
             f"to the key for {host}; or state the address in [providers.{name}] base_url, with its api_key."
         )
+    own = host_of(provider.base_url) or provider.title
     return (
-        f"{key} is a key for {host_of(provider.base_url)}, and [providers.{name}] sends to {host}. If that host may "
+        f"{key} is a key for {own}, and [providers.{name}] sends to {host}. If that host may "
         f'have it, say so: api_key = {{ env = "{variable}" }}, in a file that is trusted.'
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from ..basics.secret import Secret
+from ..basics.values import Value
 from ..errors import ConfigurationError
 from .keys import read_reference
 
@@ -23,8 +24,8 @@ _HARMLESS = re.compile(r"v?[0-9]{1,4}(?:[.-][0-9]{1,2}){0,3}(?:[.-]?(?:preview|b
 _KEY_LIKE = re.compile(r"key|token|secret|sig|password|auth|code", re.IGNORECASE)
 
 
-@attrs.frozen
-class KeyHeader:
+@attrs.frozen(eq=False, repr=False)
+class KeyHeader(Value):
     """The header of a key, and the word before it (such as "Bearer"), "" for none."""
 
     header: str = "authorization"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import attrs
+import msgspec
 
 from ..call import Call
 from ..errors import ConfigurationError, UnsupportedFeatureError
@@ -18,11 +19,11 @@ from .vendor import Vendor
 __all__ = ["AUTO", "Choice", "check_setting", "choose", "form_of", "in_protocol", "protocol_of_path"]
 
 AUTO = "auto"
+_STANDARD = "chat"
 _STATE = ("previous_response_id", "conversation", "background")
 
 
-@attrs.frozen
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """The protocol that a call takes, and why, in words; without any where there was nothing to choose."""
 
     protocol: str
@@ -32,7 +33,8 @@ class Choice:
 def check_setting(provider: Provider, setting: str) -> None:
     """Raise ConfigurationError for a protocol that the provider cannot be spoken to in."""
     if setting not in (AUTO, provider.protocol) and _protocol(provider, setting) is None:
-        words = sorted({AUTO, provider.protocol, *(known.name for known in provider.protocols), *installed_protocols()})
+        further = [name for name in installed_protocols() if _protocol(provider, name) is not None]
+        words = sorted({AUTO, provider.protocol, *(known.name for known in provider.protocols), *further})
         raise ConfigurationError(
             f"[providers.{provider.name}]: protocol is one of {', '.join(words)}, not {setting!r}. "
             "A protocol may be a package of its own, which is to be installed.",
@@ -130,7 +132,7 @@ def protocol_of_path(provider: Provider, path: str) -> str:
     """Return the protocol whose requests go to a path, the provider's own where none is told by it."""
     installed = [_protocol(provider, name) for name in installed_protocols()]
     for protocol in (*provider.protocols, *filter(None, installed)):
-        below = protocol.form(provider).dialect.chat_path
+        below = protocol.form(provider).dialect.chat_path.partition("?")[0]
         if path.partition("?")[0].rstrip("/").endswith(below):
             return protocol.name
     return provider.protocol
@@ -146,12 +148,12 @@ def _is_spoken(provider: Provider, name: str) -> bool:
 
 
 def _protocol(provider: Provider, name: str) -> Protocol | None:
-    """Return a protocol: as the provider has it, else as installed for any endpoint."""
+    """Return a protocol: as the provider has it, else as installed for any endpoint that is spoken to like all."""
     own = next((protocol for protocol in provider.protocols if protocol.name == name), None)
     if own is not None:
         return own
     installed = installed_protocols().get(name)
-    if installed is None:
+    if installed is None or provider.protocol != _STANDARD:  # its hooks stand around the standard's
         return None
     value = installed.load()
     if not isinstance(value, Protocol):

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import attrs
 
+from ..basics.bounded import LONGEST_NAME
+from ..basics.frozen import NOTHING
 from ..basics.typed import expect
 from ..basics.words import near_miss
 from ..call import Call, Context, WireRequest
@@ -16,8 +18,7 @@ from ..engine.route import Route, tell_who_was_asked
 from ..errors import BadRequestError, ChatportError, ConfigurationError, ModelNotFoundError
 from ..events import ErrorReported, Event, FinishReported, UsageReported
 from ..facts.models import ModelFacts
-from ..inputs.halves import places_of_halves
-from ..inputs.native import fitted
+from ..facts.rules import UnavailableRule
 from ..inputs.values import known
 from ..limits.policy import check_policy
 from ..limits.timeouts import Timeouts
@@ -25,7 +26,7 @@ from ..provider import Provider
 from ..standard.stream import is_error
 from ..standard.usage import vendors_usage
 from ..types import Adjustment, Usage
-from .protocols import choose, in_protocol, protocol_of_path
+from .protocols import AUTO, choose, in_protocol, protocol_of_path
 from .shaping import (
     blame_shape,
     check_content,
@@ -36,7 +37,7 @@ from .shaping import (
     with_call_headers,
     written,
 )
-from .targets import AliasTarget, check_length, split_target
+from .targets import AliasTarget, alone, check_length, split_target
 from .vendor import Vendor
 from .vendors import Vendors
 
@@ -52,6 +53,7 @@ class Routes:
     def __init__(self, vendors: Vendors) -> None:
         self.config = vendors.config
         self.vendors = vendors
+        self._allows_all = self.config.policy.is_open
 
     def targets(self, model: str | None) -> tuple[tuple[AliasTarget, ...], Mapping[str, Any]]:
         """Return the targets that a name means, in order of preference, and the options of its alias."""
@@ -60,7 +62,8 @@ class Routes:
         name = model or self.config.model
         if not name:
             raise ConfigurationError('No model is named: pass model="provider:model", or set LLM_MODEL.')
-        check_length(name)
+        if len(name) > LONGEST_NAME:
+            check_length(name)
         alias = self.config.aliases.get(name)
         if alias is not None:
             return alias.entries, alias.options
@@ -69,8 +72,7 @@ class Routes:
                 f"No alias is called {name!r}.{near_miss(name, self.config.aliases)} "
                 f'Aliases: {", ".join(sorted(self.config.aliases)) or "none"}. Otherwise write "provider:model".'
             )
-        split_target(name)
-        return (AliasTarget(name),), {}
+        return alone(name), NOTHING
 
     def route(
         self,
@@ -90,27 +92,40 @@ class Routes:
         """
         name, model = split_target(target)
         vendor = looked_at or self.vendors.provider(name)
-        model = self.vendors.named_model(name, model)
-        facts = self.vendors.facts(vendor, model)
+        if model == "auto":
+            model = self.vendors.named_auto(name)
+        context = self.vendors.context(vendor, model)
+        facts = context.facts
         redirected: tuple[Adjustment, ...] = ()
         day = today
         while facts.retired is not None and len(redirected) < _LONGEST_SUCCESSION:
             day = day or datetime.now(UTC).date().isoformat()
             if facts.retired.since > day:
                 break
-            call, model, facts, note = self._follow(call, vendor, facts, options)
+            call, note = self._follow(call, vendor, facts, options)
+            context = self.vendors.context(vendor, facts.retired.successor)
+            model, facts = context.model, context.facts
             redirected = (*redirected, note)
-        choice = choose(call, facts, vendor.provider, vendor.config.protocol)
-        if choice.protocol != vendor.provider.protocol:
-            vendor = in_protocol(vendor, choice.protocol)
-            facts = self.vendors.facts(vendor, model)
+        why = ""
+        has_rule = facts.rules is not None and facts.rules.protocol is not None
+        if has_rule or vendor.config.protocol != AUTO or call.native is not None:
+            choice = choose(call, facts, vendor.provider, vendor.config.protocol)
+            why = choice.reason
+            if choice.protocol != vendor.provider.protocol:
+                vendor = in_protocol(vendor, choice.protocol)
+                context = self.vendors.context(vendor, model)
         if looked_at is None and vendor.key is None and vendor.provider.auth.required and not _brings_key(call, vendor):
             raise ConfigurationError(_key_missing(vendor.provider), provider=name, model=model)
-        is_native = call.native is not None and call.native.protocol == choice.protocol
+        is_native = False
         if call.native is not None:
+            from ..inputs.native import fitted
+
+            is_native = call.native.protocol == vendor.provider.protocol
             call = fitted(call, call.native, vendor.provider)
-        self._check_policy(vendor, model, call)
-        context = vendor.context(model, facts)
+        if not self._allows_all:
+            self._check_policy(vendor, model, call)
+        if facts.rules is not None and facts.rules.unavailable is not None:
+            raise _unavailable(vendor, model, facts.rules.unavailable)
         asked = split_target(target)[1] if redirected else None
         try:
             call, wire, request, names = _shaped(call, context, vendor, redirected)
@@ -121,7 +136,6 @@ class Routes:
             request = with_call_headers(request, call.headers, vendor)
         timers = self.timeouts(vendor, timeouts, streams=wire.stream)
         pace = vendor.config.pacing or self.config.pacing
-        why = choice.reason
         return Route(
             context,
             vendor.plan,
@@ -138,7 +152,7 @@ class Routes:
 
     def _check_policy(self, vendor: Vendor, model: str, call: Call | None = None) -> None:
         """Raise PolicyError if nothing may be sent there, whichever model the body names."""
-        if self.config.policy.is_open:
+        if self._allows_all:
             return
         extra = {} if call is None else call.extra
         others = extra.get("models", ())
@@ -156,7 +170,7 @@ class Routes:
         vendor = self.vendors.provider(name)
         if path is not None:
             vendor = in_protocol(vendor, protocol_of_path(vendor.provider, path))
-        context = vendor.context(model, self.vendors.facts(vendor, model))
+        context = self.vendors.context(vendor, model)
         wire = WireRequest(vendor.provider.dialect.chat_path, {}, stream=call.stream)
         request = http_request(wire, vendor, encoded(wire, name)[1])
         return Route(context, vendor.plan, wire, request, Timeouts())
@@ -168,15 +182,18 @@ class Routes:
             raise ConfigurationError(_key_missing(vendor.provider), provider=provider)
         model = target.partition(":")[2]
         operation: Literal["models", "embeddings"] = "models" if wire.method == "GET" else "embeddings"
-        context = vendor.context(model, None if operation == "models" else self.vendors.facts(vendor, model))
+        context = vendor.context(model) if operation == "models" else self.vendors.context(vendor, model)
         self._check_policy(vendor, model)
-        places = places_of_halves(wire.body) if written(wire) is None else ()
-        if places:  # there is no reply to carry a warning
-            raise BadRequestError(
-                f"{places[0]} has half of a surrogate pair, such as half an emoji, which cannot be written. "
-                'Replace it: text.encode("utf-8", "replace").decode().',
-                provider=provider,
-            )
+        if written(wire) is None:
+            from ..inputs.halves import places_of_halves  # few texts have a half
+
+            places = places_of_halves(wire.body)
+            if places:  # there is no reply to carry a warning
+                raise BadRequestError(
+                    f"{places[0]} has half of a surrogate pair, such as half an emoji, which cannot be written. "
+                    'Replace it: text.encode("utf-8", "replace").decode().',
+                    provider=provider,
+                )
         request = http_request(wire, vendor, encoded(wire, provider)[1])
         plan = attrs.evolve(vendor.plan, decode_reply=_as_it_is)
         timers = self.timeouts(vendor, timeouts, streams=False)
@@ -184,7 +201,7 @@ class Routes:
 
     def _follow(
         self, call: Call, vendor: Vendor, facts: ModelFacts, given: Mapping[str, Any]
-    ) -> tuple[Call, str, ModelFacts, Adjustment]:
+    ) -> tuple[Call, Adjustment]:
         retired = facts.retired
         assert retired is not None
         story = f"{retired.id} was retired on {retired.since}; its successor is {retired.successor}"
@@ -192,12 +209,7 @@ class Routes:
             raise ModelNotFoundError(f"{story}.", provider=vendor.provider.name, model=retired.id)
         old_behaviour = {key: value for key, value in retired.options.items() if given.get(key) is None}
         note = Adjustment("redirected", "model", f"{story}, which answers", retired.source)
-        return (
-            attrs.evolve(call, **old_behaviour),
-            retired.successor,
-            self.vendors.facts(vendor, retired.successor),
-            note,
-        )
+        return attrs.evolve(call, **old_behaviour), note
 
     def timeouts(self, vendor: Vendor, call: Mapping[str, float], *, streams: bool) -> Timeouts:
         """Return the timers of a call: defaults, then the provider's own, the user's, the user's for it, the call's.
@@ -216,6 +228,13 @@ class Routes:
         if not call:
             vendor.usual_timeouts[streams] = timeouts
         return timeouts
+
+
+def _unavailable(vendor: Vendor, model: str, rule: UnavailableRule) -> ModelNotFoundError:
+    """Return the error for a model that the facts say is not at this host."""
+    cited = f" ({rule.fact})" if rule.fact else ""
+    reason = rule.reason.replace("{model}", model)
+    return ModelNotFoundError(f"{model}: {reason}{cited}.", provider=vendor.provider.name, model=model)
 
 
 def _brings_key(call: Call, vendor: Vendor) -> bool:

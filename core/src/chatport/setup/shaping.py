@@ -16,11 +16,8 @@ from ..call import Call, Context, WireRequest, WireTools
 from ..decoding.body import ACCEPT_ENCODING
 from ..engine.commands import HttpRequest
 from ..errors import BadRequestError, ChatportError, ConfigurationError, PluginError, UnsupportedFeatureError
-from ..inputs.halves import places_of_halves, whole_call
-from ..inputs.headers import is_key_like
 from ..plugins.guarding import giver_of, guarded
 from ..plugins.plan import Plan
-from ..standard.content import content_kind
 from .origins import check_way, header_problem, origin
 from .vendor import Vendor
 
@@ -69,8 +66,12 @@ def shape_whole(plan: Plan, call: Call, context: Context) -> tuple[Call, WireReq
         if not isinstance(error.__cause__, UnicodeEncodeError):
             raise
         failure, content = error, None
-    if content is None and (whole := whole_call(call)) is not call:
-        return whole, *shape(plan, whole, context), None
+    if content is None:
+        from ..inputs.halves import whole_call  # few texts have a half
+
+        whole = whole_call(call)
+        if whole is not call:
+            return whole, *shape(plan, whole, context), None
     if failure is not None:
         raise failure
     return call, wire, tools, content
@@ -126,6 +127,8 @@ def encoded(wire: WireRequest, provider: str) -> tuple[WireRequest, bytes]:
             content = jsoncodec.encode(body)
     except _UNWRITABLE as error:
         raise ConfigurationError(f"The request cannot be written as JSON: {error}.", provider=provider) from None
+    from ..inputs.halves import places_of_halves  # few texts have a half
+
     reason = "halves of surrogate pairs cannot be written, and are replaced"
     return attrs.evolve(wire, body=body).note("invalid", places_of_halves(wire.body)[0], reason), content
 
@@ -158,6 +161,8 @@ def with_call_headers(request: HttpRequest, given: Sequence[tuple[str, str | Sec
     One in the place of the key's is meant if it is a Secret, or if there is no key. Raises BadRequestError where it is
     not, and ConfigurationError where a secret would be sent in the clear.
     """
+    from ..inputs.headers import is_key_like  # few calls have headers of their own
+
     name = vendor.provider.auth.header.lower()
     texts, secrets, auth = dict(request.headers), dict[str, Secret](), request.auth
     for header, value in given:
@@ -211,6 +216,8 @@ def check_content(call: Call, context: Context) -> None:
     takes = context.facts.input
     if not takes:
         return
+    from ..standard.content import content_kind
+
     for number, message in enumerate(call.messages):
         for part in message.content:
             kind = content_kind(part)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import attrs
 
 from ..basics.sizes import Limits
+from ..basics.values import Value
 from ..engine.shared import HedgePolicy
 from ..errors import ConfigurationError
 from ..facts.models import is_region
@@ -33,8 +34,8 @@ __all__ = [
 ]
 
 
-@attrs.frozen
-class BudgetConfig:
+@attrs.frozen(eq=False, repr=False)
+class BudgetConfig(Value):
     """The `[budget]` table: a cap for all calls of a client, and how many USD one unit of another currency is."""
 
     usd: float | None = None

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import attrs
 
-from ..basics.bounded import LONGEST_NAME
-from ..basics.typed import expect
+from ..basics.bounded import LONGEST_NAME, MOST_MODELS
+from ..basics.values import Value
 from ..call import Call
 from ..errors import ConfigurationError
-from ..inputs.halves import is_whole, whole_call
-from ..standard.content import content_kind
 
-__all__ = ["AliasTarget", "Condition", "check_length", "in_order", "split_target"]
+__all__ = ["AliasTarget", "Condition", "alone", "check_length", "in_order", "split_target"]
 
 
+@lru_cache(maxsize=MOST_MODELS)
 def split_target(target: str) -> tuple[str, str]:
     """Split `provider:model` at the first colon. Raises ConfigurationError if there is none, or it is too long."""
-    if type(target) is not str:
-        expect(target, str, 'A target is a text, "provider:model"', ConfigurationError)
     if len(target) > LONGEST_NAME:
         check_length(target)
     provider, colon, model = target.partition(":")
-    if not (target.isascii() or is_whole(target)):
-        raise ConfigurationError(f"{target!r} is not a target: it has half of a surrogate pair, such as half an emoji.")
+    if not target.isascii():
+        from ..inputs.halves import is_whole
+
+        if not is_whole(target):
+            words = "it has half of a surrogate pair, such as half an emoji."
+            raise ConfigurationError(f"{target!r} is not a target: {words}")
     if not colon or not provider or not model:
         raise ConfigurationError(f'{target!r} is not a target: write "provider:model", such as "openai:gpt-6-luna".')
     return provider, model
@@ -40,8 +42,8 @@ def check_length(name: str) -> None:
         )
 
 
-@attrs.frozen
-class Condition:
+@attrs.frozen(eq=False, repr=False)
+class Condition(Value):
     """What a call must be like to go to a target; None does not matter. Tokens are our estimate of the input."""
 
     above_input_tokens: int | None = None
@@ -70,6 +72,8 @@ class Condition:
         try:
             tokens = estimate_input_tokens(call)
         except UnicodeEncodeError:  # half an emoji in a schema
+            from ..inputs.halves import whole_call
+
             tokens = estimate_input_tokens(whole_call(call))
         return (self.above_input_tokens or 0) < tokens < (self.below_input_tokens or math.inf)
 
@@ -78,11 +82,13 @@ _ANY = Condition()
 
 
 def _has_media(call: Call) -> bool:
+    from ..standard.content import content_kind
+
     return any(content_kind(part) is not None for m in call.messages for part in m.content)
 
 
-@attrs.frozen
-class AliasTarget:
+@attrs.frozen(eq=False, repr=False)
+class AliasTarget(Value):
     """One of an alias's targets. Those with a `weight` share the calls by it; the others keep their places."""
 
     target: str
@@ -90,14 +96,25 @@ class AliasTarget:
     weight: float | None = None
 
 
+@lru_cache(maxsize=MOST_MODELS)
+def alone(target: str) -> tuple[AliasTarget, ...]:
+    """Return what a target means that is no alias. Raises ConfigurationError where it is no target."""
+    split_target(target)
+    return (AliasTarget(target),)
+
+
 def in_order(entries: Sequence[AliasTarget], call: Call, random: Callable[[], float]) -> list[str]:
     """Return the targets that the call may go to, the preferred one first.
 
     Weighted ones are drawn without putting back: the first is any of them with a chance by its weight, and so on.
+    Raises ConfigurationError if it may go to none.
     """
     if len(entries) == 1 and entries[0].when is _ANY:  # as nearly every call has it
         return [entries[0].target]
     fitting = [entry for entry in entries if entry.when == _ANY or entry.when.holds(call)]
+    if not fitting:
+        names = ", ".join(entry.target for entry in entries)
+        raise ConfigurationError(f"No target's conditions hold for this call. The alias has: {names}.")
     # With keys u^(1/w) the order by key is exactly such a drawing (Efraimidis and Spirakis, 2006).
     weighted = [entry for entry in fitting if entry.weight is not None]
     drawn = iter(sorted(weighted, key=lambda entry: random() ** (1 / (entry.weight or 1)), reverse=True))

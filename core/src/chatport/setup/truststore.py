@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import attrs
 
+from ..basics.values import Value
 from ..errors import ConfigurationError
 from .configfile import ConfigFile, digest_of, read_bytes
 
@@ -24,8 +25,8 @@ Standing = Literal["trusted", "changed", "unknown"]
 _FOLDER = "chatport"
 
 
-@attrs.frozen
-class TrustedFile:
+@attrs.frozen(eq=False, repr=False)
+class TrustedFile(Value):
     """One line: where the file lies, and the SHA-256 of it and of the patches that it names, by their paths in it."""
 
     path: str

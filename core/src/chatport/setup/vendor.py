@@ -10,6 +10,7 @@ import attrs
 from ..basics.bounded import MOST_MODELS, Bounded
 from ..basics.secret import Secret
 from ..basics.sizes import Limits
+from ..basics.values import Value
 from ..call import Context
 from ..facts.models import ModelFacts
 from ..limits.timeouts import Timeouts
@@ -20,8 +21,8 @@ from .config import ProviderConfig
 __all__ = ["Vendor"]
 
 
-@attrs.frozen
-class Vendor:
+@attrs.frozen(eq=False, repr=False)
+class Vendor(Value):
     """A provider made ready for calls: its value, its compiled chains, where it is, and its key.
 
     `base_url_source` and `key_source` say in words where these two come from.
@@ -48,7 +49,7 @@ class Vendor:
     )
     forms: dict[str, Vendor] = attrs.field(factory=dict, init=False, eq=False, repr=False)
     """The same vendor as other protocols have it, by their names: made when a call first takes one."""
-    _contexts: Bounded[str, Context] = attrs.field(
+    contexts: Bounded[str, Context] = attrs.field(
         factory=lambda: Bounded(MOST_MODELS), init=False, eq=False, repr=False
     )
     auth: tuple[str, str, Secret] | None = attrs.field(init=False, eq=False, repr=False)
@@ -69,10 +70,10 @@ class Vendor:
         """Return the context of a model here."""
         if facts is None:
             return Context(self.provider, model, self.base_url, ModelFacts(), self.config.settings, self.limits)
-        known = self._contexts.get(model)
+        known = self.contexts.get(model)
         if known is None or known.facts is not facts:
             known = Context(self.provider, model, self.base_url, facts, self.config.settings, self.limits)
-            self._contexts.put(model, known)
+            self.contexts.put(model, known)
         return known
 
     def headers(self) -> Mapping[str, str]:

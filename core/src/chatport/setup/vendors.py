@@ -23,6 +23,7 @@ from ..basics.hosts import is_private
 from ..basics.secret import Secret
 from ..basics.typed import expect
 from ..basics.words import near_miss
+from ..call import Context
 from ..errors import ChatportError, ConfigurationError, PluginError, TransportError
 from ..facts.file import Facts
 from ..facts.models import ModelFacts
@@ -34,11 +35,10 @@ from ..plugins.registry import build_plan, given_by_name, load_provider, plugin_
 from ..provider import Auth, Discovery, Provider
 from .config import PROVIDER_KEYS, Config, ProviderConfig, read_base_url
 from .keys import fetched, is_given_by_function, is_slow, refresh_seconds, resolve
-from .origins import check_key, check_way
+from .origins import check_key, check_way, origin
 from .pairing import Address, check_pair, source_of_key
-from .patches import checked_patch, patch_from_file, provider_of_patch
 from .placing import is_harmless
-from .protocols import AUTO, check_setting
+from .protocols import check_setting
 from .targets import check_length
 from .vendor import Vendor
 
@@ -87,6 +87,8 @@ class Vendors:
 
     def _check_patch(self, plugin: Any) -> None:
         """Raise PluginError for a patch that would never run, since no provider has the name it gives."""
+        from .patches import provider_of_patch  # most clients have none
+
         name = provider_of_patch(plugin)
         known = {*installed_providers(), *self._given_providers, *self.config.providers, "compatible"}
         if name not in known:
@@ -101,6 +103,9 @@ class Vendors:
 
         May block while a local server is looked for, or a command gives the key.
         """
+        known = self._providers.get(name)
+        if known is not None and name not in self._stale_at:
+            return known
         if not self._is_open(name):
             self._check_exists(name)
             with self._locks[name]:  # calls that begin together run one command, not one each
@@ -193,8 +198,6 @@ class Vendors:
     def _open(self, name: str, *, needs_key: bool = True) -> Vendor:
         table = self.config.providers.get(name, ProviderConfig())
         provider = self._provider_value(name, table)
-        if "protocol" not in provider.settings:  # else it is the provider's own, which `adapt` reads
-            table = attrs.evolve(table, settings=_but(table.settings, "protocol"))
         unknown = [key for key in table.settings if key not in provider.settings]
         if unknown:
             known = [*provider.settings, *PROVIDER_KEYS]
@@ -204,6 +207,8 @@ class Vendors:
             )
         stated = table
         settings = {**self._settings_from_environment(provider), **table.settings}
+        if table.base_url and "base_url" in provider.settings:
+            settings["base_url"] = table.base_url
         table = attrs.evolve(table, settings=freeze(settings, ConfigurationError))
         if provider.adapt is not None:
             provider = provider.adapt(provider, table.settings)
@@ -212,8 +217,6 @@ class Vendors:
         found = self._discovered.get(name)
         if found is not None:
             table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}, ConfigurationError))
-        if "protocol" in provider.settings:
-            table = attrs.evolve(table, protocol=AUTO)
         check_setting(provider, table.protocol)
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
@@ -282,7 +285,7 @@ class Vendors:
     def _base_url(self, provider: Provider, table: ProviderConfig, *, is_stated: bool) -> Address:
         if table.base_url:
             general = table.base_url_variable
-            return Address(table.base_url, f"${general}" if general else "the configuration")
+            return Address(_completed(provider, table), f"${general}" if general else "the configuration")
         located = provider.locate(table.settings) if provider.locate is not None else None
         if located is None and provider.facts is not None:
             located = provider.facts.address(table.settings)
@@ -356,16 +359,25 @@ class Vendors:
         return tuple(found)
 
     def _patches(self, name: str, table: ProviderConfig) -> list[Any]:
-        chosen = [checked_patch(plugin.load(), name) for plugin in installed_patches(name).values()]
+        installed = installed_patches(name).values()
+        if not (installed or table.patches or self._plugins):
+            return []
+        from .patches import checked_patch, patch_from_file, provider_of_patch  # most clients have none
+
+        chosen = [checked_patch(plugin.load(), name) for plugin in installed]
         files = [checked_patch(patch_from_file((self.config.folder or Path()) / path), name) for path in table.patches]
         given = [plugin for plugin in self._plugins if provider_of_patch(plugin) == name]
         return [*chosen, *files, *given]
 
-    def named_model(self, name: str, model: str) -> str:
-        """Return the first model of a server that was found, for the model name `auto`."""
+    def context(self, vendor: Vendor, model: str) -> Context:
+        """Return where a call of a model goes, with what is known of the model."""
+        return vendor.contexts.get(model) or vendor.context(model, self.facts(vendor, model))
+
+    def named_auto(self, name: str) -> str:
+        """Return the model that is meant by the name `auto`: the first one of a server that was found."""
         found = self._discovered.get(name)
-        if model != "auto" or found is None:
-            return model
+        if found is None:
+            return "auto"
         if not found.models:
             raise ConfigurationError(
                 f'The server at {found.base_url} lists no model; name one: "{name}:MODEL".', provider=name
@@ -392,6 +404,20 @@ class Vendors:
             facts = attrs.evolve(facts, prices=(_FREE,))
         self._facts.put(key, facts)
         return facts
+
+
+def _completed(provider: Provider, table: ProviderConfig) -> str:
+    """Return the base URL of the configuration, completed by a provider that has it among its settings.
+
+    Raises PluginError where that would lead to another origin than the user's.
+    """
+    stated = table.base_url or ""
+    if provider.locate is None or "base_url" not in provider.settings:
+        return stated
+    url = provider.locate(table.settings) or stated
+    if origin(url) != origin(stated):
+        raise PluginError(f"The provider {provider.name} makes another origin of its base_url.", provider=provider.name)
+    return url
 
 
 def _but(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -10,8 +10,13 @@ from typing import Any
 __all__ = ["hook_modules"]
 
 
-def hook_modules() -> tuple[Any, ...]:
-    """Return the modules that hold the standard hooks."""
+def hook_modules(*, tagged: bool = False) -> tuple[Any, ...]:
+    """Return the modules that hold the standard hooks; `tagged`: with those for reasoning that stands in the text."""
     from . import errors, models, reply, request, stream, tools
 
-    return (request, stream, reply, tools, errors, models)
+    modules = (request, stream, reply, tools, errors, models)
+    if not tagged:
+        return modules
+    from . import tagged as around
+
+    return (*modules, around)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..call import Call, Context, WireRequest
+from ..call import Context, WireRequest
 from ..errors import UnsupportedFeatureError
 from ..facts.rules import HistoryRule, MessageRule
 from .call_ids import with_call_ids
 from .content import kind_of_type
-from .parts import shape_parts
 from .paths import holds
 from .reasoning import reasons
 
@@ -25,6 +24,8 @@ def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
     if rules is None:
         return with_call_ids(wire, None)
     if rules.parts:
+        from .parts import shape_parts  # only media have something to be shaped
+
         wire = shape_parts(wire, rules.parts, context)
     if rules.messages is not None:
         wire = _with_messages(wire, rules.messages, context)
@@ -46,6 +47,8 @@ def _with_messages(wire: WireRequest, rule: MessageRule, context: Context) -> Wi
         wire = _joined_texts(wire, rule)
     if rule.text_results:
         wire = _text_results(wire, rule)
+    if rule.bridge is not None:
+        wire = _bridged(wire, rule.bridge, rule)
     if not rule.refusals:
         wire = _each(wire, _refusal_as_text)
     if not rule.names and any("name" in message for message in wire.body["messages"]):
@@ -209,6 +212,19 @@ def _text_results(wire: WireRequest, rule: MessageRule) -> WireRequest:
     return wire.note("renamed", "messages", reason, rule.cite("text_results")) if moved else wire
 
 
+def _bridged(wire: WireRequest, words: str, rule: MessageRule) -> WireRequest:
+    """Let the assistant say something wherever a tool's result is followed by another turn than its own."""
+    sent: list[_Message] = []
+    for message in wire.body["messages"]:
+        if sent and sent[-1]["role"] == "tool" and message["role"] not in ("tool", "assistant"):
+            sent.append({"role": "assistant", "content": words})
+        sent.append(message)
+    if len(sent) == len(wire.body["messages"]):
+        return wire
+    reason = f"{words!r} from the assistant between a tool's result and the next turn"
+    return wire.set("messages", sent).note("added", "messages", reason, rule.cite("bridge"))
+
+
 # --- earlier reasoning
 
 
@@ -225,11 +241,10 @@ def _without_reasoning(wire: WireRequest, rule: HistoryRule, context: Context) -
     return _each(wire, changed)
 
 
-def fill_history(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+def fill_history(wire: WireRequest, rule: HistoryRule, context: Context) -> WireRequest:
     """Return the request with a blank where an earlier answer must have reasoning, and it is lost or another's."""
-    rule = None if context.facts.rules is None else context.facts.rules.history
     field = context.provider.dialect.reasoning_field
-    if rule is None or rule.blank is None or field is None or not reasons(wire, context):
+    if rule.blank is None or field is None or not reasons(wire, context):
         return wire
     messages = wire.body["messages"]
     in_use = "tools" in wire.body or any(message.get("tool_calls") for message in messages)

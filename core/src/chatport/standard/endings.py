@@ -78,7 +78,7 @@ _LONGEST = 200
 
 def end_word(reason: Any) -> str | None:
     """Return the word in a `finish_reason`, None where it holds none: an object of one has it in `type`."""
-    if isinstance(reason, Mapping):
+    if type(reason) is not str and isinstance(reason, Mapping):
         reason = reason.get("type")
     if not reason:
         return None

@@ -29,7 +29,7 @@ def shape_parts(wire: WireRequest, rules: Mapping[str, PartRule], context: Conte
     return wire
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Shaper:
     """Takes one message after another; `notes` tell what became of their parts, each thing once."""
 
@@ -148,7 +148,7 @@ def _placed(inner: Mapping[str, Any], kind: str, rule: PartRule) -> Mapping[str,
     data = inner.get(field) if field is not None else None
     if field is None or not isinstance(data, str):
         return inner
-    if kind == "audio" and rule.data_url:
+    if rule.data_url and (kind == "audio" or rule.type is not None):
         return _as_data_url(inner, data, rule)
     url = split_data_url(data) if rule.data_url is False else None
     if url is None:
@@ -162,4 +162,4 @@ def _as_data_url(inner: Mapping[str, Any], data: str, rule: PartRule) -> Mapping
     url = data if ":" in data[:16] else f"data:audio/{kind};base64,{data}" if kind else f"data:;base64,{data}"
     if rule.type is None:
         return {**inner, "data": url}
-    return {"url": url, **{key: value for key, value in inner.items() if key not in ("data", "format")}}
+    return {"url": url, **{key: value for key, value in inner.items() if key not in ("data", "file_data", "format")}}

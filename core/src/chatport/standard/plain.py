@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from ..facts.rules import PlainRule
-from .schemas import Allowance, Loss, followed, in_words, joined, types_of, with_parts, with_words
+from .schemas import Allowance, Loss, excludes_itself, followed, in_words, joined, types_of, with_parts, with_words
 
 __all__ = ["plain_schema"]
 
@@ -64,8 +64,13 @@ def _with_reduced_parts(
     told = [word for first, *rest in _TURNED if lost.get(first) for word in (first, *rest)]
     left = in_words(kept, told, path, losses)
     parts = {keyword: reduced[keyword] if kept.get(keyword) is value else value for keyword, value in left.items()}
-    if lost.get("oneOf"):
-        losses.append(Loss(path, "oneOf", "its parts are weaker here, so that a value may fit several of them"))
+    weaker = "its parts are weaker here, so that a value may fit several of them" if lost.get("oneOf") else ""
+    if weaker or (not given.rule.one_of and isinstance(parts.get("oneOf"), list)):
+        if weaker or "anyOf" in parts or not excludes_itself(kept["oneOf"]):
+            beside = (
+                "left out beside anyOf" if "anyOf" in parts else "sent as anyOf: a value may fit several of its parts"
+            )
+            losses.append(Loss(path, "oneOf", weaker or beside))
         parts.setdefault("anyOf", parts["oneOf"])
         del parts["oneOf"]
     losses.extend(loss for keyword in left for loss in lost.get(keyword, ()))

@@ -9,7 +9,6 @@ from ..call import Context, WireRequest
 from ..events import ErrorReported, Event, ReplyStarted, UsageReported
 from ..hooks import hookimpl
 from .calls import CallCount
-from .split_turns import whole_turns
 from .stream import beside_choices, check_choices, choice_events, is_error
 from .usage import vendors_usage
 
@@ -18,12 +17,13 @@ __all__ = ["decode_reply"]
 
 @hookimpl
 def decode_reply(data: Any, context: Context, request: WireRequest | None = None) -> Sequence[Event]:
-    if not isinstance(data, Mapping) or is_error(data):
+    if not (type(data) is dict or isinstance(data, Mapping)) or is_error(data):
         return (ErrorReported(data),)
     choices = data.get("choices")
-    if not isinstance(choices, list) or not any(isinstance(choice, Mapping) for choice in choices):
+    if not isinstance(choices, list):
         return (ErrorReported(data),)
-    check_choices(choices, context)
+    if len(choices) > 1:
+        check_choices(choices, context)
     count = CallCount(context.limits.tool_calls)
     reply_id, model = data.get("id"), data.get("model")
     events: list[Event] = [
@@ -32,8 +32,17 @@ def decode_reply(data: Any, context: Context, request: WireRequest | None = None
     usage = vendors_usage(data.get("usage"), context)
     if usage is not None:
         events.append(UsageReported(usage))
-    for position, choice in enumerate(choices if len(choices) == 1 else whole_turns(choices, request)):
-        if isinstance(choice, Mapping):
+    turns: Sequence[Any] = choices
+    if len(choices) > 1:
+        from .split_turns import whole_turns  # few answers have several choices
+
+        turns = whole_turns(choices, request)
+    has_choice = False
+    for position, choice in enumerate(turns):
+        if isinstance(choice, dict):
+            has_choice = True
             events.extend(choice_events(choice, position, context, count))
+    if not has_choice:
+        return (ErrorReported(data),)
     events.extend(beside_choices(data))
     return events

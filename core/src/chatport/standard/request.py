@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import attrs
 
 from ..call import Call, Context, OutputSpec, WireRequest, WireTools
 from ..errors import UnsupportedFeatureError
+from ..facts.rules import OutputRule, StreamRule
 from ..hooks import hookimpl
 from ..types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall, VendorPart, VideoPart
-from .conversation import fill_history, shape_messages
 from .details import opaque_fields
-from .fields import apply_field_rules
-from .output import shape_output
-from .reasoning import make_way, reasons, say_reasoning
-from .tool_rules import shape_tools
 from .tools import wire_name
 from .unread import WRITTEN_AS, laid_over, lost_keys, returning_call_keys, returning_keys
 
@@ -35,7 +32,7 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
         body["tools"] = tools.tools
     if tools.choice is not None:
         body["tool_choice"] = tools.choice
-    body.update(_options(call, dialect.max_tokens_field))
+    _add_options(body, call, dialect.max_tokens_field)
     if call.output is not None:
         body["response_format"] = wire_output(call.output)
     if call.stream:
@@ -47,34 +44,65 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     if call.stream and dialect.include_usage and isinstance(own, Mapping) and own:  # `{}` says: none of them
         body["stream_options"] = {"include_usage": True, **own}
     notes = (*tools.adjustments, *lost_keys(call.messages, context))
-    wire = WireRequest(dialect.chat_path, body, stream=call.stream, adjustments=notes)
+    path = dialect.path_of(dialect.chat_path, context.model)
+    wire = WireRequest(path, body, stream=call.stream, adjustments=notes)
     return _by_facts(wire, call, context)
 
 
 def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
-    """Apply what the facts say, in this order, since later rules look at what earlier ones have left:
+    """Apply what the facts say, in this order, since later rules look at what earlier ones have left.
+
+    Each step is loaded, and taken, where the request has something that it is about:
 
     1. messages and their parts, and which earlier reasoning goes back;
     2. the tools, and the choice among them;
     3. how much to reason;
     4. what reasoning excludes: it is switched off, or something else is lowered;
     5. structured output, by its ladder;
-    6. whether the answer is asked for as a stream;
+    6. whether the answer is asked for as a stream, or whole;
     7. single fields: the dialect's rules, then the model's;
     8. caps on numbers;
     9. blanks for earlier reasoning that is missing;
     10. the beginning of the answer, where it is to be gone on from.
     """
-    wire = shape_tools(shape_messages(wire, context), context)
-    wire = make_way(say_reasoning(wire, call, context), call, context)
-    wire = apply_field_rules(_as_stream(shape_output(wire, call, context), context), call, context)
-    return _prefilled(fill_history(_capped(wire, call, context), call, context), call, context)
+    rules, own_fields = context.facts.rules, context.provider.dialect.fields
+    if rules is not None or "tool_calls" in chain.from_iterable(wire.body["messages"]):
+        from .conversation import shape_messages
+
+        wire = shape_messages(wire, context)
+    if "tools" in wire.body or "tool_choice" in wire.body:
+        from .tool_rules import shape_tools
+
+        wire = shape_tools(wire, context)
+    if rules is not None or call.reasoning is not None or call.extra:
+        from .reasoning import make_way, say_reasoning
+
+        wire = make_way(say_reasoning(wire, call, context), call, context)
+    if "response_format" in wire.body:
+        from .output import shape_output
+
+        wire = shape_output(wire, call, context)
+    if rules is not None and rules.stream is not None:
+        wire = _as_stream(wire, rules.stream, context)
+    if wire.stream and rules is not None and rules.output is not None and not rules.output.streamed:
+        wire = _whole(wire, rules.output)
+    if own_fields or (rules is not None and (rules.fields or rules.known_fields is not None)):
+        from .fields import apply_field_rules
+
+        wire = apply_field_rules(wire, call, context)
+    wire = _capped(wire, call, context)
+    if rules is not None and rules.history is not None:
+        from .conversation import fill_history
+
+        wire = fill_history(wire, rules.history, context)
+    return wire if call.prefix is None else _prefilled(wire, call.prefix, context)
 
 
-def _as_stream(wire: WireRequest, context: Context) -> WireRequest:
+def _as_stream(wire: WireRequest, rule: StreamRule, context: Context) -> WireRequest:
     """Ask for the answer to a plain call as a stream where the facts say so; `chat` folds it."""
-    rule = None if context.facts.rules is None else context.facts.rules.stream
-    if rule is None or wire.stream:
+    from .reasoning import reasons
+
+    if wire.stream:
         return wire
     cases = {"always": True, "tools": bool(wire.body.get("tools")), "reasoning": reasons(wire, context)}
     if not any(cases[case] for case in rule.when):
@@ -85,21 +113,29 @@ def _as_stream(wire: WireRequest, context: Context) -> WireRequest:
     return attrs.evolve(wire, stream=True)
 
 
-def _options(call: Call, max_tokens_field: str) -> Mapping[str, Any]:
-    options = (
+def _whole(wire: WireRequest, rule: OutputRule) -> WireRequest:
+    """Ask for a stream as a whole reply where a schema is not streamed: its events reach the caller all the same."""
+    wanted = wire.body.get("response_format")
+    if not isinstance(wanted, Mapping) or wanted.get("type") != "json_schema":
+        return wire
+    wire = attrs.evolve(wire.discard("stream").discard("stream_options"), stream=False)
+    return wire.note("lowered", "stream", "schemas are not streamed here: the reply comes whole", rule.cite("streamed"))
+
+
+def _add_options(body: dict[str, Any], call: Call, max_tokens_field: str) -> None:
+    for name, value in (
         ("temperature", call.temperature),
         ("top_p", call.top_p),
         (max_tokens_field, call.max_tokens),
         ("stop", list(call.stop) or None),
         ("seed", call.seed),
-    )
-    return {name: value for name, value in options if value is not None}
+    ):
+        if value is not None:
+            body[name] = value
 
 
-def _prefilled(wire: WireRequest, call: Call, context: Context) -> WireRequest:
+def _prefilled(wire: WireRequest, prefix: str, context: Context) -> WireRequest:
     """Put the beginning of the answer last, marked as the vendor wants it."""
-    if call.prefix is None:
-        return wire
     prefill = context.provider.dialect.prefill
     if prefill is None or context.facts.prefill is False:
         raise UnsupportedFeatureError(
@@ -107,7 +143,7 @@ def _prefilled(wire: WireRequest, call: Call, context: Context) -> WireRequest:
             provider=context.provider.name,
             model=context.model,
         )
-    message = {"role": "assistant", "content": call.prefix, **prefill.message}
+    message = {"role": "assistant", "content": prefix, **prefill.message}
     return wire.set("messages", [*wire.body["messages"], message]).update(prefill.body)
 
 

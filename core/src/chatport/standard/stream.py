@@ -36,9 +36,7 @@ from ..hooks import hookimpl
 from .calls import CallCount, Calls, CallState
 from .citations import SOURCES, is_citation, references, sources, sources_in
 from .endings import end_word, finish_reason
-from .media import media_of
-from .split_turns import asked_for_one, has_only_calls, last_ends
-from .unread import CALL_KEYS, MESSAGE_KEYS, READ_OF_MESSAGE, left_out, unread
+from .unread import CALL_KEYS, MESSAGE_KEYS, READ_OF_MESSAGE, leave_out, left_out, unread
 from .usage import vendors_usage
 from .usual_chunks import usual_events
 
@@ -53,7 +51,6 @@ __all__ = [
     "finish_reason",
     "is_error",
     "join_small",
-    "message_events",
     "over_limit",
 ]
 
@@ -70,7 +67,7 @@ def decode_chunk(
     # All arguments of the hook are named, in its order: so the plan is this very function, and nothing around it.
     if state.uncommon:
         state.uncommon -= 1
-    elif state.started and chunk.event == "message":
+    elif state.named and chunk.event == "message":
         common = usual_events(chunk, state)
         if common is not None:
             return common
@@ -89,13 +86,13 @@ def decode_chunk(
         return ()  # a named event of the server's own, such as a tool run on its side (MR-S1)
     events: list[Event] = []
     is_first = not state.started
-    if is_first:
-        state.started = True
-        events.append(_started(data))
     choices = data.get("choices")
+    if not state.named:
+        state.started, state.named = True, bool(choices or data.get("model"))
+        events.append(_started(data))
     if isinstance(choices, list):
         check_choices(choices, context)
-        for position, choice in enumerate(choices if len(choices) < 2 else last_ends(choices)):
+        for position, choice in enumerate(choices if len(choices) < 2 else _last_ends(choices)):
             if isinstance(choice, dict):
                 _decode_choice(choice, position, state, context, events, request)
     if data.get("usage") is not None or not choices:
@@ -162,7 +159,7 @@ def _decode_choice(
         delta = choice.get("message")
     known = state.choices.get(index)
     if known is None:
-        if state.choices and asked_for_one(request):
+        if state.choices and _asked_for_one(request):
             if not (_says(delta) or choice.get("finish_reason")):
                 return  # it is told what it is when it says something
             known = _split_off(delta, state)
@@ -192,8 +189,22 @@ def _says(delta: Any) -> bool:
     return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
 
 
+def _last_ends(choices: list[Any]) -> Sequence[Any]:
+    from .split_turns import last_ends  # few answers have several choices
+
+    return last_ends(choices)
+
+
+def _asked_for_one(request: WireRequest | None) -> bool:
+    from .split_turns import asked_for_one
+
+    return asked_for_one(request)
+
+
 def _split_off(delta: Any, state: StreamState) -> ChoiceState | None:
     """Return the choice to which a new one belongs, None if it stands for itself."""
+    from .split_turns import has_only_calls
+
     first: ChoiceState = next(iter(state.choices.values()))
     return first if has_only_calls(delta) and not len(first.calls) else None
 
@@ -208,11 +219,13 @@ def _beside(data: Mapping[str, Any], state: StreamState, events: list[Event]) ->
 
 def beside_choices(data: Mapping[str, Any]) -> Sequence[Event]:
     """Return what a reply or a chunk tells beside its choices: sources, and the pictures that a search has found."""
-    return (*sources(data), *_images(data))
+    return (*sources(data), *(_images(data) if data.get("images") else ()))
 
 
 def _images(holder: Mapping[str, Any], choice: int = 0) -> Iterator[MediaAdded]:
     images = holder.get("images")
+    from .media import media_of  # few answers have media
+
     for image in images if isinstance(images, list) else ():
         media = media_of(image, "image")
         if media is not None:
@@ -264,7 +277,7 @@ class ChoiceState:
         content = delta.get("content")
         if len(delta) <= 2 and type(content) is str and ("role" in delta or len(delta) == 1):
             if content:  # the common case, on the shortest way
-                self._text(content, events)
+                self._piece(TextDelta, content, events)
             return
         self._reasoning(delta, events)
         if content:
@@ -313,14 +326,10 @@ class ChoiceState:
     def _unread(self, delta: Mapping[str, Any], events: list[Event]) -> None:
         """Tell the keys that nobody here reads. Some vendors repeat them with every piece: once will do."""
         found = unread(delta, READ_OF_MESSAGE)
-        for name in self.left_out:
-            found.pop(name, None)
+        leave_out(found, self.left_out)
         if found and found != self.unread:
             self.unread = found
             events.append(OpaqueReported(MESSAGE_KEYS, found, self.index))
-
-    def _text(self, text: str, events: list[Event]) -> None:
-        self._piece(TextDelta, text, events)
 
     def _piece(self, kind: type[_Piece], text: str, events: list[Event]) -> None:
         if self.halves or "\ud800" <= text[-1] <= "\udfff" or "\ud800" <= text[0] <= "\udfff":
@@ -352,7 +361,7 @@ class ChoiceState:
 
     def _content(self, content: Any, events: list[Event]) -> None:
         if isinstance(content, str):
-            self._text(content, events)
+            self._piece(TextDelta, content, events)
         elif isinstance(content, list) and all(map(_is_part, content)):
             for part in self._parts(content):
                 self._part(part, events)
@@ -366,7 +375,7 @@ class ChoiceState:
 
     def _part(self, part: Any, events: list[Event]) -> None:
         if isinstance(part, str) and part:
-            self._text(part, events)
+            self._piece(TextDelta, part, events)
         elif isinstance(part, dict):
             thinking = part.get("thinking")
             if isinstance(thinking, list):
@@ -379,9 +388,11 @@ class ChoiceState:
             elif isinstance(thinking, str) and thinking:
                 self._piece(ReasoningDelta, thinking, events)
             elif isinstance(part.get("text"), str) and part["text"]:
-                self._text(part["text"], events)
+                self._piece(TextDelta, part["text"], events)
                 events.extend(references(part, self.index))
             elif part.get("type") != "text":
+                from .media import media_of
+
                 media = media_of(part)
                 events.extend(references(part, self.index) if media is None else (MediaAdded(media, self.index),))
 
@@ -422,9 +433,14 @@ def choice_events(
     events: list[Event] = []
     message = choice.get("message")
     if isinstance(message, dict):
-        message_events(message, state, events)
+        calls = message.get("tool_calls")
+        if isinstance(calls, list):  # separate by position, whatever their index
+            numbered = [{**call, "index": n} for n, call in enumerate(calls) if isinstance(call, dict)]
+            message = {**message, "tool_calls": numbered}
+        state.delta_events(message, events)
     elif choice.get("text") and isinstance(choice["text"], str):
         state.delta_events({"content": choice["text"]}, events)
+    if state.halves:
         events.extend(state.flush())
     if choice.get("logprobs"):
         events.append(LogprobsReported(choice["logprobs"], state.index))
@@ -434,13 +450,3 @@ def choice_events(
     if choice.get("error"):
         events.append(ErrorReported({"error": choice["error"]}))
     return events
-
-
-def message_events(message: Mapping[str, Any], state: ChoiceState, events: list[Event]) -> None:
-    """Append the events of a whole message. Calls of a plain reply are separate by position, whatever their index."""
-    calls = message.get("tool_calls")
-    if isinstance(calls, list):
-        numbered = [{**call, "index": n} for n, call in enumerate(calls) if isinstance(call, dict)]
-        message = {**message, "tool_calls": numbered}
-    state.delta_events(message, events)
-    events.extend(state.flush())

@@ -23,6 +23,7 @@ __all__ = [
     "READ_OF_MESSAGE",
     "WRITTEN_AS",
     "laid_over",
+    "leave_out",
     "left_out",
     "lost_keys",
     "merge_keys",
@@ -63,6 +64,20 @@ def left_out(context: Context) -> tuple[str, ...]:
     """Return the keys of an answer's message that its vendor does not want back, or that its hooks read."""
     history = None if context.facts.rules is None else context.facts.rules.history
     return () if history is None else history.left_out
+
+
+def leave_out(found: dict[str, Any], names: Collection[str]) -> None:
+    """Take keys out of what was found; one with dots reaches into objects, and takes those that it empties along."""
+    for name in names:
+        first, _, rest = name.partition(".")
+        if not rest:
+            found.pop(name, None)
+        elif isinstance(found.get(first), Mapping):
+            inner = dict(found[first])
+            leave_out(inner, (rest,))
+            found[first] = inner
+            if not inner:
+                del found[first]
 
 
 def unread_of_call(fragment: Mapping[str, Any], function: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,8 +140,8 @@ def returning_keys(message: Message, context: Context) -> Mapping[str, Any]:
     if history is None and isinstance(message.opaque.get(_DETAILS), list | tuple):  # nothing says which go back: all
         kept[_DETAILS] = merged(message.opaque[_DETAILS])
     taken = None if rules is None or rules.messages is None else rules.messages.keys
-    unwanted = left_out(context)
-    return {k: value for k, value in kept.items() if k not in unwanted and (taken is None or k in taken)}
+    leave_out(kept, left_out(context))
+    return {k: value for k, value in kept.items() if taken is None or k in taken}
 
 
 def returning_call_keys(call: ToolCall, message: Message, context: Context) -> Mapping[str, Any]:

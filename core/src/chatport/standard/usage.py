@@ -32,15 +32,27 @@ def vendors_usage(data: Any, context: Context) -> Usage | None:
         if place is not None:
             counts[name] = _count({name: at(data, place)}, name)
     usage = attrs.evolve(usage or Usage(raw=data), **counts)
+    if facts.usage.rest_is_reasoning:
+        usage = _with_rest(usage, _count(data, "total_tokens"))
     return None if usage.input_tokens is None and usage.output_tokens is None else usage
+
+
+def _with_rest(usage: Usage, total: int | None) -> Usage:
+    """Return the usage with the rest of the total as reasoning, unless reasoning was named, or something is unknown."""
+    known = None not in (total, usage.input_tokens, usage.output_tokens) and usage.reasoning_tokens is None
+    rest = (total or 0) - (usage.input_tokens or 0) - (usage.output_tokens or 0)
+    if not known or rest <= 0:  # none at all may be all of it, counted inside
+        return usage
+    return attrs.evolve(usage, output_tokens=(usage.output_tokens or 0) + rest, reasoning_tokens=rest)
 
 
 def read_usage(data: Any) -> Usage | None:
     """Return the usage object in our words, None if it holds no count. Missing or null stays unknown, never 0."""
-    if not isinstance(data, Mapping):
+    if not (type(data) is dict or isinstance(data, Mapping)):
         return None
     if data.keys() <= _PLAIN:
-        return _plain(data)
+        asked, answered = _count(data, "prompt_tokens"), _count(data, "completion_tokens")
+        return None if asked is None and answered is None else Usage(asked, answered, raw=data)
     prompt = _details(data, "prompt_tokens_details", "input_tokens_details")
     completion = _details(data, "completion_tokens_details", "output_tokens_details")
     asked, answered = _count(data, "prompt_tokens", "input_tokens"), _count(data, "completion_tokens", "output_tokens")
@@ -69,11 +81,6 @@ def read_usage(data: Any) -> Usage | None:
         raw=data,
     )
     return None if usage.input_tokens is None and usage.output_tokens is None else usage
-
-
-def _plain(data: Mapping[str, Any]) -> Usage | None:
-    asked, answered = _count(data, "prompt_tokens"), _count(data, "completion_tokens")
-    return None if asked is None and answered is None else Usage(asked, answered, raw=data)
 
 
 def _details(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

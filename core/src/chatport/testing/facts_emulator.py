@@ -56,7 +56,7 @@ class FactsEmulator(VendorEmulator):
     def __init__(self, provider: Provider, **settings: Any) -> None:
         self.provider = provider
         self.name = provider.name
-        self.chat_path = provider.dialect.chat_path
+        self.chat_path = provider.dialect.chat_path.partition("?")[0].rpartition("{model}")[2]
         self.facts = provider.facts or Facts(provider.name, "")
         self.models = self._named = _named_models(self.facts)
         self.needs_key = provider.auth.required
@@ -196,6 +196,8 @@ class FactsEmulator(VendorEmulator):
         counts: dict[str, int] = {"input_tokens": script.input_tokens, "output_tokens": script.output_tokens}
         counts |= {"cached_input_tokens": script.cached_tokens} if script.cached_tokens else {}
         counts |= {"reasoning_tokens": script.reasoning_tokens} if script.reasoning else {}
+        if self._usage_rule.rest_is_reasoning:
+            counts["output_tokens"] -= counts.pop("reasoning_tokens", 0)
         usage: dict[str, Any] = {}
         for name, count in counts.items():
             _put(usage, getattr(self._usage_rule, name) or _USAGE[name], count)

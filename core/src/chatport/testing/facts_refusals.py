@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..facts.models import ModelFacts
@@ -53,8 +54,16 @@ def _of_messages(vendor: FactsEmulator, body: Mapping[str, Any], facts: ModelFac
         yield from (f"{place}: {problem}" for problem in _of_ids(message, rules))
     if rules.messages is not None and not rules.messages.orphan_results:
         yield from _of_results(body["messages"])
+    if rules.messages is not None and rules.messages.bridge is not None:
+        yield from _of_bridges(body["messages"])
     if rules.history is not None and dialect.reasoning_field is not None:
         yield from _of_history(vendor, body, rules.history, dialect.reasoning_field)
+
+
+def _of_bridges(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for before, message in pairwise(messages):
+        if before.get("role") == "tool" and message.get("role") not in ("tool", "assistant"):
+            yield f"the role {message.get('role')!r} cannot follow a tool's result"
 
 
 def _of_results(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:

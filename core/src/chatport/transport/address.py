@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
-import attrs
+import msgspec
 
 from ..basics.bounded import LONGEST_URL
 from ..basics.hosts import is_localhost, shown_address
@@ -22,8 +22,7 @@ _KEPT = "/%:@!$&'()*+,;=~-._?[]"
 """What stays as it is in a path; everything else beyond letters and digits is escaped."""
 
 
-@attrs.frozen
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """`target` and `authority` are what the request line and the `host` header say."""
 
     scheme: str

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
-import attrs
+import msgspec
 
 from ..engine.commands import Head, HttpRequest, TransportFailure
 from .address import Address, address_of
@@ -94,8 +94,7 @@ def _field_lines(headers: Sequence[tuple[str, str]]) -> str:
 # --- the head
 
 
-@attrs.frozen
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A response whose head has come. `body` reads the rest.
 
     `keeps_alive`: the connection may carry another request after the body's end, and stay idle for `idle_seconds`.

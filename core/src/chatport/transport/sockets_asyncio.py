@@ -23,7 +23,6 @@ from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .names import NEXT_ADDRESS_SECONDS, SocketAddress, is_numeric, look_up
 from .pool import Pool, is_readable, is_writable
-from .tls import context_if_made, made_context
 
 __all__ = ["AsyncioTransport"]
 
@@ -243,6 +242,8 @@ async def _open(owner: _Loop, address: Address) -> _Connection:
     loop = asyncio.get_running_loop()
     context: ssl.SSLContext | None = None
     if address.is_secure:
+        from .tls import context_if_made, made_context  # certificates, and threads that read them
+
         context = context_if_made() or await made_context().finished()
     where: dict[str, Any] = {"host": address.host, "port": address.port}
     if not is_numeric(address.host):

@@ -16,7 +16,6 @@ from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .names import is_numeric, look_up, numeric_addresses
 from .pool import Pool, is_readable
-from .tls import context_if_made, made_context
 
 __all__ = ["SocketsTransport"]
 
@@ -78,8 +77,8 @@ class _Connection:
     def receive(self, deadline: float | None, stage: Literal["head", "body"]) -> bytes:
         """Return at least one byte, or b"" at the end. Raises TransportFailure, TimerExpired."""
         view = buffers.view
-        self._set_timeout(deadline)
         try:
+            self._set_timeout(deadline)  # another thread may have closed it meanwhile
             count = self._socket.recv_into(view)
             self.is_over = not count
             return bytes(view[:count])
@@ -137,6 +136,8 @@ def _connect(address: Address, connect_seconds: float | None, head_seconds: floa
 
 
 def _tls_context(deadline: float | None) -> ssl.SSLContext:
+    from .tls import context_if_made, made_context  # certificates, and threads that read them
+
     return context_if_made() or made_context().wait(_left(deadline))
 
 

@@ -20,7 +20,6 @@ from .failures import broken, no_connection
 from .http1 import HeadReader, Response, request_bytes
 from .names import NEXT_ADDRESS_SECONDS, SocketAddress, is_numeric, look_up, numeric_addresses
 from .pool import Pool, is_readable
-from .tls import context_if_made, made_context
 from .trio_watch import Watch
 
 __all__ = ["TrioTransport"]
@@ -210,6 +209,8 @@ async def _connect(
 async def _open(address: Address) -> socket.socket:
     context: ssl.SSLContext | None = None
     if address.is_secure:
+        from .tls import context_if_made, made_context  # certificates, and threads that read them
+
         context = context_if_made() or await made_context().finished()
     addresses = numeric_addresses(address) if is_numeric(address.host) else await look_up(address).finished()
     stream = await _first_to_answer(addresses)

@@ -11,6 +11,7 @@ from .. import jsoncodec
 from ..basics.display import one_line
 from ..basics.frozen import freeze_fields
 from ..basics.typed import check_fields, expect
+from ..basics.values import Value
 from ..errors import BadRequestError, MalformedReplyError
 from .parts import AudioPart, FilePart, ImagePart, Part, TextPart, VendorPart, VideoPart
 
@@ -49,8 +50,8 @@ _LONGEST_WARNING = 2000
 _SHOWN_DATA = 40
 
 
-@attrs.frozen
-class ToolCall:
+@attrs.frozen(eq=False, repr=False)
+class ToolCall(Value):
     """A call the model wants made. `arguments` is JSON text, exactly as the vendor sent it.
 
     `complete` is False when the reply was cut inside this call: such a call must not be run, even when the text
@@ -91,8 +92,8 @@ class ToolCall:
             ) from error
 
 
-@attrs.frozen
-class Message:
+@attrs.frozen(eq=False, repr=False)
+class Message(Value):
     """One turn of a conversation. Use the constructors `system`, `developer`, `user`, `assistant` and `tool`.
 
     `reasoning` and `opaque` belong to `origin`, the provider that wrote the message, and are sent to no other.
@@ -155,8 +156,8 @@ def _parts(content: tuple[str | Part, ...]) -> tuple[Part, ...]:
     return tuple(TextPart(item) if isinstance(item, str) else item for item in content if item != "")
 
 
-@attrs.frozen
-class Usage:
+@attrs.frozen(eq=False, repr=False)
+class Usage(Value):
     """Token counts as the vendor reports them. None means unknown, never zero.
 
     `input_tokens` includes cached and cache-written tokens; `output_tokens` includes reasoning tokens.
@@ -177,8 +178,8 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
-@attrs.frozen
-class Cost:
+@attrs.frozen(eq=False, repr=False)
+class Cost(Value):
     """What a reply cost: `amount` in `currency`. `basis` says where the figure comes from."""
 
     amount: float
@@ -190,8 +191,8 @@ class Cost:
         return f"{sign}{self.amount:.6f}"
 
 
-@attrs.frozen
-class Adjustment:
+@attrs.frozen(eq=False, repr=False)
+class Adjustment(Value):
     """A warning: what was asked is not quite what was sent, or what came back is not quite complete.
 
     `kind`: `dropped` (left out), `lowered` (a weaker form was sent), `renamed` (same meaning, other field),
@@ -211,8 +212,8 @@ class Adjustment:
         return one_line(text, _LONGEST_WARNING)  # it may quote what the model wrote
 
 
-@attrs.frozen
-class Attempt:
+@attrs.frozen(eq=False, repr=False)
+class Attempt(Value):
     """One HTTP exchange of a call. `outcome` is `ok`, `cancelled`, or the class name of the error that ended it."""
 
     target: str
@@ -223,8 +224,8 @@ class Attempt:
     error: ChatportError | None = attrs.field(default=None, eq=False, repr=False)
 
 
-@attrs.frozen
-class Citation:
+@attrs.frozen(eq=False, repr=False)
+class Citation(Value):
     """A source that an answer names. None means: the vendor does not say.
 
     `span` are the beginning and the end, in characters of the reply's text, of what the source is cited for; one place
@@ -246,8 +247,8 @@ def _beginning(data: str | None) -> str:
     )
 
 
-@attrs.frozen
-class Media:
+@attrs.frozen(eq=False, repr=False)
+class Media(Value):
     """A picture, a recording or a file that came with an answer: where it is (`url`), or its bytes in base64 (`data`).
 
     `media_type` is such as `image/png`, None where neither the vendor nor the bytes' beginning tells. `extra` holds
@@ -276,8 +277,8 @@ class Media:
             raise MalformedReplyError(f"The {self.kind} in the reply is no base64: {error}.") from error
 
 
-@attrs.frozen
-class Alternative:
+@attrs.frozen(eq=False, repr=False)
+class Alternative(Value):
     """One of the further choices of a reply that was asked with n > 1."""
 
     text: str = ""
@@ -291,8 +292,8 @@ class Alternative:
     media: tuple[Media, ...] = ()
 
 
-@attrs.frozen
-class OutputSpec:
+@attrs.frozen(eq=False, repr=False)
+class OutputSpec(Value):
     """The structure the reply's text must have. `type` is the caller's type, None for a plain schema."""
 
     name: str
@@ -305,8 +306,8 @@ class OutputSpec:
         freeze_fields(self, "schema", error=BadRequestError)
 
 
-@attrs.frozen
-class Reply:
+@attrs.frozen(eq=False, repr=False)
+class Reply(Value):
     """A whole answer.
 
     `finish_reason` is ours, `raw_finish_reason` the vendor's word. `warnings` lists what was dropped, renamed or
@@ -385,8 +386,8 @@ class Reply:
         return MalformedReplyError(problem, provider=self.provider, model=self.model, partial=self, **more)
 
 
-@attrs.frozen
-class ModelInfo:
+@attrs.frozen(eq=False, repr=False)
+class ModelInfo(Value):
     """A model as the vendor lists it. `raw` is the vendor's own entry."""
 
     id: str
@@ -396,8 +397,8 @@ class ModelInfo:
     raw: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
 
 
-@attrs.frozen
-class RateLimits:
+@attrs.frozen(eq=False, repr=False)
+class RateLimits(Value):
     """Headroom as the vendor's headers tell it; `*_reset_seconds` count from the reply."""
 
     requests_limit: int | None = None

@@ -11,6 +11,7 @@ import attrs
 from ..basics.frozen import freeze_fields
 from ..basics.media import decoded, to_base64
 from ..basics.typed import check_fields
+from ..basics.values import Value
 from ..errors import BadRequestError
 from .contents import (
     UNTYPED,
@@ -29,8 +30,8 @@ from .contents import (
 __all__ = ["AudioPart", "FilePart", "ImagePart", "Part", "TextPart", "VendorPart", "VideoPart"]
 
 
-@attrs.frozen
-class TextPart:
+@attrs.frozen(eq=False, repr=False)
+class TextPart(Value):
     """Plain text. `extra` holds vendor-only keys of the part, such as a cache mark; they are sent as they are."""
 
     text: str
@@ -41,8 +42,8 @@ class TextPart:
             check_fields(self, BadRequestError)
 
 
-@attrs.frozen
-class ImagePart:
+@attrs.frozen(eq=False, repr=False)
+class ImagePart(Value):
     """An image: its address (`https://`, or another that the vendor knows), or a data URL. It is never fetched.
 
     `extra` holds vendor-only keys beside it; those under `"image_url"` go into the object with the URL.
@@ -71,8 +72,8 @@ class ImagePart:
         return self.url.startswith("data:")
 
 
-@attrs.frozen
-class AudioPart:
+@attrs.frozen(eq=False, repr=False)
+class AudioPart(Value):
     """Spoken input: bytes or their base64 text, and the format (`wav`, `mp3`, …), which sound may tell by itself.
 
     `data` becomes base64. Where a vendor takes a URL in its place, that goes as it is. `extra` holds vendor-only keys
@@ -100,8 +101,8 @@ class AudioPart:
         return cls(to_base64(checked_bytes("AudioPart", data)), sound_format(data, path))
 
 
-@attrs.frozen
-class VideoPart:
+@attrs.frozen(eq=False, repr=False)
+class VideoPart(Value):
     """A video: its address, or a data URL. Chatport never fetches a URL itself.
 
     `extra` holds vendor-only keys beside it, such as a frame rate; those under `"video_url"` go into the object with
@@ -125,8 +126,8 @@ class VideoPart:
         return cls(inlined("VideoPart", read_file(path), path))
 
 
-@attrs.frozen
-class FilePart:
+@attrs.frozen(eq=False, repr=False)
+class FilePart(Value):
     """A document: the id of an uploaded file, or its bytes with a file name.
 
     `data` is bytes, a data URL or, where the vendor fetches it, an address. Bytes become a data URL whose type they
@@ -157,8 +158,8 @@ class FilePart:
         return cls(data=document_url(data, path), filename=Path(path).name)
 
 
-@attrs.frozen
-class VendorPart:
+@attrs.frozen(eq=False, repr=False)
+class VendorPart(Value):
     """Content of a kind, or in a form, that is a vendor's own: the part as the wire has it, which is sent as given.
 
     A vendor of another protocol gets it if it has the like; else it is left out, with a warning.

@@ -1,14 +1,14 @@
 """Anthropic for Chatport: the native Messages protocol, spoken through the same hooks as every other dialect.
 
-With a setting it speaks to the vendor's OpenAI-compatible endpoint instead (AN-E4), see `settings.py`.
+With `protocol = "chat"` it speaks to the vendor's OpenAI-compatible endpoint instead (AN-E4), see `forms.py`.
 """
 
 from __future__ import annotations
 
-from chatport import Auth, Dialect, Prefill, Provider, load_facts
+from chatport import Auth, Dialect, Prefill, Protocol, Provider, load_facts
 
 from . import errors, limits, models, request, stream, tools
-from .settings import adapt
+from .forms import NATIVE_AUTH, adapt, compatible_form
 
 __all__ = ["provider"]
 
@@ -18,7 +18,7 @@ provider = Provider(
     base_url="https://api.anthropic.com",  # AN-A1
     key_env=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),  # AN-A5
     base_url_env=("ANTHROPIC_BASE_URL",),  # AN-A5
-    auth=Auth(header="x-api-key", prefix=""),  # AN-A2
+    auth=NATIVE_AUTH,  # AN-A2
     auth_env={"ANTHROPIC_AUTH_TOKEN": Auth()},  # AN-A2: an OAuth token goes as a bearer
     headers={"anthropic-version": "2023-06-01"},  # AN-A3
     dialect=Dialect(
@@ -39,7 +39,6 @@ provider = Provider(
     facts=load_facts("chatport_anthropic"),
     hooks=(request, tools, stream, errors, limits, models),
     settings={
-        "protocol": "messages (default) or openai: the vendor's OpenAI-compatible endpoint, meant for comparisons",
         "auth": "key (default) or token: an OAuth token, which goes as a bearer, from ANTHROPIC_AUTH_TOKEN",
         "workspace": "the workspace, for a key that belongs to several",
         "betas": "beta features to switch on, a list",
@@ -48,5 +47,7 @@ provider = Provider(
     },
     settings_headers={"workspace": "anthropic-workspace-id"},  # AN-A4
     adapt=adapt,
+    protocol="messages",
+    protocols=(Protocol("chat", compatible_form),),  # AN-E4: meant for comparisons, so only by the setting
     emulator="chatport_anthropic.emulator:AnthropicEmulator",
 )

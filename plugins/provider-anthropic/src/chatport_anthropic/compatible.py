@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from chatport import Adjustment, Call, Context, RateLimits, WireRequest, WireTools, hookimpl
+from chatport import Adjustment, Call, ConfigurationError, Context, RateLimits, WireRequest, WireTools, hookimpl
 from chatport.helpers import (
     apply_field_rules,
     fit_output,
@@ -28,6 +28,7 @@ __all__ = ["read_rate_limits", "shape_request", "translate_tools"]
 
 _KEYS = ("role", "content", "tool_calls", "tool_call_id", "name")
 """What is looked at in a message; everything else is ignored (AN-C3)."""
+_NATIVE_SETTINGS = ("betas", "thinking_display", "thinking_mismatch")
 
 
 @hookimpl
@@ -56,6 +57,7 @@ def translate_tools(call: Call, context: Context) -> WireTools:
 @hookimpl
 def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest:
     """Shape the standard's request, but for thinking and structures: they go as the models behind it have them."""
+    _check_settings(context)
     apart = {name: call.extra[name] for name in ("reasoning_effort", "response_format") if name in call.extra}
     rest = {name: value for name, value in call.extra.items() if name not in apart}
     plain = attrs.evolve(call, reasoning=None, output=None, extra=rest)
@@ -64,6 +66,16 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     wire = _thinking(_with_messages(_stops(wire)), wish, context)
     wire = streamed(apply_field_rules(_structured(wire, call, apart, context), call, context), call, context)
     return wire.set("stream_options", {"include_usage": True}) if wire.stream else wire
+
+
+def _check_settings(context: Context) -> None:
+    useless = [name for name in _NATIVE_SETTINGS if name in context.settings]
+    if useless:
+        name = context.provider.name
+        raise ConfigurationError(
+            f'[providers.{name}]: {", ".join(useless)} has no effect with protocol = "chat". Leave it out.',
+            provider=name,
+        )
 
 
 def _structured(wire: WireRequest, call: Call, apart: Mapping[str, Any], context: Context) -> WireRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatport import Dialect, Prefill, Provider, load_facts
+from chatport_responses import responses_protocol
 
 from . import errors, request, tools
 
@@ -28,5 +29,6 @@ provider = Provider(
     timeouts={"first_event": 660, "total": 1800},
     facts=load_facts("chatport_deepseek"),
     hooks=(request, tools, errors),
+    protocols=(responses_protocol(hooks=(errors,)),),  # DS-N1, RS-V6: strict tools need no other path there
     emulator="chatport_deepseek.emulator:DeepSeekEmulator",
 )

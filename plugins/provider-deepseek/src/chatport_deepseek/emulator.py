@@ -13,18 +13,19 @@ from uuid import UUID
 import attrs
 
 from chatport.testing import EmulatedRequest, EmulatedResponse, Misfit, Refusal, Script, VendorEmulator
+from chatport_responses.emulator import ResponsesEmulator
 
 __all__ = ["DeepSeekEmulator"]
 
 _ROLES = ("system", "user", "assistant", "tool", "latest_reminder")
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_PATHS = re.compile(r"(/v1|/beta)?/(chat/completions|models)")
+_PATHS = re.compile(r"(/v1|/beta)?/(chat/completions|models)|(/v1)?/responses")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MOST_TOKENS = 393_216
 _BACK_END = {"content-type": "application/octet-stream"}  # what the model servers refuse comes with this type
 
 
-class DeepSeekEmulator(VendorEmulator):
+class DeepSeekEmulator(ResponsesEmulator, VendorEmulator):
     """DeepSeek's twin. It thinks unless told otherwise, and forgets nothing that the vendor is known to check.
 
     Settings: `keep_alives` (how many heartbeats come first), `never_begins` (after them the connection closes),
@@ -67,6 +68,10 @@ class DeepSeekEmulator(VendorEmulator):
         500: "Server error, please retry later.",  # DS-E8
         503: "The server is overloaded, please retry later.",  # DS-E8
     }
+    stores = False  # RS-V6, as the three lines below
+    reasoning_as_text = True
+    ignores_unknown = True
+    least_output = 1
     context_tokens = 1_048_576
     keep_alives = 0
     never_begins = False
@@ -286,6 +291,43 @@ class DeepSeekEmulator(VendorEmulator):
                 f"{prompt + answer} tokens ({prompt} in the messages, {answer} in the completion). Please reduce the "
                 "length of the messages or completion."
             )
+
+    # --- Responses (RS-V6)
+
+    def check_model_of_items(self, body: Mapping[str, Any]) -> None:
+        """Refuse a model that is not there."""
+        if body["model"] not in self.aliases:
+            self.check_model(body)
+
+    def check_request(self, body: Mapping[str, Any], view: Mapping[str, Any]) -> None:
+        """Refuse what the model servers do, whichever protocol brought it."""
+        self.check_rules(view)
+
+    def check_items(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse a call behind which the model goes on before there is a result."""
+        super().check_items(items)
+        due: set[Any] = set()
+        for item in items:
+            kind = item.get("type")
+            if kind == "function_call":
+                due.add(item.get("call_id"))
+            elif kind == "function_call_output":
+                due.discard(item.get("call_id"))
+            elif due:
+                words = f"No tool output found for tool call {sorted(map(str, due))[0]}."
+                raise self.refuse(400, words)
+
+    def response_id(self) -> str:
+        return str(UUID(bytes=hashlib.md5(f"{self.serial}".encode()).digest(), version=4))
+
+    def item_id(self, prefix: str, number: int) -> str:
+        return str(UUID(bytes=hashlib.md5(f"{self.serial} {prefix} {number}".encode()).digest(), version=4))
+
+    def output(self, body: Mapping[str, Any], view: Mapping[str, Any], script: Script) -> Iterator[dict[str, Any]]:
+        """Give the output items: thoughts have a status here, and messages a phase (RS-I8)."""
+        for item in super().output(body, view, script):
+            phase = {"phase": "commentary" if script.calls else "final_answer"} if item["type"] == "message" else {}
+            yield {**item, "status": item.get("status", "completed"), **phase}
 
     # --- what the model says
 

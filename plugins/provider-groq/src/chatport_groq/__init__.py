@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatport import Dialect, Prefill, Provider, load_facts
+from chatport_responses import responses_protocol
 
 from . import errors, request, stream
 
@@ -25,5 +26,6 @@ provider = Provider(
     ),
     facts=load_facts("chatport_groq"),
     hooks=(request, stream, errors),
+    protocols=(responses_protocol(inner=(request,), hooks=(errors,)),),  # GQ-E1, RS-V11
     emulator="chatport_groq.emulator:GroqEmulator",
 )

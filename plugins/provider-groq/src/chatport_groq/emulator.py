@@ -24,6 +24,7 @@ from chatport.testing import (
     table_of,
     text_of,
 )
+from chatport_responses.emulator import ResponsesEmulator
 
 __all__ = ["GroqEmulator"]
 
@@ -56,7 +57,7 @@ _ERRORS: Mapping[int, tuple[str, str, str | None]] = {
 }
 
 
-class GroqEmulator(VendorEmulator):
+class GroqEmulator(ResponsesEmulator, VendorEmulator):
     """Groq's twin.
 
     Settings: `usage_form` ("both" places, or "x_groq" as in 2025), `tokens_per_minute` (a larger request is a 413),
@@ -65,6 +66,8 @@ class GroqEmulator(VendorEmulator):
     """
 
     name = "groq"
+    stores = False
+    reasoning_as_text = True
     models: Sequence[str] = (*_STRICT, "openai/gpt-oss-safeguard-20b", "qwen/qwen3-32b", "groq/compound", "allam-2-7b")
     retired: Mapping[str, str] = {  # GQ-E4
         "meta-llama/llama-4-maverick-17b-128e-instruct": "2026-03-09",
@@ -205,6 +208,22 @@ class GroqEmulator(VendorEmulator):
                 "reduce your message size and try again."
             )
             raise self.refuse(413, words, type="tokens", code="rate_limit_exceeded")
+
+    # --- Responses, of which no more is known than that it is there (GQ-E1, RS-V11)
+
+    def check_model_of_items(self, body: Mapping[str, Any]) -> None:
+        """Refuse a model that is not there (GQ-X14)."""
+        self.check_model(body)
+
+    def as_chat(self, body: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the request as chat has it: here thoughts are items of their own, never part of the text."""
+        view = super().as_chat(body, items)
+        return {**view, "reasoning_format": "parsed"} if view["model"].startswith("qwen/") else view
+
+    def check_request(self, body: Mapping[str, Any], view: Mapping[str, Any]) -> None:
+        """Refuse what the models refuse in chat too."""
+        for check in (self.check_fields, self.check_tools, self.check_reasoning, self.check_output, self.check_limits):
+            check(view)
 
     # --- what the model says
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chatport import Auth, Dialect, Discovery, Prefill, Provider, load_facts
+from chatport import Auth, Dialect, Discovery, FieldRule, Prefill, Provider, load_facts
+from chatport_responses import responses_protocol
 
 from .servers import (
     llamacpp as _llamacpp,
@@ -73,6 +74,12 @@ vllm = _server(
         reasoning_field="reasoning_content",
         prefill=Prefill(body=_GO_ON, fact="VL-P9"),
     ),
+    protocols=(
+        responses_protocol(
+            inner=(_vllm,),
+            dialect={"fields": {name: FieldRule(kept=True, fact="RS-V12") for name in ("stop", "seed")}},
+        ),
+    ),
 )
 
 ollama = _server(
@@ -86,6 +93,7 @@ ollama = _server(
     settings_env={"host": "OLLAMA_HOST"},
     locate=_at_host,
     dialect=Dialect(reasoning_field="reasoning"),  # OL-R1
+    protocols=(responses_protocol(inner=(_ollama,)),),  # RS-V14
 )
 
 lmstudio = _server(
@@ -96,6 +104,7 @@ lmstudio = _server(
     _lmstudio,
     key_env=("LM_API_TOKEN",),  # LM-B1
     base_url_env=("LM_STUDIO_BASE_URL",),
+    protocols=(responses_protocol(inner=(_lmstudio,)),),  # RS-V15
 )
 
 llamacpp = _server(
@@ -110,6 +119,7 @@ llamacpp = _server(
         reasoning_field="reasoning_content",  # LC-R1
         prefill=Prefill(body=_GO_ON, fact="LC-P6"),
     ),
+    protocols=(responses_protocol(inner=(_llamacpp,)),),  # RS-V13
 )
 
 mistralrs = _server(

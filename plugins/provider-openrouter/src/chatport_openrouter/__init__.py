@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chatport import Dialect, Prefill, Provider, load_facts
+from chatport_responses import responses_protocol
 
-from . import errors, limits, request, stream
+from . import errors, limits, request, responses, stream
 
 __all__ = ["provider"]
 
@@ -25,6 +26,7 @@ provider = Provider(
     ),
     facts=load_facts("chatport_openrouter"),
     hooks=(request, stream, errors, limits),
+    protocols=(responses_protocol(inner=(request,), hooks=(responses, errors, limits)),),  # OR-E1, RS-V7
     settings={
         "referer": "Your site, sent as HTTP-Referer; without it nothing is attributed to you.",  # OR-B3
         "title": "Your app's name, sent as X-OpenRouter-Title.",  # OR-B3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["author_of", "suited"]
+__all__ = ["author_of", "suited", "why_not_suited"]
 
 _FAMILIES = {"anthropic": "anthropic", "gemini": "google", "openai": "openai", "xai": "x-ai", "meta": "meta-llama"}
 """A word of a format's name, and whose models give it (OR-R3)."""
@@ -22,16 +22,25 @@ def suited(details: Sequence[Any], model: str) -> tuple[list[Any], set[tuple[str
 
     Anthropic and Gemini refuse thoughts without a signature (OR-R4), and everybody another one's (OR-R6).
     """
-    author, good, lost = author_of(model), [], set()
+    good, lost = [], set()
     for item in details:
-        maker = _maker(item) or author
-        if maker != author and author in _FAMILIES.values():
-            lost.add(("OR-R6", f"reasoning of another vendor's model, which {author} does not take"))
-        elif maker in _SIGNED and _is_unsigned(item):
-            lost.add(("OR-R4", "reasoning without its signature, which would be refused"))
-        else:
+        loss = why_not_suited(item, model, is_signed=not _is_unsigned(item))
+        if loss is None:
             good.append(item)
+        else:
+            lost.add(loss)
     return good, lost
+
+
+def why_not_suited(item: Any, model: str, *, is_signed: bool) -> tuple[str, str] | None:
+    """Return the fact and the reason for which a model does not take a thought, None if it does."""
+    author = author_of(model)
+    maker = _maker(item) or author
+    if maker != author and author in _FAMILIES.values():
+        return ("OR-R6", f"reasoning of another vendor's model, which {author} does not take")
+    if maker in _SIGNED and not is_signed:
+        return ("OR-R4", "reasoning without its signature, which would be refused")
+    return None
 
 
 def _is_unsigned(item: Any) -> bool:

@@ -21,6 +21,7 @@ from chatport.testing import (
     sse,
     table_of,
 )
+from chatport_responses.emulator import ResponsesEmulator
 
 __all__ = ["OpenRouterEmulator"]
 
@@ -46,7 +47,7 @@ _ERRORS: Mapping[int, tuple[str, str]] = {  # OR-X10 to OR-X24: a sentence, and 
 }
 
 
-class OpenRouterEmulator(VendorEmulator):
+class OpenRouterEmulator(ResponsesEmulator, VendorEmulator):
     """OpenRouter's twin, with models of four vendors that differ as they do there.
 
     Settings: `keep_alives` (comments before the first event, then one between events), `mandatory_models` (they
@@ -69,6 +70,10 @@ class OpenRouterEmulator(VendorEmulator):
         "deepseek/deepseek-v4-pro",
         "deepseek/deepseek-v4-flash",
     )
+    stores = False  # RS-V7, as the three lines below
+    least_output = 1
+    names_events = False
+    ends_with_done = True
     mandatory_models: Sequence[str] = ()
     toolless_models: Sequence[str] = ()
     schemaless_models: Sequence[str] = ()
@@ -203,6 +208,68 @@ class OpenRouterEmulator(VendorEmulator):
         """Give the reasoning details of each earlier answer."""
         for message in body["messages"]:
             yield [detail for detail in list_of(message.get("reasoning_details")) if isinstance(detail, Mapping)]
+
+    # --- Responses (RS-V7)
+
+    def respond_to_items(self, body: Mapping[str, Any]) -> EmulatedResponse:
+        """Return the answer; a refusal has a word for its code here."""
+        try:
+            return super().respond_to_items(body)
+        except Refusal as refusal:
+            words = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
+            code = words.get(refusal.status) or ("server_error" if refusal.status >= 500 else None)
+            if code is None or "message" not in refusal.body.get("error", ()):
+                raise
+            error = {"code": code, "message": refusal.body["error"]["message"]}
+            raise Refusal(refusal.status, {"error": error, "metadata": None}, refusal.headers) from None
+
+    def check_model_of_items(self, body: Mapping[str, Any]) -> None:
+        """Leave it to `check`."""
+
+    def as_chat(self, body: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        view = super().as_chat(body, items)
+        view.pop("reasoning_effort", None)
+        for message in view["messages"]:
+            if "reasoning_content" in message:
+                message["reasoning_details"] = [{"type": "reasoning.encrypted"}]
+        return {**view, **{name: body[name] for name in ("reasoning", "provider", "plugins") if name in body}}
+
+    def check_request(self, body: Mapping[str, Any], view: Mapping[str, Any]) -> None:
+        self.check(view)
+
+    def check_reasoning_item(self, item: Mapping[str, Any], where: str, follows: str | None) -> None:
+        """Refuse another family's thoughts (OR-R6), or what is not sealed (OR-R4). They may stand behind their text."""
+        author = str(self.requests[-1].json().get("model")).partition("/")[0]
+        form = _FORMATS.get(author)
+        if form is not None and item.get("format") not in (None, form):
+            raise self.passed_on(f"Invalid reasoning format {item['format']}", _PROVIDERS[author])
+        if author in ("anthropic", "google") and not item.get("encrypted_content"):
+            raise self.passed_on("Invalid `signature` in `thinking` block", _PROVIDERS[author])
+
+    def response_id(self) -> str:
+        return self.reply_id()
+
+    def output(self, body: Mapping[str, Any], view: Mapping[str, Any], script: Script) -> Iterator[dict[str, Any]]:
+        """Give the output items; Gemini's thoughts follow their text (recorded 2026)."""
+        items = list(super().output(body, view, script))
+        thoughts = [item for item in items if item["type"] == "reasoning"]
+        rest = [item for item in items if item["type"] != "reasoning"]
+        yield from [*rest, *thoughts] if _author(body) == "google" else [*thoughts, *rest]
+
+    def reasoning_item(self, body: Mapping[str, Any], thoughts: str) -> dict[str, Any]:
+        form = _FORMATS.get(_author(body), "unknown")
+        summary = [{"type": "summary_text", "text": thoughts}]
+        item = super().reasoning_item(body, thoughts)
+        return {**item, "status": "completed", "format": form, "summary": summary}
+
+    def usage_of_items(self, script: Script) -> dict[str, Any]:
+        usage = super().usage_of_items(script)
+        cost = round((script.input_tokens + 4 * script.output_tokens) * 1e-6, 9)
+        return {**usage, "cost": cost, "is_byok": False, "cost_details": {"upstream_inference_cost": cost}}
+
+    def item_stream(self, whole: Mapping[str, Any]) -> Iterator[bytes]:
+        yield from [b": OPENROUTER PROCESSING\n\n"] * self.keep_alives
+        yield from super().item_stream(whole)
 
     # --- what the model says
 

@@ -69,6 +69,7 @@ _SHAPES: Mapping[str, Any] = {
     },
 }  # fmt: skip
 """What of a request is read here, and its types: anything else would end in a crash of ours."""
+_PROGRESS = {"image_generation_call": "generating", "code_interpreter_call": "interpreting"}  # RS-E11
 _PIECE = 6
 """Characters of the arguments of a call in one event."""
 
@@ -80,8 +81,24 @@ class ResponsesEmulator(VendorEmulator):
     """Whether answers are kept, and found again by `previous_response_id`."""
     summary_of_reasoning = True
     """Whether reasoning is shown, as a summary, where it was asked for."""
+    reasoning_as_text = False
+    """Whether reasoning is shown unasked, as it is (RS-E10), and goes back so, in place of something sealed."""
     known_parameters: Sequence[str] = ()
     """All fields that a request may have, empty: any but those that the protocol does not have (RS-R4)."""
+    ignores_unknown = False
+    """Whether fields that it does not know are passed over in silence."""
+    known_items: Sequence[str] = ()
+    """All kinds of items that a request may have, empty: any."""
+    longest_call_id: int | None = 64
+    """In characters (RS-O6); None: any."""
+    least_output = 16
+    """The least `max_output_tokens` (RS-R5)."""
+    names_events = True
+    """Whether an `event:` line repeats the type of each event (RS-V7)."""
+    ends_with_done = False
+    """Whether `[DONE]` follows the last event, which is otherwise the end (RS-V7)."""
+    stream_fails_with = 0
+    """The status of the error that ends a stream after half of its events (RS-X20); 0: none does."""
 
     def routes(self) -> Mapping[str, Callable[[EmulatedRequest], EmulatedResponse]]:
         return {"/responses": lambda request: self.respond_to_items(self.fitting(request, _SHAPES)), **super().routes()}
@@ -103,8 +120,18 @@ class ResponsesEmulator(VendorEmulator):
             self._kept()[whole["id"]] = [*items, *output]
         if not body.get("stream"):
             return self.reply(200, whole)
-        events = (sse(event, event["type"]) for event in self.events(whole))
-        return EmulatedResponse(200, self.headers("text/event-stream"), list(events))
+        return EmulatedResponse(200, self.headers("text/event-stream"), list(self.item_stream(whole)))
+
+    def item_stream(self, whole: Mapping[str, Any]) -> Iterator[bytes]:
+        """Give the event stream of an answer, as it is written."""
+        events = list(self.events(whole))
+        if self.stream_fails_with:
+            del events[len(events) // 2 :]
+            events.extend(self.failed_events(self.error_for(self.stream_fails_with), whole, len(events)))
+        for event in events:
+            yield sse(event, event["type"]) if self.names_events else sse(event)
+        if self.ends_with_done:
+            yield b"data: [DONE]\n\n"
 
     def _kept(self) -> dict[str, list[Any]]:
         kept: dict[str, list[Any]] = self.__dict__.setdefault("_kept_items", {})
@@ -115,22 +142,21 @@ class ResponsesEmulator(VendorEmulator):
     def check_parameters(self, body: Mapping[str, Any]) -> None:
         """Refuse fields of chat (RS-R3), unknown ones (RS-R4), and values out of range (RS-R5)."""
         for name, new in _MOVED.items():
-            if name in body:
+            if name in body and not self.ignores_unknown:
                 text = f"Unsupported parameter: '{name}'. In the Responses API, this parameter has moved to '{new}'."
                 raise self.refuse(400, f"{text} Try again with the new parameter.", code="unsupported_parameter")
         for name in body:
-            if name in _ABSENT or (self.known_parameters and name not in self.known_parameters):
+            is_known = name in self.known_parameters if self.known_parameters else name not in _ABSENT
+            if not (is_known or self.ignores_unknown):
                 raise self.refuse(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
-        least = body.get("max_output_tokens")
-        if isinstance(least, int) and least < 16:
+        limit = body.get("max_output_tokens")
+        if isinstance(limit, int) and limit < self.least_output:
             text = "Invalid 'max_output_tokens': integer below minimum value. "
-            text += f"Expected a value >= 16, but got {least} instead."
+            text += f"Expected a value >= {self.least_output}, but got {limit} instead."
             raise self.refuse(400, text, param="max_output_tokens", code="integer_below_min_value")
         if not body.get("model"):
             raise self.refuse(400, "Missing required parameter: 'model'.", param="model")
-        if self.models and body["model"] not in self.models:
-            text = f"The requested model '{body['model']}' does not exist."  # RS-X2
-            raise self.refuse(400, text, param="model", code="model_not_found")
+        self.check_model_of_items(body)
         for number, tool in enumerate(body.get("tools") or ()):
             if not isinstance(tool, Mapping) or (tool.get("type") == "function" and not tool.get("name")):
                 where = f"tools[{number}].name"
@@ -140,6 +166,17 @@ class ResponsesEmulator(VendorEmulator):
             where = "text.format.name"
             text = f"Missing required parameter: '{where}'."
             raise self.refuse(400, text, param=where, code="missing_required_parameter")
+
+    def check_model_of_items(self, body: Mapping[str, Any]) -> None:
+        """Refuse a model that does not exist, in the words of this path."""
+        if self.models and body["model"] not in self.models:
+            text = f"The requested model '{body['model']}' does not exist."  # RS-X2
+            raise self.refuse(400, text, param="model", code="model_not_found")
+
+    def unknown_item(self, item: Mapping[str, Any], where: str) -> Refusal:
+        """Return the answer to an item of a kind that is not taken."""
+        text = f"Invalid value: '{item.get('type')}'."
+        return self.refuse(400, text, param=where, code="invalid_value")
 
     def check_request(self, body: Mapping[str, Any], view: Mapping[str, Any]) -> None:
         """Refuse what this vendor's model does not take. `view` is the request as chat would have it."""
@@ -164,12 +201,15 @@ class ResponsesEmulator(VendorEmulator):
         for number, item in enumerate(items):
             kind, where = item.get("type", "message"), f"input[{number}]"
             follows = items[number + 1].get("type", "message") if number + 1 < len(items) else None
+            if self.known_items and kind not in self.known_items:
+                raise self.unknown_item(item, where)
             if kind == "reasoning":
-                self._check_reasoning(item, where, follows)
+                self.check_reasoning_item(item, where, follows)
             if kind == "message":
                 self._check_parts(item, where)
-            if len(str(item.get("call_id", ""))) > 64:  # RS-O6
-                text = f"Invalid '{where}.call_id': string too long. Expected a string with maximum length 64, "
+            longest = self.longest_call_id
+            if longest is not None and len(str(item.get("call_id", ""))) > longest:
+                text = f"Invalid '{where}.call_id': string too long. Expected a string with maximum length {longest}, "
                 text += f"but got a string with length {len(item['call_id'])} instead."
                 raise self.refuse(400, text, param=f"{where}.call_id", code="string_above_max_length")
 
@@ -188,7 +228,8 @@ class ResponsesEmulator(VendorEmulator):
         if due is not None:  # RS-O3
             raise self.refuse(400, f"No tool output found for function call {due}.", param="input")
 
-    def _check_reasoning(self, item: Mapping[str, Any], where: str, follows: str | None) -> None:
+    def check_reasoning_item(self, item: Mapping[str, Any], where: str, follows: str | None) -> None:
+        """Refuse a thought that is broken, not from here, or without the kind of item that it led to."""
         if "summary" not in item:  # RS-O7
             raise self.refuse(400, f"Missing required parameter: '{where}.summary'.", param=f"{where}.summary")
         if follows not in ("message", "reasoning", *_CALLS) and not str(follows).endswith("_call"):  # RS-O1
@@ -240,6 +281,10 @@ class ResponsesEmulator(VendorEmulator):
 
     # --- the answer
 
+    def response_id(self) -> str:
+        """Return the id of the answer."""
+        return f"resp_{self.serial:08d}"
+
     def item_id(self, prefix: str, number: int) -> str:
         """Return the id of an output item."""
         return f"{prefix}_{self.serial:08d}{number:04d}"
@@ -249,9 +294,11 @@ class ResponsesEmulator(VendorEmulator):
         number = 0
         if script.reasoning:
             yield self.reasoning_item(body, script.reasoning)
+        for place, url in enumerate(script.pictures):
+            yield self.picture_item(place, url)
         if script.text or script.refusal or not script.calls:
             number += 1
-            part = {"type": "output_text", "text": script.text, "annotations": [], "logprobs": []}
+            part = {"type": "output_text", "text": script.text, "annotations": _annotations(script), "logprobs": []}
             if script.refusal:
                 part = {"type": "refusal", "refusal": script.refusal}
             status = "incomplete" if script.finish == "length" and not script.calls else "completed"
@@ -265,8 +312,25 @@ class ResponsesEmulator(VendorEmulator):
                 "arguments": arguments, "status": "incomplete" if script.finish == "length" else "completed",
             }  # fmt: skip
 
+    def picture_item(self, place: int, url: str) -> dict[str, Any]:
+        """Return the step in which the server drew a picture, or let a program draw it that is at an address."""
+        if url.startswith("data:image/"):
+            head, _, data = url.partition(",")
+            form = head.removeprefix("data:image/").partition(";")[0]
+            return {
+                "id": self.item_id("ig", place), "type": "image_generation_call", "status": "completed",
+                "output_format": form, "result": data,
+            }  # fmt: skip
+        return {
+            "id": self.item_id("ci", place), "type": "code_interpreter_call", "status": "completed", "code": "draw()",
+            "container_id": "cntr_1", "outputs": [{"type": "image", "url": url}],
+        }  # fmt: skip
+
     def reasoning_item(self, body: Mapping[str, Any], thoughts: str) -> dict[str, Any]:
-        """Return the item of the thoughts, which go back sealed (RS-S1, RS-S2)."""
+        """Return the item of the thoughts, which go back sealed (RS-S1, RS-S2), or as they are (RS-E10)."""
+        if self.reasoning_as_text:
+            content = [{"type": "reasoning_text", "text": thoughts}]
+            return {"id": self.item_id("rs", 0), "type": "reasoning", "summary": [], "content": content}
         shown = self.summary_of_reasoning and (body.get("reasoning") or {}).get("summary")
         summary = [{"type": "summary_text", "text": thoughts}] if shown else []
         sealed = _sealed(thoughts if shown else "")
@@ -278,7 +342,7 @@ class ResponsesEmulator(VendorEmulator):
         """Return the whole response object (RS-P1)."""
         cut = script.finish == "length"
         return {
-            "id": f"resp_{self.serial:08d}", "object": "response", "created_at": 1_790_000_000,
+            "id": self.response_id(), "object": "response", "created_at": 1_790_000_000,
             "status": "incomplete" if cut else "completed", "completed_at": None if cut else 1_790_000_001,
             "error": None, "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
             "instructions": body.get("instructions"), "max_output_tokens": body.get("max_output_tokens"),
@@ -323,6 +387,9 @@ class ResponsesEmulator(VendorEmulator):
             for start in range(0, len(text), _PIECE):
                 yield {"type": "response.function_call_arguments.delta", **at, "delta": text[start : start + _PIECE]}
             yield {"type": "response.function_call_arguments.done", **at, "arguments": text}  # RS-F8: also where cut
+        if item["type"] in _PROGRESS:
+            for status in ("in_progress", _PROGRESS[item["type"]], "completed"):
+                yield {"type": f"response.{item['type']}.{status}", **at}
         for number, part in enumerate(item.get("summary") or ()):
             place = {**at, "summary_index": number}
             yield {"type": "response.reasoning_summary_part.added", **place, "part": {**part, "text": ""}}
@@ -336,18 +403,25 @@ class ResponsesEmulator(VendorEmulator):
     def _part_events(self, place: Mapping[str, Any], part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         name = "refusal" if part["type"] == "refusal" else "text"
         kind = {"refusal": "refusal", "output_text": "output_text"}.get(part["type"], "reasoning_text")
-        yield {"type": "response.content_part.added", **place, "part": {**part, name: ""}}
+        notes = part.get("annotations") or ()
+        begun = {**part, name: "", **({"annotations": []} if notes else {})}
+        yield {"type": "response.content_part.added", **place, "part": begun}
         for piece in self.cut(part[name]):
             yield {"type": f"response.{kind}.delta", **place, "delta": piece}
+        for number, note in enumerate(notes):
+            told = {"annotation_index": number, "annotation": note}
+            yield {"type": "response.output_text.annotation.added", **place, **told}
         yield {"type": f"response.{kind}.done", **place, name: part[name]}
         yield {"type": "response.content_part.done", **place, "part": part}
 
-    def failed_events(self, refusal: Refusal, whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Give the two events of a failure inside a stream (RS-X20)."""
-        error = refusal.body["error"]
-        yield {"type": "error", "sequence_number": 2, "error": error}
-        failed = {**whole, "status": "failed", "error": {"code": error["code"], "message": error["message"]}}
-        yield {"type": "response.failed", "sequence_number": 3, "response": failed}
+    def failed_events(self, refusal: Refusal, whole: Mapping[str, Any], number: int = 2) -> Iterator[dict[str, Any]]:
+        """Give the two events of a failure inside a stream, numbered from `number` on (RS-X20)."""
+        error = refusal.body.get("error") or refusal.body
+        error = error if isinstance(error, Mapping) else {"message": error}
+        yield {"type": "error", "sequence_number": number, "error": error}
+        told = {"code": error.get("code"), "message": error["message"]}
+        failed = {**whole, "status": "failed", "error": told, "output": [], "usage": None, "completed_at": None}
+        yield {"type": "response.failed", "sequence_number": number + 1, "response": failed}
 
 
 def _sealed(thoughts: str) -> str:
@@ -362,17 +436,40 @@ def _empty(item: Mapping[str, Any]) -> dict[str, Any]:
     return begun if "status" not in item else {**begun, "status": "in_progress"}
 
 
+def _annotations(script: Script) -> list[dict[str, Any]]:
+    end = len(script.text)
+    return [
+        {"type": "url_citation", "url": url, "title": title, "start_index": 0, "end_index": end}
+        for url, title in script.citations
+    ]
+
+
 def _messages(items: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Give the conversation in chat's shape, in which the items of one turn of the model are one message."""
+    turn: dict[str, Any] = {}
     for item in items:
         kind = item.get("type", "message")
-        if kind == "message":
-            yield {"role": item["role"], "content": _text(item.get("content"))}
+        if kind == "reasoning":
+            turn["reasoning_content"] = turn.get("reasoning_content", "") + _text(item.get("content"))
+        elif kind == "message" and item["role"] == "assistant":
+            turn["content"] = (turn.get("content") or "") + _text(item.get("content"))
         elif kind in _CALLS:
             function = {"name": item.get("name"), "arguments": item.get("arguments", item.get("input"))}
             call = {"id": item.get("call_id"), "type": "function", "function": function}
-            yield {"role": "assistant", "content": None, "tool_calls": [call]}
-        elif kind in _OUTPUTS:
-            yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": _text(item.get("output"))}
+            turn.setdefault("tool_calls", []).append(call)
+        else:
+            yield from _turn(turn)
+            turn = {}
+            if kind == "message":
+                yield {"role": item["role"], "content": _text(item.get("content"))}
+            elif kind in _OUTPUTS:
+                yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": _text(item.get("output"))}
+    yield from _turn(turn)
+
+
+def _turn(turn: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if "content" in turn or "tool_calls" in turn:
+        yield {"role": "assistant", "content": None, **turn}
 
 
 def _text(content: Any) -> str:

@@ -9,10 +9,13 @@ import attrs
 
 from chatport import Adjustment, Context, Message, UnsupportedFeatureError
 
-from .turn import CALLS, OPAQUE_KEY
+from . import OPAQUE_KEY
+from .quirks import calls_last, takes_thoughts_behind
+from .turn import CALLS
 
 __all__ = ["Input", "read_messages"]
 
+_LONGEST_ID = 64  # RS-O6
 _MESSAGE_KEYS = frozenset(("role", "content", "tool_calls", "tool_call_id", "refusal", "phase"))
 
 
@@ -36,7 +39,23 @@ def read_messages(
     for number, message in enumerate(messages):
         source = next(answers, None) if message["role"] == "assistant" else None
         writer.take(message, source, f"messages[{number}]")
-    return Input(writer.items, tuple(dict.fromkeys(writer.notes)))
+    items = _with_calls_last(writer.items) if calls_last(context) else writer.items
+    return Input(items, tuple(dict.fromkeys(writer.notes)))
+
+
+def _with_calls_last(items: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the items with the calls of each turn behind its thoughts and its text (RS-V6)."""
+    ordered: list[Mapping[str, Any]] = []
+    calls: list[Mapping[str, Any]] = []
+    for item in items:
+        if item.get("type") in CALLS:
+            calls.append(item)
+            continue
+        if not (item.get("type") == "reasoning" or item.get("role") == "assistant"):
+            ordered.extend(calls)
+            calls = []
+        ordered.append(item)
+    return [*ordered, *calls]
 
 
 class _Writer:
@@ -62,9 +81,19 @@ class _Writer:
     def _note(self, field: str, reason: str, fact: str) -> None:
         self.notes.append(Adjustment("dropped", field, reason, fact))
 
+    def _call_id(self, own: Any) -> Any:
+        """Return an id that is short enough, always the same for the same one: calls and results go by it."""
+        if not isinstance(own, str) or len(own) <= _LONGEST_ID:
+            return own
+        import hashlib  # it loads OpenSSL, and hardly any call needs it
+
+        reason = f"an id has at most {_LONGEST_ID} characters"
+        self.notes.append(Adjustment("renamed", "messages.tool_call_id", reason, "RS-O6"))
+        return hashlib.sha256(own.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
     def _result(self, message: Mapping[str, Any], where: str) -> None:
         """Give the result of a call. There is no mark for a failure: its words are in the text (RS-I6)."""
-        call_id = message.get("tool_call_id")
+        call_id = self._call_id(message.get("tool_call_id"))
         kind = next(
             (f"{item['type']}_output" for item in reversed(self.items) if item.get("call_id") == call_id),
             "function_call_output",
@@ -78,7 +107,7 @@ class _Writer:
             self.items.extend(own)
             return
         thoughts = message.get(field) if field else None
-        if isinstance(thoughts, str) and thoughts.strip():
+        if isinstance(thoughts, str) and thoughts:  # blanks stand for thoughts that are missing, where some are due
             content = [{"type": "reasoning_text", "text": thoughts}]
             self.items.append({"type": "reasoning", "summary": [], "content": content})
         text = _answer_text(message, where)
@@ -91,9 +120,10 @@ class _Writer:
     def _call(self, call: Mapping[str, Any]) -> None:
         """Give an earlier call. Keys of chat's own have no place in it, and unknown ones are refused (RS-R4)."""
         function = call["function"]
-        sent = {"call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
+        sent = {"call_id": self._call_id(call["id"]), "name": function["name"], "arguments": function["arguments"]}
+        sent |= {"namespace": call["namespace"]} if call.get("namespace") else {}  # RS-F5
         self.items.append({"type": "function_call", **sent})
-        lost = [*(call.keys() - {"id", "type", "function"}), *(function.keys() - {"name", "arguments"})]
+        lost = [*(call.keys() - {"id", "type", "function", "namespace"}), *(function.keys() - {"name", "arguments"})]
         if lost:
             reason = f"a call has no such keys in this protocol: {', '.join(sorted(lost))}"
             self._note("messages.tool_calls", reason, "RS-I5")
@@ -115,9 +145,19 @@ class _Writer:
             return None
         if _joined_text(kept) != source.text:
             return None
-        ids = iter([call["id"] for call in wanted])
+        ids = iter([self._call_id(call["id"]) for call in wanted])
         named = [{**item, "call_id": next(ids)} if item.get("type") in CALLS else item for item in kept]
-        return named if self.is_stored else [item for item in named if not _is_only_stored(item)]
+        if not self.is_stored:
+            named = [item for item in named if not _is_only_stored(item)]
+        return named if takes_thoughts_behind(self.context) else _without_last_thoughts(named)
+
+
+def _without_last_thoughts(items: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out thoughts that have led to nothing: an answer was cut there (RS-P3), and they are refused (RS-O1)."""
+    end = len(items)
+    while end and items[end - 1].get("type") == "reasoning":
+        end -= 1
+    return items[:end]
 
 
 def _is_only_stored(item: Mapping[str, Any]) -> bool:
@@ -126,8 +166,12 @@ def _is_only_stored(item: Mapping[str, Any]) -> bool:
 
 
 def _joined_text(items: Sequence[Mapping[str, Any]]) -> str:
-    parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or ()]
-    return "".join(part.get("text") or "" for part in parts if part.get("type") == "output_text")
+    contents = [item.get("content") or () for item in items if item.get("type") == "message"]
+    return "".join(content if isinstance(content, str) else _text_of(content) for content in contents)
+
+
+def _text_of(parts: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(part.get("text") or "" for part in parts if part.get("type") != "refusal")
 
 
 def _answer_text(message: Mapping[str, Any], where: str) -> str | list[Mapping[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 from chatport import Call, Context, FieldRule, WireRequest, hookimpl
 
 from .items import read_messages
+from .quirks import has_open_thoughts, keeps_nothing, least_output
 
 __all__ = ["FIELDS", "SUMMARY", "shape_request"]
 
@@ -33,7 +34,6 @@ FIELDS: Mapping[str, FieldRule] = {
 """Fields of the standard that have no place here, as rules of the dialect."""
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
-_LEAST_OUTPUT = 16  # RS-R5
 _STATEFUL = ("previous_response_id", "conversation", "background")
 _ENCRYPTED = "reasoning.encrypted_content"
 _LOGPROBS = "message.output_text.logprobs"
@@ -42,11 +42,22 @@ _LOGPROBS = "message.output_text.logprobs"
 @hookimpl(wrapper=True)
 def shape_request(call: Call, context: Context) -> Generator[None, WireRequest, WireRequest]:
     wire = yield
-    wire = _with_input(wire, call, context)
-    wire = _with_limit(wire)
+    wire = _with_input(_without_state(wire, context), call, context)
+    wire = _with_limit(wire, least_output(context))
     wire = _with_tools(wire)
     wire = _with_text(wire)
     return _with_includes(_with_reasoning(wire, context), context)
+
+
+def _without_state(wire: WireRequest, context: Context) -> WireRequest:
+    """Leave out what means nothing where nothing is kept, and tell what the caller has wished for in vain."""
+    fact = keeps_nothing(context)
+    if fact is None:
+        return wire
+    reason = f"{context.provider.title} keeps no answers"
+    for name in _STATEFUL:
+        wire = wire.drop(name, reason, fact)
+    return wire.drop("store", reason, fact) if wire.body.get("store") else wire.discard("store")
 
 
 def _with_input(wire: WireRequest, call: Call, context: Context) -> WireRequest:
@@ -59,15 +70,15 @@ def _with_input(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     wire = wire.discard("messages").set("input", [*read.items, *given])
     for note in read.notes:
         wire = wire.note(note.kind, note.field, note.reason, note.fact)
-    return wire if is_stored or "store" in body else wire.set("store", False)
+    return wire if is_stored or "store" in body or keeps_nothing(context) else wire.set("store", False)
 
 
-def _with_limit(wire: WireRequest) -> WireRequest:
+def _with_limit(wire: WireRequest, least: int) -> WireRequest:
     for name in _LIMITS:
         limit = wire.body.get(name)
         wire = wire.discard(name)
-        if isinstance(limit, int) and limit < _LEAST_OUTPUT:
-            wire = wire.lower("max_output_tokens", _LEAST_OUTPUT, f"at least {_LEAST_OUTPUT} tokens here", "RS-R5")
+        if isinstance(limit, int) and limit < least:
+            wire = wire.lower("max_output_tokens", least, f"at least {least} tokens here", "RS-R5")
         elif limit is not None:
             wire = wire.set("max_output_tokens", limit)
     return wire
@@ -139,7 +150,9 @@ def _with_reasoning(wire: WireRequest, context: Context) -> WireRequest:
 def _with_includes(wire: WireRequest, context: Context) -> WireRequest:
     """Ask for what is not sent unasked: thoughts that can go back (RS-S1), and probabilities (RS-R7)."""
     wanted = list(wire.body.get("include") or ())
-    if wire.body.get("store") is False and context.facts.reasoning and _ENCRYPTED not in wanted:
+    is_sealed = context.facts.reasoning and not has_open_thoughts(context)
+    is_stored = wire.body.get("store") is not False and keeps_nothing(context) is None
+    if is_sealed and not is_stored and _ENCRYPTED not in wanted:
         wanted.append(_ENCRYPTED)
     if wire.body.get("logprobs"):
         wire = wire.set("top_logprobs", wire.body.get("top_logprobs") or 0)

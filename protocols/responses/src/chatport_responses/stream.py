@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, get_args
 
 import msgspec
 
@@ -40,6 +40,9 @@ class _Text(msgspec.Struct, tag="response.output_text.delta", gc=False):
     content_index: int = 0
     logprobs: tuple[()] | None = None
 
+    def place(self) -> tuple[int, str, int]:
+        return (self.output_index, "content", self.content_index)
+
 
 class _Arguments(msgspec.Struct, tag="response.function_call_arguments.delta", gc=False):
     delta: str
@@ -51,22 +54,32 @@ class _Summary(msgspec.Struct, tag="response.reasoning_summary_text.delta", gc=F
     output_index: int
     summary_index: int = 0
 
+    def place(self) -> tuple[int, str, int]:
+        return (self.output_index, "summary", self.summary_index)
+
 
 class _Thoughts(msgspec.Struct, tag="response.reasoning_text.delta", gc=False):
     delta: str
     output_index: int
     content_index: int = 0
 
+    def place(self) -> tuple[int, str, int]:
+        return (self.output_index, "content", self.content_index)
 
-_decode_piece = msgspec.json.Decoder(_Text | _Arguments | _Summary | _Thoughts).decode
-_PIECES = frozenset(piece.__struct_config__.tag for piece in (_Text, _Arguments, _Summary, _Thoughts))
+
+_Piece: TypeAlias = _Text | _Arguments | _Summary | _Thoughts
+_DECODERS: Mapping[str, Callable[[bytes], _Piece]] = {
+    **{str(piece.__struct_config__.tag): msgspec.json.Decoder(piece).decode for piece in get_args(_Piece)},
+    "message": msgspec.json.Decoder(_Piece).decode,  # where no `event:` line says it (RS-V7)
+}
 
 
 @hookimpl
 def decode_chunk(chunk: Chunk, state: StreamState, context: Context, request: WireRequest) -> Sequence[Event] | None:
     """Return what an event means: its `type` decides, which `event:` repeats where there is one (RS-V7)."""
-    if chunk.event in _PIECES or chunk.event == "message":
-        piece = _piece(chunk, state)
+    decode = _DECODERS.get(chunk.event)
+    if decode is not None:
+        piece = _piece(chunk.raw, decode, state)
         if piece is not None:
             return piece
     if chunk.raw.lstrip()[:1] != b"{":
@@ -84,27 +97,25 @@ def decode_chunk(chunk: Chunk, state: StreamState, context: Context, request: Wi
     return None
 
 
-def _piece(chunk: Chunk, state: StreamState) -> list[Event] | None:
+def _piece(raw: bytes, decode: Callable[[bytes], _Piece], state: StreamState) -> list[Event] | None:
     """Return what nearly every event says, on the shortest way; None where the general way is due."""
     turn = state.choices.get(0)
-    if turn is None or turn.choice.halves or jsoncodec.may_be_deep(chunk.raw):
+    if turn is None or turn.choice.halves or (len(raw) > jsoncodec.NEVER_DEEP_BYTES and jsoncodec.may_be_deep(raw)):
         return None
     try:
-        decoded = _decode_piece(chunk.raw)
+        decoded = decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # another kind of event, or half an emoji
-    place, delta = decoded.output_index, decoded.delta
-    if type(decoded) is _Text:
-        if not turn.goes_on(place, "content", decoded.content_index, delta):
-            return None
-        return [TextDelta(delta)] if delta else []
-    if type(decoded) is _Arguments:
-        call = turn.more_arguments(place, delta)
+    delta = decoded.delta
+    if isinstance(decoded, _Arguments):
+        call = turn.more_arguments(decoded.output_index, delta)
         return None if call is None else [call]
-    kind, part = ("summary", decoded.summary_index) if type(decoded) is _Summary else ("content", decoded.content_index)
-    if not turn.goes_on(place, kind, part, delta):
+    if turn.running != decoded.place():
         return None
-    return [ReasoningDelta(delta)] if delta else []
+    turn.fresh += len(delta)
+    if not delta:
+        return []
+    return [TextDelta(delta) if type(decoded) is _Text else ReasoningDelta(delta)]
 
 
 def _started(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
@@ -122,7 +133,9 @@ def _envelope(response: Mapping[str, Any]) -> ReplyStarted:
 
 def _item_added(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
-    _turn(state, context).begin(data["output_index"], data["item"], events)
+    turn, place, item = _turn(state, context), data["output_index"], data["item"]
+    turn.begin(place, item, events)
+    turn.step(place, str(item.get("type")), str(item.get("status") or "in_progress"), events)
     return events
 
 
@@ -135,7 +148,25 @@ def _item_done(data: Mapping[str, Any], state: StreamState, context: Context) ->
 def _text_piece(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
     events: list[Event] = []
     kind = "refusal" if ".refusal." in data["type"] else "content"
-    _turn(state, context).text(data["output_index"], data.get("content_index", 0), data["delta"], events, kind=kind)
+    turn, place = _turn(state, context), data["output_index"]
+    turn.text(place, data.get("content_index", 0), data["delta"], events, kind=kind)
+    if data.get("logprobs"):
+        turn.logprobs(place, data["logprobs"], events)
+    return events
+
+
+def _annotated(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    """Take a source as it is told: the text that it is cited for has come."""
+    events: list[Event] = []
+    _turn(state, context).cite(data["output_index"], data.get("content_index", 0), [data["annotation"]], events)
+    return events
+
+
+def _progress(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
+    """Take the progress of a tool of the server's own (RS-E11); its end is told with the item."""
+    events: list[Event] = []
+    _, kind, status = data["type"].split(".")
+    _turn(state, context).step(data["output_index"], kind, status, events)
     return events
 
 
@@ -156,14 +187,23 @@ def _ended(data: Mapping[str, Any], state: StreamState, context: Context) -> lis
     """Take the terminal event: only it proves that the answer is whole."""
     events: list[Event] = []
     state.ended = True
-    _whole(data["response"], _turn(state, context), context, events)
+    _whole(_last(data), _turn(state, context), context, events)
     return events
 
 
 def _failed(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
-    response = data["response"]
+    response = _last(data)
     _turn(state, context)
-    return [_envelope(response), *_usage(response, context), ErrorReported(_as_error(response, "failed"))]
+    status = str(data["type"]).rpartition(".")[2]
+    return [_envelope(response), *_usage(response, context), ErrorReported(_as_error(response, status))]
+
+
+def _last(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the response at the end of a stream. Where there is none, the event says how it ended."""
+    if data.get("response") is not None:
+        response: Mapping[str, Any] = data["response"]
+        return response
+    return {"status": data["type"].rpartition(".")[2].replace("done", "completed"), "error": data.get("error")}
 
 
 def _error(data: Mapping[str, Any], state: StreamState, context: Context) -> list[Event]:
@@ -173,18 +213,33 @@ def _error(data: Mapping[str, Any], state: StreamState, context: Context) -> lis
     return [ErrorReported({"error": {name: data.get(name) for name in ("message", "code", "param")}})]
 
 
+_STEPS = tuple(
+    f"response.{kind}.{status}"
+    for kind, statuses in (
+        ("web_search_call", ("in_progress", "searching")),
+        ("x_search_call", ("in_progress", "searching")),  # RS-V2
+        ("file_search_call", ("in_progress", "searching")),
+        ("code_interpreter_call", ("in_progress", "interpreting")),
+        ("image_generation_call", ("in_progress", "generating")),
+        ("mcp_call", ("in_progress",)),
+        ("mcp_list_tools", ("in_progress",)),
+    )
+    for status in statuses
+)
 _HANDLERS: Mapping[str, Callable[[Mapping[str, Any], StreamState, Context], list[Event]]] = {
     **dict.fromkeys(("response.created", "response.queued", "response.in_progress"), _started),
     "response.output_item.added": _item_added,
     "response.output_item.done": _item_done,
     **dict.fromkeys(("response.output_text.delta", "response.refusal.delta"), _text_piece),
+    "response.output_text.annotation.added": _annotated,
+    **dict.fromkeys(_STEPS, _progress),
     **dict.fromkeys(("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"), _arguments),
     **dict.fromkeys(
         ("response.reasoning_summary_text.delta", "response.reasoning_text.delta", "response.reasoning.delta"),
         _reasoning,
     ),
     **dict.fromkeys(("response.completed", "response.incomplete", "response.done"), _ended),
-    "response.failed": _failed,
+    **dict.fromkeys(("response.failed", "response.cancelled"), _failed),
     "error": _error,
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -11,6 +11,7 @@ import attrs
 from chatport.testing import EmulatedRequest, EmulatedResponse, Misfit, Refusal, Script, table_of
 
 from . import ANY_OBJECTS, LocalEmulator, calls_are_json, has_image, last_answer, odd_type
+from .responses import PLAIN_ITEMS, LocalResponsesEmulator
 
 __all__ = ["LlamaCppEmulator"]
 
@@ -20,7 +21,7 @@ _TYPES = {
 }  # fmt: skip
 
 
-class LlamaCppEmulator(LocalEmulator):
+class LlamaCppEmulator(LocalResponsesEmulator):
     """llama.cpp's server with one text model; `loading` makes it answer as while the model loads."""
 
     name = "llamacpp"
@@ -28,8 +29,53 @@ class LlamaCppEmulator(LocalEmulator):
     any_model = True  # LC-M3
     shapes: Mapping[str, Any] = {**LocalEmulator.shapes, "tools": ANY_OBJECTS}
     ranges: Mapping[str, tuple[float, float]] = {"max_tokens": (-1, 2**31 - 1), "n": (1, 2)}  # LC-P1: two slots
+    known_items = PLAIN_ITEMS
     context_tokens = 4096
     loading = False
+
+    # --- Responses (RS-V13)
+
+    def check_parameters(self, body: Mapping[str, Any]) -> None:
+        super().check_parameters(body)
+        if body.get("previous_response_id") is not None:
+            raise self.refuse(400, "llama.cpp does not support 'previous_response_id'.")
+
+    def unknown_item(self, item: Mapping[str, Any], where: str) -> Refusal:
+        return self.refuse(400, "Cannot determine type of 'item'")
+
+    def check_reasoning_item(self, item: Mapping[str, Any], where: str, follows: str | None) -> None:
+        content = item.get("content")
+        if not isinstance(content, list) or not content:
+            raise self.refuse(400, f"item['content'] is {'empty' if content == [] else 'not an array'}")
+
+    def as_chat(self, body: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        functions = [tool for tool in body.get("tools") or () if tool.get("type") == "function"]
+        view = super().as_chat({**body, "tools": functions}, items)
+        kept = {name: body[name] for name in ("chat_template_kwargs",) if name in body}
+        return {**view, **kept}
+
+    def response(
+        self, body: Mapping[str, Any], view: Mapping[str, Any], script: Script, output: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        whole = super().response(body, view, script, output)
+        names = (
+            "id",
+            "object",
+            "created_at",
+            "completed_at",
+            "status",
+            "incomplete_details",
+            "model",
+            "output",
+            "usage",
+        )
+        return {name: whole[name] for name in names}
+
+    def usage_of_items(self, script: Script) -> dict[str, Any]:
+        usage = super().usage_of_items(script)
+        return {name: value for name, value in usage.items() if name != "output_tokens_details"}
+
+    # --- chat
 
     def _respond(self, request: EmulatedRequest) -> EmulatedResponse:
         if self.loading:  # LC-B3

@@ -10,12 +10,12 @@ import attrs
 
 from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script
 
-from . import LocalEmulator
+from .responses import LocalResponsesEmulator
 
 __all__ = ["LmStudioEmulator"]
 
 
-class LmStudioEmulator(LocalEmulator):
+class LmStudioEmulator(LocalResponsesEmulator):
     """LM Studio 0.4 with two chat models and one for embeddings, reasoning in a field of its own."""
 
     name = "lmstudio"
@@ -23,6 +23,7 @@ class LmStudioEmulator(LocalEmulator):
     loaded: Sequence[str] = ("second-model",)
     server = ""
     chat_path = "/v1/chat/completions"
+    stores = True  # RS-V15
     context_tokens = 4096
     overflow_status = 400
     """How a prompt that is too long is told: 400, or 200 with the error inside (LM-C1)."""

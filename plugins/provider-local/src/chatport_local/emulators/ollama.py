@@ -7,7 +7,8 @@ from typing import Any
 
 from chatport.testing import EmulatedRequest, EmulatedResponse, Refusal, Script, sse, table_of
 
-from . import LocalEmulator, calls_are_json, has_image
+from . import calls_are_json, has_image
+from .responses import PLAIN_ITEMS, LocalResponsesEmulator
 
 __all__ = ["OllamaEmulator"]
 
@@ -15,7 +16,7 @@ _IGNORED = ("tool_choice", "max_completion_tokens", "n", "parallel_tool_calls") 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "ultra", "max")
 
 
-class OllamaEmulator(LocalEmulator):
+class OllamaEmulator(LocalResponsesEmulator):
     """Ollama's OpenAI layer with one thinking model, one that can only chat, and one for embeddings."""
 
     name = "ollama"
@@ -31,8 +32,34 @@ class OllamaEmulator(LocalEmulator):
         "/api/ps": {"models": [{"name": "plain:1b", "model": "plain:1b"}]},  # OL-M1
     }
 
+    known_items = PLAIN_ITEMS
+
     def headers(self, content_type: str) -> dict[str, str]:
         return {"content-type": content_type}
+
+    # --- Responses (RS-V14)
+
+    def as_chat(self, body: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        view = super().as_chat(body, items)
+        view.pop("tool_choice", None)
+        return {**view, "model": _tagged(view["model"])}
+
+    def unknown_item(self, item: Mapping[str, Any], where: str) -> Refusal:
+        return self.refuse(400, f"unknown input item type: {item.get('type')}")
+
+    def check_reasoning_item(self, item: Mapping[str, Any], where: str, follows: str | None) -> None:
+        """A thought is plain text: nothing is checked."""
+
+    def reasoning_item(self, body: Mapping[str, Any], thoughts: str) -> dict[str, Any]:
+        summary = [{"type": "summary_text", "text": thoughts}]
+        return {
+            **super().reasoning_item(body, thoughts),
+            "content": [],
+            "summary": summary,
+            "encrypted_content": thoughts,
+        }
+
+    # --- chat
 
     def check_key(self, request: EmulatedRequest) -> None:
         """A key is ignored (OL-B1)."""

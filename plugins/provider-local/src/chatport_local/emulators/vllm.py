@@ -10,7 +10,8 @@ import attrs
 
 from chatport.testing import EmulatedRequest, Misfit, Refusal, Script, chosen_name, example_of, functions_of, table_of
 
-from . import LocalEmulator, has_image, last_answer, odd_type
+from . import has_image, last_answer, odd_type
+from .responses import LocalResponsesEmulator
 
 __all__ = ["VllmEmulator"]
 
@@ -19,7 +20,7 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _NO_PARSER = "--tool-call-parser to be set"
 
 
-class VllmEmulator(LocalEmulator):
+class VllmEmulator(LocalResponsesEmulator):
     """vLLM 0.32, started with a tool parser and a reasoning parser unless told otherwise."""
 
     name = "vllm"

@@ -1,0 +1,5 @@
+"""What the tests of this package share: a client that sends nothing, and one that talks to the emulator in process."""
+
+from chatport.testing.pytest_plugin import provider_fixtures
+
+isolated, explain, notes, emulated = provider_fixtures("minimax", model="MiniMax-M3")
