@@ -106,6 +106,8 @@ class Surfaces:
 
     def asked(self, surface: Surface, asked: Asked) -> Answer | StreamedAnswer:
         """Return the answer to what was read of a request. Raises ChatportError."""
+        if asked.answer is not None:
+            return asked.answer
         match asked.kind:
             case "models":
                 return surface.listed(self._models(), asked, self.context)
