@@ -35,11 +35,12 @@ class ClientRequest:
 class Asked:
     """What a client asks for, in Chatport's words.
 
-    `kind` says what is to be done: `chat` a call, `embed` texts, `models` the list of them, `tokens` an estimate of
-    how many the input of a call has, `answered` nothing more, since the reading itself gave the `answer`. `model` is an alias or a target. `messages` and `options` are those of
-    `Client.chat` (texts, dimensions and extra of `Client.embed`). `native` is what the client has said in the words of
-    its protocol alone. `names` maps names of tools, as the vendor gets them, to the client's own. `body` is the request
-    as decoded, for what the answer has to repeat.
+    `kind` says what is to be done: `chat` a call, `embed` texts, `models` the list of them, `tokens` an estimate of how
+    many the input of a call has, `answered` nothing more, since the reading itself gave the `answer`. `model` is an
+    alias or a target. `messages` and `options` are those of `Client.chat` (texts, dimensions and extra of
+    `Client.embed`). `native` is what the client has said in the words of its protocol alone. `names` maps names of
+    tools, as the vendor gets them, to the client's own. `body` is the request as decoded, for what the answer has to
+    repeat.
     """
 
     kind: Literal["chat", "embed", "models", "tokens", "answered"]
