@@ -66,6 +66,8 @@ def _model(body: Mapping[str, Any]) -> str:
 def _fields(body: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
     """Return what goes to a vendor of this protocol as it is: all but the options, and what is served here."""
     fields = {name: value for name, value in body.items() if name not in _OPTIONS and value is not None}
+    if tools.functions and _is_usual(body.get("tool_choice")):  # the option says all of it, and facts fit it
+        fields.pop("tool_choice", None)
     if tools.offered:  # of those that came with an item, which goes out itself, nothing is to be said twice
         fields["tools"] = body.get("tools") or []
     thoughts = {name: value for name, value in _inner(body, "reasoning").items() if name != "effort"}  # facts fit it
@@ -80,6 +82,11 @@ def _body(request: ClientRequest) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
         raise BadRequestError("The body of the request must be a JSON object.")
     return body
+
+
+def _is_usual(choice: Any) -> bool:
+    """Whether a choice is one that every protocol has: a word, or a function by its only name."""
+    return not isinstance(choice, Mapping) or (choice.get("type") == "function" and not choice.get("namespace"))
 
 
 # --- what the server would keep

@@ -62,7 +62,12 @@ def read_tools(tools: Any, where: str = "tools") -> Tools:
     names: dict[str, Named] = {}
     for number, tool in enumerate(objects(tools, where)):
         _read(tool, None, "", f"{where}[{number}]", offered, names)
-    return Tools(offered, names)
+    last = {_key(tool, number): tool for number, tool in enumerate(offered)}  # a later one of the same name counts
+    return Tools(list(last.values()), names)
+
+
+def _key(tool: Tool | Mapping[str, Any], number: int) -> str | int:
+    return tool.name if isinstance(tool, Tool) else number
 
 
 def _read(
