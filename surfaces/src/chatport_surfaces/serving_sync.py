@@ -145,7 +145,9 @@ class Surfaces:
     def _known(self, model: str) -> str:
         """Return a model's name. Raises ModelNotFoundError for one that means nothing here: the client's mistake."""
         try:
-            self.client.targets(model or None)
+            target = self.client.targets(model or None)[0]
+            if model == target:  # a client may write anything before the colon
+                self.client.facts(target)
         except ConfigurationError as error:
             raise ModelNotFoundError(error.message, model=model) from error
         return model or self.client.targets()[0]
