@@ -110,9 +110,8 @@ def _earlier(body: Mapping[str, Any], store: MemoryStore | None) -> Sequence[Map
     stored = None if store is None else store.get(str(known))
     if stored is not None:
         return stored.conversation
-    why = (
-        "" if store else " Nothing is kept here, since no store is configured: send the whole conversation as `input`."
-    )
+    nothing = " Nothing is kept here, since no store is configured: send the whole conversation as `input`."
+    why = nothing if store is None else ""
     raise BadRequestError(f"Previous response with id {known!r} not found.{why}", code=NO_SUCH_RESPONSE)
 
 
