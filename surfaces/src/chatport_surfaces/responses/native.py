@@ -64,7 +64,8 @@ class NativeStream:
         if not name or name in _FAILED:
             return b""
         if name in _ENDED or name in _BEGUN or name in _ITEMS:
-            return self._changed(name, _decoded(chunk.raw) if data is None else data, chunk.provider)
+            data = _decoded(chunk.raw) if data is None else data
+            return self._changed(name, data, chunk.provider) if isinstance(data, Mapping) else b""
         self._last = chunk.raw
         return raw_event(name, chunk.raw)
 
