@@ -27,7 +27,8 @@ from chatport import (
 )
 from chatport.decoding.collector import Collector
 from chatport.engine.delivery import Delivery
-from chatport.testing import Emulator
+from chatport.helpers import jsoncodec
+from chatport.testing import Emulator, faults
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 PROVIDER = Provider("acme", "Acme", "https://acme.example/v1", protocols=(Protocol("loud", lambda provider: provider),))
@@ -98,6 +99,13 @@ def test_a_turn_of_which_nothing_is_left_is_left_out() -> None:
     assert [message["content"] for message in shown.body["messages"]] == ["a", "b"]
 
 
+def test_a_turn_that_only_another_provider_could_read_is_left_out() -> None:
+    thought = Message("assistant", reasoning="hm", origin="elsewhere", opaque={"turn": {}})
+    item = Message("user", (VendorPart({"type": "shell_call_output"}),), opaque={"items": []})
+    shown = explained(Native("responses"), ["a", thought, item, "b"])
+    assert [message["content"] for message in shown.body["messages"]] == ["a", "b"]
+
+
 def test_a_part_of_another_providers_answer_stays_at_home() -> None:
     thought = VendorPart({"type": "thinking"})
     own, other = (Message("assistant", (thought, TextPart("t")), origin=origin) for origin in ("acme", "elsewhere"))
@@ -121,9 +129,24 @@ def test_chunks_are_handed_over_before_what_they_mean(client: Client, *, tools: 
     chunks = [event for event in events if isinstance(event, ChunkSeen)]
     assert b"".join(chunk.raw for chunk in chunks).count(b"chat.completion.chunk") == len(chunks) - 1
     assert chunks[-1].raw == b"[DONE]"
+    assert {chunk.provider for chunk in chunks} == {"compatible"}
     first = next(at for at, event in enumerate(events) if isinstance(event, TextDelta | ToolCallDelta))
     assert isinstance(events[first - 1], ChunkSeen)
     assert isinstance(events[-1], Finished)
+
+
+def test_a_chunk_that_cannot_be_read_is_not_handed_over() -> None:
+    emulator = Emulator("compatible", faults=[faults.malformed_chunk(3)])
+    seen: list[Any] = []
+    with (
+        Client({**emulator.config(), "retry": {"attempts": 1}}, transport=emulator) as client,
+        client.stream("say: one two three four", model="compatible:emulated-model", native=Native("chat")) as stream,
+        pytest.raises(MalformedReplyError),
+    ):
+        seen.extend(stream)
+    chunks = [event.raw for event in seen if isinstance(event, ChunkSeen)]
+    assert chunks
+    assert all(jsoncodec.decode(raw) for raw in chunks)
 
 
 def test_there_are_none_for_another_protocol_or_unasked(client: Client) -> None:

@@ -132,6 +132,8 @@ class AsyncSurfaces:
             return surface.error(error, self.context)
 
     async def _asked(self, surface: Surface, asked: Asked, record: Record) -> Answer | AsyncStreamedAnswer:
+        if asked.answer is not None:
+            return asked.answer
         match asked.kind:
             case "models":
                 return surface.listed(self._models(), asked, self.context)
@@ -173,7 +175,9 @@ class AsyncSurfaces:
         if not model and not self.client.config.model:
             raise BadRequestError("The request names no model. GET /v1/models lists what there is.")
         try:
-            self.client.targets(model or None)
+            target = self.client.targets(model or None)[0]
+            if model == target:  # a client may write anything before the colon
+                self.client.facts(target)
         except ConfigurationError as error:
             raise ModelNotFoundError(error.message, model=model) from error
         return model or self.client.config.model or ""

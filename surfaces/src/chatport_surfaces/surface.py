@@ -35,14 +35,15 @@ class ClientRequest:
 class Asked:
     """What a client asks for, in Chatport's words.
 
-    `kind` says what is to be done: `chat` a call, `embed` texts, `models` the list of them, `tokens` an estimate of
-    how many the input of a call has. `model` is an alias or a target. `messages` and `options` are those of
-    `Client.chat` (texts, dimensions and extra of `Client.embed`). `native` is what the client has said in the words of
-    its protocol alone. `names` maps names of tools, as the vendor gets them, to the client's own. `body` is the request
-    as decoded, for what the answer has to repeat.
+    `kind` says what is to be done: `chat` a call, `embed` texts, `models` the list of them, `tokens` an estimate of how
+    many the input of a call has, `answered` nothing more, since the reading itself gave the `answer`. `model` is an
+    alias or a target. `messages` and `options` are those of `Client.chat` (texts, dimensions and extra of
+    `Client.embed`). `native` is what the client has said in the words of its protocol alone. `names` maps names of
+    tools, as the vendor gets them, to the client's own. `body` is the request as decoded, for what the answer has to
+    repeat.
     """
 
-    kind: Literal["chat", "embed", "models", "tokens"]
+    kind: Literal["chat", "embed", "models", "tokens", "answered"]
     model: str = ""
     messages: Sequence[Any] = attrs.field(default=(), repr=False)
     options: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
@@ -50,6 +51,7 @@ class Asked:
     native: Native | None = attrs.field(default=None, repr=False)
     names: Mapping[str, Any] = attrs.field(factory=dict)
     body: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    answer: Answer | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

@@ -41,7 +41,7 @@ def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
 def _with_messages(wire: WireRequest, rule: MessageRule, context: Context) -> WireRequest:
     if not rule.orphan_results:
         _check_results(wire, rule, context)
-    if rule.part_types:
+    if rule.part_types and context.provider.protocol == "chat":  # another protocol has other parts, and its own hooks
         wire = _known_part_types(wire, rule, context)
     if rule.joined_text:
         wire = _joined_texts(wire, rule)

@@ -42,7 +42,7 @@ def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
     if wire.body.get("parallel_tool_calls") is True and facts.parallel_tools is False:
         wire = wire.drop("parallel_tool_calls", "this model makes one call at a time", rule.cite("parallel"))
     taken = _taken(rule, context)
-    wire = _chosen(wire, taken, rule)
+    wire = _chosen(wire, taken, rule, lists_all=rule.choices is not None and context.provider.protocol == "chat")
     return wire if "auto" in taken or wire.body.get("tool_choice") != "auto" else wire.discard("tool_choice")
 
 
@@ -115,10 +115,10 @@ def _loose(wire: WireRequest, rule: ToolRule) -> WireRequest:
     return wire.set("tools", tools)
 
 
-def _chosen(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRequest:
+def _chosen(wire: WireRequest, taken: Collection[str], rule: ToolRule, *, lists_all: bool) -> WireRequest:
     if wire.body.get("tool_choice") in (None, "auto"):
         return wire
-    wire = _in_standard_words(wire, taken, rule)
+    wire = _in_standard_words(wire, taken, rule, lists_all=lists_all)
     choice: Any = wire.body.get("tool_choice")
     kind = choice_kind(choice)
     if choice is None or kind in ("auto", *taken) or kind not in ("none", "required", "named"):
@@ -148,10 +148,11 @@ def _required(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> Wire
     return wire.note("note", "tool_choice", "sent as the only tool's name", rule.cite("choices"))
 
 
-def _in_standard_words(wire: WireRequest, taken: Collection[str], rule: ToolRule) -> WireRequest:
+def _in_standard_words(wire: WireRequest, taken: Collection[str], rule: ToolRule, *, lists_all: bool) -> WireRequest:
     """Say another vendor's choice in the standard's words, or leave it out, where the facts list what is taken.
 
-    A rule that lists nothing, and a model that only cannot be forced, do not speak of other words.
+    A rule that lists nothing, and a model that only cannot be forced, do not speak of other words; nor does a list
+    of the standard's of those that another protocol has.
     """
     choice = wire.body.get("tool_choice")
     kind = choice_kind(choice)
@@ -163,7 +164,7 @@ def _in_standard_words(wire: WireRequest, taken: Collection[str], rule: ToolRule
     functions = [name for tool in wire.body["tools"] if isinstance(name := function_name(tool), str)]
     meant = standard_choice(choice, functions)
     if meant is None:
-        return wire if rule.choices is None else wire.drop("tool_choice", _LISTED, rule.cite("choices"))
+        return wire.drop("tool_choice", _LISTED, rule.cite("choices")) if lists_all else wire
     wire = wire.set("tool_choice", meant)
     return wire.note("renamed", "tool_choice", f"sent as {choice_kind(meant)}: {_LISTED}", rule.cite("choices"))
 

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from chatport import Adjustment, Context, Message, UnsupportedFeatureError
+from chatport.helpers import jsoncodec
 
 from . import OPAQUE_KEY
 from .quirks import calls_last, takes_thoughts_behind
@@ -32,12 +33,15 @@ def read_messages(
 ) -> Input:
     """Return the items of messages in the standard's shape. `sources` are the call's own, which hold opaque items.
 
-    `is_stored`: the server keeps its answers, and knows items by their ids.
+    Those of an answer are this provider's; any message of a call that came in this protocol has them as its client
+    wrote them. `is_stored`: the server keeps its answers, and knows items by their ids.
     """
     writer = _Writer(context, is_stored=is_stored)
     answers = iter([message for message in sources if message.role == "assistant"])
+    others = iter(sources) if len(sources) == len(messages) else None  # a rule may have moved a part into a new turn
     for number, message in enumerate(messages):
-        source = next(answers, None) if message["role"] == "assistant" else None
+        same = None if others is None else next(others)
+        source = next(answers, None) if message["role"] == "assistant" else same
         writer.take(message, source, f"messages[{number}]")
     items = _with_calls_last(writer.items) if calls_last(context) else writer.items
     return Input(items, tuple(dict.fromkeys(writer.notes)))
@@ -66,12 +70,16 @@ class _Writer:
         self.notes: list[Adjustment] = []
 
     def take(self, message: Mapping[str, Any], source: Message | None, where: str) -> None:
+        own = self._own(message, source)
+        if own is not None:
+            self.items.extend(own)
+            return
         field = self.context.provider.dialect.reasoning_field
         unknown = sorted(message.keys() - _MESSAGE_KEYS - {field})
         if message["role"] == "tool":
             self._result(message, where)
         elif message["role"] == "assistant":
-            self._answer(message, source, field, where)
+            self._answer(message, field, where)
         else:
             content = _content(message.get("content"), where, self.context)
             self.items.append({"role": message["role"], "content": content})
@@ -101,13 +109,11 @@ class _Writer:
         output = _content(message.get("content") or "", where, self.context)
         self.items.append({"type": kind.replace("_output_output", "_output"), "call_id": call_id, "output": output})
 
-    def _answer(self, message: Mapping[str, Any], source: Message | None, field: str | None, where: str) -> None:
-        own = self._own(message, source)
-        if own is not None:
-            self.items.extend(own)
-            return
+    def _answer(self, message: Mapping[str, Any], field: str | None, where: str) -> None:
+        message, items = _apart(message)
+        self.items.extend(item for item in items if self.is_stored or not _is_only_stored(item))
         thoughts = message.get(field) if field else None
-        if isinstance(thoughts, str) and thoughts:  # blanks stand for thoughts that are missing, where some are due
+        if isinstance(thoughts, str) and thoughts and not items:  # blanks stand for missing ones, where some are due
             content = [{"type": "reasoning_text", "text": thoughts}]
             self.items.append({"type": "reasoning", "summary": [], "content": content})
         text = _answer_text(message, where)
@@ -129,35 +135,56 @@ class _Writer:
             self._note("messages.tool_calls", reason, "RS-I5")
 
     def _own(self, message: Mapping[str, Any], source: Message | None) -> Sequence[Mapping[str, Any]] | None:
-        """Return the items of an answer as this provider wrote them, None if there are none, or it was changed since.
+        """Return the items of a message as they were, None if there are none, or it was changed since.
 
         A reasoning item is refused without the item it led to (RS-O1), so it is all of them or none.
         """
-        if source is None or source.origin != self.context.provider.name:
+        if source is None or source.origin not in (None, self.context.provider.name):
             return None
         kept = source.opaque.get(OPAQUE_KEY)
         if not isinstance(kept, Sequence) or not all(isinstance(item, Mapping) for item in kept):
             return None
         wanted = list(message.get("tool_calls") or ())
         calls = [item for item in kept if item.get("type") in CALLS]
-        said = [(call["function"]["name"], call["function"]["arguments"]) for call in wanted]
-        if said != [(item.get("name"), item.get(CALLS[item["type"]]) or "{}") for item in calls]:
+        if len(wanted) != len(calls) or not all(map(_is_call, calls, [call["function"] for call in wanted])):
             return None
         if _joined_text(kept) != source.text:
             return None
         ids = iter([self._call_id(call["id"]) for call in wanted])
-        named = [{**item, "call_id": next(ids)} if item.get("type") in CALLS else item for item in kept]
+        result = {"call_id": self._call_id(message["tool_call_id"])} if message.get("tool_call_id") else {}
+        named = [{**item, "call_id": next(ids)} if item.get("type") in CALLS else {**item, **result} for item in kept]
         if not self.is_stored:
             named = [item for item in named if not _is_only_stored(item)]
         return named if takes_thoughts_behind(self.context) else _without_last_thoughts(named)
 
 
-def _without_last_thoughts(items: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _without_last_thoughts(items: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Leave out thoughts that have led to nothing: an answer was cut there (RS-P3), and they are refused (RS-O1)."""
     end = len(items)
     while end and items[end - 1].get("type") == "reasoning":
         end -= 1
     return items[:end]
+
+
+def _is_call(item: Mapping[str, Any], function: Mapping[str, Any]) -> bool:
+    """Whether an item is a call that a message makes. In one, a namespace stands before the name, and a free text in
+    an object, where whoever reads the message knows neither (RS-F5, RS-I7)."""
+    name, arguments = item.get("name"), function["arguments"]
+    if function["name"] not in (name, f"{item.get('namespace')}__{name}"):
+        return False
+    text = item.get(CALLS[item["type"]]) or ""
+    if item["type"] == "function_call" or arguments == text:
+        return bool(_value(arguments) == _value(text or "{}"))
+    value = jsoncodec.decode_text(arguments) if jsoncodec.is_object(arguments) else {}
+    return list(value.values()) == [text]
+
+
+def _value(arguments: Any) -> Any:
+    """Return what the arguments of a call say: where they are values, they come back in another spelling."""
+    try:
+        return jsoncodec.decode_text(arguments)
+    except (TypeError, ValueError):
+        return arguments
 
 
 def _is_only_stored(item: Mapping[str, Any]) -> bool:
@@ -166,12 +193,29 @@ def _is_only_stored(item: Mapping[str, Any]) -> bool:
 
 
 def _joined_text(items: Sequence[Mapping[str, Any]]) -> str:
-    contents = [item.get("content") or () for item in items if item.get("type") == "message"]
-    return "".join(content if isinstance(content, str) else _text_of(content) for content in contents)
+    return "".join(map(_text_of, items))
 
 
-def _text_of(parts: Sequence[Mapping[str, Any]]) -> str:
-    return "".join(part.get("text") or "" for part in parts if part.get("type") != "refusal")
+def _text_of(item: Mapping[str, Any]) -> str:
+    """Return what a message or a result says."""
+    kind = str(item.get("type", "message"))
+    content = item.get("content") if kind == "message" else item.get("output") if kind.endswith("_output") else ()
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, Sequence) else ()
+    return "".join(str(part.get("text") or "") for part in parts if part.get("type") != "refusal")
+
+
+def _apart(message: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """Return an earlier answer without the items that stand among its parts, and these: thoughts, steps of a server."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    items = [part for part in parts if _is_item(str(part.get("type")))]
+    return ({**message, "content": [part for part in parts if part not in items]} if items else message), items
+
+
+def _is_item(kind: str) -> bool:
+    return kind.endswith("_call") or kind in ("reasoning", "compaction", "tool_search_output", "mcp_list_tools")
 
 
 def _answer_text(message: Mapping[str, Any], where: str) -> str | list[Mapping[str, Any]]:
@@ -206,9 +250,16 @@ def _part(part: Mapping[str, Any], where: str, context: Context) -> Mapping[str,
             detail = {"detail": inner["detail"]} if inner.get("detail") else {}
             return {"type": "input_image", "image_url": inner["url"], **detail, **rest}
         case "file" if isinstance(inner, Mapping):
-            return {"type": "input_file", **inner, **rest}
+            return {"type": "input_file", **_file(inner), **rest}
         case "input_audio":
             raise UnsupportedFeatureError(
                 f"{where}: this protocol takes no audio (RS-I3).", provider=context.provider.name, model=context.model
             )
     return part
+
+
+def _file(inner: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a file with an address in the place that is for one."""
+    data = inner.get("file_data")
+    is_address = isinstance(data, str) and data.startswith(("https://", "http://"))
+    return {("file_url" if is_address and key == "file_data" else key): value for key, value in inner.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-from chatport import Call, Context, FieldRule, WireRequest, hookimpl
+from chatport import Call, Context, FieldRule, Message, WireRequest, hookimpl
 
 from .items import read_messages
 from .quirks import has_open_thoughts, keeps_nothing, least_output
@@ -29,6 +29,7 @@ FIELDS: Mapping[str, FieldRule] = {
     "prediction": FieldRule(_UNKNOWN, "RS-R2"),
     "modalities": FieldRule(_UNKNOWN, "RS-R2", same=(["text"],)),
     "audio": FieldRule(_UNKNOWN, "RS-R2"),
+    "client_metadata": FieldRule("of the client's own, which the protocol does not have", "RS-C1"),
     "web_search_options": FieldRule("the protocol has a tool for it: {'type': 'web_search'}", "RS-F4"),
 }
 """Fields of the standard that have no place here, as rules of the dialect."""
@@ -64,13 +65,24 @@ def _with_input(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Say the conversation, and that the server need not keep it, unless the caller goes on from what it keeps."""
     body = wire.body
     is_stored = bool(body.get("store")) or any(body.get(name) for name in _STATEFUL)
-    read = read_messages(body["messages"], call.messages, context, is_stored=is_stored)
+    messages, sources = _without_instructions(body, call.messages)
+    read = read_messages(messages, sources, context, is_stored=is_stored)
     before = body.get("input")
     given = before if isinstance(before, list) else []
     wire = wire.discard("messages").set("input", [*read.items, *given])
     for note in read.notes:
         wire = wire.note(note.kind, note.field, note.reason, note.fact)
     return wire if is_stored or "store" in body or keeps_nothing(context) else wire.set("store", False)
+
+
+def _without_instructions(
+    body: Mapping[str, Any], sources: Sequence[Message]
+) -> tuple[Sequence[Mapping[str, Any]], Sequence[Message]]:
+    """Return the messages without a first one that says what the field `instructions` says already (RS-R1)."""
+    messages, said = body["messages"], body.get("instructions")
+    if not said or not messages or messages[0]["role"] not in ("system", "developer"):
+        return messages, sources
+    return (messages[1:], sources[1:]) if messages[0].get("content") == said else (messages, sources)
 
 
 def _with_limit(wire: WireRequest, least: int) -> WireRequest:
@@ -125,7 +137,7 @@ def _with_text(wire: WireRequest) -> WireRequest:
     """Say how the text is to be: its format, whose members stand at the top here (RS-T1), and how much of it."""
     text = dict(wire.body.get("text") or {})
     wanted, verbosity = wire.body.get("response_format"), wire.body.get("verbosity")
-    if isinstance(wanted, Mapping):
+    if isinstance(wanted, Mapping) and "format" not in text:  # else the caller has said it in this protocol's words
         inner = wanted.get("json_schema")
         text["format"] = {**wanted, **inner} if isinstance(inner, Mapping) else wanted
         text["format"] = {key: value for key, value in text["format"].items() if key != "json_schema"}
