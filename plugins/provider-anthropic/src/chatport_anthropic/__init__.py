@@ -48,5 +48,6 @@ provider = Provider(
     },
     settings_headers={"workspace": "anthropic-workspace-id"},  # AN-A4
     adapt=adapt,
+    protocol="messages",
     emulator="chatport_anthropic.emulator:AnthropicEmulator",
 )

@@ -30,7 +30,9 @@ def adapt(provider: Provider, settings: Mapping[str, Any]) -> Provider:
             provider=provider.name,
         )
     dialect, facts = _compatible_dialect(provider.dialect), _compatible_facts(provider.facts)
-    return attrs.evolve(provider, auth=Auth(), headers={}, dialect=dialect, facts=facts, hooks=(compatible,))
+    return attrs.evolve(
+        provider, auth=Auth(), headers={}, dialect=dialect, facts=facts, hooks=(compatible,), protocol="chat"
+    )
 
 
 def _chosen(provider: Provider, settings: Mapping[str, Any], name: str, default: str, other: str) -> str:
