@@ -135,10 +135,11 @@ class AsyncSurfaces:
             first = await stream.read()
             while first and all(type(event) is AttemptFailed for event in first):
                 first = await stream.read()
+            headers = (*_STREAM_HEADERS, *writer.begin(stream.partial))
         except BaseException:
             await stream.__aexit__(None, None, None)
             raise
-        return AsyncStreamedAnswer(stream, writer, first, _STREAM_HEADERS)
+        return AsyncStreamedAnswer(stream, writer, first, headers)
 
     def _known(self, model: str) -> str:
         """Return a model's name. Raises ModelNotFoundError for one that means nothing here: the client's mistake."""

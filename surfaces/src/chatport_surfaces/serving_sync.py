@@ -135,10 +135,11 @@ class Surfaces:
             first = stream.read()
             while first and all(type(event) is AttemptFailed for event in first):
                 first = stream.read()
+            headers = (*_STREAM_HEADERS, *writer.begin(stream.partial))
         except BaseException:
             stream.__exit__(None, None, None)
             raise
-        return StreamedAnswer(stream, writer, first, _STREAM_HEADERS)
+        return StreamedAnswer(stream, writer, first, headers)
 
     def _known(self, model: str) -> str:
         """Return a model's name. Raises ModelNotFoundError for one that means nothing here: the client's mistake."""
