@@ -92,6 +92,15 @@ def test_another_vendor_gets_none_of_them_and_each_is_told() -> None:
     ]
 
 
+def test_a_choice_in_its_words_is_one_of_them() -> None:
+    choice = {"type": "tool", "name": "web_search"}
+    options: Any = {"tools": [Tool("look"), {"type": "web_search", "name": "web_search"}], "tool_choice": choice}
+    assert explained(Native("chat"), **options).body["tool_choice"] == choice
+    shown = explained(Native("messages"), **options)
+    assert "tool_choice" not in shown.body
+    assert ("dropped", "tool_choice") in [(note.kind, note.field) for note in shown.adjustments]
+
+
 def test_a_turn_of_which_nothing_is_left_is_left_out() -> None:
     thought = Message("assistant", (VendorPart({"type": "thinking", "thinking": "hm"}),))
     shown = explained(Native("messages"), ["a", thought, "b"])

@@ -41,12 +41,17 @@ def fitted(call: Call, native: Native, provider: Provider) -> Call:
         stripper.note(field)
     for tool in call.server_tools:
         stripper.note(f"tools.{tool.get('type', 'tool')}")
+    choice = call.tool_choice
+    if choice is not None and choice.mode == "vendor":
+        stripper.note("tool_choice")
+        choice = None
     messages = [stripper.message(message) for message in call.messages]
     return attrs.evolve(
         call,
         messages=tuple([message for message in messages if not _is_empty(message)]),
         tools=tuple([stripper.tool(tool) for tool in call.tools]),
         server_tools=(),
+        tool_choice=choice,
         adjustments=(*call.adjustments, *stripper.notes),
     )
 
