@@ -107,6 +107,13 @@ def test_a_turn_of_which_nothing_is_left_is_left_out() -> None:
     assert [message["content"] for message in shown.body["messages"]] == ["a", "b"]
 
 
+def test_a_turn_that_only_another_provider_could_read_is_left_out() -> None:
+    thought = Message("assistant", reasoning="hm", origin="elsewhere", opaque={"turn": {}})
+    item = Message("user", (VendorPart({"type": "shell_call_output"}),), opaque={"items": []})
+    shown = explained(Native("responses"), ["a", thought, item, "b"])
+    assert [message["content"] for message in shown.body["messages"]] == ["a", "b"]
+
+
 def test_a_part_of_another_providers_answer_stays_at_home() -> None:
     thought = VendorPart({"type": "thinking"})
     own, other = (Message("assistant", (thought, TextPart("t")), origin=origin) for origin in ("acme", "elsewhere"))
@@ -130,6 +137,7 @@ def test_chunks_are_handed_over_before_what_they_mean(client: Client, *, tools: 
     chunks = [event for event in events if isinstance(event, ChunkSeen)]
     assert b"".join(chunk.raw for chunk in chunks).count(b"chat.completion.chunk") == len(chunks) - 1
     assert chunks[-1].raw == b"[DONE]"
+    assert {chunk.provider for chunk in chunks} == {"compatible"}
     first = next(at for at, event in enumerate(events) if isinstance(event, TextDelta | ToolCallDelta))
     assert isinstance(events[first - 1], ChunkSeen)
     assert isinstance(events[-1], Finished)

@@ -113,11 +113,13 @@ class UsageReported(msgspec.Struct, frozen=True):
 class ChunkSeen(msgspec.Struct, frozen=True, gc=False):
     """A chunk of the vendor's stream as it came, before the events that it means: its `event` name, and its data.
 
-    Only for a call with `native=`, where the vendor is spoken to in that protocol. What the chunk says is the vendor's.
+    Only for a call with `native=`, where the vendor is spoken to in that protocol. What the chunk says is the vendor's,
+    and `provider` its name: what it wants back goes to no other.
     """
 
     event: str
     raw: bytes
+    provider: str = ""
 
 
 class AttemptFailed(msgspec.Struct, frozen=True):

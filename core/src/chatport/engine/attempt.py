@@ -276,7 +276,7 @@ class AttemptRun:
                 if len(event.data) > most_values:
                     self._check_values(event.data)
                 if self._shows_chunks:
-                    batch.append(ev.ChunkSeen(event.event, event.data))
+                    batch.append(ev.ChunkSeen(event.event, event.data, context.provider.name))
                 decoded = decode(Chunk(event.data, event.event), state, context, wire)
                 if type(decoded) is not list:  # a hook may be a generator, which may fail after its first events
                     decoded = list(decoded or ())

@@ -45,10 +45,10 @@ def fitted(call: Call, native: Native, provider: Provider) -> Call:
     if choice is not None and choice.mode == "vendor":
         stripper.note("tool_choice")
         choice = None
-    messages = [stripper.message(message) for message in call.messages]
+    messages = [(message, stripper.message(message)) for message in call.messages]
     return attrs.evolve(
         call,
-        messages=tuple([message for message in messages if not _is_empty(message)]),
+        messages=tuple([left for message, left in messages if not _is_emptied(message, left, provider)]),
         tools=tuple([stripper.tool(tool) for tool in call.tools]),
         server_tools=(),
         tool_choice=choice,
@@ -64,10 +64,14 @@ def _own(message: Message, provider: Provider) -> Message:
     return message if content == message.content else attrs.evolve(message, content=content)
 
 
-def _is_empty(message: Message) -> bool:
-    """Whether nothing is left of an answer: no vendor takes such a turn."""
-    said = message.content or message.tool_calls or message.reasoning or message.refusal or message.opaque
-    return message.role == "assistant" and not said
+def _is_emptied(message: Message, left: Message, provider: Provider) -> bool:
+    """Whether nothing is left of a turn that this provider could get: none takes an empty one."""
+    if left.role == "tool" or left.content or left.tool_calls or left.refusal:
+        return False
+    if left.role != "assistant":
+        return bool(message.content)
+    is_own = left.origin == provider.name
+    return not (is_own and left.opaque) and not (left.reasoning and (is_own or left.origin is None))
 
 
 class _Stripper:
