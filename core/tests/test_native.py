@@ -114,6 +114,19 @@ def test_a_turn_that_only_another_provider_could_read_is_left_out() -> None:
     assert [message["content"] for message in shown.body["messages"]] == ["a", "b"]
 
 
+def test_an_answer_that_goes_on_behind_its_calls_is_one_elsewhere() -> None:
+    """Who speaks the protocol gets the blocks in their order, in turns that follow each other."""
+    calls = [ToolCall(name, "look", "{}") for name in "xy"]
+    answer = [Message.assistant("t", tool_calls=(calls[0],)), Message.assistant("u", tool_calls=(calls[1],))]
+    talk = ["a", *answer, Message.tool("x", "1"), Message.tool("y", "2"), Message.assistant("b"), Message.assistant("c")]
+    roles = [message["role"] for message in explained(Native("messages"), talk).body["messages"]]
+    assert roles == ["user", "assistant", "tool", "tool", "assistant", "assistant"]
+    sent = explained(Native("messages"), talk).body["messages"][1]
+    assert sent["content"] in ("tu", [{"type": "text", "text": "t"}, {"type": "text", "text": "u"}])
+    assert [call["id"] for call in sent["tool_calls"]] == ["x", "y"]
+    assert [message["role"] for message in explained(Native("chat"), talk).body["messages"]][1:3] == ["assistant"] * 2
+
+
 def test_a_part_of_another_providers_answer_stays_at_home() -> None:
     thought = VendorPart({"type": "thinking"})
     own, other = (Message("assistant", (thought, TextPart("t")), origin=origin) for origin in ("acme", "elsewhere"))
