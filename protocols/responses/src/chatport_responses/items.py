@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from chatport import Adjustment, Context, Message, UnsupportedFeatureError
+from chatport.helpers import jsoncodec
 
 from .turn import CALLS, OPAQUE_KEY
 
@@ -110,8 +111,8 @@ class _Writer:
             return None
         wanted = list(message.get("tool_calls") or ())
         calls = [item for item in kept if item.get("type") in CALLS]
-        said = [(call["function"]["name"], call["function"]["arguments"]) for call in wanted]
-        if said != [(item.get("name"), item.get(CALLS[item["type"]]) or "{}") for item in calls]:
+        said = [(call["function"]["name"], _value(call["function"]["arguments"])) for call in wanted]
+        if said != [(item.get("name"), _value(item.get(CALLS[item["type"]]) or "{}")) for item in calls]:
             return None
         if _joined_text(kept) != source.text:
             return None
@@ -123,6 +124,14 @@ class _Writer:
 def _is_only_stored(item: Mapping[str, Any]) -> bool:
     """Whether it is a thought that only a server which has kept it can read (RS-O8)."""
     return item.get("type") == "reasoning" and not (item.get("encrypted_content") or item.get("content"))
+
+
+def _value(arguments: Any) -> Any:
+    """Return what the arguments of a call say: in other protocols they are values, and come back in another spelling."""
+    try:
+        return jsoncodec.decode_text(arguments)
+    except (TypeError, ValueError):
+        return arguments
 
 
 def _joined_text(items: Sequence[Mapping[str, Any]]) -> str:
