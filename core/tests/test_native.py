@@ -118,7 +118,14 @@ def test_an_answer_that_goes_on_behind_its_calls_is_one_elsewhere() -> None:
     """Who speaks the protocol gets the blocks in their order, in turns that follow each other."""
     calls = [ToolCall(name, "look", "{}") for name in "xy"]
     answer = [Message.assistant("t", tool_calls=(calls[0],)), Message.assistant("u", tool_calls=(calls[1],))]
-    talk = ["a", *answer, Message.tool("x", "1"), Message.tool("y", "2"), Message.assistant("b"), Message.assistant("c")]
+    talk = [
+        "a",
+        *answer,
+        Message.tool("x", "1"),
+        Message.tool("y", "2"),
+        Message.assistant("b"),
+        Message.assistant("c"),
+    ]
     roles = [message["role"] for message in explained(Native("messages"), talk).body["messages"]]
     assert roles == ["user", "assistant", "tool", "tool", "assistant", "assistant"]
     sent = explained(Native("messages"), talk).body["messages"][1]
