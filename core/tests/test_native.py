@@ -192,3 +192,15 @@ def test_the_targets_of_a_name() -> None:
     with Client(config, providers=[PROVIDER]) as client:
         assert client.targets() == client.targets("fast") == ("acme:a", "acme:b")
         assert client.targets("acme:c") == ("acme:c",)
+
+
+def test_a_budget_of_thought_is_an_effort_where_there_are_none() -> None:
+    """Who calls in a protocol of budgets cannot know it; who calls here is told to use an effort."""
+    facts = {"models": {"acme:m": {"reasoning": True, "efforts": ["low", "medium", "high"]}}}
+    tables = {"providers": {"acme": {"api_key": "k"}}, **facts}
+    with Client(tables, providers=[PROVIDER]) as client:
+        own = client.explain("hi", model="acme:m", reasoning=4096)
+        came = client.explain("hi", model="acme:m", reasoning=4096, native=Native("messages"))
+    assert "reasoning_effort" not in own.body
+    assert came.body["reasoning_effort"] == "medium"
+    assert [(note.kind, note.field) for note in came.adjustments] == [("lowered", "reasoning")]

@@ -127,7 +127,7 @@ def _is_only_stored(item: Mapping[str, Any]) -> bool:
 
 
 def _value(arguments: Any) -> Any:
-    """Return what the arguments of a call say: in other protocols they are values, and come back in another spelling."""
+    """Return what the arguments of a call say: where they are values, they come back in another spelling."""
     try:
         return jsoncodec.decode_text(arguments)
     except (TypeError, ValueError):
