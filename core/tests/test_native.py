@@ -27,7 +27,8 @@ from chatport import (
 )
 from chatport.decoding.collector import Collector
 from chatport.engine.delivery import Delivery
-from chatport.testing import Emulator
+from chatport.helpers import jsoncodec
+from chatport.testing import Emulator, faults
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 PROVIDER = Provider("acme", "Acme", "https://acme.example/v1", protocols=(Protocol("loud", lambda provider: provider),))
@@ -161,6 +162,21 @@ def test_chunks_are_handed_over_before_what_they_mean(client: Client, *, tools: 
     first = next(at for at, event in enumerate(events) if isinstance(event, TextDelta | ToolCallDelta))
     assert isinstance(events[first - 1], ChunkSeen)
     assert isinstance(events[-1], Finished)
+
+
+def test_a_chunk_that_cannot_be_read_is_not_handed_over() -> None:
+    emulator = Emulator("compatible", faults=[faults.malformed_chunk(3)])
+    seen: list[Any] = []
+    with (
+        Client({**emulator.config(), "retry": {"attempts": 1}}, transport=emulator) as client,
+        client.stream("say: one two three four", model="compatible:emulated-model", native=Native("chat")) as stream,
+        pytest.raises(MalformedReplyError),
+    ):
+        for event in stream:
+            seen.append(event)
+    chunks = [event.raw for event in seen if isinstance(event, ChunkSeen)]
+    assert chunks
+    assert all(jsoncodec.decode(raw) for raw in chunks)
 
 
 def test_there_are_none_for_another_protocol_or_unasked(client: Client) -> None:

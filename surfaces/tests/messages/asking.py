@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 import chatport
-from chatport.testing import Emulator, Fault, Performance, Scene
+from chatport.testing import Emulator
 from chatport_surfaces import Answer, AsyncSurfaces, ClientRequest, Seal, Surfaces
 from chatport_surfaces.messages import surface
 
@@ -21,7 +21,6 @@ __all__ = [
     "Answered",
     "Event",
     "ask",
-    "counted_from_one",
     "events_of",
     "on_backends",
     "read",
@@ -174,8 +173,3 @@ def read(body: Mapping[str, Any], headers: Mapping[str, str] | None = None, secr
     return surface.read(
         request_of({"model": "m", "messages": [{"role": "user", "content": "hi"}], **body}, headers), context
     )
-
-
-def counted_from_one(change: Callable[[Scene], Performance], name: str = "changed") -> Fault:
-    """Return a fault of one's own."""
-    return Fault(name, change)

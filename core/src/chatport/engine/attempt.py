@@ -275,11 +275,11 @@ class AttemptRun:
                 decoded = None
                 if len(event.data) > most_values:
                     self._check_values(event.data)
-                if self._shows_chunks:
-                    batch.append(ev.ChunkSeen(event.event, event.data, context.provider.name))
                 decoded = decode(Chunk(event.data, event.event), state, context, wire)
                 if type(decoded) is not list:  # a hook may be a generator, which may fail after its first events
                     decoded = list(decoded or ())
+                if self._shows_chunks:  # one that cannot be read is nobody's
+                    batch.append(ev.ChunkSeen(event.event, event.data, context.provider.name))
                 if decoded:
                     self._collect(decoded, batch)
                 if collector.error is not None or state.ended:
