@@ -172,8 +172,7 @@ def test_a_chunk_that_cannot_be_read_is_not_handed_over() -> None:
         client.stream("say: one two three four", model="compatible:emulated-model", native=Native("chat")) as stream,
         pytest.raises(MalformedReplyError),
     ):
-        for event in stream:
-            seen.append(event)
+        seen.extend(stream)
     chunks = [event.raw for event in seen if isinstance(event, ChunkSeen)]
     assert chunks
     assert all(jsoncodec.decode(raw) for raw in chunks)

@@ -97,8 +97,8 @@ class Cutting:
         self.emulator = Emulator(vendor, faults=lambda number, request: faults.cut(at_byte=self.at, how=how))
         self.client = chatport.Client({**self.emulator.config(), **ONCE}, transport=self.emulator)
         self.surfaces = Surfaces(self.client, [surface], seal=Seal(SECRET))
-        self.request = request_of({**BODY, "messages": [{"role": "user", "content": "say: a b"}], "thinking": {"type": "disabled"}, "stream": True,
-                                   "model": f"{vendor}:{MODELS[vendor]}"})  # fmt: skip
+        talk = [{"role": "user", "content": "say: a b"}]
+        self.request = request_of(body_of(vendor, messages=talk, thinking={"type": "disabled"}, stream=True))
 
     def length(self) -> int:
         """Return the bytes of the whole stream."""

@@ -95,16 +95,24 @@ def test_results_are_messages_of_their_own():
 
 
 def test_an_answer_keeps_the_order_of_its_blocks():
-    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}, "caller": {"type": "direct"}}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}, "caller": {"type": "code_x"}}
     server = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"signature": "theirs"}}
     answer = {
         "role": "assistant",
         "content": [{"type": "text", "text": "t"}, server, call, {"type": "text", "text": "u"}],
     }
     first, second = talk({"role": "user", "content": "a"}, answer)[1:]
-    made = ToolCall("toolu_1", "f", '{"a":1}', extra={"caller": {"type": "direct"}})
+    made = ToolCall("toolu_1", "f", '{"a":1}', extra={"caller": {"type": "code_x"}})
     assert first == Message("assistant", (TextPart("t"), VendorPart(server)), (made,))
     assert second == Message.assistant("u")
+
+
+def test_what_says_nothing_is_not_carried():
+    """Clients give our own answers back with all of their fields, which would be words of the protocol elsewhere."""
+    text = {"type": "text", "text": "t", "citations": None}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}, "caller": {"type": "direct"}}
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": [text, call]}]
+    assert talk(*turns)[1] == Message("assistant", (TextPart("t"),), (ToolCall("toolu_1", "f", "{}"),))
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_the_end_of_it():
     assert sealed is not None
     assert (sealed.origin, sealed.opaque, sealed.calls) == ("acme", {"k": 1}, {"c_1": {"signed": "s"}})
     assert events[-2][1]["delta"] == {"stop_reason": "tool_use", "stop_sequence": None, "stop_details": None}
-    assert events[-2][1]["usage"] == {
+    assert {name: count for name, count in events[-2][1]["usage"].items() if count is not None} == {
         "input_tokens": 30,
         "cache_creation_input_tokens": 10,
         "cache_read_input_tokens": 60,

@@ -11,6 +11,7 @@ from chatport import Message, Part, TextPart, ToolCall, VendorPart
 from chatport.helpers import jsoncodec
 
 from ..sealing import Seal
+from .blocks import DIRECT
 from .opaque import LostError, Opener
 from .parts import read_part
 from .shape import table, text, without
@@ -135,4 +136,5 @@ def _lost(block: Mapping[str, Any]) -> Part:
 def _call(block: Mapping[str, Any], where: str) -> ToolCall:
     arguments = jsoncodec.encode_anything(table(block.get("input"), f"{where}.input")).decode()
     call_id, name = (text(block.get(key), f"{where}.{key}") for key in ("id", "name"))
-    return ToolCall(call_id, name, arguments, extra=without(block, "type", "id", "name", "input"))
+    says_nothing = [key for key, value in DIRECT.items() if block.get(key) == value]
+    return ToolCall(call_id, name, arguments, extra=without(block, "type", "id", "name", "input", *says_nothing))

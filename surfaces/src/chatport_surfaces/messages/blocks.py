@@ -11,10 +11,14 @@ from chatport import Citation, Media, Reply
 from ..sealing import Sealed
 from ..surface import SurfaceContext
 
-__all__ = ["CallIds", "citation", "envelope", "media_text", "state"]
+__all__ = ["DIRECT", "CallIds", "citation", "envelope", "media_text", "state"]
 
 _COUNTED = re.compile(r"(call_\d{1,3})?")
 """Ids of a vendor that has none, or counts them in each answer: in a long conversation they are not told apart."""
+
+
+DIRECT = {"caller": {"type": "direct"}}
+"""The model itself has made the call, and no program of its (AN-T8): in the published shape, but not of every vendor."""
 
 
 class CallIds:
@@ -35,7 +39,7 @@ def envelope(reply: Reply, context: SurfaceContext) -> dict[str, Any]:
     """Return a message without content, end and counts (AN-S3)."""
     known = reply.id or ""
     own = known if known.startswith("msg_") else context.new_id("msg_")
-    return {"id": own, "type": "message", "role": "assistant", "model": reply.model}
+    return {"id": own, "type": "message", "role": "assistant", "model": reply.model, "container": None}
 
 
 def state(reply: Reply, ids: CallIds) -> Sealed | None:

@@ -7,7 +7,12 @@ from typing import Any
 
 from chatport import Reply, Usage
 
-__all__ = ["ending", "wire_usage"]
+__all__ = ["UNTOLD_USAGE", "ending", "wire_usage"]
+
+UNTOLD_USAGE: Mapping[str, Any] = dict.fromkeys(
+    ("cache_creation", "inference_geo", "output_tokens_details", "server_tool_use", "service_tier")
+)
+"""What the published shape of counts has, and need not be known (AN-U1)."""
 
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 _OWN = frozenset(
@@ -33,14 +38,17 @@ def ending(reply: Reply) -> dict[str, Any]:
 
 
 def wire_usage(usage: Usage) -> dict[str, Any]:
-    """Return the counts. Here the input is less what the cache took part in (AN-U2); clients need all of them there."""
+    """Return the counts. Here the input is less what the cache took part in (AN-U2).
+
+    Clients need all of the names, and counts where the vendor has told none (litellm#24176).
+    """
     cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
-    counts = {
+    thinking = usage.reasoning_tokens
+    return {
+        **UNTOLD_USAGE,
         "input_tokens": max((usage.input_tokens or 0) - cached - written, 0),
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": cached,
         "output_tokens": usage.output_tokens or 0,
+        "output_tokens_details": None if thinking is None else {"thinking_tokens": thinking},  # AN-K1
     }
-    if usage.reasoning_tokens is None:
-        return counts
-    return {**counts, "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens}}  # AN-K1

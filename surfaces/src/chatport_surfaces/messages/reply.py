@@ -10,11 +10,14 @@ from chatport.helpers import jsoncodec
 
 from ..sealing import Sealed
 from ..surface import SurfaceContext
-from .blocks import CallIds, citation, envelope, media_text, state
-from .endings import ending, wire_usage
+from .blocks import DIRECT, CallIds, citation, envelope, media_text, state
+from .endings import UNTOLD_USAGE, ending, wire_usage
 from .opaque import closed
 
 __all__ = ["whole_message"]
+
+_UNTOLD: Mapping[str, Any] = dict.fromkeys(("stop_reason", "stop_sequence", "stop_details", "container"))
+_UNTOLD_OF_BLOCKS: Mapping[str, Mapping[str, Any]] = {"text": {"citations": None}, "tool_use": DIRECT}
 
 
 def whole_message(reply: Reply, context: SurfaceContext) -> dict[str, Any]:
@@ -43,9 +46,20 @@ def _is_own(reply: Reply) -> bool:
 
 
 def _own_message(reply: Reply, context: SurfaceContext) -> dict[str, Any]:
-    names = {call.id: call.name for call in reply.tool_calls}
-    content = [_named(block, names) for block in reply.raw["content"]]
-    return {**reply.raw, "content": closed(content, context.seal, reply.provider)}
+    """Return the vendor's message. Fields of the published shape that it has left out are null."""
+    raw, names = reply.raw, {call.id: call.name for call in reply.tool_calls}
+    content = [_whole_block(_named(block, names)) for block in raw["content"]]
+    usage = raw.get("usage")
+    return {
+        **_UNTOLD,
+        **raw,
+        "content": closed(content, context.seal, reply.provider),
+        "usage": {**UNTOLD_USAGE, **(usage if isinstance(usage, Mapping) else wire_usage(reply.usage))},
+    }
+
+
+def _whole_block(block: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**_UNTOLD_OF_BLOCKS.get(str(block.get("type")), {}), **block}
 
 
 def _named(block: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
@@ -79,4 +93,4 @@ def _tool_use(call: ToolCall, ids: CallIds) -> dict[str, Any]:
         value = call.arguments
     if not isinstance(value, Mapping):
         value = {} if value is None else {"arguments": value}
-    return {"type": "tool_use", "id": ids.of(call.id), "name": call.name, "input": value}
+    return {"type": "tool_use", "id": ids.of(call.id), "name": call.name, "input": value, **DIRECT}

@@ -32,8 +32,8 @@ def objects(value: Any, where: str) -> Sequence[Mapping[str, Any]]:
 
 
 def without(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return the fields of an object but for these."""
-    return {name: field for name, field in value.items() if name not in names}
+    """Return the fields of an object but for these, and those that are null, which say nothing."""
+    return {name: field for name, field in value.items() if name not in names and field is not None}
 
 
 def _misfit(value: Any, where: str, wanted: str) -> BadRequestError:

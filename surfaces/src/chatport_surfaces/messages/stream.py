@@ -46,6 +46,7 @@ class TranslatedStream:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
+            "stop_details": None,
             "usage": wire_usage(self._partial.usage),
         }
         start = sse.event("message_start", {"type": "message_start", "message": message})
