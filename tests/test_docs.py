@@ -52,7 +52,12 @@ from chatport.transport.sockets_sync import SocketsTransport
 
 ROOT = Path(__file__).resolve().parent.parent
 MANUAL = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
-PAGES = [*MANUAL, *sorted(ROOT.glob("plugins/*/README.md")), *sorted(ROOT.glob("protocols/*/README.md"))]
+PAGES = [
+    *MANUAL,
+    *sorted(ROOT.glob("plugins/*/README.md")),
+    *sorted(ROOT.glob("protocols/*/README.md")),
+    ROOT / "surfaces" / "README.md",
+]
 LANGUAGES = ("python", "toml", "shell", "sh", "json", "text")
 RUN_COMMANDS = ("explain", "models", "providers", "trust")
 OTHER_COMMANDS = ("cd", "curl", "git", "python", "unset")

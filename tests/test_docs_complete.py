@@ -32,6 +32,7 @@ PAGES = [
     *sorted(DOCS.glob("*.md")),
     *sorted(ROOT.glob("plugins/*/README.md")),
     *sorted(ROOT.glob("protocols/*/README.md")),
+    ROOT / "surfaces" / "README.md",
 ]
 CORE = ROOT / "core" / "src" / "chatport"
 

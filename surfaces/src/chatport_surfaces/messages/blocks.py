@@ -18,7 +18,7 @@ _COUNTED = re.compile(r"(call_\d{1,3})?")
 
 
 DIRECT = {"caller": {"type": "direct"}}
-"""The model itself has made the call, and no program of its (AN-T8): in the published shape, but not of every vendor."""
+"""The model itself has made the call, and no program (AN-T8): in the published shape, but not from every vendor."""
 
 
 class CallIds:
