@@ -197,3 +197,13 @@ def test_what_the_model_wrote_is_no_word_of_the_protocol():
     turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": [sealed]}]
     (part,) = read({"messages": turns}).messages[1].content
     assert part.extra == {"citations": [citation]}
+
+
+def test_an_answer_that_was_streamed_inside_keeps_its_thinking():
+    """AN-A7: a whole answer of so many tokens is none of the vendor's, but put together here."""
+    emulator = Emulator("anthropic")
+    body, answer = first(emulator, "anthropic", stream=False, max_tokens=30_000)
+    assert [block["type"] for block in answer.content] == ["thinking", "tool_use"]
+    after = ask(emulator, second(body, answer.content))
+    assert after.status == 200, after.body
+    assert thoughts("anthropic", emulator.requests[-1].json())[0].startswith("sig_")
