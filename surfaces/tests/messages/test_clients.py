@@ -15,7 +15,7 @@ from chatport_surfaces.sealing import Sealed
 
 from .asking import SECRET, Answered, ask
 
-RECORDED = Path("/work/shared/clients")
+RECORDED = Path(__file__).resolve().parents[3].parent / "shared" / "clients"
 FILES = ("claude-code-text", "claude-code-tool-loop", "claude-code-thinking")
 VENDORS = {
     "anthropic": ("claude-opus-5", "claude-sonnet-4-6", "claude-haiku-4-5", "claude-opus-5-5"),
@@ -31,7 +31,7 @@ SIGNED_ELSEWHERE = "Y2hhdHBvcnQ6b3BhcXVlLXN0YXRl"
 def recorded(name: str) -> list[dict[str, Any]]:
     path = RECORDED / f"{name}.jsonl"
     if not path.exists():
-        pytest.skip("the recorded requests are not here")
+        pytest.skip(f"no recordings: ../shared/clients/{name}.jsonl is not there")
     requests = [json.loads(line) for line in path.read_text().splitlines()]
     return [request for request in requests if request["body"]]
 
