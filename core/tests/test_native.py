@@ -93,6 +93,15 @@ def test_another_vendor_gets_none_of_them_and_each_is_told() -> None:
     ]
 
 
+def test_a_choice_in_its_words_is_one_of_them() -> None:
+    choice = {"type": "tool", "name": "web_search"}
+    options: Any = {"tools": [Tool("look"), {"type": "web_search", "name": "web_search"}], "tool_choice": choice}
+    assert explained(Native("chat"), **options).body["tool_choice"] == choice
+    shown = explained(Native("messages"), **options)
+    assert "tool_choice" not in shown.body
+    assert ("dropped", "tool_choice") in [(note.kind, note.field) for note in shown.adjustments]
+
+
 def test_a_turn_of_which_nothing_is_left_is_left_out() -> None:
     thought = Message("assistant", (VendorPart({"type": "thinking", "thinking": "hm"}),))
     shown = explained(Native("messages"), ["a", thought, "b"])
@@ -104,6 +113,26 @@ def test_a_turn_that_only_another_provider_could_read_is_left_out() -> None:
     item = Message("user", (VendorPart({"type": "shell_call_output"}),), opaque={"items": []})
     shown = explained(Native("responses"), ["a", thought, item, "b"])
     assert [message["content"] for message in shown.body["messages"]] == ["a", "b"]
+
+
+def test_an_answer_that_goes_on_behind_its_calls_is_one_elsewhere() -> None:
+    """Who speaks the protocol gets the blocks in their order, in turns that follow each other."""
+    calls = [ToolCall(name, "look", "{}") for name in "xy"]
+    answer = [Message.assistant("t", tool_calls=(calls[0],)), Message.assistant("u", tool_calls=(calls[1],))]
+    talk = [
+        "a",
+        *answer,
+        Message.tool("x", "1"),
+        Message.tool("y", "2"),
+        Message.assistant("b"),
+        Message.assistant("c"),
+    ]
+    roles = [message["role"] for message in explained(Native("messages"), talk).body["messages"]]
+    assert roles == ["user", "assistant", "tool", "tool", "assistant", "assistant"]
+    sent = explained(Native("messages"), talk).body["messages"][1]
+    assert sent["content"] in ("tu", [{"type": "text", "text": "t"}, {"type": "text", "text": "u"}])
+    assert [call["id"] for call in sent["tool_calls"]] == ["x", "y"]
+    assert [message["role"] for message in explained(Native("chat"), talk).body["messages"]][1:3] == ["assistant"] * 2
 
 
 def test_a_part_of_another_providers_answer_stays_at_home() -> None:
@@ -178,3 +207,15 @@ def test_the_targets_of_a_name() -> None:
     with Client(config, providers=[PROVIDER]) as client:
         assert client.targets() == client.targets("fast") == ("acme:a", "acme:b")
         assert client.targets("acme:c") == ("acme:c",)
+
+
+def test_a_budget_of_thought_is_an_effort_where_there_are_none() -> None:
+    """Who calls in a protocol of budgets cannot know it; who calls here is told to use an effort."""
+    facts = {"models": {"acme:m": {"reasoning": True, "efforts": ["low", "medium", "high"]}}}
+    tables = {"providers": {"acme": {"api_key": "k"}}, **facts}
+    with Client(tables, providers=[PROVIDER]) as client:
+        own = client.explain("hi", model="acme:m", reasoning=4096)
+        came = client.explain("hi", model="acme:m", reasoning=4096, native=Native("messages"))
+    assert "reasoning_effort" not in own.body
+    assert came.body["reasoning_effort"] == "medium"
+    assert [(note.kind, note.field) for note in came.adjustments] == [("lowered", "reasoning")]

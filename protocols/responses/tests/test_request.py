@@ -218,6 +218,14 @@ def test_an_answer_that_was_changed_goes_back_without_its_thoughts() -> None:
     assert sent[1] == {"role": "assistant", "content": "Something else."}
 
 
+def test_arguments_in_another_spelling_say_the_same() -> None:
+    """Through a protocol in which they are values, and no text."""
+    message = answered().message
+    call = attrs.evolve(message.tool_calls[0], arguments='{"city":"Rome"}')
+    sent = explain(["hi", attrs.evolve(message, tool_calls=(call,)), Message.tool(call, "sunny")]).body["input"]
+    assert [item.get("type") for item in sent[1:5]] == ["reasoning", "message", OUTPUT[2]["type"], "function_call"]
+
+
 def test_half_an_emoji_over_two_events_is_one() -> None:
     def event(kind: str, **fields: Any) -> str:
         return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n"

@@ -165,10 +165,11 @@ class Surfaces:
             first = stream.read()
             while first and all(type(event) is AttemptFailed for event in first):
                 first = stream.read()
+            headers = (*_STREAM_HEADERS, *writer.begin(stream.partial))
         except BaseException:
             stream.__exit__(None, None, None)
             raise
-        return StreamedAnswer(stream, writer, first, (*_STREAM_HEADERS, *headers_of(stream.partial)), record)
+        return StreamedAnswer(stream, writer, first, (*headers, *headers_of(stream.partial)), record)
 
     def _known(self, model: str) -> str:
         """Return a model's name, or the usual one. Raises ModelNotFoundError, BadRequestError: the client is wrong."""

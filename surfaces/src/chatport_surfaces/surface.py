@@ -84,7 +84,14 @@ class Answer:
 
 
 class Writer(ABC):
-    """Writes the answer of one call: in pieces (`write` until the end, or `fail`), or as a whole (`whole`)."""
+    """Writes the answer of one call: in pieces (`begin`, `write` until the end, or `fail`), or as a whole (`whole`)."""
+
+    def begin(self, partial: Reply) -> tuple[tuple[str, str], ...]:
+        """Hear who answers, before the first events of a stream, and return further headers of its answer.
+
+        `partial` is what has come until then: `provider`, `model`, `protocol` and `request_id` stay as they are.
+        """
+        return ()
 
     @abstractmethod
     def write(self, events: Sequence[Event]) -> bytes:

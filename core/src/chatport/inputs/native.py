@@ -41,12 +41,17 @@ def fitted(call: Call, native: Native, provider: Provider) -> Call:
         stripper.note(field)
     for tool in call.server_tools:
         stripper.note(f"tools.{tool.get('type', 'tool')}")
+    choice = call.tool_choice
+    if choice is not None and choice.mode == "vendor":
+        stripper.note("tool_choice")
+        choice = None
     messages = [(message, stripper.message(message)) for message in call.messages]
     return attrs.evolve(
         call,
-        messages=tuple([left for message, left in messages if not _is_emptied(message, left, provider)]),
+        messages=_joined([left for message, left in messages if not _is_emptied(message, left, provider)]),
         tools=tuple([stripper.tool(tool) for tool in call.tools]),
         server_tools=(),
+        tool_choice=choice,
         adjustments=(*call.adjustments, *stripper.notes),
     )
 
@@ -67,6 +72,29 @@ def _is_emptied(message: Message, left: Message, provider: Provider) -> bool:
         return bool(message.content)
     is_own = left.origin == provider.name
     return not (is_own and left.opaque) and not (left.reasoning and (is_own or left.origin is None))
+
+
+def _joined(messages: list[Message]) -> tuple[Message, ...]:
+    """Return the messages with an answer that goes on behind its calls as one, since results follow calls elsewhere."""
+    joined: list[Message] = []
+    for message in messages:
+        last = joined[-1] if joined else None
+        if last is not None and last.tool_calls and message.role == last.role and message.origin == last.origin:
+            joined[-1] = _one_answer(last, message)
+        else:
+            joined.append(message)
+    return tuple(joined)
+
+
+def _one_answer(first: Message, second: Message) -> Message:
+    return attrs.evolve(
+        first,
+        content=first.content + second.content,
+        tool_calls=first.tool_calls + second.tool_calls,
+        refusal=first.refusal or second.refusal,
+        reasoning=(first.reasoning or "") + (second.reasoning or "") or None,
+        opaque={**first.opaque, **second.opaque},
+    )
 
 
 class _Stripper:

@@ -57,7 +57,9 @@ def say_reasoning(wire: WireRequest, call: Call, context: Context) -> WireReques
     if isinstance(asked, str) and asked not in EFFORTS:
         return _with_own_word(wire, asked, facts, rule)
     if isinstance(asked, int):
-        return _with_budget(wire, asked, facts, rule, context.provider.dialect.max_tokens_field)
+        if rule.budget is None and (rule.budget_as_effort or call.native is not None):
+            return _with_effort(*_budget_as_effort(wire, asked, rule), facts, rule)
+        return _with_budget(wire, asked, rule, context.provider.dialect.max_tokens_field)
     return _with_effort(wire, asked, facts, rule)
 
 
@@ -220,17 +222,19 @@ def _told(wire: WireRequest, asked: str, meant: str, reason: str, rule: Reasonin
     return wire.note("lowered" if is_less else "note", "reasoning", reason, fact)
 
 
-def _with_budget(
-    wire: WireRequest, tokens: int, facts: ModelFacts, rule: ReasoningRule, output_field: str
-) -> WireRequest:
-    """Send a budget in tokens; where there is none, as an effort that a later hook still sees and may change."""
+def _budget_as_effort(wire: WireRequest, tokens: int, rule: ReasoningRule) -> tuple[WireRequest, str]:
+    """Return an effort for a budget, which a later hook still sees and may change, and the request that tells it.
+
+    Whoever calls in a protocol of budgets cannot know that there are none here.
+    """
+    effort = effort_of_budget(tokens)
+    reason = f"no budgets here: {tokens} tokens are sent as {effort}"
+    return wire.note("lowered", "reasoning", reason, rule.cite("budget")), effort
+
+
+def _with_budget(wire: WireRequest, tokens: int, rule: ReasoningRule, output_field: str) -> WireRequest:
+    """Send a budget in tokens."""
     if rule.budget is None:
-        if rule.budget_as_effort:
-            effort = effort_of_budget(tokens)
-            wire = wire.note(
-                "lowered", "reasoning", f"no budgets here: {tokens} tokens are sent as {effort}", rule.cite("budget")
-            )
-            return _with_effort(wire, effort, facts, rule)
         reason = "there is no field for a reasoning budget in tokens; use an effort word"
         return laid_over(wire, rule.on).note("dropped", "reasoning", reason, rule.cite("budget"))
     fit = min(tokens, rule.most_budget or tokens)

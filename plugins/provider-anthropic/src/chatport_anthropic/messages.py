@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import attrs
@@ -30,7 +31,7 @@ from chatport.helpers import MESSAGE_KEYS, decoded, is_text_type, lost_keys, spl
 
 from .blocks import OPAQUE_KEY
 
-__all__ = ["Conversation", "conversation"]
+__all__ = ["Conversation", "conversation", "is_native", "names_of"]
 
 _THOUGHTS = ("thinking", "redacted_thinking")
 _OURS = ("text", "tool_use", *_THOUGHTS)
@@ -48,6 +49,7 @@ _BLOCK_KEYS = ("cache_control", "citations", "context", "title")  # AN-R12, AN-M
 _RESULT_KEYS = ("cache_control", "is_error")  # AN-T9
 _CALL_KEYS = ("cache_control", "caller")
 _INNER = ("function", "image_url", "file")
+_IN_PLACE_BETA = "mid-conversation-system-2026-04-07"  # AN-R13
 _DATE = re.compile(r"-(\d{8}|latest)$")
 
 
@@ -66,12 +68,18 @@ class Conversation:
         return any(isinstance(source, Mapping) and source.get("type") == "file" for source in sources)
 
 
+def is_native(call: Call, context: Context) -> bool:
+    """Whether the call came in this protocol, so that its words are the vendor's own, known here or not."""
+    return call.native is not None and call.native.protocol == context.provider.protocol
+
+
 def conversation(call: Call, tools: WireTools, context: Context) -> Conversation:
     """Return the conversation. Raises UnsupportedFeatureError for what would be silently lost."""
-    writer = _Writer(context, {own: sent for sent, own in tools.names.items()})
+    writer = _Writer(context, {own: sent for sent, own in tools.names.items()}, is_native=is_native(call, context))
     writer.notes.extend(lost_keys(call.messages, context))
-    for message in call.messages:
-        writer.take(message)
+    in_place = _IN_PLACE_BETA in names_of(call.extra.get("betas")) and context.facts.quirks.get("system_in_place", True)
+    for message, after in zip_longest(call.messages, call.messages[1:]):
+        writer.take(message, in_place=in_place and (after is None or after.role == "assistant"))
     turns = [_results_first(turn) for turn in _with_own_ids(writer.turns)]
     if not turns:
         raise UnsupportedFeatureError("Anthropic needs at least one turn besides the system text (AN-R1).")
@@ -142,23 +150,28 @@ def _prefill(turns: list[dict[str, Any]], context: Context) -> list[dict[str, An
 
 
 class _Writer:
-    """Takes one message after another. Turns of one side that follow each other become one (AN-R2, AN-T11)."""
+    """Takes one message after another. Turns of one side that follow each other become one (AN-R2, AN-T11).
 
-    def __init__(self, context: Context, sent_names: Mapping[str, str]) -> None:
+    `is_native`: the call came in this protocol, and what of it is not known here passes as it is.
+    """
+
+    def __init__(self, context: Context, sent_names: Mapping[str, str], *, is_native: bool) -> None:
         self.context = context
+        self.is_native = is_native
         self.sent_names = sent_names
         self.system: list[dict[str, Any]] = []
         self.turns: list[dict[str, Any]] = []
         self.called: set[str] = set()
         self.notes: list[Adjustment] = []
 
-    def take(self, message: Message) -> None:
+    def take(self, message: Message, *, in_place: bool) -> None:
+        """Take a message; a system text stays `in_place` behind turns."""
         role: str = message.role  # a dict may have brought any
         if message.name is not None:
             self._note("dropped", "messages.name", "speakers have no names here", "AN-R14")
         match role:
             case "system" | "developer":
-                self._take_system(message)
+                self._take_system(message, in_place=in_place)
             case "assistant":
                 self._add("assistant", self._marked(self._answer(message), message))
             case "tool":
@@ -168,7 +181,10 @@ class _Writer:
                     self._note("renamed", "messages.role", f"{role} is no role here: sent as user", "AN-R2")
                 self._add("user", self._marked(self._parts(message.content), message))
 
-    def _take_system(self, message: Message) -> None:
+    def _take_system(self, message: Message, *, in_place: bool) -> None:
+        if self.turns and in_place:
+            self._add("system", self._marked(self._parts(message.content), message))
+            return
         if self.turns:  # AN-T12, AN-R13: in place only behind a beta switch, and refused by older models
             self._note("lowered", "messages.system", "moved to the top: system text stands there only", "AN-T12")
         self.system.extend(self._marked(self._parts(message.content), message))
@@ -236,6 +252,8 @@ class _Writer:
 
     def _known(self, extra: Mapping[str, Any], keys: Sequence[str], field: str) -> dict[str, Any]:
         """Return the keys that stand in such a block; others would be refused, and are told (AN-R14)."""
+        if self.is_native:
+            return dict(extra)
         for name in _flat(extra):
             if name not in keys:
                 self._note("dropped", f"{field}.{name}", "there is no such key here", "AN-R14")
@@ -285,7 +303,7 @@ class _Writer:
 
     def _vendor_part(self, part: VendorPart) -> dict[str, Any] | None:
         """Return a block of this protocol as it is, what can be said as one, and None for what has no like here."""
-        if part.kind in _BLOCKS and _can_go_back(part.value):
+        if (part.kind in _BLOCKS or self.is_native) and _can_go_back(part.value):
             return dict(part.value)
         inner = part.value.get(part.kind)
         address = inner.get("url") if isinstance(inner, Mapping) else inner
@@ -353,6 +371,11 @@ def _input(call: ToolCall) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRequestError(f"The arguments of the call {call.id!r} of {call.name!r} are no JSON object.")
     return value
+
+
+def names_of(value: Any) -> list[str]:
+    """Return the names in a list of beta features, or in a header of them (AN-A3)."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else list(value or ())
 
 
 def _wire_id(call_id: str) -> str:

@@ -11,7 +11,7 @@ from chatport import Call, Context, UnsupportedFeatureError, WireRequest, WireTo
 from chatport.helpers import apply_field_rules
 
 from . import output, thinking
-from .messages import Conversation, conversation
+from .messages import Conversation, conversation, is_native, names_of
 
 __all__ = ["limited", "path_below", "shape_request", "streamed"]
 
@@ -34,6 +34,7 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     wire = WireRequest(path_below(context), {"model": context.model})
     wire = _betas(wire, call, talk, context)
     wire = _with_extra(_fields(wire, call, tools, talk, context), call)
+    wire = thinking.fitted(wire, context) if is_native(call, context) else wire
     wire = output.structured(wire, call, context)
     wire = _thinking(wire, call, context)
     return streamed(apply_field_rules(wire, call, context), call, context)  # AN-R4 to AN-R6, AN-R8, AN-R14
@@ -62,13 +63,9 @@ def _thinking(wire: WireRequest, call: Call, context: Context) -> WireRequest:
 
 def _betas(wire: WireRequest, call: Call, talk: Conversation, context: Context) -> WireRequest:
     """Name the beta features: the configuration's, the call's, and what the content needs (AN-A3, AN-H7)."""
-    wanted = [*_names(context.settings.get("betas")), *_names(call.extra.get("betas"))]
+    wanted = [*names_of(context.settings.get("betas")), *names_of(call.extra.get("betas"))]
     wanted += [_FILES_BETA] if talk.names_files else []
     return wire.with_headers({"anthropic-beta": ",".join(dict.fromkeys(wanted))}) if wanted else wire
-
-
-def _names(value: Any) -> list[str]:
-    return [name.strip() for name in value.split(",")] if isinstance(value, str) else list(value or ())
 
 
 def _fields(wire: WireRequest, call: Call, tools: WireTools, talk: Conversation, context: Context) -> WireRequest:

@@ -7,16 +7,40 @@ from typing import Any
 
 from chatport import Call, Context, WireRequest
 
-__all__ = ["is_on", "lacks_thoughts", "switched", "types", "without_conflict"]
+__all__ = ["fitted", "is_on", "lacks_thoughts", "switched", "types", "without_conflict"]
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 10_000, "high": 16_384, "xhigh": 32_768, "max": 32_768}  # AN-K11
 _LEAST = 1024  # AN-R10: of a budget; the same is kept free for the answer
 _MISMATCH_BETA = "thinking-binding-controls-2026-08-01"
 
 
+def fitted(wire: WireRequest, context: Context) -> WireRequest:
+    """Return a request whose call came in this protocol without what its model would refuse (AN-K3).
+
+    Whoever wrote it may not know which model answers. What `thinking` asks for stands in the call's `reasoning` too.
+    """
+    thinking, config = wire.body.get("thinking"), wire.body.get("output_config")
+    kind = thinking.get("type") if isinstance(thinking, Mapping) else None
+    if kind is not None and kind not in types(context):
+        wire = wire.discard("thinking").note("note", "thinking", f"{kind} is not known to this model", "AN-K3")
+    effort = config.get("effort") if isinstance(config, Mapping) else None
+    known = [word for word in context.facts.efforts if word != "none"]
+    if effort is None or effort in known or not isinstance(config, Mapping):
+        return wire
+    rest = {name: value for name, value in config.items() if name != "effort"}
+    wire = wire.set("output_config", rest) if rest else wire.discard("output_config")
+    if "thinking" not in wire.body:  # said anew by what the call asks for
+        return wire
+    if not known or effort not in _BUDGETS:
+        return wire.note("dropped", "output_config.effort", f"{effort} is no effort here", "AN-K3")
+    sent = _folded(effort, known)
+    reason = f"no effort {effort} here: sent as {sent}"
+    return _with_effort(wire, sent).note("lowered", "output_config.effort", reason, "AN-K3")
+
+
 def switched(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Say how much to think; without a wish the model's default holds (AN-P7: the limit is large enough for it)."""
-    if "thinking" not in call.extra and call.reasoning is not None:
+    if "thinking" not in wire.body and call.reasoning is not None:
         if call.reasoning == "none":
             wire = _off(wire, context)
         elif isinstance(call.reasoning, int):

@@ -13,6 +13,7 @@ from chatport.helpers import Loss, below, check_cap, joined_root, loss_warnings,
 
 from . import schemas
 from .blocks import OPAQUE_KEY
+from .messages import is_native
 
 __all__ = ["own_keys", "translate_tools", "unforced"]
 
@@ -28,7 +29,7 @@ _OWN_TYPE = re.compile(r"[a-z0-9_]+_20\d{6}|mcp_toolset|custom")  # web_search_2
 def translate_tools(call: Call, context: Context) -> WireTools:
     """Return tools and choice; no tools, no key (AN-T20). Names that do not fit are mapped back by core (AN-T21)."""
     notes: list[Adjustment] = []
-    own = _own_tools(call, notes)
+    own = _own_tools(call, context, notes)
     if not call.tools:
         wish = _choice(unforced(_in_our_words(call, notes), context, notes), {}) if own else None
         return WireTools(own or None, wish, {}, tuple(notes))
@@ -44,12 +45,20 @@ def translate_tools(call: Call, context: Context) -> WireTools:
     roots = {tool.name: _root(tool, context, notes) for tool in wanted}
     strict = _strict([tool.name for tool in wanted if tool.strict], roots, notes)
     tools = [_tool(tool, names[tool.name], roots[tool.name], strict=tool.name in strict) for tool in wanted]
-    tools = [{**wire, **_own_keys(tool, notes)} for tool, wire in zip(wanted, tools, strict=True)]
+    tools = [
+        {**wire, **(own_keys(tool) if is_native(call, context) else _own_keys(tool, notes))}
+        for tool, wire in zip(wanted, tools, strict=True)
+    ]
     return WireTools([*tools, *own], choice, renamed, tuple(notes))
 
 
-def _own_tools(call: Call, notes: list[Adjustment]) -> list[Mapping[str, Any]]:
-    """Return the vendor's own tools, which are known by the date in their type; another's are left out."""
+def _own_tools(call: Call, context: Context, notes: list[Adjustment]) -> list[Mapping[str, Any]]:
+    """Return the vendor's own tools, which are known by the date in their type; another's are left out.
+
+    Those of a call that came in this protocol are its own.
+    """
+    if is_native(call, context):
+        return list(call.server_tools)
     own = [tool for tool in call.server_tools if _OWN_TYPE.fullmatch(str(tool.get("type", "custom")))]
     others = sorted({str(tool.get("type")) for tool in call.server_tools if tool not in own})
     if others:
