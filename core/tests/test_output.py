@@ -225,12 +225,12 @@ def test_a_setting_can_choose_another_form_of_the_provider() -> None:
     from chatport.setup.vendors import Vendors
 
     def adapt(provider: Provider, settings: Mapping[str, Any]) -> Provider:
-        path = "/v2/chat" if settings.get("protocol") == "new" else provider.dialect.chat_path
+        path = "/v2/chat" if settings.get("surface") == "new" else provider.dialect.chat_path
         return attrs.evolve(provider, dialect=attrs.evolve(provider.dialect, chat_path=path))
 
-    provider = Provider("acme", "Acme", "https://acme.example", settings={"protocol": "new"}, adapt=adapt)
+    provider = Provider("acme", "Acme", "https://acme.example", settings={"surface": "new"}, adapt=adapt)
     assert json.dumps(provider.settings)
-    for settings, path in (({}, "/chat/completions"), ({"protocol": "new"}, "/v2/chat")):
+    for settings, path in (({}, "/chat/completions"), ({"surface": "new"}, "/v2/chat")):
         vendors = Vendors(load_config({"providers": {"acme": {"api_key": "k" * 20, **settings}}}))
         vendors._plain_provider_value = lambda name, table: provider  # type: ignore[method-assign]
         assert vendors.provider("acme").provider.dialect.chat_path == path

@@ -130,7 +130,7 @@ def test_only_packages_that_exist_are_advised(vendors: Any, monkeypatch: pytest.
     name, package = next(iter(installed.known_distributions().items()))
     with pytest.raises(ConfigurationError, match=rf"is called '{name}'\. Install {package}\. Installed: acme, bolt\."):
         load_provider(name)
-    for invented in ("zzz", "gemini", "nobodys", f"{name}-pro"):
+    for invented in ("zzz", "zephyrus", "nobodys", f"{name}-pro"):
         with pytest.raises(ConfigurationError) as caught:
             load_provider(invented)
         assert "chatport-provider" not in str(caught.value)

@@ -84,11 +84,13 @@ def _is_not_set_up(name: str, settings: Any) -> bool:
     from ..errors import PluginError
     from ..plugins.registry import load_provider
 
+    if name in settings.providers:
+        return False
     try:
         provider = load_provider(name)
     except PluginError:
         return False
-    return name not in settings.providers and not provider.base_url and provider.discover is None
+    return not provider.base_url and provider.discover is None
 
 
 def _key_place(vendor: Any) -> str:
