@@ -31,7 +31,15 @@ from chatport.helpers import jsoncodec
 from chatport.testing import Emulator, faults
 
 MARK = {"cache_control": {"type": "ephemeral"}}
-PROVIDER = Provider("acme", "Acme", "https://acme.example/v1", protocols=(Protocol("loud", lambda provider: provider),))
+PROVIDER = Provider(
+    "acme",
+    "Acme",
+    "https://acme.example/v1",
+    protocols=(
+        Protocol("loud", lambda provider: provider, native=True),
+        Protocol("quiet", lambda provider: provider),
+    ),
+)
 
 
 @pytest.fixture
@@ -146,7 +154,7 @@ def test_a_part_of_another_providers_answer_stays_at_home() -> None:
 def test_a_call_goes_out_in_the_protocol_it_came_in_where_the_vendor_speaks_it() -> None:
     shown = explained(Native("loud"))
     assert (shown.protocol, shown.protocol_reason) == ("loud", "the call came in it")
-    assert explained(Native("unheard-of")).protocol == "chat"
+    assert explained(Native("quiet")).protocol == explained(Native("unheard-of")).protocol == "chat"
 
 
 @pytest.mark.parametrize("tools", [False, True])

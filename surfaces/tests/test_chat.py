@@ -197,7 +197,7 @@ def test_the_bytes_of_a_cut_have_no_done(behind: Any) -> None:
     assert b"[DONE]" not in data
     assert b'"finish_reason":"stop"' not in data
     assert json.loads(data.rpartition(b"data: ")[2])["error"]["type"] == "server_error"
-    assert isinstance(answer.record.error, chatport.StreamInterruptedError)
+    assert isinstance(answer.error, chatport.StreamInterruptedError)
 
 
 def request(**body: Any) -> ClientRequest:

@@ -128,7 +128,7 @@ def test_an_error_after_it_ends_the_stream(backend: str) -> None:
     async def work(surfaces: AsyncSurfaces) -> Any:
         answer = await surfaces.answer(post("/tell/me", b"say: one two three"))
         body = await content(answer)
-        return body, answer.record.error  # type: ignore[union-attr]  # it is a stream
+        return body, answer.error  # type: ignore[union-attr]  # it is a stream
 
     body, error = run(backend, work, emulator, retry={"attempts": 1})
     assert body.endswith(b"\n!! StreamInterruptedError")

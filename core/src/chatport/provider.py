@@ -119,10 +119,12 @@ class Protocol(Value):
 
     `name` is what the setting `protocol`, the facts and `explain` call it (`chat`, `responses`, `messages`). `form`
     gives the provider as it speaks that protocol: with other hooks, another dialect, whatever differs there.
+    `native`: the vendor speaks it as well as its usual one, so that a call which came in it (`Native`) goes out in it.
     """
 
     name: str
     form: Callable[[Provider], Provider] = attrs.field(repr=False)
+    native: bool = False
 
 
 @attrs.frozen(eq=False, repr=False)

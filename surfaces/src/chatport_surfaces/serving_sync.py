@@ -38,7 +38,7 @@ _STREAM_HEADERS = (("content-type", "text/event-stream; charset=utf-8"), ("cache
 class StreamedAnswer:
     """An answer in pieces: iterate it for their bytes, and close it in any case. Closing it early stops the vendor.
 
-    `record` has what has come of it, and the error in which it ended, if it did: the client was told of it.
+    `record` has what has come of it. `stream` is the client's own.
     """
 
     status = 200
@@ -53,10 +53,15 @@ class StreamedAnswer:
     ) -> None:
         self.headers = headers
         self.record = record
-        self._stream = stream
+        self.stream = stream
         self._writer = writer
         self._first: Sequence[Event] | None = first
         self._is_over = False
+
+    @property
+    def error(self) -> ChatportError | None:
+        """The error in which it ended, of which the client was told; None as long as there is none."""
+        return self.record.error
 
     def __iter__(self) -> Self:
         return self
@@ -71,7 +76,7 @@ class StreamedAnswer:
     def _more(self) -> bytes:
         first, self._first = self._first, None
         try:
-            events = self._stream.read() if first is None else first
+            events = self.stream.read() if first is None else first
             self._is_over = not events
             return self._writer.write(events) if events else b""
         except ChatportError as error:
@@ -81,8 +86,8 @@ class StreamedAnswer:
     def close(self) -> None:
         """Stop, wherever it is. Safe to call twice."""
         self._is_over = True
-        self.record.reply = self._stream.partial
-        self._stream.__exit__(None, None, None)
+        self.record.reply = self.stream.partial
+        self.stream.__exit__(None, None, None)
 
 
 class Surfaces:

@@ -52,7 +52,7 @@ def choose(call: Call, facts: ModelFacts, provider: Provider, setting: str) -> C
     if setting != AUTO:
         return Choice(setting, "the setting `protocol` says so")
     rule = None if facts.rules is None else facts.rules.protocol
-    if call.native is not None and (rule is None or rule.only is None) and _declares(provider, call.native.protocol):
+    if call.native is not None and (rule is None or rule.only is None) and _is_native(provider, call.native.protocol):
         return Choice(call.native.protocol, "the call came in it")
     if rule is None:
         return Choice(provider.protocol, "")
@@ -138,9 +138,9 @@ def protocol_of_path(provider: Provider, path: str) -> str:
     return provider.protocol
 
 
-def _declares(provider: Provider, name: str) -> bool:
-    """Whether the vendor itself is known to speak a protocol, which is more than that one is installed."""
-    return name == provider.protocol or any(protocol.name == name for protocol in provider.protocols)
+def _is_native(provider: Provider, name: str) -> bool:
+    """Whether a protocol is the vendor's usual one, or one that it speaks as well."""
+    return name == provider.protocol or any(known.native and known.name == name for known in provider.protocols)
 
 
 def _is_spoken(provider: Provider, name: str) -> bool:

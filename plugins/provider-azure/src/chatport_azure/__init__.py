@@ -24,7 +24,7 @@ provider = Provider(
     ),
     facts=load_facts("chatport_azure"),
     hooks=(models, stream, errors),
-    protocols=(responses_protocol(hooks=(models, errors)),),  # AZ-E3, AZ-P3
+    protocols=(responses_protocol(hooks=(models, errors), native=True),),  # AZ-E3, AZ-P3
     settings={
         "resource": "the name of the resource: https://NAME.openai.azure.com",
         "endpoint": "the address of the resource, in any of the shapes that the portal shows",  # AZ-B10

@@ -53,7 +53,7 @@ def adapt(provider: Provider, settings: Mapping[str, Any]) -> Provider:
         models_path=f"/models{own}",
     )
     newer = own and f"?api-version={quote(max(version, _FIRST_WITH_RESPONSES))}"
-    responses = responses_protocol(hooks=(models, errors), path=f"/responses{newer}")
+    responses = responses_protocol(hooks=(models, errors), native=True, path=f"/responses{newer}")
     return attrs.evolve(provider, dialect=dialect, protocols=(responses,))
 
 

@@ -24,7 +24,7 @@ provider = Provider(
     ),
     facts=load_facts("chatport_openai"),
     hooks=(models, request, errors),
-    protocols=(responses_protocol(hooks=(models, request, errors)),),  # OA-E2, RS-A3, OA-T14
+    protocols=(responses_protocol(hooks=(models, request, errors), native=True),),  # OA-E2, RS-A3, OA-T14
     settings={
         "organization": "Organisation id, sent as OpenAI-Organization.",  # OA-A3
         "project": "Project id, sent as OpenAI-Project.",

@@ -21,7 +21,7 @@ provider = Provider(
     dialect=Dialect(embeddings_path=None),  # PX-E3: they come as base64 of small integers only; no prefill (PX-F1)
     facts=load_facts("chatport_perplexity"),
     hooks=_HOOKS,
-    protocols=(responses_protocol(hooks=_HOOKS, dialect={"fields": _KEPT}),),  # PX-3
+    protocols=(responses_protocol(hooks=_HOOKS, dialect={"fields": _KEPT}, native=True),),  # PX-3
     settings={
         "api": 'which of the vendor\'s APIs: "agent" (the default), or "orchestrator", a private preview',  # PX-2
         "address": "the vendor's address, with or without /v1",

@@ -26,7 +26,7 @@ provider = Provider(
     facts=load_facts("chatport_xai"),
     hooks=_HOOKS,
     # XA-R4: what was thought goes back sealed here, and in no other form.
-    protocols=(responses_protocol(hooks=_HOOKS, dialect={"reasoning_field": None}),),
+    protocols=(responses_protocol(hooks=_HOOKS, dialect={"reasoning_field": None}, native=True),),
     settings={"region": 'where requests are processed: "us", or left out: anywhere'},  # XA-B2
     # XA-B5: a hard question is silence for long, and a quarter of an hour is no failure yet.
     timeouts={"first_event": 1620, "total": 3600},

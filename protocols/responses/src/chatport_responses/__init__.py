@@ -30,13 +30,15 @@ def responses_protocol(
     inner: tuple[Any, ...] = (),
     dialect: Mapping[str, Any] | None = None,
     path: str = _PATH,
+    native: bool = False,
     **changes: Any,
 ) -> Protocol:
     """Return the protocol for a provider.
 
     `hooks` are the vendor's own that hold in it, outside the protocol's: they see a request in its words. `inner` are
     those that see it before, as chat has it. `dialect` are fields of the provider's dialect that are different in it,
-    `changes` further fields of the provider, and `path` is below the base URL.
+    `changes` further fields of the provider, and `path` is below the base URL. `native`: a call that came in the
+    protocol goes out in it.
 
     What a vendor's servers do otherwise is said by `quirks` in its facts, under `protocols`: see `quirks.py`.
     """
@@ -51,7 +53,7 @@ def responses_protocol(
         )
         return attrs.evolve(provider, dialect=spoken, hooks=(*inner, request, stream, errors, *hooks), **changes)
 
-    return Protocol("responses", form)
+    return Protocol("responses", form, native)
 
 
 protocol = responses_protocol()
