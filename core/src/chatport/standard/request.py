@@ -44,7 +44,9 @@ def shape_request(call: Call, tools: WireTools, context: Context) -> WireRequest
     if call.stream and dialect.include_usage and isinstance(own, Mapping) and own:  # `{}` says: none of them
         body["stream_options"] = {"include_usage": True, **own}
     notes = (*tools.adjustments, *lost_keys(call.messages, context))
-    path = dialect.path_of(dialect.chat_path, context.model)
+    path = dialect.chat_path
+    if "{model}" in path:
+        path = dialect.path_of(path, context.model)
     wire = WireRequest(path, body, stream=call.stream, adjustments=notes)
     return _by_facts(wire, call, context)
 
