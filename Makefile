@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick coverage test-pythons mutants bench bench-peers check lint types contracts docs wheels lock clean
+.PHONY: help demo demo-gateway bench-gateway test quick coverage test-pythons mutants bench bench-peers check lint types contracts docs wheels lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ $(VENV)/synced: pyproject.toml $(MEMBERS:=/pyproject.toml) $(wildcard requiremen
 
 demo: $(VENV)/synced ## run the demonstration
 	@$(PY) demo/demo.py
+
+demo-gateway: $(VENV)/synced ## show three clients before one gateway, and four vendors behind it
+	@$(PY) demo/gateway.py
 
 test: $(VENV)/synced ## run all tests (more options: ARGS="-k name")
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
@@ -70,6 +73,9 @@ bench: $(VENV)/synced ## measure ours against raw sockets and bare httpx, in abo
 bench-peers: $(VENV)/synced ## the same against other libraries, each in an environment of its own (needs a registry)
 	@$(PY) -m benchmarks.run --peers $(ARGS)
 
+bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load)
+	@$(PY) -m benchmarks.gateway $(ARGS)
+
 check: lint types contracts ## lint, format check, types, import contracts, generated pages
 	@$(MAKE) --no-print-directory docs CHECK=1
 
@@ -93,7 +99,8 @@ wheels: $(VENV)/synced ## build every wheel into dist/ and check it
 
 lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
-	@$(LOCK) --group dev --all-extras --no-emit-package chatport-core --no-emit-package chatport-protocol-responses -o requirements/dev.txt \
+	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
+		--no-emit-package chatport-surfaces -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) --group nginx -c requirements/dev.txt -o requirements/nginx.txt

@@ -88,7 +88,8 @@ def ask_with_curl(url: str) -> None:
     body = {"model": "assistant", "input": "say: Hello from curl."}
     command = ["curl", "-s", f"{url}/v1/responses", "-H", "content-type: application/json", "-d", json.dumps(body)]
     answer = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    texts = [part["text"] for item in answer["output"] for part in item.get("content") or () if "text" in part]
+    said = [item for item in answer["output"] if item["type"] == "message"]
+    texts = [part["text"] for item in said for part in item["content"]]
     say("  " + " ".join(texts), "1")
 
 
