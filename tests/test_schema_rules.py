@@ -333,11 +333,8 @@ def explain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Explain]:
     """What would be sent, None where it is refused as it should be."""
     monkeypatch.setenv("CHATPORT_CONFIG", "")
     tables: dict[str, dict[str, str]] = {name: {"api_key": "test-key"} for name in VENDORS}
-    tables["vertex"]["project"] = "a-project"
-    config = {"providers": tables}
-    config = {"providers": {name: {"api_key": "test-key"} for name in VENDORS}}
-    config["providers"]["azure"]["resource"] = "acme"
-    with chatport.Client(config=config) as client:
+    tables["vertex"]["project"], tables["azure"]["resource"] = "a-project", "acme"
+    with chatport.Client(config={"providers": tables}) as client:
 
         def explained(target: str, **options: Any) -> chatport.Explanation | None:
             try:
