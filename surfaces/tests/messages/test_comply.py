@@ -63,7 +63,7 @@ def served(surfaces: Surfaces) -> Iterator[str]:
 
 @pytest.mark.filterwarnings("ignore:jsonschema.RefResolver is deprecated:DeprecationWarning")  # the suite's own
 @pytest.mark.parametrize("target", TARGETS)
-def test_all_nine_tests_pass(target):
+def test_all_nine_tests_pass(target: Any) -> None:
     from llm_comply import specs
     from llm_comply.config import ComplianceConfig
     from llm_comply.runner import TestRunner

@@ -29,7 +29,7 @@ WEATHER = {
 on_vendors = pytest.mark.parametrize("vendor", MODELS)
 
 
-class Transport(httpx2.BaseTransport):
+class Transport(httpx2.BaseTransport):  # type: ignore[name-defined, misc]  # it may not be installed
     """Takes the client's requests to a surface in this process."""
 
     def __init__(self, surfaces: Surfaces) -> None:
@@ -43,7 +43,7 @@ class Transport(httpx2.BaseTransport):
         return httpx2.Response(answer.status, headers=list(answer.headers), stream=Stream(answer, self))
 
 
-class Stream(httpx2.SyncByteStream):
+class Stream(httpx2.SyncByteStream):  # type: ignore[name-defined, misc]  # it may not be installed
     def __init__(self, answer: Any, transport: Transport) -> None:
         self.answer, self.transport = answer, transport
 
@@ -55,7 +55,7 @@ class Stream(httpx2.SyncByteStream):
         self.answer.close()
 
 
-class AsyncTransport(httpx2.AsyncBaseTransport):
+class AsyncTransport(httpx2.AsyncBaseTransport):  # type: ignore[name-defined, misc]  # it may not be installed
     def __init__(self, surfaces: AsyncSurfaces) -> None:
         self.surfaces = surfaces
 
@@ -66,7 +66,7 @@ class AsyncTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(answer.status, headers=list(answer.headers), stream=AsyncStream(answer))
 
 
-class AsyncStream(httpx2.AsyncByteStream):
+class AsyncStream(httpx2.AsyncByteStream):  # type: ignore[name-defined, misc]  # it may not be installed
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
@@ -132,7 +132,7 @@ WAYS = ["create", "streamed"]
 
 @on_vendors
 @pytest.mark.parametrize("way", WAYS)
-def test_text(worlds, vendor, way):
+def test_text(worlds: Any, vendor: Any, way: Any) -> None:
     world = worlds(vendor)
     message = getattr(world, way)([user("say: hello there")], system="Be brief.", stop_sequences=["zzz"])
     assert [block.text for block in message.content if block.type == "text"] == ["hello there"]
@@ -145,7 +145,7 @@ def test_text(worlds, vendor, way):
 
 @on_vendors
 @pytest.mark.parametrize("way", WAYS)
-def test_parallel_tools_and_their_results(worlds, vendor, way):
+def test_parallel_tools_and_their_results(worlds: Any, vendor: Any, way: Any) -> None:
     world = worlds(vendor)
     talk = [user('call: get_weather {"city": "Rome"}\ncall: get_weather {"city": "Oslo"}')]
     message = getattr(world, way)(talk, tools=[WEATHER])
@@ -163,7 +163,7 @@ def test_parallel_tools_and_their_results(worlds, vendor, way):
 
 
 @on_vendors
-def test_an_image(worlds, vendor):
+def test_an_image(worlds: Any, vendor: Any) -> None:
     world = worlds(vendor)
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
     world.create([{"role": "user", "content": [{"type": "text", "text": "say: seen"}, image]}])
@@ -172,7 +172,7 @@ def test_an_image(worlds, vendor):
 
 @on_vendors
 @pytest.mark.parametrize("way", WAYS)
-def test_thinking_goes_back_over_three_turns(worlds, vendor, way):
+def test_thinking_goes_back_over_three_turns(worlds: Any, vendor: Any, way: Any) -> None:
     """The vendors refuse, or are told, what is missing of it: nothing is."""
     world = worlds(vendor)
     options = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "tools": [WEATHER]}
@@ -201,8 +201,8 @@ def test_thinking_goes_back_over_three_turns(worlds, vendor, way):
 
 
 @on_vendors
-def test_structured_output_is_parsed(worlds, vendor):
-    class City(pydantic.BaseModel):
+def test_structured_output_is_parsed(worlds: Any, vendor: Any) -> None:
+    class City(pydantic.BaseModel):  # type: ignore[name-defined, misc]  # it may not be installed
         name: str
 
     world = worlds(vendor)
@@ -213,7 +213,7 @@ def test_structured_output_is_parsed(worlds, vendor):
 
 
 @on_vendors
-def test_errors_are_the_clients_own(worlds, vendor):
+def test_errors_are_the_clients_own(worlds: Any, vendor: Any) -> None:
     world = worlds(vendor, faults=[faults.status(401), faults.rate_limited(3), faults.status(500)])
     with pytest.raises(anthropic.AuthenticationError) as caught:
         world.create([user("hi")])
@@ -230,7 +230,7 @@ def test_errors_are_the_clients_own(worlds, vendor):
 
 
 @on_vendors
-def test_a_stream_that_breaks_off_raises(worlds, vendor):
+def test_a_stream_that_breaks_off_raises(worlds: Any, vendor: Any) -> None:
     world = worlds(vendor, faults=[faults.cut(after_events=4)])
     with pytest.raises(anthropic.APIStatusError) as caught:
         world.streamed([user("say: one two three four five six")])
@@ -238,7 +238,7 @@ def test_a_stream_that_breaks_off_raises(worlds, vendor):
 
 
 @on_vendors
-def test_leaving_early_stops_the_vendor(worlds, vendor):
+def test_leaving_early_stops_the_vendor(worlds: Any, vendor: Any) -> None:
     world = worlds(vendor)
     with world.sdk.messages.stream(
         model=world.model, max_tokens=500, messages=[user("say: " + "word " * 50)]
@@ -250,7 +250,7 @@ def test_leaving_early_stops_the_vendor(worlds, vendor):
 
 
 @on_vendors
-def test_tokens_are_counted(worlds, vendor):
+def test_tokens_are_counted(worlds: Any, vendor: Any) -> None:
     world = worlds(vendor)
     raw = world.sdk.messages.with_raw_response.count_tokens(
         model=world.model, messages=[user("hello " * 100)], tools=[WEATHER], system="Be brief."
@@ -262,7 +262,7 @@ def test_tokens_are_counted(worlds, vendor):
 
 @on_vendors
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-async def test_the_asynchronous_client(vendor, anyio_backend):
+async def test_the_asynchronous_client(vendor: Any, anyio_backend: Any) -> None:
     emulator = Emulator(vendor)
     async with chatport.AsyncClient(emulator.config(), transport=emulator) as client:
         transport = AsyncTransport(AsyncSurfaces(client, [surface], seal=Seal(SECRET)))

@@ -158,7 +158,7 @@ def test_a_cut_stream_is_an_error(vendor: str) -> None:
     _, client, sdk = of(vendor, [faults.cut(after_events=8)])
     with client, sdk:
         stream = sdk.responses.create(model=MODELS[vendor], input="say: one two three four five six", stream=True)
-        seen = []
+        seen: list[Any] = []
         with pytest.raises(openai.APIError, match=r"broke off|ended|cut|before"):
             seen.extend(event.type for event in stream)
         assert "response.completed" not in seen
