@@ -230,6 +230,25 @@ def test_what_we_do_not_know_goes_on(behind: Any) -> None:
     assert sent["messages"][0]["name"] == "ann"
 
 
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ({"reasoning": {"effort": "high", "summary": "auto"}}, {"reasoning_effort": "high"}),
+        ({"reasoning": {"summary": "auto"}, "reasoning_effort": "low"}, {"reasoning_effort": "low"}),
+        ({"reasoning": {"effort": "max"}, "reasoning_effort": "low"}, {"reasoning_effort": "low"}),
+        ({"reasoning": {"summary": None}}, {}),
+        ({"reasoning": {"effort": "high", "exclude": True}}, {"reasoning": {"effort": "high", "exclude": True}}),
+        ({"reasoning": "high"}, {"reasoning": "high"}),
+    ],
+)
+def test_the_object_of_newer_clients_is_read_if_it_says_nothing_more(behind: Any, body: Any, sent: Any) -> None:
+    client, emulator = behind("deepseek")
+    answer = chatport_surfaces.Surfaces(client, SURFACES).answer(request(**body))
+    assert answer.status == 200
+    given = emulator.requests[-1].json()
+    assert {name: given[name] for name in ("reasoning", "reasoning_effort") if name in given} == sent
+
+
 def test_state_of_another_secret_or_changed_goes_to_no_vendor(behind: Any) -> None:
     client, emulator = behind("anthropic")
     talk: list[Any] = [{"role": "user", "content": 'call: get_weather {"city": "Rome"}'}]
