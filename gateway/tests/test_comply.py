@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
 from surfaces.tests.complying import ALIASES, FORMS, Form, complied
 
 from .conftest import VENDORS, Served, listening
