@@ -7,8 +7,20 @@ from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 from surfaces.tests.talkers import entered
-from surfaces.tests.test_sdks import *  # noqa: F403  # the tests themselves
-from surfaces.tests.test_sdks import RETRY, SDKS, Door, Entrance
+from surfaces.tests.test_sdks import (
+    RETRY,
+    SDKS,
+    Door,
+    Entrance,
+    test_a_stream_that_breaks_off_raises as test_a_stream_that_breaks_off_raises,
+    test_a_tool_loop_in_parallel_with_thinking_over_three_turns as test_a_tool_loop_in_parallel_with_thinking_over_three_turns,
+    test_an_image as test_an_image,
+    test_errors_are_the_sdks_own_and_it_does_not_ask_again as test_errors_are_the_sdks_own_and_it_does_not_ask_again,
+    test_leaving_a_stream_early_stops_the_vendor as test_leaving_a_stream_early_stops_the_vendor,
+    test_structured_output as test_structured_output,
+    test_text as test_text,
+    test_thoughts_are_shown as test_thoughts_are_shown,
+)
 
 from chatport.testing import Emulator
 
