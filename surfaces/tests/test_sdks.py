@@ -101,7 +101,7 @@ def test_text(entrance: Entrance, backend: str, vendor: str, talker: Talker, *, 
 @on_vendors
 @in_protocols
 @whole_and_streamed
-def test_a_tool_loop_in_parallel_with_thinking_over_three_turns(
+def test_parallel_tools_with_thinking_over_three_turns(
     entrance: Entrance, backend: str, vendor: str, talker: Talker, *, stream: bool
 ) -> None:
     """What the vendor wants back comes back to it by what the client keeps: nothing is lost, and thinking stays on."""
