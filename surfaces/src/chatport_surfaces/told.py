@@ -11,7 +11,7 @@ __all__ = ["TARGET", "WARNINGS", "headers_of"]
 TARGET = "x-chatport-target"
 """The header with the target that has answered, `provider:model`."""
 WARNINGS = "x-chatport-warnings"
-"""The header with what is not as it was asked for: a JSON list of texts, in ASCII: as many as fit, and how many more."""
+"""The header with what is not as asked for: a JSON list of texts, in ASCII: as many as fit, and how many more."""
 _MOST_CHARACTERS = 4000
 
 
