@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import structlog
@@ -32,7 +33,7 @@ def command(
     """Serve every configured vendor to clients of chat completions, Responses and Messages, until Ctrl-C."""
     from .app import Gateway
     from .keys import hash_of
-    from .server import make_server
+    from .server import make_server, open_sockets
     from .settings import read_settings
 
     if hash_key:
@@ -44,17 +45,30 @@ def command(
         if client is not None:
             from .clients import told
 
-            click.echo(told(client, settings, model))
+            click.echo(told(client, settings, model, _window(loaded, model)))
             return
         gateway = Gateway(loaded, settings=settings)
         server = make_server(gateway)
+        sockets = open_sockets(settings.host, settings.port)
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
-    _announce(settings, gateway.surfaces.problems)
-    server.run()
+    _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
+    with contextlib.suppress(KeyboardInterrupt):  # it has been waited for: streams have ended
+        server.run(sockets=sockets)
 
 
-def _announce(settings: Any, problems: Any) -> None:
-    structlog.get_logger("chatport.gateway").info("serving", host=settings.host, port=settings.port)
+def _window(config: chatport.Config, model: str) -> int | None:
+    """Return the least window of the models that a name leads to, None if one of them is not known."""
+    try:
+        with chatport.Client(config) as client:
+            windows = [client.facts(target).context_tokens for target in client.targets(model)]
+    except ChatportError:
+        return None
+    known = [window for window in windows if window is not None]
+    return min(known) if known and len(known) == len(windows) else None
+
+
+def _announce(host: str, port: int, problems: Sequence[str]) -> None:
+    structlog.get_logger("chatport.gateway").info("serving", host=host, port=port)
     for problem in problems:
         click.echo(f"Warning: {problem}", err=True)

@@ -16,6 +16,7 @@ __all__ = ["GatewaySettings", "read_settings"]
 
 _MIB = 1024 * 1024
 _STORES = ("memory",)
+_SHORTEST_SECRET = 16
 
 
 @attrs.frozen
@@ -52,10 +53,15 @@ class GatewaySettings:
         return tuple(digests)
 
     def seal_secret(self, environment: Mapping[str, str] | None = None) -> bytes | None:
-        """Return the secret of the seal, None for one of this process."""
+        """Return the secret of the seal, None for one of this process. Raises ConfigurationError for a short one."""
         if self.seal_key_env is None:
             return None
-        return _variable(self.seal_key_env, "seal_key_env", environment).encode()
+        secret = _variable(self.seal_key_env, "seal_key_env", environment).encode()
+        if len(secret) < _SHORTEST_SECRET:
+            raise ConfigurationError(
+                f"[gateway] seal_key_env: the secret in {self.seal_key_env} has at least {_SHORTEST_SECRET} bytes."
+            )
+        return secret
 
 
 def read_settings(config: Config, **given: Any) -> GatewaySettings:
