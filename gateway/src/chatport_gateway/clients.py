@@ -10,19 +10,19 @@ from .settings import GatewaySettings
 
 __all__ = ["CLIENTS", "told"]
 
-_VARIABLE = "CHATPORT_GATEWAY_KEY"
+_KEY = "$CHATPORT_GATEWAY_KEY"
 
 CLIENTS: Mapping[str, str] = {
     "codex": """\
-# ~/.codex/config.toml; the key in the variable {variable}
+# ~/.codex/config.toml; the key in the variable CHATPORT_GATEWAY_KEY
 model = "{model}"
 model_provider = "chatport"
-{window}
+
 [model_providers.chatport]
 name = "Chatport"
 base_url = "{url}/v1"
 wire_api = "responses"
-env_key = "{variable}"
+env_key = "CHATPORT_GATEWAY_KEY"
 """,
     "claude-code": """\
 # shell; the newest versions ask for a model's name of their own unless told
@@ -41,7 +41,7 @@ export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
     "chatport": {{
       "npm": "@ai-sdk/openai-compatible",
       "name": "Chatport",
-      "options": {{ "baseURL": "{url}/v1", "apiKey": "{{env:{variable}}}" }},
+      "options": {{ "baseURL": "{url}/v1", "apiKey": "{{env:CHATPORT_GATEWAY_KEY}}" }},
       "models": {{ "{model}": {{ "name": "{model}" }} }}
     }}
   }}
@@ -63,7 +63,7 @@ models:
     provider: openai
     model: {model}
     apiBase: {url}/v1
-    apiKey: ${{{{ secrets.{variable} }}}}
+    apiKey: ${{{{ secrets.CHATPORT_GATEWAY_KEY }}}}
     capabilities: [tool_use]
     roles: [chat, edit, apply]
 """,
@@ -87,11 +87,11 @@ export OPENAI_API_KEY="{key}"
 """,
     "openai": """\
 # Python
-client = openai.OpenAI(base_url="{url}/v1", api_key=os.environ["{variable}"])
+client = openai.OpenAI(base_url="{url}/v1", api_key=os.environ["CHATPORT_GATEWAY_KEY"])
 """,
     "anthropic": """\
 # Python
-client = anthropic.Anthropic(base_url="{url}", api_key=os.environ["{variable}"])
+client = anthropic.Anthropic(base_url="{url}", api_key=os.environ["CHATPORT_GATEWAY_KEY"])
 """,
     "curl": """\
 # shell
@@ -102,27 +102,13 @@ curl {url}/v1/chat/completions -H "authorization: Bearer {key}" -H "content-type
 """By the client's name; in braces what is filled in."""
 
 
-def told(client: str, settings: GatewaySettings, model: str, context_tokens: int | None = None) -> str:
-    """Return what a client has to be told. Raises ConfigurationError for one that is not known.
-
-    `context_tokens` is the model's window, where it is known. Codex takes 272,000 for a model that it does not know; a
-    catalog file for it would have to bring a system prompt in place of Codex's own (openai/codex#35758).
-    """
+def told(client: str, settings: GatewaySettings, model: str) -> str:
+    """Return what a client has to be told. Raises ConfigurationError for one that is not known."""
     if client == "list":
         return "\n".join(CLIENTS)
     if client not in CLIENTS:
         raise ConfigurationError(f"There is no client {client!r}. Known: {', '.join(CLIENTS)}.")
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     shown = f"[{host}]" if ":" in host else host
-    variable = settings.key_env or _VARIABLE
-    return (
-        CLIENTS[client]
-        .format(
-            url=f"http://{shown}:{settings.port}",
-            variable=variable,
-            key=f"${variable}",
-            model=model,
-            window="" if context_tokens is None else f"model_context_window = {context_tokens}\n",
-        )
-        .rstrip("\n")
-    )
+    key = _KEY if settings.key_env is None else f"${settings.key_env}"
+    return CLIENTS[client].format(url=f"http://{shown}:{settings.port}", key=key, model=model).rstrip("\n")

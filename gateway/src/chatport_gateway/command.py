@@ -45,7 +45,7 @@ def command(
         if client is not None:
             from .clients import told
 
-            click.echo(told(client, settings, model, _window(loaded, model)))
+            click.echo(told(client, settings, model))
             return
         gateway = Gateway(loaded, settings=settings)
         server = make_server(gateway)
@@ -55,17 +55,6 @@ def command(
     _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
     with contextlib.suppress(KeyboardInterrupt):  # it has been waited for: streams have ended
         server.run(sockets=sockets)
-
-
-def _window(config: chatport.Config, model: str) -> int | None:
-    """Return the least window of the models that a name leads to, None if one of them is not known."""
-    try:
-        with chatport.Client(config) as client:
-            windows = [client.facts(target).context_tokens for target in client.targets(model)]
-    except ChatportError:
-        return None
-    known = [window for window in windows if window is not None]
-    return min(known) if known and len(known) == len(windows) else None
 
 
 def _announce(host: str, port: int, problems: Sequence[str]) -> None:
