@@ -59,15 +59,13 @@ def test_all_clients_are_listed() -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_each_client_is_told_the_address_the_model_and_the_key(client: str) -> None:
+def test_each_client_is_told_the_address_that_it_can_reach_and_the_key_of_the_file(client: str) -> None:
     key = '[gateway]\nport = 4321\nhost = "0.0.0.0"\nkey_env = "OUR_KEY"\n'
     shown = printed(client, config=key + CONFIG)
     assert "http://127.0.0.1:4321" in shown
     assert "0.0.0.0" not in shown
-    assert ("chat-fast" in shown) is (client not in ("openai", "anthropic"))
-    assert ("OUR_KEY" in shown) is (client != "llm")  # which keeps its keys itself
+    assert "OUR_KEY" in shown
     assert "CHATPORT_GATEWAY_KEY" not in shown
-    assert "{" not in re.sub(r"\{\{ secrets|\{env:|\{$|^ *\"|\{ \"|'\{.*\}'", "", shown, flags=re.M)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -88,29 +86,12 @@ def test_what_is_printed_can_be_read(client: str) -> None:
         case "continue" | "llm":
             lines = [line for line in text.splitlines() if line.strip()]
             assert all(re.match(r"( *|- )(- )?\w+:", line) for line in lines)
-            assert "${{ secrets.CHATPORT_GATEWAY_KEY }}" in shown or client == "llm"
+            assert "${{ secrets.CHATPORT_GATEWAY_KEY }}" in text or client == "llm"
+        case _ if kind.startswith("// Node"):  # run by `make test-clients`
+            assert text.count("{") == text.count("}") > 0
         case _:
             assert kind.startswith("# shell")
             subprocess.run(["bash", "-n", "-c", shown], check=True)
-
-
-@pytest.mark.parametrize(
-    ("model", "line"),
-    [
-        ("chat-fast", "model_context_window = 1048576"),
-        ("both", "model_context_window = 1000000"),
-        ("unknown", None),
-        ("nobody", None),
-        ("MODEL", None),
-    ],
-)
-def test_codex_is_told_the_window_where_it_is_known(model: str, line: str | None) -> None:
-    """The smallest of an alias: Codex believes in 272,000 for a model that it does not know."""
-    done = serve("--print-config", "codex", "--model", model)
-    assert done.exit_code == 0, done.output
-    told = tomllib.loads(done.output)
-    found = {"model_context_window": told["model_context_window"]} if "model_context_window" in told else {}
-    assert found == (tomllib.loads(line) if line else {})
 
 
 def test_a_client_that_is_not_known() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
@@ -43,9 +44,7 @@ def command(
         loaded = chatport.load_config(config)
         settings = read_settings(loaded, host=host, port=port)
         if client is not None:
-            from .clients import told
-
-            click.echo(told(client, settings, model))
+            click.echo(_told(client, settings, model))
             return
         gateway = Gateway(loaded, settings=settings)
         server = make_server(gateway)
@@ -55,6 +54,13 @@ def command(
     _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
     with contextlib.suppress(KeyboardInterrupt):  # it has been waited for: streams have ended
         server.run(sockets=sockets)
+
+
+def _told(client: str, settings: Any, model: str) -> str:
+    from .clients import told
+    from .codex import codex_models
+
+    return codex_models(sys.stdin.read(), model) if client == "codex-models" else told(client, settings, model)
 
 
 def _announce(host: str, port: int, problems: Sequence[str]) -> None:
