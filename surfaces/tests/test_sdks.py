@@ -66,6 +66,7 @@ async def in_process(sdk: str, backend: str, vendor: str) -> AsyncIterator[Door]
     options: Any = {"transport": emulator, "observers": [lambda name, fields: seen.append(name)]}
     make = SDKS[sdk][backend != "sync"]
     client: Any
+    http: Any
     if backend == "sync":
         client, http = chatport.Client(config, **options), chatport_surfaces.http_client
     else:

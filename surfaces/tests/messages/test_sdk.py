@@ -71,7 +71,7 @@ WAYS = ["create", "streamed"]
 
 @on_vendors
 @pytest.mark.parametrize("way", WAYS)
-def test_text(worlds, vendor, way):
+def test_text(worlds: Any, vendor: Any, way: Any) -> None:
     world = worlds(vendor)
     message = getattr(world, way)([user("say: hello there")], system="Be brief.", stop_sequences=["zzz"])
     assert [block.text for block in message.content if block.type == "text"] == ["hello there"]
@@ -84,7 +84,7 @@ def test_text(worlds, vendor, way):
 
 @on_vendors
 @pytest.mark.parametrize("way", WAYS)
-def test_thinking_goes_back_over_three_turns(worlds, vendor, way):
+def test_thinking_goes_back_over_three_turns(worlds: Any, vendor: Any, way: Any) -> None:
     """The vendors refuse, or are told, what is missing of it: nothing is."""
     world = worlds(vendor)
     options = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "tools": [WEATHER]}
@@ -113,7 +113,7 @@ def test_thinking_goes_back_over_three_turns(worlds, vendor, way):
 
 
 @on_vendors
-def test_errors_are_the_clients_own(worlds, vendor):
+def test_errors_are_the_clients_own(worlds: Any, vendor: Any) -> None:
     world = worlds(vendor, faults=[faults.status(401), faults.rate_limited(3), faults.status(500)])
     with pytest.raises(anthropic.AuthenticationError) as caught:
         world.create([user("hi")])
@@ -130,7 +130,7 @@ def test_errors_are_the_clients_own(worlds, vendor):
 
 
 @on_vendors
-def test_tokens_are_counted(worlds, vendor):
+def test_tokens_are_counted(worlds: Any, vendor: Any) -> None:
     world = worlds(vendor)
     raw = world.sdk.messages.with_raw_response.count_tokens(
         model=world.model, messages=[user("hello " * 100)], tools=[WEATHER], system="Be brief."
@@ -142,7 +142,7 @@ def test_tokens_are_counted(worlds, vendor):
 
 @on_vendors
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-async def test_the_asynchronous_client(vendor, anyio_backend):
+async def test_the_asynchronous_client(vendor: Any, anyio_backend: Any) -> None:
     emulator = Emulator(vendor)
     async with chatport.AsyncClient(emulator.config(), transport=emulator) as client:
         http = async_http_client(client, seal=Seal(SECRET))

@@ -41,7 +41,7 @@ def notes(shown: chatport.Explanation) -> list[str]:
 
 
 def test_every_role_and_part_has_its_place() -> None:
-    items = [
+    items: list[Any] = [
         {"role": "developer", "content": "Be brief."},
         {
             "role": "user",
@@ -267,7 +267,7 @@ def test_tools_that_come_with_an_item_are_offered_and_said_once() -> None:
 
 
 def test_a_turn_of_the_protocols_own_items_goes_back_as_it_came() -> None:
-    turn = [
+    turn: list[Any] = [
         {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"},
         {"type": "function_call", "call_id": "c1", "name": "look", "namespace": "ns", "arguments": "{}"},
         {"type": "reasoning", "summary": [], "encrypted_content": "gBBBB"},
