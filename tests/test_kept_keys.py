@@ -17,7 +17,7 @@ from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator, replay
 
 NATIVE = "anthropic"  # whose own protocol has content blocks
-CLOSED = ("fireworks", "mistral", "cerebras")  # where facts say that no message, part, tool or call may have a further key
+CLOSED = ("fireworks", "mistral", "cerebras")  # facts: no message, part, tool or call may have a further key
 JOINED = {"deepseek": ["x_part"]}  # DS-P17: text goes there without its marks
 CHOSEN = {"openai": "gpt-6-sol"}
 STANDARD = [name for name in ("compatible", *installed_providers()) if name not in (NATIVE, "local")]

@@ -51,11 +51,7 @@ def test_a_system_turn_stays_in_its_place() -> None:
 
 
 def test_images_and_documents() -> None:
-    image: dict[str, Any] = {
-        "type": "image",
-        "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"},
-        **MARK,
-    }
+    image: Any = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}, **MARK}
     far = {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}
     pdf = {"type": "document", "title": "T", "source": {**image["source"], "media_type": "application/pdf"}}
     plain = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hé"}, "context": "c"}
@@ -83,7 +79,7 @@ def test_what_only_the_vendor_has_stays_as_it_is() -> None:
 
 
 def test_results_are_messages_of_their_own() -> None:
-    image = {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}
+    image: Any = {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}
     turn = user(
         {"type": "tool_result", "tool_use_id": "a", "content": "one", "is_error": False, **MARK},
         {"type": "tool_result", "tool_use_id": "b", "content": [{"type": "text", "text": "two"}, image]},

@@ -274,7 +274,12 @@ def test_a_turn_of_the_protocols_own_items_goes_back_as_it_came() -> None:
         {"type": "custom_tool_call", "call_id": "c2", "name": "patch", "input": "*** a"},
         {"type": "web_search_call", "id": "ws_1", "status": "completed"},
     ]
-    items = [user("hi"), *turn, *results(turn), {"type": "computer_call_output", "call_id": "c", "output": {}}]
+    items: list[Any] = [
+        user("hi"),
+        *turn,
+        *results(turn),
+        {"type": "computer_call_output", "call_id": "c", "output": {}},
+    ]
     shown = explained("openai", items, tools=[NAMESPACE, PATCH])
     assert shown.body["input"] == items
     assert notes(shown) == []

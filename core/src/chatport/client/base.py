@@ -148,7 +148,7 @@ class BaseClient:
         if not self._shared.hedges.take():
             return None
         targets = [*first.targets[1:], first.targets[0]]
-        return CallMachine(targets, self._shared, first.deliver, first.budgets, shared_trace=first.trace)
+        return CallMachine(targets, self._shared, first.deliver, first.budgets, shared_trace=first.begun())
 
     def _may_hedge(self, options: Mapping[str, Any]) -> bool:
         """Whether a second try may be made: not with vendor-only fields, which may do something at the vendor twice."""

@@ -165,6 +165,12 @@ class CallMachine:
         """The clock that drivers sleep by."""
         return self.shared.clock
 
+    def begun(self) -> CallTrace:
+        """Return the trace, begun here if nothing has run yet: a machine that is busy may be late with any task."""
+        if self.shared_trace is None:
+            self.shared_trace = getattr(self, "trace", None) or CallTrace(self.shared, self.shared.clock.monotonic())
+        return self.shared_trace
+
     def run(self) -> Generator[Command, Any, Reply]:
         """Run the call; the generator's value is the reply. Raises the error that ended it."""
         self.trace = self.shared_trace or CallTrace(self.shared, self.shared.clock.monotonic())
