@@ -39,12 +39,17 @@ from .base import BaseClient, is_httpx
 from .waiting import checkpoint_async, pause_async, run_beside_async, run_blocking_async, sleep_async
 
 if TYPE_CHECKING:
+    from ..inputs.tools import ToolInput
+    from ..runs.approval import Approve
+    from ..types.runs import Run
     from .embeddings import Embeddings
     from .explain import Explanation
 
     # async only: begin
     from .hedging import AsyncDriver
+
     # async only: end
+    from .running import AsyncRunStream
 
 __all__ = ["AsyncClient", "AsyncReplyStream"]
 
@@ -386,6 +391,64 @@ class AsyncClient(BaseClient):
     def stream(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> AsyncReplyStream:
         """Return the answer as a stream of events, to be used as `async with`. Options as for `chat`."""
         return AsyncReplyStream(self._driver(messages, True, options))
+
+    async def run(
+        self,
+        messages: MessagesInput | Run,
+        *,
+        tools: Sequence[ToolInput] = (),
+        max_steps: int = 20,
+        max_seconds: float | None = None,
+        approve: Approve | None = None,
+        threads: bool = False,
+        **options: Any,
+    ) -> Run:
+        """Ask, run the tools that the model calls, and ask again, until it calls none; return the whole of it.
+
+        Calls of one answer run at the same time where they can: asynchronous tools do, plain ones in worker threads
+        with `threads=True`. What goes wrong in a tool, or with its arguments, is told to the model in words.
+        `approve` is given each call before it is run, and returns True, False or an `Approval`, awaited if need be.
+        Other options as for `chat`. Raises RunLimitError when the model was asked `max_steps` times, or after
+        `max_seconds`, and ChatportError as `chat` does, both with all there is in their `run`.
+        """
+        async with self.run_stream(
+            messages,
+            tools=tools,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            approve=approve,
+            threads=threads,
+            **options,
+        ) as stream:
+            return await stream.without_events()
+
+    def run_stream(
+        self,
+        messages: MessagesInput | Run,
+        *,
+        tools: Sequence[ToolInput] = (),
+        max_steps: int = 20,
+        max_seconds: float | None = None,
+        approve: Approve | None = None,
+        threads: bool = False,
+        **options: Any,
+    ) -> AsyncRunStream:
+        """Return a run as a stream of the events of all its answers and tools, to be used as `async with`.
+
+        Options as for `run`.
+        """
+        from .running import AsyncRunStream
+
+        loop, plan = self._run_loop(
+            messages,
+            options,
+            tools=tools,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            approve=approve,
+            threads=threads,
+        )
+        return AsyncRunStream(self, loop, plan)
 
     async def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""

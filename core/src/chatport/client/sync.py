@@ -38,9 +38,12 @@ from .base import BaseClient, is_httpx
 from .waiting import pause, run_beside, run_blocking, sleep
 
 if TYPE_CHECKING:
+    from ..inputs.tools import ToolInput
+    from ..runs.approval import Approve
+    from ..types.runs import Run
     from .embeddings import Embeddings
     from .explain import Explanation
-
+    from .running_sync import RunStream
 
 __all__ = ["Client", "ReplyStream"]
 
@@ -332,6 +335,64 @@ class Client(BaseClient):
     def stream(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> ReplyStream:
         """Return the answer as a stream of events, to be used as `with`. Options as for `chat`."""
         return ReplyStream(self._driver(messages, True, options))
+
+    def run(
+        self,
+        messages: MessagesInput | Run,
+        *,
+        tools: Sequence[ToolInput] = (),
+        max_steps: int = 20,
+        max_seconds: float | None = None,
+        approve: Approve | None = None,
+        threads: bool = False,
+        **options: Any,
+    ) -> Run:
+        """Ask, run the tools that the model calls, and ask again, until it calls none; return the whole of it.
+
+        Calls of one answer run at the same time where they can: asynchronous tools do, plain ones in worker threads
+        with `threads=True`. What goes wrong in a tool, or with its arguments, is told to the model in words.
+        `approve` is given each call before it is run, and returns True, False or an `Approval`, awaited if need be.
+        Other options as for `chat`. Raises RunLimitError when the model was asked `max_steps` times, or after
+        `max_seconds`, and ChatportError as `chat` does, both with all there is in their `run`.
+        """
+        with self.run_stream(
+            messages,
+            tools=tools,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            approve=approve,
+            threads=threads,
+            **options,
+        ) as stream:
+            return stream.without_events()
+
+    def run_stream(
+        self,
+        messages: MessagesInput | Run,
+        *,
+        tools: Sequence[ToolInput] = (),
+        max_steps: int = 20,
+        max_seconds: float | None = None,
+        approve: Approve | None = None,
+        threads: bool = False,
+        **options: Any,
+    ) -> RunStream:
+        """Return a run as a stream of the events of all its answers and tools, to be used as `with`.
+
+        Options as for `run`.
+        """
+        from .running_sync import RunStream
+
+        loop, plan = self._run_loop(
+            messages,
+            options,
+            tools=tools,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            approve=approve,
+            threads=threads,
+        )
+        return RunStream(self, loop, plan)
 
     def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""

@@ -177,18 +177,69 @@ class Usage(Value):
             return None
         return self.input_tokens + self.output_tokens
 
+    def __add__(self, other: object) -> Usage:
+        """Return both together; a count that either does not know is not known. `raw` is of one answer: left out."""
+        if other == 0:
+            return self  # what `sum` begins with
+        if not isinstance(other, Usage):
+            return NotImplemented
+        totals: dict[str, Any] = {}
+        for name in _COUNTS:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            totals[name] = None if mine is None or theirs is None else mine + theirs
+        return Usage(**totals)
+
+    __radd__ = __add__
+
+    def __str__(self) -> str:
+        asked, written = ("?" if count is None else f"{count:,}" for count in (self.input_tokens, self.output_tokens))
+        cached = f" ({self.cached_input_tokens:,} cached)" if self.cached_input_tokens else ""
+        reasoning = f" ({self.reasoning_tokens:,} reasoning)" if self.reasoning_tokens else ""
+        return f"{asked} tokens in{cached}, {written} out{reasoning}"
+
+
+_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+_SIGNS = {"USD": "$", "CNY": "¥", "EUR": "€"}
+
 
 @attrs.frozen(eq=False, repr=False)
 class Cost(Value):
-    """What a reply cost: `amount` in `currency`. `basis` says where the figure comes from."""
+    """What a reply cost: `amount` in `currency`. `basis` says where the figure comes from.
+
+    Costs of one currency are added (`sum` too) and compared by their amounts. Two currencies are a ValueError: no rate
+    between them is known here. `f"{cost:.2f}"` is the amount with so many digits, and the sign of its currency.
+    """
 
     amount: float
     currency: str = "USD"
     basis: str = ""
 
+    def __add__(self, other: object) -> Cost:
+        if other == 0:
+            return self  # what `sum` begins with
+        if not isinstance(other, Cost):
+            return NotImplemented
+        basis = self.basis if self.basis == other.basis else ""
+        return Cost(self.amount + self._amount_of(other), self.currency, basis)
+
+    __radd__ = __add__
+
+    def __lt__(self, other: object) -> bool:
+        return self.amount < self._amount_of(other) if isinstance(other, Cost) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return self.amount <= self._amount_of(other) if isinstance(other, Cost) else NotImplemented
+
+    def _amount_of(self, other: Cost) -> float:
+        if other.currency != self.currency:
+            raise ValueError(f"A cost in {self.currency} and one in {other.currency}: no rate between them is known.")
+        return other.amount
+
+    def __format__(self, spec: str) -> str:
+        return f"{_SIGNS.get(self.currency, f'{self.currency} ')}{format(self.amount, spec or '.6f')}"
+
     def __str__(self) -> str:
-        sign = {"USD": "$", "CNY": "¥", "EUR": "€"}.get(self.currency, f"{self.currency} ")
-        return f"{sign}{self.amount:.6f}"
+        return format(self, "")
 
 
 @attrs.frozen(eq=False, repr=False)
