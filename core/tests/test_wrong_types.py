@@ -87,6 +87,7 @@ MADE: Mapping[str, tuple[Any, ...]] = {
     "ToolCall": ("c", "lookup", '{"a":1}'),
     "ToolChoice": ("auto",),
     "ToolResult": (ToolCall("c", "lookup", '{"a":1}'), "x"),
+    "Totals": (),
     "VendorPart": ({"type": "x"},),
     "VideoPart": ("https://p.example/a.mp4",),
     "Usage": (),
@@ -308,6 +309,10 @@ GIVEN: Mapping[str, Callable[[Any], Any]] = {
     "load_config environment": lambda wrong: chatport.load_config({}, environment=wrong),
     "load_facts": lambda wrong: chatport.load_facts(wrong),
     "load_facts filename": lambda wrong: chatport.load_facts("chatport_openai", wrong),
+    **{
+        f"{cls.__name__}.from_json": lambda wrong, cls=cls: cls.from_json(wrong)  # type: ignore[misc]
+        for cls in (Message, chatport.Reply, chatport.Run)
+    },
     "hookimpl": lambda wrong: chatport.hookimpl(wrong),
     "Emulator": lambda wrong: Emulator(wrong),
     **{

@@ -134,6 +134,7 @@ if TYPE_CHECKING:
         VideoPart as VideoPart,
     )
     from .types.runs import Run as Run, RunStep as RunStep, ToolResult as ToolResult
+    from .types.totals import Totals as Totals
 
 _HOMES = {
     "client.aio": ("AsyncClient", "AsyncReplyStream"),
@@ -237,6 +238,7 @@ _HOMES = {
     "runs.approval": ("Approval",),
     "runs.events": ("RunEvent", "RunFinished", "ToolEnded", "ToolStarted"),
     "types.runs": ("Run", "RunStep", "ToolResult"),
+    "types.totals": ("Totals",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

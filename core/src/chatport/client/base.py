@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..runs.loop import RunLoop
     from ..runs.plan import RunPlan
     from ..types.runs import Run
+    from ..types.totals import Totals
     from .explain import Explanation
 
 __all__ = ["BaseClient", "is_httpx", "real_clock"]
@@ -98,6 +99,11 @@ class BaseClient:
                 f"This {type(self).__name__} is closed, and sends nothing any more. Make a new one, or make the call "
                 "before the client's block is left."
             )
+
+    @property
+    def totals(self) -> Totals:
+        """What this client's calls have used and cost so far, those under way not yet. A forked child begins anew."""
+        return self._shared.tally.totals()
 
     def facts(self, target: str) -> ModelFacts:
         """Return what is known of a model, the user's corrections included. Nothing is sent."""

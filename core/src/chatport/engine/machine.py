@@ -120,6 +120,9 @@ class Given(Value):
         return self.route
 
 
+_COUNTED = ("chat", "embeddings")
+"""The operations that a client's totals are of."""
+_MANY_ANSWERS = 500
 _ANOTHER_TARGET_MAY_DO = (
     QuotaExceededError,
     ModelNotFoundError,
@@ -171,6 +174,11 @@ class CallMachine:
         try:
             attempt = yield from self._answered()
             reply = self._reply(attempt)
+            if attempt.route.operation in _COUNTED:
+                answers = self.shared.tally.answers
+                answers.append((reply.usage, reply.cost))
+                if len(answers) >= _MANY_ANSWERS:
+                    self.shared.tally.fold()
         except GeneratorExit:
             if not self.is_quiet:
                 self.trace.cancelled()

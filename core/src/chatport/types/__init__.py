@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..errors import ChatportError
 
 __all__ = [
+    "COUNTS",
     "Adjustment",
     "Alternative",
     "Attempt",
@@ -151,6 +152,22 @@ class Message(Value):
         """All text parts, joined."""
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
+    def to_json(self) -> str:
+        """Return it as JSON text, to be kept, with what its vendor wants back.
+
+        Raises BadRequestError for values in it that JSON has not.
+        """
+        from .keeping import to_json  # only who keeps things needs it
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Message:
+        """Return what `to_json` has written. Raises BadRequestError for anything else, and for what is newer."""
+        from .keeping import from_json
+
+        return from_json(cls, text)
+
 
 def _parts(content: tuple[str | Part, ...]) -> tuple[Part, ...]:
     return tuple(TextPart(item) if isinstance(item, str) else item for item in content if item != "")
@@ -184,7 +201,7 @@ class Usage(Value):
         if not isinstance(other, Usage):
             return NotImplemented
         totals: dict[str, Any] = {}
-        for name in _COUNTS:
+        for name in COUNTS:
             mine, theirs = getattr(self, name), getattr(other, name)
             totals[name] = None if mine is None or theirs is None else mine + theirs
         return Usage(**totals)
@@ -198,7 +215,8 @@ class Usage(Value):
         return f"{asked} tokens in{cached}, {written} out{reasoning}"
 
 
-_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+"""The fields of `Usage` that are counts."""
 _SIGNS = {"USD": "$", "CNY": "¥", "EUR": "€"}
 
 
@@ -432,6 +450,28 @@ class Reply(Value):
                 raw=self.text,
                 retryable=not self.text.strip(),  # nothing but blanks is a known mishap of constrained decoding
             ) from error
+
+    def to_json(self) -> str:
+        """Return it as JSON text, to be kept: all but `raw`, and the type in `output`, of which the schema stays.
+
+        Raises BadRequestError for values in it that JSON has not.
+        """
+        from .keeping import to_json  # only who keeps things needs it
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Reply:
+        """Return what `to_json` has written. Raises BadRequestError for anything else, and for what is newer."""
+        from .keeping import from_json
+
+        return from_json(cls, text)
+
+    def _repr_markdown_(self) -> str:
+        """Return it as a notebook shows it."""
+        from .notebook import markdown_of
+
+        return markdown_of(self)
 
     def _unfit(self, problem: str, **more: Any) -> MalformedReplyError:
         return MalformedReplyError(problem, provider=self.provider, model=self.model, partial=self, **more)

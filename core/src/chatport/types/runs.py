@@ -111,6 +111,22 @@ class Run(Value):
         """Return the text of the last answer as the type given in `output=`. Raises as `Reply.parsed` does."""
         return self.reply.parsed()
 
+    def to_json(self) -> str:
+        """Return it as JSON text, to be kept and gone on with later, by another process too.
+
+        Raises BadRequestError for values in it that JSON has not.
+        """
+        from .keeping import to_json  # only who keeps things needs it
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Run:
+        """Return what `to_json` has written. Raises BadRequestError for anything else, and for what is newer."""
+        from .keeping import from_json
+
+        return from_json(cls, text)
+
 
 def open_calls(messages: Sequence[Message]) -> tuple[ToolCall, ...]:
     """Return the calls at the end of a conversation that have no result: of the last answer, if only results follow."""
