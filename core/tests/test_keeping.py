@@ -59,7 +59,7 @@ messages = st.builds(
 counts = st.none() | st.integers(0, 10**9)
 usages = st.builds(Usage, counts, counts, counts, counts, counts)
 costs = st.builds(Cost, st.floats(0, 100), st.sampled_from(["USD", "CNY"]), texts)
-replies = st.builds(
+replies: st.SearchStrategy[Reply] = st.builds(
     Reply,
     text=texts,
     reasoning=optional,

@@ -108,7 +108,7 @@ ELSEWHERE = {
         "Chunk",
         "StreamState",
     ),  # made by the core alone
-    *("Event", "FinishReason", "Part", "RunEvent"),  # names of types
+    *("ChatOptions", "Event", "FinishReason", "MessagesInput", "Part", "RunEvent"),  # names of types
 }
 FUNCTIONS = {"locate", "adapt", "discover", "function", "play"}  # a function of the caller's own may raise anything
 
@@ -289,6 +289,7 @@ GIVEN: Mapping[str, Callable[[Any], Any]] = {
         )
         for name in ("tools", "max_steps", "max_seconds", "approve", "threads", "tool_choice")
     },
+    "retry_invalid": lambda wrong: client().chat("say: a", model=MODEL, output={"type": "object"}, retry_invalid=wrong),
     "models": lambda wrong: client().models(wrong),
     "facts": lambda wrong: client().facts(wrong),
     "embed": lambda wrong: client().embed(wrong, model=MODEL),

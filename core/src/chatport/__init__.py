@@ -91,6 +91,8 @@ if TYPE_CHECKING:
         run_tool as run_tool,
         run_tool_async as run_tool_async,
     )
+    from .inputs.messages import MessagesInput as MessagesInput
+    from .inputs.options import ChatOptions as ChatOptions
     from .inputs.schemas import schema_of as schema_of
     from .limits.budget import Budget as Budget
     from .limits.policy import Policy as Policy
@@ -208,6 +210,8 @@ _HOMES = {
     "limits.policy": ("Policy",),
     "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Protocol", "Provider"),
     "inputs.arguments": ("check_arguments", "run_tool", "run_tool_async"),
+    "inputs.messages": ("MessagesInput",),
+    "inputs.options": ("ChatOptions",),
     "inputs.schemas": ("schema_of",),
     "basics.secret": ("Secret",),
     "client.running": ("AsyncRunStream",),

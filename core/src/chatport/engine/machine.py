@@ -408,7 +408,9 @@ class CallMachine:
             provider, _, model = self.targets[0].target.partition(":")
             return Reply(provider=provider, model=model)
         cost = None if self._resumed is not None else cost_of_attempt(attempt, self.shared)
-        return attrs.evolve(attempt.partial(), attempts=self.trace.attempts, cost=cost)
+        call = attempt.route.call
+        output = None if call is None else call.output
+        return attrs.evolve(attempt.partial(), attempts=self.trace.attempts, cost=cost, output=output)
 
     def _reply(self, attempt: AttemptRun) -> Reply:
         route, collector, head = attempt.route, attempt.collector, attempt.head

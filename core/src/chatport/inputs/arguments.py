@@ -6,13 +6,12 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-import msgspec
-
 from .. import jsoncodec
 from ..basics.typed import expect
 from ..call import Tool
 from ..errors import BadRequestError, MalformedReplyError
 from ..schemas.answers import UncheckedError, examined, hold
+from ..schemas.kinds import builtins_of, converted
 from ..types import Adjustment, ToolCall
 from .tools import ToolInput, read_tools
 
@@ -80,18 +79,20 @@ def bound_call(call: ToolCall, tools: Sequence[Tool]) -> tuple[Callable[..., Any
         raise BadRequestError(f"The arguments for {call.name!r} are not an object but {type(arguments).__name__}.")
     try:
         hints = get_type_hints(tool.function, include_extras=True)
-        converted = {name: msgspec.convert(value, hints.get(name, Any)) for name, value in arguments.items()}
-        inspect.signature(tool.function).bind(**converted)
+        typed = {name: converted(value, hints.get(name, Any)) for name, value in arguments.items()}
+        inspect.signature(tool.function).bind(**typed)
     except Exception as error:  # a type of the caller's own may raise anything in its making
         raise BadRequestError(f"The arguments for {call.name!r} do not fit: {error}.", raw=call.arguments) from error
     _checked(call, tool)
-    return tool.function, converted
+    return tool.function, typed
 
 
 def result_text(call: ToolCall, result: Any) -> str:
     """Return what a tool gave as text for the model. Raises BadRequestError where it cannot be written as JSON."""
     try:
-        return result if isinstance(result, str) else jsoncodec.encode_text(jsoncodec.without_halves(result))
+        return (
+            result if isinstance(result, str) else jsoncodec.encode_text(jsoncodec.without_halves(builtins_of(result)))
+        )
     except Exception as error:  # a type of the caller's own may raise anything
         raise BadRequestError(f"The result of {call.name!r} cannot be written as JSON: {error}.") from error
 

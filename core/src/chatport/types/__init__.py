@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 import attrs
 
@@ -16,7 +16,15 @@ from ..errors import BadRequestError, MalformedReplyError
 from .parts import AudioPart, FilePart, ImagePart, Part, TextPart, VendorPart, VideoPart
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # of type checkers, which know it without its being installed
+
     from ..errors import ChatportError
+
+    T_co = TypeVar("T_co", default=Any, covariant=True)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
 
 __all__ = [
     "COUNTS",
@@ -363,12 +371,17 @@ class Alternative(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class OutputSpec(Value):
-    """The structure the reply's text must have. `type` is the caller's type, None for a plain schema."""
+    """The structure the reply's text must have. `type` is the caller's type, None for a plain schema.
+
+    Vendors want an object. For a list, a number or a choice of types `schema` is an object with that under the key
+    `inside`, and `Reply.parsed` gives what is there.
+    """
 
     name: str
     schema: Mapping[str, Any]
     strict: bool = True
     type: Any = None
+    inside: str = ""
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, BadRequestError)
@@ -376,8 +389,8 @@ class OutputSpec(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
-class Reply(Value):
-    """A whole answer.
+class Reply(Value, Generic[T_co]):
+    """A whole answer. For type checkers it is a `Reply[T]` where `output=T` was asked for.
 
     `finish_reason` is ours, `raw_finish_reason` the vendor's word. `warnings` lists what was dropped, renamed or
     lowered. `citations` are the sources that the vendor names, in its order; `media` are pictures, recordings and files
@@ -424,7 +437,7 @@ class Reply(Value):
             opaque=self.opaque,
         )
 
-    def parsed(self) -> Any:
+    def parsed(self) -> T_co:
         """Return the text as the type given in `output=` (plain Python values for a JSON Schema dict).
 
         It is held against the schema as you gave it, whatever part of it the vendor could be sent. Raises
@@ -439,9 +452,14 @@ class Reply(Value):
         if self.finish_reason == "length":
             raise self._unfit("The reply was cut at its token limit; raise max_tokens.")
         expect(self.output, (OutputSpec, type(None)), "The output of a Reply is an OutputSpec", BadRequestError)
-        kind, schema = (None, None) if self.output is None else (self.output.type, self.output.schema)
+        wanted = self.output
         try:
-            return fit_text(self.text, kind, schema)
+            value: T_co
+            if wanted is None:
+                value = fit_text(self.text, None, None)
+            else:
+                value = fit_text(self.text, wanted.type, wanted.schema, wanted.inside)
+            return value
         except Exception as error:  # a type of the caller's own may raise anything in its making, and the reply is here
             known = not isinstance(error, UncheckedError)
             what = "is not the structure that was asked for" if known else "could not be held against its schema"

@@ -49,11 +49,17 @@ def harmless(text: str) -> str:
     lines, fence = list[str](), ""
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         if fence:
-            if re.fullmatch(rf" {{0,3}}{fence[0]}{{{len(fence)},}}[ \t]*", line):
-                fence = ""
+            fence = "" if _closes(line, fence) else fence
         elif opened := _OPENS.match(line):
             fence = opened[1] or opened[2]
         else:
             line = line.replace("<", "&lt;").replace("![", r"\![")
         lines.append(line)
     return "\n".join(lines)
+
+
+def _closes(line: str, fence: str) -> bool:
+    """Whether a line ends what a fence has begun: as many of its marks, or more, and nothing else."""
+    marks = line.strip(" \t")
+    indent = len(line) - len(line.lstrip(" "))
+    return indent <= 3 and len(marks) >= len(fence) and not marks.strip(fence[0])
