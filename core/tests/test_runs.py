@@ -565,6 +565,53 @@ def test_a_run_is_read_once(backend: str) -> None:
     anyio.run(main, backend=backend)
 
 
+def test_a_run_that_two_read_goes_on_for_the_first(backend: str) -> None:
+    emulator = Scripted([[("meet", {})]]).emulator()
+    if backend == "sync":
+        inside, leave = threading.Event(), threading.Event()
+
+        def meet() -> bool:
+            inside.set()
+            return leave.wait(20)
+
+        with chatport.Client(emulator.config(), transport=emulator) as client:
+            running = client.run_stream("go", model=MODEL, tools=[meet])
+            first = threading.Thread(target=lambda: list(running))
+            first.start()
+            assert inside.wait(20)
+            with pytest.raises(MisuseError, match="being read already"):
+                next(running)
+            leave.set()
+            first.join()
+        assert running.run.outcome == "done"
+        return
+
+    async def main() -> Run:
+        inside, leave = anyio.Event(), anyio.Event()
+
+        async def meet() -> None:
+            inside.set()
+            await leave.wait()
+
+        async def read() -> None:
+            async for _ in running:
+                pass
+
+        async with (
+            chatport.AsyncClient(emulator.config(), transport=emulator) as client,
+            client.run_stream("go", model=MODEL, tools=[meet]) as running,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(read)
+            await inside.wait()
+            with pytest.raises(MisuseError, match="being read already"):
+                await anext(running)
+            leave.set()
+        return running.run
+
+    assert anyio.run(main, backend=backend).outcome == "done"
+
+
 # --- what is asked
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["RunStream"]
 
 _LEFT = "This run was left before its end. Go on with client.run(stream.run, ...)."
+_READ_BY_TWO = "This run is being read already. One task or thread at a time reads a run."
 _TOOLS = Room("tools", stuck_after_seconds=math.inf)
 """The threads of tools that are to run in threads. What a tool does there is its own affair: none counts as stuck."""
 
@@ -51,6 +52,7 @@ class RunStream:
         self._is_streamed = True
         self._events: Iterator[RunEvent] = iter(())
         self._run: Run | None = None
+        self._turn = [True]  # empty while somebody reads: `pop` is atomic
         self._is_open: bool | None = None  # False: the block was left, or the run has ended
         self._waiting: deque[ToolWork] = deque()
         self._ended: SimpleQueue[ToolWork] = SimpleQueue()
@@ -81,11 +83,17 @@ class RunStream:
             if self._is_open is False:
                 raise MisuseError(_LEFT)
             try:
+                turn = self._turn.pop()
+            except IndexError:
+                raise MisuseError(_READ_BY_TWO) from None
+            try:
                 self._events = iter(self._advance())
             except BaseException:
                 self._is_open = False
                 self._stop()
                 raise
+            finally:
+                self._turn.append(turn)
         return event
 
     def without_events(self) -> Run:
