@@ -36,7 +36,7 @@ def _renamed(node: Any) -> Any:
     if isinstance(types, list | tuple) and "anyOf" not in node:
         rest = {key: value for key, value in node.items() if key not in ("type", "description", "title", "default")}
         node = {key: value for key, value in node.items() if key in ("description", "title", "default")}
-        node["anyOf"] = [{"type": name, **_of_type(name, rest)} for name in types]
+        node["anyOf"] = [{"type": name, **_of_type(name, rest)} for name in dict.fromkeys(types)]
     return with_parts(node, "", lambda part, _: _renamed(part))
 
 
