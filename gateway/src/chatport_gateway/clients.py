@@ -93,6 +93,38 @@ client = openai.OpenAI(base_url="{url}/v1", api_key=os.environ["CHATPORT_GATEWAY
 # Python
 client = anthropic.Anthropic(base_url="{url}", api_key=os.environ["CHATPORT_GATEWAY_KEY"])
 """,
+    "openai-node": """\
+// Node
+import OpenAI from "openai";
+
+const client = new OpenAI({{ baseURL: "{url}/v1", apiKey: process.env.CHATPORT_GATEWAY_KEY }});
+""",
+    "anthropic-node": """\
+// Node
+import Anthropic from "@anthropic-ai/sdk";
+
+const client = new Anthropic({{ baseURL: "{url}", apiKey: process.env.CHATPORT_GATEWAY_KEY }});
+""",
+    "ai-sdk": """\
+// Node; any of the three
+import {{ createAnthropic }} from "@ai-sdk/anthropic";
+import {{ createOpenAI }} from "@ai-sdk/openai";
+import {{ createOpenAICompatible }} from "@ai-sdk/openai-compatible";
+
+const told = {{ baseURL: "{url}/v1", apiKey: process.env.CHATPORT_GATEWAY_KEY }};
+const openai = createOpenAI(told);
+const anthropic = createAnthropic(told);
+const compatible = createOpenAICompatible({{ name: "chatport", ...told }});
+""",
+    "openai-agents": """\
+// Node
+import {{ OpenAIProvider, setDefaultModelProvider, setTracingDisabled }} from "@openai/agents";
+
+setTracingDisabled(true);
+setDefaultModelProvider(
+  new OpenAIProvider({{ baseURL: "{url}/v1", apiKey: process.env.CHATPORT_GATEWAY_KEY }}),
+);
+""",
     "curl": """\
 # shell
 curl {url}/v1/chat/completions -H "authorization: Bearer {key}" -H "content-type: application/json" \\
