@@ -38,7 +38,8 @@ class Directed(VendorEmulator):
     """
 
     steps: Sequence[Step] = ()
-    taken = 0
+    taken: Sequence[int] = ()
+    """The requests, by their serial numbers, that have had a step each: a vendor may look twice at one of them."""
 
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return the next step."""
@@ -47,8 +48,10 @@ class Directed(VendorEmulator):
         wanted = {step.name for step in self.steps if isinstance(step, Call)}
         if wanted and not wanted & names:
             return script
-        step = self.steps[self.taken] if self.taken < len(self.steps) else DONE
-        self.taken += 1
+        if self.serial not in self.taken:
+            self.taken = (*self.taken, self.serial)
+        number = self.taken.index(self.serial)
+        step = self.steps[number] if number < len(self.steps) else DONE
         if isinstance(step, Call):
             return attrs.evolve(script, text="", calls=((step.name, step.text),), finish="tool_calls")
         text = step.text if isinstance(step, Say) else _told(body)
