@@ -54,6 +54,7 @@ class Recipe:
     `told` is its name in `chatport serve --print-config`. What that prints goes into `place` (below its home), or the
     shell runs it before `command` if there is none. `files` are further ones, in its home. `steps` are the answers that
     make it act; after them comes `DONE`. `last` is what it shows at the end, where it cannot show that.
+    `refusals` are the requests that it is to be refused, and goes on after.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Recipe:
     place: str = ""
     files: Mapping[str, str] = {}
     last: str = ALL_DONE
+    refusals: int = 0
     seconds: float = 120.0
 
     @property

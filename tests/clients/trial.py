@@ -130,9 +130,10 @@ def _problems(status: int | None, recipe: Recipe, place: Path, log: list[dict[st
         found.append("its tools were not run")
     if recipe.last not in (place / "output.txt").read_text(errors="replace"):
         found.append("the last words are missing")
-    for line in log:
-        if "mistake" in line:
-            found.append(f"a mistake of ours: {line['mistake'].strip().splitlines()[-1]}")
-        elif line["status"] >= 400:
-            found.append(f"{line['status']} to {line['method']} {line['path']} ({line.get('error', 'refused')})")
+    mistakes = [line["mistake"].strip().splitlines()[-1] for line in log if "mistake" in line]
+    found += [f"a mistake of ours: {mistake}" for mistake in mistakes]
+    refused = [line for line in log if line.get("status", 0) >= 400]
+    if len(refused) != recipe.refusals:
+        found += [f"{line['status']} to {line['method']} {line['path']} ({line.get('error')})" for line in refused]
+        found.append(f"refused {len(refused)} requests, not {recipe.refusals}")
     return found

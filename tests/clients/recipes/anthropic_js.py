@@ -1,4 +1,7 @@
-"""Anthropic's Node SDK: its own tool runner, streamed, with thinking."""
+"""Anthropic's Node SDK: its own tool runner, streamed, with thinking.
+
+It asks first for a conversation that the server holds, and is told that there is none.
+"""
 
 from ..recipe import Recipe, shell_loop
 from .javascript import program
@@ -10,4 +13,5 @@ RECIPE = Recipe(
     place="told.mjs",
     command=program("anthropic.mjs"),
     steps=shell_loop("shell"),
+    refusals=1,
 )
