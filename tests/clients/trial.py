@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ def _prepare(recipe: Recipe, behind: Served, home: Path) -> str:
 
 def _environment(client: str, home: Path) -> Mapping[str, str]:
     """Return all variables that it gets: nothing of this machine's."""
-    folders = [*programs_of(client), *os.environ["PATH"].split(os.pathsep)]
+    folders = [*programs_of(client), Path(sys.executable).parent, *os.environ["PATH"].split(os.pathsep)]
     temporary = home / "tmp"
     temporary.mkdir()
     return {

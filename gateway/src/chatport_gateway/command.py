@@ -42,9 +42,7 @@ def command(
         loaded = chatport.load_config(config)
         settings = read_settings(loaded, host=host, port=port)
         if client is not None:
-            from .clients import told
-
-            click.echo(told(client, settings, model))
+            click.echo(_told(client, settings, model))
             return
         gateway = Gateway(loaded, settings=settings)
         server = make_server(gateway)
@@ -52,6 +50,13 @@ def command(
         raise click.ClickException(str(error)) from error
     _announce(settings, gateway.surfaces.problems)
     server.run()
+
+
+def _told(client: str, settings: Any, model: str) -> str:
+    from .clients import told
+    from .codex import codex_models
+
+    return codex_models(sys.stdin.read(), model) if client == "codex-models" else told(client, settings, model)
 
 
 def _announce(settings: Any, problems: Any) -> None:
