@@ -11,25 +11,16 @@ that fails the folder is kept: what it said, what the gateway logged, and what t
 from __future__ import annotations
 
 import argparse
-import fcntl
-import os
-import shutil
-import socket
-import struct
-import subprocess
 import sys
 from collections.abc import Sequence
 
+from .alone import can_be_alone, is_alone, raise_loopback, run_alone
 from .directed import MODELS
 from .installed import CannotInstall, install
 from .recipes import RECIPES
 from .trial import Outcome, try_client
 
 __all__ = ["main"]
-
-_ALONE = "CHATPORT_CLIENTS_ALONE"
-_UNSHARE = ("unshare", "--user", "--map-root-user", "--net")
-_SET_FLAGS, _UP = 0x8914, 1  # SIOCSIFFLAGS and IFF_UP, of netdevice(7)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(f"{name}: {recipe.title} {recipe.version}" for name, recipe in RECIPES.items()))
         return 0
-    if os.environ.get(_ALONE):
-        _raise_loopback()
+    if is_alone():
+        raise_loopback()
         return _run(clients, options.vendor or list(MODELS), keep=options.keep)
     missing = _install(clients)
     there = [name for name in clients if name not in missing]
@@ -49,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     again = [sys.executable, "-m", "tests.clients.run", *(f"--client={name}" for name in there)]
     again += [*(f"--vendor={name}" for name in options.vendor), *(["--keep"] if options.keep else [])]
-    if not _can_be_alone():
+    if not can_be_alone():
         print("== no network namespace here: nothing keeps the clients from this machine's network", file=sys.stderr)
         return _run(there, options.vendor or list(MODELS), keep=options.keep) or bool(missing)
-    return subprocess.run([*_UNSHARE, *again], env={**os.environ, _ALONE: "1"}, check=False).returncode or bool(missing)
+    return run_alone(again) or bool(missing)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,18 +65,6 @@ def _install(clients: Sequence[str]) -> dict[str, str]:
             missing[name] = str(problem)
             print(f"{name}: {problem}", file=sys.stderr)
     return missing
-
-
-def _can_be_alone() -> bool:
-    if not shutil.which(_UNSHARE[0]):
-        return False
-    return subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False).returncode == 0
-
-
-def _raise_loopback() -> None:
-    """A new network has a loopback that is down."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sh", b"lo", _UP))
 
 
 def _run(clients: Sequence[str], vendors: Sequence[str], *, keep: bool) -> int:

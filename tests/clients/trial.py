@@ -19,6 +19,7 @@ import attrs
 
 from chatport_gateway.clients import told
 
+from .alone import together
 from .installed import FOLDER, programs_of
 from .recipe import Recipe
 from .serving import ALIAS, KEY, Served, served
@@ -94,7 +95,7 @@ def _run(script: str, work: Path, environment: Mapping[str, str], seconds: float
     (work.parent / "script.sh").write_text(script + "\n")
     with output.open("wb") as file:
         process = subprocess.Popen(
-            ["sh", "-e", str(work.parent / "script.sh")],
+            together(["sh", "-e", str(work.parent / "script.sh")]),
             cwd=work,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
