@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .recipe import Recipe
@@ -24,30 +24,35 @@ class CannotInstall(Exception):
     """Raised with the reason why a client cannot be had here."""
 
 
-def programs_of(client: str) -> list[Path]:
+def programs_of(client: str, recipe: Recipe) -> list[Path]:
     """Return the folders with a client's programs, to stand before all others."""
-    place = FOLDER / client
-    return [place / "node_modules" / ".bin", place / "bin"]
+    names = [client, *([f"node-{recipe.node}"] if recipe.node else [])]
+    return [FOLDER / name / folder for name in names for folder in ("node_modules/.bin", "bin")]
 
 
 def install(client: str, recipe: Recipe) -> None:
     """Install a client, unless these versions are there. Raises CannotInstall."""
-    place, wanted = FOLDER / client, json.dumps([*recipe.npm, *recipe.pypi, recipe.node])
+    if recipe.node:
+        _install(f"node-{recipe.node}", [f"node@{recipe.node}"], _by_npm)
+    _install(client, [*recipe.npm, *recipe.pypi], _by_npm if recipe.npm else _by_pip)
+
+
+def _install(name: str, packages: Sequence[str], how: Callable[[Path, Sequence[str]], None]) -> None:
+    place, wanted = FOLDER / name, json.dumps(packages)
     whole = place / "whole"  # written last
     if whole.exists() and whole.read_text() == wanted:
         return
-    if recipe.npm and not (shutil.which("npm") and shutil.which("node")):
-        raise CannotInstall("npm or node is missing: install Node.js 20 or newer.")
-    print(f"== installing {client}: {', '.join([*recipe.npm, *recipe.pypi])}", file=sys.stderr)
+    print(f"== installing {name}: {', '.join(packages)}", file=sys.stderr)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    _by_npm(place, recipe) if recipe.npm else _by_pip(place, recipe.pypi)
+    how(place, packages)
     whole.write_text(wanted)
 
 
-def _by_npm(place: Path, recipe: Recipe) -> None:
+def _by_npm(place: Path, packages: Sequence[str]) -> None:
+    if not (shutil.which("npm") and shutil.which("node")):
+        raise CannotInstall("npm or node is missing: install Node.js 20 or newer.")
     (place / "package.json").write_text('{"private": true}\n')
-    packages = [*recipe.npm, *([f"node@{recipe.node}"] if recipe.node else [])]
     options = ["--no-audit", "--no-fund", "--no-package-lock", "--save-exact", "--loglevel=error"]
     _run(["npm", "install", *options, *packages], place)
 

@@ -48,8 +48,8 @@ Step: TypeAlias = Call | Say | Done
 
 @attrs.frozen
 class Recipe:
-    """A client. `npm` and `pypi` are its packages, each with its version; `node` says which Node runs it, if not the
-    machine's own.
+    """A client. `npm` and `pypi` are its packages, each with its version; `node` says which Node runs it, if not
+    the machine's own.
 
     `told` is its name in `chatport serve --print-config`. What that prints goes into `place` (below its home), or the
     shell runs it before `command` if there is none. `files` are further ones, in its home. `steps` are the answers that

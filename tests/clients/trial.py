@@ -50,7 +50,7 @@ def try_client(client: str, recipe: Recipe, vendor: str, *, keep: bool = False) 
     began = time.monotonic()
     with served(vendor, recipe.steps) as behind:
         script = _prepare(recipe, behind, home)
-        status = _run(script, work, _environment(client, home), recipe.seconds, place / "output.txt")
+        status = _run(script, work, _environment(client, recipe, home), recipe.seconds, place / "output.txt")
         log = list(behind.log.lines)
         _note(place, behind, log)
     problems = tuple(_problems(status, recipe, place, log))
@@ -72,9 +72,9 @@ def _prepare(recipe: Recipe, behind: Served, home: Path) -> str:
     return "\n".join([*([] if recipe.place else [words]), recipe.command])
 
 
-def _environment(client: str, home: Path) -> Mapping[str, str]:
+def _environment(client: str, recipe: Recipe, home: Path) -> Mapping[str, str]:
     """Return all variables that it gets: nothing of this machine's."""
-    folders = [*programs_of(client), Path(sys.executable).parent, *os.environ["PATH"].split(os.pathsep)]
+    folders = [*programs_of(client, recipe), Path(sys.executable).parent, *os.environ["PATH"].split(os.pathsep)]
     temporary = home / "tmp"
     temporary.mkdir()
     return {

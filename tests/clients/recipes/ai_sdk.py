@@ -6,12 +6,13 @@ from .javascript import program
 RECIPE = Recipe(
     title="AI SDK (Node)",
     npm=(
-        "ai@6.0.325",
-        "@ai-sdk/openai@3.0.141",
-        "@ai-sdk/anthropic@3.0.140",
-        "@ai-sdk/openai-compatible@2.0.92",
+        "ai@7.0.173",
+        "@ai-sdk/openai@4.0.118",
+        "@ai-sdk/anthropic@4.0.105",
+        "@ai-sdk/openai-compatible@3.0.92",
         "zod@4.6.7",
     ),
+    node="22.23.3",
     told="ai-sdk",
     place="told.mjs",
     command=program("ai_sdk.mjs"),

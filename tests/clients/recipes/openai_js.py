@@ -5,7 +5,8 @@ from .javascript import program
 
 RECIPE = Recipe(
     title="openai (Node)",
-    npm=("openai@6.49.0",),
+    npm=("openai@7.59.0",),
+    node="22.23.3",
     told="openai-node",
     place="told.mjs",
     command=program("openai.mjs"),
