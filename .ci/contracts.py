@@ -57,6 +57,7 @@ layers =
     cli
     testing
     client | helpers
+    runs
     transport
     setup
     engine
@@ -73,6 +74,7 @@ layers =
     basics
 ignore_imports =
     chatport.errors -> chatport.types
+    chatport.errors -> chatport.types.runs
 exhaustive_ignores =
     otel
 

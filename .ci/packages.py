@@ -3,14 +3,17 @@
 Usage: packages.py [OUTDIR]   (a temporary folder without OUTDIR)
 """
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
 import tempfile
 import tomllib
+import urllib.request
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +21,16 @@ ALONE = ("chatport_core", "chatport_protocol_responses", "chatport_provider_deep
 SIZES = """
 import importlib.metadata as m, json
 print(json.dumps({d.name: sum(f.locate().stat().st_size for f in d.files) for d in m.distributions()}))
+"""
+
+
+SERVERS = {"uvicorn", "httptools", "zstandard", "starlette", "chatport-surfaces", "chatport-gateway"}
+LOADED = """
+import sys
+before = set(sys.modules)
+import chatport
+tops = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(tops - sys.stdlib_module_names))
 """
 
 
@@ -73,13 +86,13 @@ def build_bundle(wheels: list[Path], out: Path) -> None:
     need(all(".dist-info/" in file for file in files), f"bundle: it has files of its own: {files}")
     need(licence == (ROOT / "LICENSE").read_text(encoding="utf-8"), "bundle: LICENSE is not the root's")
     names = {wheel.name.split("-")[0].replace("_", "-") for wheel in wheels}
-    providers = {name for name in names if not name.startswith("chatport-protocol-")}  # which come with these
+    providers = {name for name in names if name == "chatport-core" or name.startswith("chatport-provider-")}
     need(wanted == providers, f"bundle: not the core and all providers, run `make docs`: {sorted(wanted ^ providers)}")
     print(f"  {wheel.name}: the core and {len(providers) - 1} providers", flush=True)
 
 
-def try_alone(wheels: list[Path], folder: Path) -> None:
-    """Install the core and one provider into an empty environment, measure it, and run the command."""
+def try_alone(wheels: list[Path], more: list[Path], folder: Path) -> None:
+    """Install the core and one provider into an empty environment, measure it, run the command; then `more` of ours."""
     pins = re.findall(r"^[a-z0-9].*?==.*?(?= \\$)", (ROOT / "requirements/dev.txt").read_text(), re.MULTILINE)
     need(pins, "no pins in requirements/dev.txt")
     constraints = folder / "constraints.txt"
@@ -98,8 +111,14 @@ def try_alone(wheels: list[Path], folder: Path) -> None:
         "chatport_deepseek" in run(python, "-I", "-c", "import chatport_deepseek as p; print(p)"),
         "no import",
     )
+    need(not SERVERS & sizes.keys(), f"the core brings a server or a surface: {sorted(SERVERS & sizes.keys())}")
+    loaded = run(python, "-I", "-c", LOADED).split()
+    need(loaded == ["chatport"], f"import chatport loads more than itself and the standard library: {loaded}")
     chat(home / "bin" / "chatport", folder)
     try_stranger(home, folder)
+    run(*pip, "install", "-q", "--no-compile", "-c", constraints, *more)
+    need(run(python, "-I", "-c", LOADED).split() == ["chatport"], "the gateway beside it changes `import chatport`")
+    serve(home / "bin" / "chatport", folder)
 
 
 def chat(command: Path, folder: Path) -> None:
@@ -108,21 +127,49 @@ def chat(command: Path, folder: Path) -> None:
     print(f"  chatport chat: {said}")
 
 
-def talk(command: Path, folder: Path, provider: str, model: str, words: str, more: str = "") -> str:
-    """Start a vendor's twin, say something to it and return what it says."""
-    serve = [command, "emulate", provider]
-    with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as twin:
+@contextlib.contextmanager
+def twin(command: Path, folder: Path, provider: str, more: str = "") -> Iterator[Path]:
+    """Start a vendor's twin, and give a configuration file that leads to it, with `more` of that provider's table."""
+    emulate = [command, "emulate", provider]
+    with subprocess.Popen(emulate, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as vendor:
         try:
-            assert twin.stdout is not None
-            base_url = twin.stdout.readline().strip()
+            assert vendor.stdout is not None
+            base_url = vendor.stdout.readline().strip()
             config = folder / "chatport.toml"
             table = f'[providers.{provider}]\nbase_url = "{base_url}"\napi_key = "emulated"\n{more}'
             config.write_text(table, encoding="utf-8")
-            said = run(command, "chat", "--config", config, "-m", f"{provider}:{model}", "-q", f"say: {words}").strip()
-            need(said == words, f"chatport chat said {said!r}")
-            return said
+            yield config
         finally:
-            twin.terminate()
+            vendor.terminate()
+
+
+def talk(command: Path, folder: Path, provider: str, model: str, words: str, more: str = "") -> str:
+    """Start a vendor's twin, say something to it and return what it says."""
+    with twin(command, folder, provider, more) as config:
+        said = run(command, "chat", "--config", config, "-m", f"{provider}:{model}", "-q", f"say: {words}").strip()
+    need(said == words, f"chatport chat said {said!r}")
+    return said
+
+
+def serve(command: Path, folder: Path) -> None:
+    """Serve a vendor's twin by the gateway, and ask it in each of the clients' protocols."""
+    ask = {"model": "deepseek:deepseek-flash", "max_tokens": 99}
+    talk = [{"role": "user", "content": "say: served"}]
+    bodies = {"chat/completions": {"messages": talk}, "responses": {"input": talk}, "messages": {"messages": talk}}
+    with twin(command, folder, "deepseek") as config:
+        serving = [command, "serve", "--config", config, "--port", "0"]
+        with subprocess.Popen(serving, stdout=subprocess.PIPE, text=True) as gateway:
+            try:
+                assert gateway.stdout is not None
+                port = re.sub(r"\x1b\[\d*m", "", gateway.stdout.readline()).strip().rpartition("port=")[2]
+                for path, body in bodies.items():
+                    content = json.dumps({**ask, **body} if path != "responses" else {**body, "model": ask["model"]})
+                    asked = urllib.request.Request(f"http://127.0.0.1:{port}/v1/{path}", content.encode())
+                    with urllib.request.urlopen(asked, timeout=30) as answer:
+                        need(b"served" in answer.read(), f"/v1/{path} did not answer")
+            finally:
+                gateway.terminate()
+    print("  chatport serve: chat completions, Responses, Messages")
 
 
 PATCH = """
@@ -168,7 +215,9 @@ def main() -> None:
         wheels = [build(member, out) for member in members]
         build_bundle(wheels, out)
         print("== the core and one provider in an empty environment", flush=True)
-        try_alone([wheel for wheel in wheels if wheel.name.split("-")[0] in ALONE], folder)
+        first = [wheel for wheel in wheels if wheel.name.split("-")[0] in ALONE]
+        more = [wheel for wheel in wheels if wheel.name.split("-")[0] in ("chatport_surfaces", "chatport_gateway")]
+        try_alone(first, more, folder)
 
 
 if __name__ == "__main__":

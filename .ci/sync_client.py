@@ -8,12 +8,21 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TWINS = {
     "core/src/chatport/client/aio.py": "core/src/chatport/client/sync.py",
+    "core/src/chatport/client/running.py": "core/src/chatport/client/running_sync.py",
     "surfaces/src/chatport_surfaces/serving.py": "surfaces/src/chatport_surfaces/serving_sync.py",
 }
 HEADER = '"""The synchronous client and its driver: the same machine, without an event loop or a thread.'
 REPLACEMENTS = (
     ('"""The asynchronous client and its driver, on asyncio and trio alike.', HEADER),
     ("AsyncReplyStream", "ReplyStream"),
+    ("AsyncRunStream", "RunStream"),
+    (".aio import", ".sync import"),
+    (".running import", ".running_sync import"),
+    (
+        '"""A run of tools in progress, on asyncio and trio alike.',
+        '"""A run of tools in progress, without an event loop.',
+    ),
+    ("`running_sync.py` is made of this file by `.ci/sync_client.py`: edit this one.", "Made of `running.py`."),
     ("AsyncDriver", "_Driver"),
     ("AsyncClient", "Client"),
     ("HttpxAsyncTransport", "HttpxTransport"),

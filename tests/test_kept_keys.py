@@ -17,7 +17,7 @@ from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator, replay
 
 NATIVE = "anthropic"  # whose own protocol has content blocks
-CLOSED = ("fireworks",)  # where facts say that no message, part, tool or call may have a further key
+CLOSED = ("fireworks", "mistral", "cerebras")  # facts: no message, part, tool or call may have a further key
 JOINED = {"deepseek": ["x_part"]}  # DS-P17: text goes there without its marks
 CHOSEN = {"openai": "gpt-6-sol"}
 STANDARD = [name for name in ("compatible", *installed_providers()) if name not in (NATIVE, "local")]
@@ -92,7 +92,7 @@ def explained(name: str, messages: Any, **options: Any) -> Any:
     if name != "compatible":
         value = load_provider(name)
         providers[name] = {"api_key": "k", **({} if value.base_url else {"base_url": "https://x.example/v1"})}
-        providers[name] |= {"protocol": "chat"} if value.protocols else {}  # the other has tests of its own
+        providers[name] |= {"protocol": value.protocol} if value.protocols else {}  # others have tests of their own
     with chatport.Client(config={"providers": providers}) as client:
         return client.explain(messages, model=model_of(name), **options)
 

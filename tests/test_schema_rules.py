@@ -333,11 +333,8 @@ def explain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Explain]:
     """What would be sent, None where it is refused as it should be."""
     monkeypatch.setenv("CHATPORT_CONFIG", "")
     tables: dict[str, dict[str, str]] = {name: {"api_key": "test-key"} for name in VENDORS}
-    tables["vertex"]["project"] = "a-project"
-    config = {"providers": tables}
-    config = {"providers": {name: {"api_key": "test-key"} for name in VENDORS}}
-    config["providers"]["azure"]["resource"] = "acme"
-    with chatport.Client(config=config) as client:
+    tables["vertex"]["project"], tables["azure"]["resource"] = "a-project", "acme"
+    with chatport.Client(config={"providers": tables}) as client:
 
         def explained(target: str, **options: Any) -> chatport.Explanation | None:
             try:
@@ -445,10 +442,12 @@ def test_outputs_keep_the_rules_and_losses_are_said(name: str, explain: Explain)
     holds()
 
 
-@pytest.mark.parametrize("name", ["anthropic", "cerebras", "fireworks", "groq", "moonshot", "openai", "openrouter"])
-@pytest.mark.parametrize("name", ["anthropic", "fireworks", "gemini", "groq", "moonshot", "openai", "openrouter"])
 @pytest.mark.parametrize(
-    "name", ["anthropic", "fireworks", "groq", "moonshot", "openai", "openrouter", "perplexity", "xai"]
+    "name",
+    [
+        *("anthropic", "cerebras", "fireworks", "gemini", "groq", "moonshot", "openai", "openrouter", "perplexity"),
+        "xai",
+    ],
 )
 def test_emulators_take_what_the_rules_allow(name: str) -> None:
     """The emulators that check schemas are a third reading of the rules."""

@@ -23,6 +23,19 @@ CONFIG = {
 }
 
 
+def test_a_second_try_may_be_made_before_the_first_has_run() -> None:
+    """On a machine that is busy elsewhere the time may be over before the first task has had its turn."""
+    client = AsyncClient(CONFIG)
+    for _ in range(40):
+        client._shared.hedges.count_call()
+    first = client._machine("hi", False, False, {"model": "main"})
+    second = client._second_try(first)
+    assert second is not None
+    for machine in (second, first):
+        next(machine.run())
+    assert first.trace is second.trace
+
+
 class Two:
     """Two servers as one transport: the slow one answers when it is let."""
 

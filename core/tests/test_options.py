@@ -148,7 +148,7 @@ def test_an_unknown_option_is_a_type_error() -> None:
     emulator = Emulator("compatible")
     client = Client(emulator.config(), transport=emulator)
     with pytest.raises(TypeError, match="temprature"):
-        client.chat("hi", model="compatible:emulated-model", temprature=1)  # type: ignore[call-arg]  # tested
+        client.chat("hi", model="compatible:emulated-model", temprature=1)  # type: ignore[call-overload]  # tested
     assert emulator.requests == []
 
 

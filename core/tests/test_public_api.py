@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pydoc
 import re
 import subprocess
 import sys
@@ -18,21 +19,22 @@ from chatport.inputs.options import ChatOptions, read_call
 
 NAMES = sorted(
     """
-    Adjustment Alternative AsyncClient AsyncReplyStream Attempt AttemptFailed AudioDelta AudioPart Auth
-    AuthenticationError BadRequestError Budget BudgetExceededError Call Change ChatportError Chunk ChunkSeen
-    Citation CitationAdded CitationReported Client Config ConfigurationError ContentFilterError Context
-    ContextLengthError Cost DeadlineError Dialect Discovery Embeddings ErrorDetails ErrorReported Event Explanation
-    Facts Failure FieldRule FilePart FinishReason FinishReported Finished HOOK_API HostFacts ImagePart
-    LogprobsReported MalformedReplyError Media MediaAdded Message ModelFacts ModelInfo ModelNotFoundError Native
-    OpaqueReported OutputSpec OverloadedError Part PermissionDeniedError PluginError Policy PolicyError Prefill
-    Protocol Provider ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta RefusalDelta Reply
-    ReplyStarted ReplyStream Secret ServerError ServerStep StreamInterruptedError StreamState TextDelta TextPart
-    Tool ToolCall ToolCallDelta ToolCallEnded ToolChoice TransportError UnsupportedFeatureError Usage UsageReported
-    VendorPart Verdict VideoPart WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts
-    run_tool schema_of
+    Adjustment Alternative Approval AsyncClient AsyncReplyStream AsyncRunStream Attempt AttemptFailed AudioDelta
+    AudioPart Auth AuthenticationError BadRequestError Budget BudgetExceededError Call Change ChatOptions
+    ChatportError Chunk ChunkSeen Citation CitationAdded CitationReported Client Config ConfigurationError
+    ContentFilterError Context ContextLengthError Cost DeadlineError Dialect Discovery Embeddings ErrorDetails
+    ErrorReported Event Explanation Facts Failure FieldRule FilePart FinishReason FinishReported Finished HOOK_API
+    HostFacts ImagePart LogprobsReported MalformedReplyError Media MediaAdded Message MessagesInput ModelFacts
+    ModelInfo ModelNotFoundError Native OpaqueReported OutputSpec OverloadedError Part PermissionDeniedError
+    PluginError Policy PolicyError Prefill Protocol Provider ProviderHooks QuotaExceededError RateLimitError
+    RateLimits ReasoningDelta RefusalDelta Reply ReplyStarted ReplyStream Run RunEvent RunFinished RunLimitError
+    RunStep RunStream Secret ServerError ServerStep StreamInterruptedError StreamState TextDelta TextPart Tool
+    ToolCall ToolCallDelta ToolCallEnded ToolChoice ToolEnded ToolResult ToolStarted Totals TransportError
+    UnsupportedFeatureError Usage UsageReported VendorPart Verdict VideoPart WireRequest WireTools __version__
+    check_arguments hookimpl load_config load_facts run_tool run_tool_async schema_of
 """.split()  # noqa: SIM905  # a paragraph reads better than 100 lines
 )
-VALUES = ("Event", "FinishReason", "HOOK_API", "Part", "__version__", "hookimpl")
+VALUES = ("Event", "FinishReason", "HOOK_API", "MessagesInput", "Part", "RunEvent", "__version__", "hookimpl")
 PUBLIC = [name for name in NAMES if name not in VALUES]
 
 
@@ -161,7 +163,11 @@ def public_methods(cls: type) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("asynchronous", "synchronous"),
-    [(chatport.AsyncClient, chatport.Client), (chatport.AsyncReplyStream, chatport.ReplyStream)],
+    [
+        (chatport.AsyncClient, chatport.Client),
+        (chatport.AsyncReplyStream, chatport.ReplyStream),
+        (chatport.AsyncRunStream, chatport.RunStream),
+    ],
 )
 def test_both_clients_have_the_same_methods(asynchronous: type, synchronous: type) -> None:
     """The asynchronous and the synchronous client have the same methods with the same options."""
@@ -176,10 +182,28 @@ def test_both_clients_have_the_same_methods(asynchronous: type, synchronous: typ
     assert inspect.signature(asynchronous).parameters.keys() == inspect.signature(synchronous).parameters.keys()
 
 
+@pytest.mark.parametrize("cls", [chatport.Client, chatport.AsyncClient])
+def test_help_names_every_option(cls: type) -> None:
+    """Who asks Python for help on a call sees each option by name."""
+    for method in (cls.chat, cls.stream):  # type: ignore[attr-defined]  # both clients have them
+        seen = inspect.signature(method).parameters
+        assert set(ChatOptions.__annotations__) <= set(seen)
+        text = pydoc.plain(pydoc.render_doc(method))
+        assert all(f"{name}:" in text for name in ChatOptions.__annotations__)
+        for name, hint in ChatOptions.__annotations__.items():
+            assert written(seen[name].annotation) == written(hint), name
+    for effort in ("none", "minimal", "low", "medium", "high", "xhigh", "max"):
+        assert effort in (inspect.getdoc(cls.chat) or "")  # type: ignore[attr-defined]  # as above
+
+
 def test_the_contract_is_all_there() -> None:
     """Both clients have the methods the contract names."""
-    assert {"chat", "stream", "models", "embed", "explain", "close"} <= set(public_methods(chatport.Client))
-    assert {"chat", "stream", "models", "embed", "explain", "aclose"} <= set(dir(chatport.AsyncClient))
+    assert {"chat", "stream", "run", "run_stream", "models", "embed", "explain", "close"} <= set(
+        public_methods(chatport.Client)
+    )
+    assert {"chat", "stream", "run", "run_stream", "models", "embed", "explain", "aclose"} <= set(
+        dir(chatport.AsyncClient)
+    )
 
 
 def test_the_version_is_the_distributions() -> None:

@@ -187,7 +187,7 @@ def test_every_table_is_either_allowed_or_refused_and_none_is_forgotten() -> Non
     """A new key of a configuration is refused until somebody has thought about it."""
     from chatport.setup import config, trust
 
-    assert set(trust._HARMLESS) | {"transport", "limits"} == set(config._TOP_KEYS)
+    assert set(trust._HARMLESS) | {"transport", "limits", *config.OTHERS_TABLES} == set(config._TOP_KEYS)
     assert set(trust._HARMLESS_OF["aliases"]) == {"targets", *config._ALIAS_OPTIONS} - {"extra"}
     facts = {field.name for field in attrs.fields(ModelFacts)}
     assert set(trust._HARMLESS_OF["models"]) == facts - {"prices", "retired", "rules", "protocols", "quirks", "source"}

@@ -46,6 +46,7 @@ PROVIDER = Provider("p", "P", "https://p.example/v1")
 MADE: Mapping[str, tuple[Any, ...]] = {
     "Adjustment": ("note", "f", "r"),
     "Alternative": (),
+    "Approval": ("allow",),
     "Attempt": ("t", "ok", 1.0),
     "AudioPart": ("AAAA", "wav"),
     "Auth": (),
@@ -78,11 +79,15 @@ MADE: Mapping[str, tuple[Any, ...]] = {
     "Provider": ("p", "P", "https://p.example/v1"),
     "RateLimits": (),
     "Reply": ("{}",),
+    "Run": ((Message.user("say: a"),),),
+    "RunStep": (chatport.Reply("a"),),
     "Secret": ("k",),
     "TextPart": ("a",),
     "Tool": ("f",),
     "ToolCall": ("c", "lookup", '{"a":1}'),
     "ToolChoice": ("auto",),
+    "ToolResult": (ToolCall("c", "lookup", '{"a":1}'), "x"),
+    "Totals": (),
     "VendorPart": ({"type": "x"},),
     "VideoPart": ("https://p.example/a.mp4",),
     "Usage": (),
@@ -93,9 +98,17 @@ MADE: Mapping[str, tuple[Any, ...]] = {
 ELSEWHERE = {
     # tested below, or by themselves
     *("AsyncClient", "Client", "Budget", "check_arguments", "load_config", "load_facts", "run_tool", "schema_of"),
+    *("run_tool_async",),  # which is run_tool, awaited
     *("hookimpl", "ProviderHooks", "HOOK_API", "__version__"),
-    *("AsyncReplyStream", "ReplyStream", "Chunk", "StreamState"),  # made by the core alone
-    *("Event", "FinishReason", "Part"),  # names of types
+    *(
+        "AsyncReplyStream",
+        "AsyncRunStream",
+        "ReplyStream",
+        "RunStream",
+        "Chunk",
+        "StreamState",
+    ),  # made by the core alone
+    *("ChatOptions", "Event", "FinishReason", "MessagesInput", "Part", "RunEvent"),  # names of types
 }
 FUNCTIONS = {"locate", "adapt", "discover", "function", "play"}  # a function of the caller's own may raise anything
 
@@ -170,6 +183,11 @@ def use(value: Any) -> None:
             chatport.Client(value)
         case chatport.Policy():
             use(chatport.Config(policy=value))
+        case chatport.Run():
+            client().run(value, model=MODEL, tools=[lookup])
+            repr((value.usage, value.cost, value.open_calls))
+        case chatport.ToolResult():
+            client().explain(["q", Message("assistant", (), (value.call,)), value.message], model=MODEL)
         case chatport.Reply():
             read_call(["q", value])
             value.parsed()
@@ -264,6 +282,14 @@ ODD_MESSAGES: list[Any] = [
 GIVEN: Mapping[str, Callable[[Any], Any]] = {
     "chat": lambda wrong: client().chat(wrong, model=MODEL),
     "stream": lambda wrong: list(client().stream(wrong, model=MODEL)),
+    "run": lambda wrong: client().run(wrong, model=MODEL),
+    **{
+        f"run {name}": lambda wrong, name=name: client().run(  # type: ignore[misc]
+            "call: lookup {}", **{"model": MODEL, "tools": [lookup], "max_steps": 2, name: wrong}
+        )
+        for name in ("tools", "max_steps", "max_seconds", "approve", "threads", "tool_choice")
+    },
+    "retry_invalid": lambda wrong: client().chat("say: a", model=MODEL, output={"type": "object"}, retry_invalid=wrong),
     "models": lambda wrong: client().models(wrong),
     "facts": lambda wrong: client().facts(wrong),
     "embed": lambda wrong: client().embed(wrong, model=MODEL),
@@ -284,6 +310,10 @@ GIVEN: Mapping[str, Callable[[Any], Any]] = {
     "load_config environment": lambda wrong: chatport.load_config({}, environment=wrong),
     "load_facts": lambda wrong: chatport.load_facts(wrong),
     "load_facts filename": lambda wrong: chatport.load_facts("chatport_openai", wrong),
+    **{
+        f"{cls.__name__}.from_json": lambda wrong, cls=cls: cls.from_json(wrong)  # type: ignore[misc]
+        for cls in (Message, chatport.Reply, chatport.Run)
+    },
     "hookimpl": lambda wrong: chatport.hookimpl(wrong),
     "Emulator": lambda wrong: Emulator(wrong),
     **{
@@ -296,7 +326,7 @@ GIVEN: Mapping[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("name", GIVEN)
 def test_functions_and_methods(name: str) -> None:
     call = GIVEN[name]
-    wrongs = [*WRONG, *ODD_MESSAGES] if name in ("chat", "stream") else WRONG
+    wrongs = [*WRONG, *ODD_MESSAGES] if name in ("chat", "stream", "run") else WRONG
     assert not all_leaks((f"{name}({wrong!r})", partial(call, wrong)) for wrong in wrongs)
 
 

@@ -147,10 +147,10 @@ def test_packed_requests(serve: Serve, encoding: str, pack: Callable[[bytes], by
     ("encoding", "content", "status"),
     [
         ("gzip", b"no gzip", 400),
-        ("gzip", gzip.compress(b"{}" * 99)[:-9], 400),
+        ("gzip", gzip.compress(b"{}" * 99, mtime=0)[:-9], 400),
         ("zstd", b"no zstd", 400),
         ("br", b"{}", 415),
-        ("gzip", gzip.compress(b" " * 20_000), 413),
+        ("gzip", gzip.compress(b" " * 20_000, mtime=0), 413),
         ("zstd", zstandard.ZstdCompressor().compress(b" " * 20_000), 413),
         ("identity", b" " * 20_000, 413),
     ],

@@ -66,83 +66,6 @@ def test_a_stream_says_what_a_whole_answer_does(behind: Any, vendor: str) -> Non
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
 
 
-@on_vendors
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_loop_in_parallel_with_thinking_over_three_turns(behind: Any, vendor: str, *, stream: bool) -> None:
-    """What the vendor wants back comes back to it by the client's own messages: no warning, and thinking stays on."""
-    client, emulator = behind(vendor)
-    question = 'call: get_weather {"city": "Rome"}\ncall: get_weather {"city": "Oslo"}'
-    talk: list[Any] = [{"role": "user", "content": question}]
-    for turn in range(3):
-        answer = asked(sdk(client), talk, stream=stream)
-        if turn == 2:
-            break
-        calls = answer["tool_calls"]
-        assert [json.loads(call["function"]["arguments"]) for call in calls] == [{"city": "Rome"}, {"city": "Oslo"}]
-        assert len({call["id"] for call in calls}) == 2
-        talk += [answer, *({"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in calls)]
-        if turn == 0:
-            talk.append({"role": "user", "content": question})
-    assert answer["content"]
-    last = emulator.requests[-1].json()
-    sent = json.dumps(last)
-    assert "cp1." not in sent
-    assert "reasoning_details" not in sent
-    if vendor == "anthropic":
-        kinds = [
-            [block["type"] for block in turn["content"]] for turn in last["messages"] if turn["role"] == "assistant"
-        ]
-        assert kinds == [["thinking", "tool_use", "tool_use"]] * 2
-    if vendor == "openai":
-        assert [item["type"] for item in last["input"] if item.get("encrypted_content")] == ["reasoning"] * 2
-
-
-def asked(openai_client: Any, talk: list[Any], *, stream: bool) -> Any:
-    """Ask, and return the assistant message as a program keeps it: with all its fields."""
-    options: Any = {"model": "main", "messages": talk, "tools": [WEATHER], "reasoning_effort": "high"}
-    create = openai_client.chat.completions.with_raw_response.create
-    if not stream:
-        raw = create(**options)
-        assert not lost(raw.headers)
-        return raw.parse().choices[0].message.model_dump(exclude_none=True)
-    with openai_client.chat.completions.stream(**options) as events:
-        for _ in events:
-            pass
-        assert not lost(events._response.headers)
-        return events.get_final_completion().choices[0].message.model_dump(exclude_none=True)
-
-
-def lost(headers: Any) -> list[str]:
-    """Return what was told as left out or changed."""
-    told = json.loads(headers.get("x-chatport-warnings", "[]"))
-    return [text for text in told if not re.search(r"QW-T3|QW-P10", text)]  # this vendor only knows on and off
-
-
-@on_vendors
-def test_structured_output(behind: Any, vendor: str) -> None:
-    pydantic = pytest.importorskip("pydantic")
-    client, _ = behind(vendor)
-    shape = pydantic.create_model("City", name=(str, ...), people=(int, ...))
-    parsed = sdk(client).chat.completions.parse(
-        model="main",
-        messages=[{"role": "user", "content": 'say: {"name": "Rome", "people": 3}'}],
-        response_format=shape,
-    )
-    assert parsed.choices[0].message.parsed == shape(name="Rome", people=3)
-
-
-@pytest.mark.parametrize("vendor", ["openai", "anthropic", "qwen"])
-def test_an_image_reaches_the_vendor(behind: Any, vendor: str) -> None:
-    client, emulator = behind(vendor)
-    content = [
-        {"type": "text", "text": "say: seen"},
-        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
-    ]
-    reply = sdk(client).chat.completions.create(model="main", messages=[{"role": "user", "content": content}])
-    assert reply.choices[0].message.content == "seen"
-    assert PIXEL in emulator.requests[-1].content.decode()
-
-
 @pytest.mark.parametrize(
     ("status", "error"),
     [
@@ -205,18 +128,6 @@ def request(**body: Any) -> ClientRequest:
     return ClientRequest("POST", "/v1/chat/completions", body=json.dumps(asked).encode())
 
 
-def test_leaving_a_stream_early_stops_the_vendor(behind: Any) -> None:
-    seen: list[str] = []
-    client, _ = behind("deepseek", observers=[lambda name, fields: seen.append(name)])
-    stream = sdk(client).chat.completions.create(
-        model="main", messages=[{"role": "user", "content": "say: one two three"}], stream=True
-    )
-    for _ in stream:
-        break
-    stream.close()
-    assert seen[-1] == "call_cancelled"
-
-
 def test_what_we_do_not_know_goes_on(behind: Any) -> None:
     client, emulator = behind("deepseek")
     message = {"role": "user", "content": "say: a", "name": "ann"}
@@ -230,10 +141,31 @@ def test_what_we_do_not_know_goes_on(behind: Any) -> None:
     assert sent["messages"][0]["name"] == "ann"
 
 
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ({"reasoning": {"effort": "high", "summary": "auto"}}, {"reasoning_effort": "high"}),
+        ({"reasoning": {"summary": "auto"}, "reasoning_effort": "low"}, {"reasoning_effort": "low"}),
+        ({"reasoning": {"effort": "max"}, "reasoning_effort": "low"}, {"reasoning_effort": "low"}),
+        ({"reasoning": {"summary": None}}, {}),
+        ({"reasoning": {"effort": "high", "exclude": True}}, {"reasoning": {"effort": "high", "exclude": True}}),
+        ({"reasoning": "high"}, {"reasoning": "high"}),
+    ],
+)
+def test_the_object_of_newer_clients_is_read_if_it_says_nothing_more(behind: Any, body: Any, sent: Any) -> None:
+    client, emulator = behind("deepseek")
+    answer = chatport_surfaces.Surfaces(client, SURFACES).answer(request(**body))
+    assert answer.status == 200
+    given = emulator.requests[-1].json()
+    assert {name: given[name] for name in ("reasoning", "reasoning_effort") if name in given} == sent
+
+
 def test_state_of_another_secret_or_changed_goes_to_no_vendor(behind: Any) -> None:
     client, emulator = behind("anthropic")
     talk: list[Any] = [{"role": "user", "content": 'call: get_weather {"city": "Rome"}'}]
-    answer = asked(sdk(client), talk, stream=False)
+    options: Any = {"model": "main", "tools": [WEATHER], "reasoning_effort": "high"}
+    message = sdk(client).chat.completions.create(messages=talk, **options).choices[0].message
+    answer = message.model_dump(exclude_none=True)
     details = answer["reasoning_details"]
     assert details[0]["data"].startswith("cp1.")
     details[0]["data"] = details[0]["data"][:-4] + "AAAA"

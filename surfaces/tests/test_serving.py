@@ -192,6 +192,19 @@ def test_installed_surfaces_and_one_that_is_broken(monkeypatch: pytest.MonkeyPat
     assert ["gone" in problem or "odd" in problem for problem in problems] == [True, True]
 
 
+def test_more_warnings_than_a_header_holds_are_counted() -> None:
+    emulator = Emulator("anthropic")
+    own = {f"own_key_{number:03}_{'x' * 60}": 1 for number in range(120)}
+    message = {"role": "user", "content": "say: a", **own}
+    with chatport.Client(emulator.config(), transport=emulator) as client:
+        asked = {"model": "anthropic:claude-sonnet-5", "messages": [message]}
+        answer = Surfaces(client, SURFACES).answer(post("/v1/chat/completions", asked))
+    header = dict(answer.headers)["x-chatport-warnings"]
+    assert len(header) <= 4000
+    told = json.loads(header)
+    assert told[-1] == f"{len(own) - len(told) + 1} more"
+
+
 # --- models, embeddings
 
 

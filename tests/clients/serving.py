@@ -51,11 +51,11 @@ class Served:
 
 @contextmanager
 def served(vendor: str, steps: Sequence[Step]) -> Iterator[Served]:
-    """Serve the alias with a key, until the block is left."""
+    """Serve the alias with a key and a store, until the block is left."""
     with directed(vendor, steps) as emulator:
         config = {**emulator.config(), "aliases": {ALIAS: [f"{vendor}:{MODELS[vendor]}"]}, "retry": {"attempts": 1}}
         client = chatport.AsyncClient(config)
-        settings = GatewaySettings(port=0, key_hashes=(hash_of(KEY),), shutdown_seconds=1)
+        settings = GatewaySettings(port=0, key_hashes=(hash_of(KEY),), shutdown_seconds=1, store="memory")
         gateway = Gateway(client=client, settings=settings)
         log = gateway.log = Log()
         server = make_server(gateway)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .client.aio import AsyncClient as AsyncClient, AsyncReplyStream as AsyncReplyStream
     from .client.embeddings import Embeddings as Embeddings
     from .client.explain import Change as Change, Explanation as Explanation
+    from .client.running import AsyncRunStream as AsyncRunStream
+    from .client.running_sync import RunStream as RunStream
     from .client.sync import Client as Client, ReplyStream as ReplyStream
     from .errors import (
         AuthenticationError as AuthenticationError,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         PolicyError as PolicyError,
         QuotaExceededError as QuotaExceededError,
         RateLimitError as RateLimitError,
+        RunLimitError as RunLimitError,
         ServerError as ServerError,
         StreamInterruptedError as StreamInterruptedError,
         TransportError as TransportError,
@@ -83,7 +86,13 @@ if TYPE_CHECKING:
     from .facts.file import Facts as Facts, load_facts as load_facts
     from .facts.models import HostFacts as HostFacts, ModelFacts as ModelFacts
     from .hooks import HOOK_API as HOOK_API, ProviderHooks as ProviderHooks, hookimpl as hookimpl
-    from .inputs.arguments import check_arguments as check_arguments, run_tool as run_tool
+    from .inputs.arguments import (
+        check_arguments as check_arguments,
+        run_tool as run_tool,
+        run_tool_async as run_tool_async,
+    )
+    from .inputs.messages import MessagesInput as MessagesInput
+    from .inputs.options import ChatOptions as ChatOptions
     from .inputs.schemas import schema_of as schema_of
     from .limits.budget import Budget as Budget
     from .limits.policy import Policy as Policy
@@ -95,6 +104,13 @@ if TYPE_CHECKING:
         Prefill as Prefill,
         Protocol as Protocol,
         Provider as Provider,
+    )
+    from .runs.approval import Approval as Approval
+    from .runs.events import (
+        RunEvent as RunEvent,
+        RunFinished as RunFinished,
+        ToolEnded as ToolEnded,
+        ToolStarted as ToolStarted,
     )
     from .setup.config import Config as Config, load_config as load_config
     from .types import (
@@ -119,6 +135,8 @@ if TYPE_CHECKING:
         VendorPart as VendorPart,
         VideoPart as VideoPart,
     )
+    from .types.runs import Run as Run, RunStep as RunStep, ToolResult as ToolResult
+    from .types.totals import Totals as Totals
 
 _HOMES = {
     "client.aio": ("AsyncClient", "AsyncReplyStream"),
@@ -157,6 +175,7 @@ _HOMES = {
         "PolicyError",
         "QuotaExceededError",
         "RateLimitError",
+        "RunLimitError",
         "ServerError",
         "StreamInterruptedError",
         "TransportError",
@@ -190,9 +209,13 @@ _HOMES = {
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),
     "limits.policy": ("Policy",),
     "provider": ("Auth", "Dialect", "Discovery", "FieldRule", "Prefill", "Protocol", "Provider"),
-    "inputs.arguments": ("check_arguments", "run_tool"),
+    "inputs.arguments": ("check_arguments", "run_tool", "run_tool_async"),
+    "inputs.messages": ("MessagesInput",),
+    "inputs.options": ("ChatOptions",),
     "inputs.schemas": ("schema_of",),
     "basics.secret": ("Secret",),
+    "client.running": ("AsyncRunStream",),
+    "client.running_sync": ("RunStream",),
     "client.sync": ("Client", "ReplyStream"),
     "types": (
         "Adjustment",
@@ -216,6 +239,10 @@ _HOMES = {
         "VendorPart",
         "VideoPart",
     ),
+    "runs.approval": ("Approval",),
+    "runs.events": ("RunEvent", "RunFinished", "ToolEnded", "ToolStarted"),
+    "types.runs": ("Run", "RunStep", "ToolResult"),
+    "types.totals": ("Totals",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

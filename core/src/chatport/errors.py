@@ -7,6 +7,7 @@ ChatportError
 ├── PluginError                 a plugin is broken, or breaks the hook contract
 ├── PolicyError                 the policy forbids this call; nothing was sent
 ├── BudgetExceededError         the call does not fit into a budget; nothing was sent
+├── RunLimitError               a run has used up its steps or its time; `run` holds all there is
 ├── BadRequestError             the request is wrong; sending it again will not help
 │   ├── ContextLengthError      the input is longer than the model's window
 │   ├── ContentFilterError      the vendor refuses this content
@@ -32,6 +33,7 @@ from .basics.display import one_line
 
 if TYPE_CHECKING:
     from .types import Attempt, Message, Reply
+    from .types.runs import Run
 
 __all__ = [
     "AuthenticationError",
@@ -51,6 +53,7 @@ __all__ = [
     "PolicyError",
     "QuotaExceededError",
     "RateLimitError",
+    "RunLimitError",
     "ServerError",
     "StreamInterruptedError",
     "TransportError",
@@ -70,6 +73,7 @@ class ChatportError(Exception):
     vendor's own hint, None when it gave none. `raw` is the vendor's error as decoded JSON or text, with our
     key taken out. `attempts` tells the story of the call up to here. Where an answer broke off after a part of it was
     handed over, `messages` is the conversation to go on with: yours, that part, and a request for the rest.
+    Where a run of tools ends with it, `run` is all that the run had until then, and can be gone on with.
     `advice` is the next step, in a sentence; empty where there is none to give.
     `raised_by` names the hook, plugin, package and version where a plugin has raised it; empty for core and vendor.
 
@@ -109,6 +113,7 @@ class ChatportError(Exception):
         self.attempts = attempts
         self.raised_by = ""
         self.messages: tuple[Message, ...] = ()
+        self.run: Run | None = None
         self._advice: str | None = None
 
     @property
@@ -195,6 +200,19 @@ class BudgetExceededError(ChatportError):
         self.cap = cap
         self.remaining = remaining
         self.estimate = estimate
+
+
+class RunLimitError(ChatportError):
+    """A run of tools has used up its steps or its time, and the model is not done. `limit` is "steps" or "seconds".
+
+    `run` is all there is: calls of tools in it that have no result were not run, or had not ended.
+    """
+
+    usual_advice = "Go on with client.run(error.run, ...), or raise the limit."
+
+    def __init__(self, message: str, *, limit: Literal["steps", "seconds"] = "steps", **known: Any) -> None:
+        super().__init__(message, **known)
+        self.limit = limit
 
 
 class BadRequestError(ChatportError):

@@ -16,12 +16,13 @@ import anyio
 import structlog
 
 from chatport import AsyncClient, AuthenticationError, BadRequestError, ChatportError, Config, load_config
-from chatport_surfaces import Answer, AsyncStreamedAnswer, AsyncSurfaces, ClientRequest, Record, Seal, Surface
+from chatport_surfaces import Answer, AsyncStreamedAnswer, ClientRequest, Record, Surface
 
 from .access import log_access
 from .bodies import ClientLeft, Refused, read_body
 from .keys import KeyRing
 from .settings import GatewaySettings, read_settings
+from .tenants import Tenants
 
 __all__ = ["Gateway"]
 
@@ -57,11 +58,13 @@ class Gateway:
     ) -> None:
         loaded: Config = client.config if client is not None else load_config(config)
         self.settings = settings or read_settings(loaded)
-        self.keys = KeyRing(self.settings.key_digests())
+        digests = self.settings.key_digests()
+        self.keys = KeyRing(digests)
         self.is_stopping = False
         self._owns_client = client is None
         self.client = client or AsyncClient(loaded)
-        self.surfaces = AsyncSurfaces(self.client, surfaces, seal=Seal(self.settings.seal_secret()))
+        self.tenants = Tenants(self.client, surfaces, digests, self.settings)
+        self.surfaces = self.tenants.common
         self.log = structlog.get_logger("chatport.gateway")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,7 +137,8 @@ class Gateway:
         self, surface: Surface | None, request: ClientRequest, record: Record
     ) -> Answer | AsyncStreamedAnswer:
         try:
-            return await self.surfaces.answer(request, record=record)
+            surfaces = self.tenants.of(self.keys.which(request.headers))
+            return await surfaces.answer(request, record=record)
         except Exception as problem:  # a mistake of ours: the client is to be told something in its own protocol
             self.log.exception("failed", path=request.path)
             record.error = ChatportError(f"The gateway has failed ({type(problem).__name__}).")

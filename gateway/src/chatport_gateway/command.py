@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def command(
     """Serve every configured vendor to clients of chat completions, Responses and Messages, until Ctrl-C."""
     from .app import Gateway
     from .keys import hash_of
-    from .server import make_server
+    from .server import make_server, open_sockets
     from .settings import read_settings
 
     if hash_key:
@@ -46,10 +48,12 @@ def command(
             return
         gateway = Gateway(loaded, settings=settings)
         server = make_server(gateway)
+        sockets = open_sockets(settings.host, settings.port)
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
-    _announce(settings, gateway.surfaces.problems)
-    server.run()
+    _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
+    with contextlib.suppress(KeyboardInterrupt):  # it has been waited for: streams have ended
+        server.run(sockets=sockets)
 
 
 def _told(client: str, settings: Any, model: str) -> str:
@@ -59,7 +63,7 @@ def _told(client: str, settings: Any, model: str) -> str:
     return codex_models(sys.stdin.read(), model) if client == "codex-models" else told(client, settings, model)
 
 
-def _announce(settings: Any, problems: Any) -> None:
-    structlog.get_logger("chatport.gateway").info("serving", host=settings.host, port=settings.port)
+def _announce(host: str, port: int, problems: Sequence[str]) -> None:
+    structlog.get_logger("chatport.gateway").info("serving", host=host, port=port)
     for problem in problems:
         click.echo(f"Warning: {problem}", err=True)

@@ -45,11 +45,16 @@ class KeyRing:
         return f"<chatport_gateway.KeyRing of {len(self._digests)}>"
 
     def takes(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request brings one of the keys: as a bearer, or in `x-api-key`. All are compared every time."""
-        if not self._digests:
-            return True
+        """Whether a request brings one of the keys, or none are asked for."""
+        return not self._digests or self.which(headers) is not None
+
+    def which(self, headers: Mapping[str, str]) -> bytes | None:
+        """Return the digest of the key that a request brings, as a bearer or in `x-api-key`; None: it is none of ours.
+
+        All are compared every time.
+        """
         bearer = headers.get("authorization", "")
         sent = headers.get("x-api-key") or (bearer[7:].strip() if bearer[:7].lower() == "bearer " else "")
         digest = sha256(sent.encode("utf-8", "surrogateescape")).digest()
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]
-        return any(matches)
+        matches = [known for known in self._digests if hmac.compare_digest(digest, known)]
+        return matches[0] if matches else None

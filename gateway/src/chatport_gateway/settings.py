@@ -15,6 +15,8 @@ from .keys import read_hash
 __all__ = ["GatewaySettings", "read_settings"]
 
 _MIB = 1024 * 1024
+_STORES = ("memory",)
+_SHORTEST_SECRET = 16
 
 
 @attrs.frozen
@@ -24,7 +26,8 @@ class GatewaySettings:
     `key_env` names the variable with the one key that clients send, `key_hashes` are those of several (`sha256:` and 64
     hex digits). Without either it listens on loopback only. `seal_key_env` names the variable with the secret that
     closes what vendors want back: processes that share clients, and restarts, need the same one. `allow_origins` are
-    the web pages whose scripts may ask; none unless named.
+    the web pages whose scripts may ask; none unless named. `store` is `memory` to keep the newest answers of Responses,
+    `store_answers` and `store_bytes` at most for each key, so that clients can go on from them; None: none are kept.
     """
 
     host: str = "127.0.0.1"
@@ -38,6 +41,9 @@ class GatewaySettings:
     shutdown_seconds: float = 30.0
     connections: int = 2000
     allow_origins: tuple[str, ...] = ()
+    store: str | None = None
+    store_answers: int = 1000
+    store_bytes: int = 64 * _MIB
 
     def key_digests(self, environment: Mapping[str, str] | None = None) -> tuple[bytes, ...]:
         """Return the digests of the keys that are taken. Raises ConfigurationError for a variable that is not set."""
@@ -47,10 +53,15 @@ class GatewaySettings:
         return tuple(digests)
 
     def seal_secret(self, environment: Mapping[str, str] | None = None) -> bytes | None:
-        """Return the secret of the seal, None for one of this process."""
+        """Return the secret of the seal, None for one of this process. Raises ConfigurationError for a short one."""
         if self.seal_key_env is None:
             return None
-        return _variable(self.seal_key_env, "seal_key_env", environment).encode()
+        secret = _variable(self.seal_key_env, "seal_key_env", environment).encode()
+        if len(secret) < _SHORTEST_SECRET:
+            raise ConfigurationError(
+                f"[gateway] seal_key_env: the secret in {self.seal_key_env} has at least {_SHORTEST_SECRET} bytes."
+            )
+        return secret
 
 
 def read_settings(config: Config, **given: Any) -> GatewaySettings:
@@ -77,6 +88,8 @@ def read_settings(config: Config, **given: Any) -> GatewaySettings:
 def _fit(name: str, value: Any) -> Any:
     """Return a value of the kind that a setting has."""
     default = getattr(GatewaySettings(), name)
+    if name == "store" and value not in _STORES:
+        raise ConfigurationError(f"[gateway] store is one of {', '.join(_STORES)}, not {value!r}.")
     if isinstance(default, tuple):
         if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
             return tuple(value)

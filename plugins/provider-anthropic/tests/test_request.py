@@ -88,6 +88,7 @@ def test_the_limit_is_always_there(explain, notes, model, asked, sent, found):
         ({"n": 1}, "n", None, set()),
         ({"n": 2}, "n", None, {("dropped", "n", "AN-R14")}),
         ({"logit_bias": {}}, "logit_bias", None, {("dropped", "logit_bias", "AN-R14")}),
+        ({"prompt_cache_key": "k"}, "prompt_cache_key", None, {("dropped", "prompt_cache_key", "AN-R14")}),
         ({"max_completion_tokens": 77}, "max_tokens", 77, set()),
         ({"max_tokens": 99_999}, "max_tokens", 64_000, {("lowered", "max_tokens", "AN-R1")}),
         ({"reasoning_effort": "none"}, "thinking", {"type": "disabled"}, set()),

@@ -108,6 +108,7 @@ class Surfaces:
     ) -> None:
         self.client = client
         found, self.problems = installed_surfaces() if surfaces is None else (tuple(surfaces), ())
+        self.surfaces = found
         self.table = Table(found)
         self.context = SurfaceContext(seal or Seal(), lambda: int(unix_seconds()), _new_id, self._providers)
 

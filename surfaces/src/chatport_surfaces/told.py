@@ -11,7 +11,7 @@ __all__ = ["TARGET", "WARNINGS", "headers_of"]
 TARGET = "x-chatport-target"
 """The header with the target that has answered, `provider:model`."""
 WARNINGS = "x-chatport-warnings"
-"""The header with what is not as it was asked for: a JSON list of texts, in ASCII, as many as fit."""
+"""The header with what is not as asked for: a JSON list of texts, in ASCII: as many as fit, and how many more."""
 _MOST_CHARACTERS = 4000
 
 
@@ -20,6 +20,13 @@ def headers_of(reply: Reply) -> tuple[tuple[str, str], ...]:
     target = f"{reply.provider}:{reply.model}".encode("ascii", "replace").decode()
     told = ((TARGET, "".join(filter(str.isprintable, target))),)
     warnings = [str(warning) for warning in reply.warnings]
-    while warnings and len(json.dumps(warnings)) > _MOST_CHARACTERS:
-        del warnings[-1]
-    return (*told, (WARNINGS, json.dumps(warnings))) if warnings else told
+    return (*told, (WARNINGS, _listed(warnings))) if warnings else told
+
+
+def _listed(warnings: list[str]) -> str:
+    """Return as many as fit, and how many did not: nothing is left out unsaid."""
+    text, kept = json.dumps(warnings), len(warnings)
+    while len(text) > _MOST_CHARACTERS:
+        kept -= 1
+        text = json.dumps([*warnings[:kept], f"{len(warnings) - kept} more"])
+    return text

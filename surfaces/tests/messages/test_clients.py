@@ -90,7 +90,7 @@ def check_nothing_is_lost(body: Mapping[str, Any], sent: Any, headers: Mapping[s
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("target", TARGETS)
-def test_recorded_requests_go_through(name, target):
+def test_recorded_requests_go_through(name: Any, target: Any) -> None:
     vendor = target.partition(":")[0]
     for request in recorded(name):
         emulator = Emulator(vendor)
@@ -104,7 +104,7 @@ def test_recorded_requests_go_through(name, target):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_its_tool_loop_with_thinking_goes_round(target):
+def test_its_tool_loop_with_thinking_goes_round(target: Any) -> None:
     """With answers of this process in the place of those that were recorded."""
     vendor = target.partition(":")[0]
     begun, *_ = recorded("claude-code-thinking")

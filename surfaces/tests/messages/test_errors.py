@@ -17,7 +17,7 @@ from .asking import MODELS, SECRET, ask, events_of, on_backends, request_of
 BODY: dict[str, Any] = {"max_tokens": 100, "messages": [{"role": "user", "content": "say: one two three four five"}]}
 on_vendors = pytest.mark.parametrize("vendor", MODELS)
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-ONCE = {"retry": {"attempts": 1}}
+ONCE: dict[str, Any] = {"retry": {"attempts": 1}}
 
 
 def body_of(vendor: str, **fields: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def body_of(vendor: str, **fields: Any) -> dict[str, Any]:
         (529, 529, "overloaded_error"),
     ],
 )
-def test_statuses_and_kinds(vendor, stream, status, told, kind):
+def test_statuses_and_kinds(vendor: Any, stream: Any, status: Any, told: Any, kind: Any) -> None:
     emulator = Emulator(vendor, faults=[faults.status(status)])
     if status == 404:
         emulator = Emulator(vendor, models=("other",))
@@ -52,7 +52,7 @@ def test_statuses_and_kinds(vendor, stream, status, told, kind):
 @on_vendors
 @both_ways
 @pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}])
-def test_a_conversation_that_the_server_holds(vendor, stream, thread):
+def test_a_conversation_that_the_server_holds(vendor: str, stream: bool, thread: Any) -> None:
     """By this code the SDKs know that they have to send all of it."""
     emulator = Emulator(vendor)
     answer = ask(emulator, body_of(vendor, stream=stream, thread=thread))
@@ -63,20 +63,20 @@ def test_a_conversation_that_the_server_holds(vendor, stream, thread):
 
 
 @both_ways
-def test_a_name_that_means_nothing(stream):
+def test_a_name_that_means_nothing(stream: Any) -> None:
     answer = ask(Emulator("openai"), {**BODY, "model": "nobody", "stream": stream})
     assert (answer.status, answer.json["error"]["type"]) == (404, "not_found_error")
     assert "nobody" in answer.json["error"]["message"]
 
 
-def test_a_wrong_body():
+def test_a_wrong_body() -> None:
     for body, words in ((b"{", "JSON"), (b"[]", "object"), (b'{"model": "m"}', "messages: Field required")):
         answer = ask(Emulator("openai"), body)
         assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
         assert words in answer.json["error"]["message"]
 
 
-def test_too_long_a_prompt_has_the_words_that_clients_know():
+def test_too_long_a_prompt_has_the_words_that_clients_know() -> None:
     """AN-X2: they compact the conversation then, and have nothing else to go by."""
     said = {"error": {"message": "This model's maximum context length is 8 tokens.", "code": "context_length_exceeded"}}
     answer = ask(Emulator("openai", faults=[faults.status(400, body=said)]), body_of("openai"))
@@ -84,7 +84,7 @@ def test_too_long_a_prompt_has_the_words_that_clients_know():
     assert answer.json["error"]["message"].startswith("prompt is too long: ")
 
 
-def test_a_spent_budget_is_no_rate_limit():
+def test_a_spent_budget_is_no_rate_limit() -> None:
     """AN-X13: clients that know the detail stop; the others are told not to try again."""
     said = {"error": {"message": "You exceeded your current quota.", "code": "insufficient_quota"}}
     answer = ask(Emulator("openai", faults=[faults.status(429, body=said)]), body_of("openai"))
@@ -93,7 +93,7 @@ def test_a_spent_budget_is_no_rate_limit():
     assert answer.headers["x-should-retry"] == "false"
 
 
-def test_a_wait_is_passed_on():
+def test_a_wait_is_passed_on() -> None:
     fault = faults.rate_limited(400)
     answer = ask(Emulator("deepseek", faults=[fault]), body_of("deepseek"), **ONCE)
     assert (answer.status, answer.headers["retry-after"]) == (429, "400")
@@ -144,7 +144,7 @@ class Cutting:
 @pytest.mark.slow
 @on_vendors
 @pytest.mark.parametrize("how", ["clean", "reset"])
-def test_every_cut_of_a_stream_is_an_error_and_no_ending(vendor, how):
+def test_every_cut_of_a_stream_is_an_error_and_no_ending(vendor: Any, how: Any) -> None:
     """At each byte: before there is content the error has its own status, then it is the last event."""
     cutting = Cutting(vendor, how)
     with cutting.client:
@@ -167,7 +167,7 @@ def test_every_cut_of_a_stream_is_an_error_and_no_ending(vendor, how):
     ],
     ids=lambda fault: fault.name,
 )
-def test_faults_in_the_middle_on_every_way(backend, vendor, fault):
+def test_faults_in_the_middle_on_every_way(backend: Any, vendor: Any, fault: Any) -> None:
     answer = ask(Emulator(vendor, faults=[fault]), body_of(vendor, stream=True), backend=backend, **ONCE)
     assert answer.status == 200
     names = [name for name, _ in answer.events]
@@ -178,7 +178,7 @@ def test_faults_in_the_middle_on_every_way(backend, vendor, fault):
     assert isinstance(answer.error, chatport.ChatportError)
 
 
-def test_a_vendors_own_error_event_is_told_once():
+def test_a_vendors_own_error_event_is_told_once() -> None:
     """AN-S10"""
     emulator = Emulator("anthropic", stream_error="overloaded_error", stream_error_after=6)
     answer = ask(emulator, body_of("anthropic", stream=True), **ONCE)

@@ -62,7 +62,7 @@ def thoughts(vendor: str, sent: dict[str, Any]) -> list[Any]:
 
 @on_vendors
 @both_ways
-def test_thinking_goes_back_to_its_vendor(vendor, stream):
+def test_thinking_goes_back_to_its_vendor(vendor: Any, stream: Any) -> None:
     emulator = Emulator(vendor)
     body, answer = first(emulator, vendor, stream=stream)
     assert "cp1." in json.dumps(answer.content)
@@ -75,7 +75,7 @@ def test_thinking_goes_back_to_its_vendor(vendor, stream):
 
 @on_vendors
 @both_ways
-def test_the_last_block_is_what_was_said(vendor, stream):
+def test_the_last_block_is_what_was_said(vendor: str, stream: bool) -> None:
     """Clients take it for the answer, so that what is to go back stands before it, and does go back."""
     emulator = Emulator(vendor)
     asked = {"role": "user", "content": "think: So it is.\nsay: Here it is."}
@@ -88,7 +88,7 @@ def test_the_last_block_is_what_was_said(vendor, stream):
 
 
 @both_ways
-def test_encrypted_thinking_too(stream):
+def test_encrypted_thinking_too(stream: Any) -> None:
     emulator = Emulator("anthropic", redacts=True)
     body, answer = first(emulator, "anthropic", stream=stream)
     assert answer.content[0]["type"] == "redacted_thinking"
@@ -98,7 +98,7 @@ def test_encrypted_thinking_too(stream):
 
 
 @both_ways
-def test_thinking_that_is_bound_to_its_conversation_still_fits(stream):
+def test_thinking_that_is_bound_to_its_conversation_still_fits(stream: Any) -> None:
     """AN-K7: the newest models refuse it behind anything else than what was sent before."""
     emulator = Emulator("anthropic")
     body, answer = first(emulator, "anthropic", stream=stream, model="claude-opus-5-5")
@@ -112,7 +112,7 @@ def test_thinking_that_is_bound_to_its_conversation_still_fits(stream):
 
 @on_vendors
 @pytest.mark.parametrize("other", MODELS)
-def test_another_vendor_gets_none_of_it(vendor, other):
+def test_another_vendor_gets_none_of_it(vendor: Any, other: Any) -> None:
     if vendor == other:
         pytest.skip("the same vendor")
     body, answer = first(Emulator(vendor), vendor, stream=True)
@@ -138,7 +138,7 @@ def changed(value: Any) -> Any:
 @on_vendors
 @both_ways
 @pytest.mark.parametrize("way", ["changed", "of another secret"])
-def test_what_does_not_open_goes_to_nobody(vendor, stream, way):
+def test_what_does_not_open_goes_to_nobody(vendor: Any, stream: Any, way: Any) -> None:
     emulator = Emulator(vendor)
     body, answer = first(emulator, vendor, stream=stream)
     content = changed(answer.content) if way == "changed" else answer.content
@@ -151,7 +151,7 @@ def test_what_does_not_open_goes_to_nobody(vendor, stream, way):
     assert {field.partition(".")[0] for field in after.warned} & {"messages"}, "it is told"
 
 
-def test_one_vendors_cannot_be_made_anothers():
+def test_one_vendors_cannot_be_made_anothers() -> None:
     """Two seals of two vendors in one answer: only the first one's is taken."""
     seal = Seal(SECRET)
     blocks = [
@@ -165,7 +165,7 @@ def test_one_vendors_cannot_be_made_anothers():
     assert "B" not in [getattr(part, "value", {}).get("data") for part in message.content]
 
 
-def test_a_vendors_own_passes_to_who_speaks_the_protocol():
+def test_a_vendors_own_passes_to_who_speaks_the_protocol() -> None:
     """The client has talked to the vendor itself before."""
     block = {"type": "thinking", "thinking": "hm", "signature": "E" + "x" * 120}
     answer = [block, {"type": "text", "text": "t"}]
@@ -183,7 +183,7 @@ def test_a_vendors_own_passes_to_who_speaks_the_protocol():
         assert ("messages.content.thinking" in got.warned) is not passes
 
 
-def test_unsigned_thinking_belongs_to_nobody():
+def test_unsigned_thinking_belongs_to_nobody() -> None:
     blocks = [{"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "text", "text": "t"}]
     turns = [
         {"role": "user", "content": "hi"},
@@ -200,7 +200,7 @@ def test_unsigned_thinking_belongs_to_nobody():
         assert got.warned
 
 
-def test_what_the_model_wrote_is_no_word_of_the_protocol():
+def test_what_the_model_wrote_is_no_word_of_the_protocol() -> None:
     seal = Seal(SECRET)
     block = {"type": "tool_use", "id": "t", "name": "f", "input": {"signature": "s", "encrypted_content": "e"}}
     assert closed(block, seal, "acme") is block
@@ -213,7 +213,7 @@ def test_what_the_model_wrote_is_no_word_of_the_protocol():
     assert part.extra == {"citations": [citation]}
 
 
-def test_an_answer_that_was_streamed_inside_keeps_its_thinking():
+def test_an_answer_that_was_streamed_inside_keeps_its_thinking() -> None:
     """AN-A7: a whole answer of so many tokens is none of the vendor's, but put together here."""
     emulator = Emulator("anthropic")
     body, answer = first(emulator, "anthropic", stream=False, max_tokens=30_000)

@@ -38,12 +38,12 @@ PING = {"type": "ping"}
 NEWER = {"type": "newer_event", "x": 1}
 
 
-def test_a_vendors_own_events_pass_as_they_came():
+def test_a_vendors_own_events_pass_as_they_came() -> None:
     events = named(START, PING, TEXT, PIECE, NEWER, STOP, DELTA, LAST)
     assert passed(*events) == events
 
 
-def test_its_end_waits_for_ours_and_its_errors_are_told_by_us():
+def test_its_end_waits_for_ours_and_its_errors_are_told_by_us() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     assert [name for name, _ in passed(*named(START, TEXT, PIECE, STOP, DELTA, LAST), ends=False)][
         -1
@@ -54,12 +54,12 @@ def test_its_end_waits_for_ours_and_its_errors_are_told_by_us():
     ]
 
 
-def test_a_second_start_is_left_out_and_an_open_block_is_closed():
+def test_a_second_start_is_left_out_and_an_open_block_is_closed() -> None:
     """AN-S13, AN-S7"""
     assert passed(*named(START, START, TEXT, PIECE, DELTA, LAST)) == named(START, TEXT, PIECE, STOP, DELTA, LAST)
 
 
-def test_an_event_without_a_name_gets_one():
+def test_an_event_without_a_name_gets_one() -> None:
     """Clients pass over it otherwise (AN-S1)."""
     assert passed(*[("message", body) for body in (START, TEXT, PIECE, STOP, DELTA, LAST)])[2] == (
         "content_block_delta",
@@ -67,7 +67,7 @@ def test_an_event_without_a_name_gets_one():
     )
 
 
-def test_what_only_the_vendor_reads_is_sealed_in_its_place():
+def test_what_only_the_vendor_reads_is_sealed_in_its_place() -> None:
     thinking = {
         "type": "content_block_start",
         "index": 0,

@@ -34,7 +34,7 @@ def sent_of(target: str, messages: Any, **fields: Any) -> Any:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("part", [IMAGE, DOCUMENT], ids=["image", "document"])
-def test_in_a_turn(target, part):
+def test_in_a_turn(target: Any, part: Any) -> None:
     sent = sent_of(target, [{"role": "user", "content": [{"type": "text", "text": "say: seen"}, part]}])
     assert part["source"]["data"] in json.dumps(sent)
     if target.startswith("anthropic"):
@@ -42,7 +42,7 @@ def test_in_a_turn(target, part):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_in_the_result_of_a_tool(target):
+def test_in_the_result_of_a_tool(target: Any) -> None:
     call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
     content = [{"type": "text", "text": "a picture"}, IMAGE]
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": content}

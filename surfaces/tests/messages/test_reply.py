@@ -35,26 +35,26 @@ def whole(**fields: Any) -> Any:
         ("other", "end_turn"),
     ],
 )
-def test_reasons(reason, told):
+def test_reasons(reason: Any, told: Any) -> None:
     assert whole(finish_reason=reason)["stop_reason"] == told
     own = whole(finish_reason=reason, raw_finish_reason="pause_turn", protocol="messages")
     assert own["stop_reason"] == "pause_turn"
     assert whole(finish_reason=reason, raw_finish_reason="newer", protocol="messages")["stop_reason"] == told
 
 
-def test_the_matched_stop_sequence_of_a_vendor_that_tells_it():
+def test_the_matched_stop_sequence_of_a_vendor_that_tells_it() -> None:
     fields = {"raw_finish_reason": "stop_sequence", "protocol": "messages", "raw": {"stop_sequence": "zzz"}}
     assert whole(**fields)["stop_sequence"] == "zzz"
 
 
-def test_a_refusal():
+def test_a_refusal() -> None:
     message = whole(refusal="I won't.", finish_reason="content_filter")
     assert message["stop_reason"] == "refusal"
     assert message["stop_details"] == {"type": "refusal", "category": None, "explanation": "I won't."}
     assert [block["text"] for block in message["content"]] == ["I won't."]
 
 
-def test_blocks_in_their_order():
+def test_blocks_in_their_order() -> None:
     message = whole(
         text="t",
         reasoning="hm",
@@ -78,11 +78,11 @@ def test_blocks_in_their_order():
 @pytest.mark.parametrize(
     ("arguments", "value"), [("", {}), ("null", {}), ("[1]", {"arguments": [1]}), ("{x", {"arguments": "{x"})]
 )
-def test_the_input_of_a_call_is_an_object(arguments, value):
+def test_the_input_of_a_call_is_an_object(arguments: Any, value: Any) -> None:
     assert whole(tool_calls=(ToolCall("c", "f", arguments),))["content"][0]["input"] == value
 
 
-RAW = {
+RAW: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",
@@ -100,7 +100,7 @@ RAW = {
 }
 
 
-def test_a_vendors_own_message_is_not_translated():
+def test_a_vendors_own_message_is_not_translated() -> None:
     """Server tools, sources and what is newer pass; opaque texts are sealed; a tool has the client's own name."""
     message = whole(protocol="messages", raw=RAW, text="t", tool_calls=(ToolCall("toolu_1", "own name", "{}"),))
     assert message["newer"] == 1
@@ -118,14 +118,14 @@ def test_a_vendors_own_message_is_not_translated():
 @pytest.mark.parametrize(
     "raw", [None, {"type": "message"}, {**RAW, "content": []}, {**RAW, "content": ["x"]}, {"id": 1}]
 )
-def test_what_is_left_of_a_streamed_answer_is_no_message(raw):
+def test_what_is_left_of_a_streamed_answer_is_no_message(raw: Any) -> None:
     message = whole(protocol="messages", raw=raw, text="t")
     assert [block["text"] for block in message["content"]] == ["t"]
 
 
 @pytest.mark.parametrize("vendor", MODELS)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_names_that_a_vendor_does_not_take_come_back(vendor, stream):
+def test_names_that_a_vendor_does_not_take_come_back(vendor: Any, stream: Any) -> None:
     """Then a vendor of this protocol is translated too: its events have the names as they were sent."""
     tool = {"name": "a.b/c", "input_schema": {"type": "object", "properties": {}}}
     body = {"max_tokens": 500, "messages": [{"role": "user", "content": "call: a.b/c {}"}], "tools": [tool]}
@@ -135,7 +135,7 @@ def test_names_that_a_vendor_does_not_take_come_back(vendor, stream):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_a_refusal_of_a_vendor(stream):
+def test_a_refusal_of_a_vendor(stream: Any) -> None:
     for vendor in ("openai", "anthropic"):
         body = {"max_tokens": 500, "messages": [{"role": "user", "content": "refuse: no"}], "stream": stream}
         answer = ask(Emulator(vendor), {**body, "model": f"{vendor}:{MODELS[vendor]}"})

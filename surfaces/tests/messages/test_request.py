@@ -14,7 +14,7 @@ from chatport_surfaces.messages import surface
 from .asking import SECRET, read, request_of
 
 MARK = {"cache_control": {"type": "ephemeral"}}
-FUNCTION = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
+FUNCTION: dict[str, Any] = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
 
@@ -38,20 +38,20 @@ def explain(body: Any, model: str, headers: Any = None) -> Any:
 
 
 @pytest.mark.parametrize("system", ["Be brief.", [{"type": "text", "text": "Be brief.", **MARK}]])
-def test_system_is_a_text_or_blocks_with_marks(system):
+def test_system_is_a_text_or_blocks_with_marks(system: Any) -> None:
     extra = {} if isinstance(system, str) else MARK
     first, second = talk({"role": "user", "content": "hi"}, system=system)
     assert first == Message("system", (TextPart("Be brief.", extra),))
     assert second == Message.user("hi")
 
 
-def test_a_system_turn_stays_in_its_place():
+def test_a_system_turn_stays_in_its_place() -> None:
     roles = [message.role for message in talk({"role": "user", "content": "a"}, {"role": "system", "content": "now b"})]
     assert roles == ["user", "system"]
 
 
-def test_images_and_documents():
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}, **MARK}
+def test_images_and_documents() -> None:
+    image: Any = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}, **MARK}
     far = {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}
     pdf = {"type": "document", "title": "T", "source": {**image["source"], "media_type": "application/pdf"}}
     plain = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hé"}, "context": "c"}
@@ -66,9 +66,9 @@ def test_images_and_documents():
     )
 
 
-def test_what_only_the_vendor_has_stays_as_it_is():
+def test_what_only_the_vendor_has_stays_as_it_is() -> None:
     """An uploaded file, search results, and blocks that are newer than this code."""
-    blocks = [
+    blocks: list[Any] = [
         {"type": "image", "source": {"type": "file", "file_id": "file_1"}},
         {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "x"}]}},
         {"type": "search_result", "source": "s", "title": "t", "content": []},
@@ -78,8 +78,8 @@ def test_what_only_the_vendor_has_stays_as_it_is():
     assert message.content == tuple(VendorPart(block) for block in blocks)
 
 
-def test_results_are_messages_of_their_own():
-    image = {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}
+def test_results_are_messages_of_their_own() -> None:
+    image: Any = {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}
     turn = user(
         {"type": "tool_result", "tool_use_id": "a", "content": "one", "is_error": False, **MARK},
         {"type": "tool_result", "tool_use_id": "b", "content": [{"type": "text", "text": "two"}, image]},
@@ -94,7 +94,7 @@ def test_results_are_messages_of_their_own():
     ]
 
 
-def test_an_answer_keeps_the_order_of_its_blocks():
+def test_an_answer_keeps_the_order_of_its_blocks() -> None:
     call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}, "caller": {"type": "code_x"}}
     server = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"signature": "theirs"}}
     answer = {
@@ -107,7 +107,7 @@ def test_an_answer_keeps_the_order_of_its_blocks():
     assert second == Message.assistant("u")
 
 
-def test_what_says_nothing_is_not_carried():
+def test_what_says_nothing_is_not_carried() -> None:
     """Clients give our own answers back with all of their fields, which would be words of the protocol elsewhere."""
     text = {"type": "text", "text": "t", "citations": None}
     call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}, "caller": {"type": "direct"}}
@@ -136,7 +136,7 @@ def test_what_says_nothing_is_not_carried():
         ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),
     ],
 )
-def test_a_wrong_shape_is_named(body, place):
+def test_a_wrong_shape_is_named(body: Any, place: Any) -> None:
     with pytest.raises(BadRequestError, match=place.replace(".", r"\.")):
         read(body)
 
@@ -144,7 +144,7 @@ def test_a_wrong_shape_is_named(body, place):
 # --- tools
 
 
-def test_tools_and_their_marks():
+def test_tools_and_their_marks() -> None:
     given = read(
         {
             "tools": [
@@ -172,13 +172,13 @@ def test_tools_and_their_marks():
     ],
 )
 @pytest.mark.parametrize("parallel", [True, False])
-def test_the_choice_among_them(choice, wanted, parallel):
+def test_the_choice_among_them(choice: Any, wanted: Any, parallel: Any) -> None:
     asked = read({"tools": [FUNCTION, SEARCH], "tool_choice": {**choice, "disable_parallel_tool_use": not parallel}})
     assert asked.options["tool_choice"] == wanted
     assert asked.options.get("extra") == (None if parallel else {"parallel_tool_calls": False})
 
 
-def test_the_choice_as_vendors_get_it():
+def test_the_choice_as_vendors_get_it() -> None:
     body = {"tools": [FUNCTION, SEARCH], "tool_choice": {"type": "any", "disable_parallel_tool_use": True}}
     own = explain(body, "anthropic:claude-sonnet-4-6")
     assert own.body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
@@ -207,7 +207,7 @@ def test_the_choice_as_vendors_get_it():
         (None, None, None),
     ],
 )
-def test_thinking_and_effort_are_reasoning(thinking, effort, wanted):
+def test_thinking_and_effort_are_reasoning(thinking: Any, effort: Any, wanted: Any) -> None:
     config = {} if effort is None else {"output_config": {"effort": effort}}
     asked = read({"thinking": thinking, **config})
     assert asked.options.get("reasoning") == wanted
@@ -219,7 +219,7 @@ def test_thinking_and_effort_are_reasoning(thinking, effort, wanted):
 @pytest.mark.parametrize(
     "model", ["openai:gpt-4o-mini", "qwen:qwen3-coder-plus", "openai:gpt-6-sol", "deepseek:deepseek-flash"]
 )
-def test_an_adaptive_request_does_not_fail_where_nothing_thinks(model):
+def test_an_adaptive_request_does_not_fail_where_nothing_thinks(model: Any) -> None:
     """The clients send it to any name (claude-code#55211)."""
     sent = explain({"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}, model)
     assert "thinking" not in sent.body or sent.body["thinking"] != {"type": "adaptive"}
@@ -227,7 +227,7 @@ def test_an_adaptive_request_does_not_fail_where_nothing_thinks(model):
 
 
 @pytest.mark.parametrize("place", ["output_config", "output_format"])
-def test_structured_output(place):
+def test_structured_output(place: Any) -> None:
     wanted = {"type": "json_schema", "schema": SCHEMA}
     body = {place: {"format": wanted, "effort": "low"} if place == "output_config" else wanted}
     asked = read(body)
@@ -243,14 +243,14 @@ def test_structured_output(place):
 # --- the rest
 
 
-def test_plain_options():
+def test_plain_options() -> None:
     asked = read({"max_tokens": 5, "temperature": 0.5, "top_p": 0.9, "stop_sequences": ["x"], "stream": True})
     assert dict(asked.options) == {"max_tokens": 5, "temperature": 0.5, "top_p": 0.9, "stop": ["x"]}
     assert asked.stream is True
     assert asked.native.fields == {}
 
 
-def test_the_protocols_own_words_go_to_who_speaks_it_and_are_told_elsewhere():
+def test_the_protocols_own_words_go_to_who_speaks_it_and_are_told_elsewhere() -> None:
     body = {
         "top_k": 5,
         "metadata": {"user_id": "somebody"},
@@ -272,13 +272,13 @@ def test_the_protocols_own_words_go_to_who_speaks_it_and_are_told_elsewhere():
     assert {note.field for note in other.adjustments} >= {*body, "betas"}
 
 
-def test_defaults_say_nothing():
+def test_defaults_say_nothing() -> None:
     asked = read({"service_tier": "auto", "top_k": None, "tools": [], "stop_sequences": []})
     assert dict(asked.options) == {}
     assert asked.native.told >= asked.native.fields.keys()
 
 
-def test_tokens_are_those_of_the_same_call():
+def test_tokens_are_those_of_the_same_call() -> None:
     body = {"tools": [FUNCTION], "system": "s", "thinking": {"type": "adaptive"}}
     context: Any = type("Context", (), {"seal": Seal(SECRET)})()
     request = request_of({"model": "m", "messages": [user()], **body}, path="/v1/messages/count_tokens")

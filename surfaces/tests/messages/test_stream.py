@@ -130,7 +130,7 @@ def reply_of(events: Sequence[Any], opaque: Mapping[str, Any]) -> Reply:
 
 @settings(max_examples=200)
 @given(streams(), st.lists(st.integers(1, 5), max_size=20), st.sampled_from([{}, {"k": "v"}]), st.booleans())
-def test_no_order_of_events_makes_an_invalid_stream(events, cuts, opaque, whole):
+def test_no_order_of_events_makes_an_invalid_stream(events: Any, cuts: Any, opaque: Any, whole: Any) -> None:
     writer = surface.writer(Asked("chat", "m"), context())
     writer.begin(Reply(provider="acme", model="m"))
     reply = reply_of(events, opaque)
@@ -176,14 +176,15 @@ def of_calls(events: Sequence[Event]) -> list[tuple[Mapping[str, Any], str]]:
 
 @settings(max_examples=60)
 @given(streams())
-def test_the_clients_own_accumulator_takes_it(events):
+def test_the_clients_own_accumulator_takes_it(events: Any) -> None:
     messages = pytest.importorskip("anthropic.lib.streaming._messages")
     types = pytest.importorskip("anthropic.types")
     models = pytest.importorskip("anthropic._models")
     writer = surface.writer(Asked("chat", "m"), context())
     writer.begin(Reply(provider="acme", model="m"))
     data = writer.write([*events, Finished(reply_of(events, {}))])
-    snapshot, buffers = None, {}
+    snapshot: Any = None
+    buffers: dict[Any, Any] = {}
     for _, body in events_of(data):
         event = models.construct_type(value=body, type_=types.RawMessageStreamEvent)
         snapshot = messages.accumulate_event(event=event, current_snapshot=snapshot, json_bufs=buffers)
@@ -192,7 +193,7 @@ def test_the_clients_own_accumulator_takes_it(events):
     assert snapshot.usage.input_tokens == 30
 
 
-def test_the_end_of_it():
+def test_the_end_of_it() -> None:
     """Counts less the cache (AN-U2), the reason, and what the vendor wants back in a last block."""
     writer = surface.writer(Asked("chat", "m"), context())
     writer.begin(Reply(provider="acme", model="m", usage=Usage(7)))
@@ -220,7 +221,7 @@ def test_the_end_of_it():
     }
 
 
-def test_ids_that_each_answer_repeats_are_told_apart():
+def test_ids_that_each_answer_repeats_are_told_apart() -> None:
     ids = set()
     shared = context()
     for _ in range(2):

@@ -41,7 +41,7 @@ def notes(shown: chatport.Explanation) -> list[str]:
 
 
 def test_every_role_and_part_has_its_place() -> None:
-    items = [
+    items: list[Any] = [
         {"role": "developer", "content": "Be brief."},
         {
             "role": "user",
@@ -267,14 +267,19 @@ def test_tools_that_come_with_an_item_are_offered_and_said_once() -> None:
 
 
 def test_a_turn_of_the_protocols_own_items_goes_back_as_it_came() -> None:
-    turn = [
+    turn: list[Any] = [
         {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"},
         {"type": "function_call", "call_id": "c1", "name": "look", "namespace": "ns", "arguments": "{}"},
         {"type": "reasoning", "summary": [], "encrypted_content": "gBBBB"},
         {"type": "custom_tool_call", "call_id": "c2", "name": "patch", "input": "*** a"},
         {"type": "web_search_call", "id": "ws_1", "status": "completed"},
     ]
-    items = [user("hi"), *turn, *results(turn), {"type": "computer_call_output", "call_id": "c", "output": {}}]
+    items: list[Any] = [
+        user("hi"),
+        *turn,
+        *results(turn),
+        {"type": "computer_call_output", "call_id": "c", "output": {}},
+    ]
     shown = explained("openai", items, tools=[NAMESPACE, PATCH])
     assert shown.body["input"] == items
     assert notes(shown) == []

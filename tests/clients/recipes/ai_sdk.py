@@ -1,4 +1,4 @@
-"""The AI SDK: the same loop by its clients of Responses, Messages and chat completions."""
+"""The AI SDK: the same loop by its clients of Responses (from a store, and without), Messages and chat completions."""
 
 from ..recipe import DONE, Recipe, shell_loop
 from .javascript import program
@@ -16,5 +16,5 @@ RECIPE = Recipe(
     told="ai-sdk",
     place="told.mjs",
     command=program("ai_sdk.mjs"),
-    steps=(*shell_loop("shell"), DONE, *shell_loop("shell"), DONE, *shell_loop("shell")),
+    steps=[*shell_loop("shell"), DONE] * 4,
 )

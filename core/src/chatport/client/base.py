@@ -31,6 +31,10 @@ from ..types import Adjustment
 from .candidates import ChatCandidate, RequestCandidate
 
 if TYPE_CHECKING:
+    from ..runs.loop import RunLoop
+    from ..runs.plan import RunPlan
+    from ..types.runs import Run
+    from ..types.totals import Totals
     from .explain import Explanation
 
 __all__ = ["BaseClient", "is_httpx", "real_clock"]
@@ -96,6 +100,11 @@ class BaseClient:
                 "before the client's block is left."
             )
 
+    @property
+    def totals(self) -> Totals:
+        """What this client's calls have used and cost so far, those under way not yet. A forked child begins anew."""
+        return self._shared.tally.totals()
+
     def facts(self, target: str) -> ModelFacts:
         """Return what is known of a model, the user's corrections included. Nothing is sent."""
         expect(target, str, 'A target is a text, "provider:model"', ConfigurationError)
@@ -148,7 +157,29 @@ class BaseClient:
         if not self._shared.hedges.take():
             return None
         targets = [*first.targets[1:], first.targets[0]]
-        return CallMachine(targets, self._shared, first.deliver, first.budgets, shared_trace=first.trace)
+        return CallMachine(targets, self._shared, first.deliver, first.budgets, shared_trace=first.begun())
+
+    def _run_loop(
+        self, messages: MessagesInput | Run, options: Mapping[str, Any], **limits: Any
+    ) -> tuple[RunLoop, RunPlan]:
+        """Return a run as a machine, and what holds for it. What is wrong with its first call is said here."""
+        from ..runs.loop import RunLoop
+        from ..runs.plan import read_history, read_plan
+
+        history, steps = read_history(messages)
+        plan = read_plan(options=options, **limits)
+        self._read(list(history), False, plan.options)
+        return RunLoop(plan, history, steps, self._shared.clock.monotonic), plan
+
+    def _step_options(self, plan: RunPlan, *, is_first: bool, seconds: float | None) -> Mapping[str, Any]:
+        """Return the options of a call of a run that has so many seconds left, which its total timer is cut to."""
+        options = plan.options if is_first else plan.later_options
+        if seconds is None:
+            return options
+        timers = read_timeout(options.get("timeout"))
+        names = {split_target(target)[0] for target in self.targets(options.get("model"))}
+        totals = [self._vendors.total_seconds(name, timers) or seconds for name in names]
+        return {**options, "timeout": {**timers, "total": min(seconds, *totals)}}
 
     def _may_hedge(self, options: Mapping[str, Any]) -> bool:
         """Whether a second try may be made: not with vendor-only fields, which may do something at the vendor twice."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Never, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Never, Self, TypeVar, Unpack, cast, overload
 
 from ..decoding.redaction import run_without_key
 from ..engine.commands import (
@@ -29,7 +29,7 @@ from ..engine.timers import not_ready_in_time
 from ..errors import ChatportError, ConfigurationError, MisuseError
 from ..events import Event, Finished
 from ..inputs.messages import MessagesInput
-from ..inputs.options import EMBED_OPTIONS, ChatOptions, read_timeout, unknown_option
+from ..inputs.options import EMBED_OPTIONS, read_timeout, unknown_option
 from ..plugins.guarding import guarded
 from ..setup.targets import split_target
 from ..transport import Exchange, Transport
@@ -38,12 +38,20 @@ from .base import BaseClient, is_httpx
 from .waiting import pause, run_beside, run_blocking, sleep
 
 if TYPE_CHECKING:
+    from ..basics.secret import Secret
+    from ..call import Native
+    from ..inputs.options import CommonOptions, Effort, UntypedOptions
+    from ..inputs.tools import ToolInput
+    from ..runs.approval import Approve
+    from ..types.runs import Run
     from .embeddings import Embeddings
     from .explain import Explanation
-
+    from .running_sync import RunStream
 
 __all__ = ["Client", "ReplyStream"]
 
+
+T = TypeVar("T")
 
 _LEFT = "This stream was left before its end: its block was left, or it was closed, while it was still read."
 _READ_BY_TWO = "This stream is being read already. One task or thread at a time reads a stream; make a call for each."
@@ -255,6 +263,18 @@ class ReplyStream:
         """
         return self._driver.partial() if self._reply is None else self._reply
 
+    @property
+    def partial_parsed(self) -> Any:
+        """What the structure of `output=` has so far, as plain Python values; None as long as nothing is said.
+
+        A text in it is as far as it has come. It is not held against the schema: `reply.parsed()` is, at the end. It is
+        read anew each time, so ask for it as often as you show it, not at every event of a long answer.
+        """
+        from ..schemas.partial import value_so_far
+
+        part = self.partial
+        return value_so_far(part.text, "" if part.output is None else part.output.inside)
+
     def __del__(self) -> None:
         """Let the vendor stop when a stream is iterated without a block and then dropped."""
         if hasattr(self, "_driver"):  # Ctrl-C may have come before it was made
@@ -325,13 +345,178 @@ class Client(BaseClient):
         machine = self._machine(messages, stream, stream, options)
         return _Driver(machine, transport, check_open)
 
-    def chat(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> Reply:
-        """Return the whole answer. Options as in `ChatOptions`; raises ChatportError, see `chatport.errors`."""
-        return _reply_of(self._driver(messages, False, options))
+    @overload
+    def chat(
+        self, messages: MessagesInput, *, output: type[T], retry_invalid: int = 0, **options: Unpack[UntypedOptions]
+    ) -> Reply[T]: ...
 
-    def stream(self, messages: MessagesInput, **options: Unpack[ChatOptions]) -> ReplyStream:
+    @overload
+    def chat(
+        self, messages: MessagesInput, *, output: Any = None, retry_invalid: int = 0, **options: Unpack[UntypedOptions]
+    ) -> Reply: ...
+
+    def chat(
+        self,
+        messages: MessagesInput,
+        *,
+        model: str | None = None,
+        tools: Sequence[ToolInput] | None = None,
+        tool_choice: Any = None,
+        output: Any = None,
+        reasoning: Effort | int | bool | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        timeout: float | Mapping[str, float] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str | Secret] | None = None,
+        native: Native | None = None,
+        on_unsupported: Literal["warn", "raise"] | None = None,
+        retry_invalid: int = 0,
+        **unknown: Never,
+    ) -> Reply:
+        """Return the whole answer. Raises ChatportError, see `chatport.errors`. All options may be left out.
+
+        `model` is "provider:model" or an alias. `reasoning` is none, minimal, low, medium, high, xhigh or max, a number
+        of tokens, or False. `output` is a type or a JSON Schema, of which `Reply.parsed` gives the value; where the
+        answer is none, it is asked for again up to `retry_invalid` times, with what is wrong. `timeout` is in seconds,
+        `extra` the vendor's own body fields. More on each is in `chatport.ChatOptions`.
+        """
+        options: dict[str, Any] = {
+            "model": model,
+            "tools": tools,
+            "tool_choice": tool_choice,
+            "output": output,
+            "reasoning": reasoning,
+            "temperature": temperature,
+            "top_p": top_p,
+            "max_tokens": max_tokens,
+            "stop": stop,
+            "seed": seed,
+            "timeout": timeout,
+            "extra": extra,
+            "headers": headers,
+            "native": native,
+            "on_unsupported": on_unsupported,
+        }
+        if unknown:
+            options.update(unknown)  # which are refused with the nearest that there is
+        if not retry_invalid:
+            return _reply_of(self._driver(messages, False, options))
+        from .reasking import as_one, check_retry_invalid, problem_of, with_problem
+
+        check_retry_invalid(retry_invalid, options)
+        replies = [_reply_of(self._driver(messages, False, options))]
+        while len(replies) <= retry_invalid and (problem := problem_of(replies[-1])) is not None:
+            messages = with_problem(messages, replies[-1], problem)
+            replies.append(_reply_of(self._driver(messages, False, options)))
+        return as_one(replies)
+
+    def stream(
+        self,
+        messages: MessagesInput,
+        *,
+        model: str | None = None,
+        tools: Sequence[ToolInput] | None = None,
+        tool_choice: Any = None,
+        output: Any = None,
+        reasoning: Effort | int | bool | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        timeout: float | Mapping[str, float] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str | Secret] | None = None,
+        native: Native | None = None,
+        on_unsupported: Literal["warn", "raise"] | None = None,
+        **unknown: Never,
+    ) -> ReplyStream:
         """Return the answer as a stream of events, to be used as `with`. Options as for `chat`."""
+        options: dict[str, Any] = {
+            "model": model,
+            "tools": tools,
+            "tool_choice": tool_choice,
+            "output": output,
+            "reasoning": reasoning,
+            "temperature": temperature,
+            "top_p": top_p,
+            "max_tokens": max_tokens,
+            "stop": stop,
+            "seed": seed,
+            "timeout": timeout,
+            "extra": extra,
+            "headers": headers,
+            "native": native,
+            "on_unsupported": on_unsupported,
+        }
+        if unknown:
+            options.update(unknown)  # which are refused with the nearest that there is
         return ReplyStream(self._driver(messages, True, options))
+
+    def run(
+        self,
+        messages: MessagesInput | Run,
+        *,
+        tools: Sequence[ToolInput] = (),
+        max_steps: int = 20,
+        max_seconds: float | None = None,
+        approve: Approve | None = None,
+        threads: bool = False,
+        output: Any = None,
+        **options: Unpack[CommonOptions],
+    ) -> Run:
+        """Ask, run the tools that the model calls, and ask again, until it calls none; return the whole of it.
+
+        Calls of one answer run at the same time where they can: asynchronous tools do, plain ones in worker threads
+        with `threads=True`. What goes wrong in a tool, or with its arguments, is told to the model in words.
+        `approve` is given each call before it is run, and returns True, False or an `Approval`, awaited if need be.
+        Other options as for `chat`. Raises RunLimitError when the model was asked `max_steps` times, or after
+        `max_seconds`, and ChatportError as `chat` does, both with all there is in their `run`.
+        """
+        with self.run_stream(
+            messages,
+            tools=tools,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            approve=approve,
+            threads=threads,
+            output=output,
+            **options,
+        ) as stream:
+            return stream.without_events()
+
+    def run_stream(
+        self,
+        messages: MessagesInput | Run,
+        *,
+        tools: Sequence[ToolInput] = (),
+        max_steps: int = 20,
+        max_seconds: float | None = None,
+        approve: Approve | None = None,
+        threads: bool = False,
+        output: Any = None,
+        **options: Unpack[CommonOptions],
+    ) -> RunStream:
+        """Return a run as a stream of the events of all its answers and tools, to be used as `with`.
+
+        Options as for `run`.
+        """
+        from .running_sync import RunStream
+
+        loop, plan = self._run_loop(
+            messages,
+            {**options, "output": output},
+            tools=tools,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            approve=approve,
+            threads=threads,
+        )
+        return RunStream(self, loop, plan)
 
     def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""

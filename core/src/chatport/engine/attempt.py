@@ -145,8 +145,8 @@ class AttemptRun:
         else:
             self._streams = False
             self._timers.answer_begun()
-            content = yield from self._whole_body(body, chain((first,), more))
-            yield from self._complete(self._read_reply(content.strip()))
+            batch = self._read_reply((yield from self._whole_body(body, chain((first,), more))).strip())
+            yield from self._complete(batch)
 
     # --- bytes
 
@@ -357,6 +357,7 @@ class AttemptRun:
     def _read_reply(self, content: bytes) -> list[ev.Event]:
         """Take a whole reply; return what is to be handed over of it."""
         self.raw = self._decoded(content)
+        del content  # it may be large, and an error makes more of it
         batch: list[ev.Event] = []
         route = self.route
         decoded = guarded(route.context, "decode_reply", route.plan.decode_reply, self.raw, route.context, route.wire)

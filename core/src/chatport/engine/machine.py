@@ -120,6 +120,9 @@ class Given(Value):
         return self.route
 
 
+_COUNTED = ("chat", "embeddings")
+"""The operations that a client's totals are of."""
+_MANY_ANSWERS = 500
 _ANOTHER_TARGET_MAY_DO = (
     QuotaExceededError,
     ModelNotFoundError,
@@ -165,12 +168,23 @@ class CallMachine:
         """The clock that drivers sleep by."""
         return self.shared.clock
 
+    def begun(self) -> CallTrace:
+        """Return the trace, begun here if nothing has run yet: a machine that is busy may be late with any task."""
+        if self.shared_trace is None:
+            self.shared_trace = getattr(self, "trace", None) or CallTrace(self.shared, self.shared.clock.monotonic())
+        return self.shared_trace
+
     def run(self) -> Generator[Command, Any, Reply]:
         """Run the call; the generator's value is the reply. Raises the error that ended it."""
         self.trace = self.shared_trace or CallTrace(self.shared, self.shared.clock.monotonic())
         try:
             attempt = yield from self._answered()
             reply = self._reply(attempt)
+            if attempt.route.operation in _COUNTED:
+                answers = self.shared.tally.answers
+                answers.append((reply.usage, reply.cost))
+                if len(answers) >= _MANY_ANSWERS:
+                    self.shared.tally.fold()
         except GeneratorExit:
             if not self.is_quiet:
                 self.trace.cancelled()
@@ -400,7 +414,9 @@ class CallMachine:
             provider, _, model = self.targets[0].target.partition(":")
             return Reply(provider=provider, model=model)
         cost = None if self._resumed is not None else cost_of_attempt(attempt, self.shared)
-        return attrs.evolve(attempt.partial(), attempts=self.trace.attempts, cost=cost)
+        call = attempt.route.call
+        output = None if call is None else call.output
+        return attrs.evolve(attempt.partial(), attempts=self.trace.attempts, cost=cost, output=output)
 
     def _reply(self, attempt: AttemptRun) -> Reply:
         route, collector, head = attempt.route, attempt.collector, attempt.head

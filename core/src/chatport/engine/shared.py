@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
 
 from ..basics.bounded import MOST_BREAKERS, Shelf
 from ..basics.display import one_line
+from ..basics.forks import new_lock
 from ..basics.log import emit, is_configured, warn
 from ..basics.values import Value
 from ..limits.breaker import Breaker, BreakerPolicy
 from ..limits.pacing import PacerBook
 from ..limits.retry import RetryBook, RetryBudget, RetryPolicy
+from ..types import COUNTS, Cost, Usage
 from .commands import Clock
 
-__all__ = ["BreakerBook", "HedgePolicy", "Observer", "Shared"]
+if TYPE_CHECKING:
+    from ..types.totals import Totals
+
+__all__ = ["BreakerBook", "HedgePolicy", "Observer", "Shared", "Tally"]
 
 _LONGEST_WARNING = 600
 
@@ -59,6 +65,44 @@ class BreakerBook:
         return Breaker(self._policy, self._now)
 
 
+class Tally:
+    """What answers have used and cost. They wait in `answers` until somebody asks, or there are many of them.
+
+    So an answer costs no more than an append, which needs no lock.
+    """
+
+    def __init__(self) -> None:
+        self.answers: deque[tuple[Usage, Cost | None]] = deque()
+        self._lock = new_lock()
+        self._calls = self._without_usage = self._without_cost = 0
+        self._counts: Counter[str] = Counter()
+        self._costs: dict[str, float] = {}
+
+    def fold(self) -> None:
+        """Add up what waits."""
+        with self._lock:
+            while self.answers:
+                usage, cost = self.answers.popleft()
+                self._calls += 1
+                known = {name: getattr(usage, name) for name in COUNTS}
+                self._counts.update({name: count for name, count in known.items() if count is not None})
+                self._without_usage += usage.total_tokens is None
+                if cost is None:
+                    self._without_cost += 1
+                else:
+                    self._costs[cost.currency] = self._costs.get(cost.currency, 0.0) + cost.amount
+
+    def totals(self) -> Totals:
+        """Return the sums."""
+        from ..types.totals import Totals
+
+        self.fold()
+        with self._lock:
+            usage = Usage(**cast("dict[str, Any]", dict(self._counts)))
+            costs = tuple([Cost(amount, currency) for currency, amount in sorted(self._costs.items())])
+            return Totals(self._calls, usage, costs, self._without_usage, self._without_cost)
+
+
 @attrs.frozen(eq=False, repr=False)
 class Shared(Value):
     """`rates` says how many USD one unit of another currency is, for budgets; `observers` see every event of a call."""
@@ -72,6 +116,7 @@ class Shared(Value):
     observers: tuple[Observer, ...] = ()
     hedging: HedgePolicy = attrs.field(factory=HedgePolicy)
     hedges: RetryBudget = attrs.field()
+    tally: Tally = attrs.field(factory=Tally)
 
     @retries.default
     def _retries(self) -> RetryBook:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
-
-import msgspec
 
 from .. import jsoncodec
 from ..basics.typed import expect
 from ..call import Tool
 from ..errors import BadRequestError, MalformedReplyError
 from ..schemas.answers import UncheckedError, examined, hold
+from ..schemas.kinds import builtins_of, converted
 from ..types import Adjustment, ToolCall
 from .tools import ToolInput, read_tools
 
 if TYPE_CHECKING:
     from ..schemas.check import Budget
 
-__all__ = ["check_arguments", "misfits", "run_tool"]
+__all__ = [
+    "bound_call",
+    "check_arguments",
+    "drop",
+    "is_async",
+    "is_to_be_awaited",
+    "misfits",
+    "result_text",
+    "run_tool",
+    "run_tool_async",
+]
 
 
 def check_arguments(call: ToolCall, tools: Sequence[ToolInput]) -> Any:
@@ -39,27 +48,72 @@ def run_tool(call: ToolCall, tools: Sequence[ToolInput]) -> str:
 
     The arguments are checked by the tool's schema, and checked and converted by the function's annotations. Raises
     MalformedReplyError if they are cut or not JSON, BadRequestError if no function of this name is among `tools`, or
-    the arguments do not fit it, or 500,000 steps do not suffice to find that out.
+    the arguments do not fit it, or 500,000 steps do not suffice to find that out, or the function is asynchronous.
     """
     _check_call(call)
-    tool = _tool_of(call, read_tools(tools))
+    function, arguments = bound_call(call, read_tools(tools))
+    if is_async(function):
+        raise is_to_be_awaited(call)
+    result = function(**arguments)
+    if inspect.isawaitable(result):
+        drop(result)
+        raise is_to_be_awaited(call)
+    return result_text(call, result)
+
+
+async def run_tool_async(call: ToolCall, tools: Sequence[ToolInput]) -> str:
+    """Run the function that a tool call names, awaited where it is asynchronous; else the same as `run_tool`."""
+    _check_call(call)
+    function, arguments = bound_call(call, read_tools(tools))
+    result = function(**arguments)
+    return result_text(call, await result if inspect.isawaitable(result) else result)
+
+
+def bound_call(call: ToolCall, tools: Sequence[Tool]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the function that a tool call names, and its arguments as its own types. Raises as `run_tool` does."""
+    tool = _tool_of(call, tools)
     if tool.function is None:
-        raise BadRequestError(f"The model calls {call.name!r}, and no function of this name was given.")
+        raise _no_function(call)
     arguments = call.parsed()
     if not isinstance(arguments, Mapping):
         raise BadRequestError(f"The arguments for {call.name!r} are not an object but {type(arguments).__name__}.")
     try:
         hints = get_type_hints(tool.function, include_extras=True)
-        converted = {name: msgspec.convert(value, hints.get(name, Any)) for name, value in arguments.items()}
-        inspect.signature(tool.function).bind(**converted)
+        typed = {name: converted(value, hints.get(name, Any)) for name, value in arguments.items()}
+        inspect.signature(tool.function).bind(**typed)
     except Exception as error:  # a type of the caller's own may raise anything in its making
         raise BadRequestError(f"The arguments for {call.name!r} do not fit: {error}.", raw=call.arguments) from error
     _checked(call, tool)
-    result = tool.function(**converted)
+    return tool.function, typed
+
+
+def result_text(call: ToolCall, result: Any) -> str:
+    """Return what a tool gave as text for the model. Raises BadRequestError where it cannot be written as JSON."""
     try:
-        return result if isinstance(result, str) else jsoncodec.encode_text(jsoncodec.without_halves(result))
+        return (
+            result if isinstance(result, str) else jsoncodec.encode_text(jsoncodec.without_halves(builtins_of(result)))
+        )
     except Exception as error:  # a type of the caller's own may raise anything
         raise BadRequestError(f"The result of {call.name!r} cannot be written as JSON: {error}.") from error
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a function, or the call of an object, is written with `async def`."""
+    call = getattr(function, "__call__", None)  # noqa: B004  # of an object, which is a function by that
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+def is_to_be_awaited(call: ToolCall) -> BadRequestError:
+    """Return the error for an asynchronous function where nothing can be awaited."""
+    return BadRequestError(
+        f"The function {call.name!r} is asynchronous: use run_tool_async, or a run of an AsyncClient."
+    )
+
+
+def drop(awaitable: Any) -> None:
+    """Close a coroutine that nobody will await, so that Python does not warn of it."""
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()
 
 
 def misfits(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> Iterator[Adjustment]:
@@ -103,8 +157,12 @@ def _check_call(call: ToolCall) -> None:
 def _tool_of(call: ToolCall, tools: Sequence[Tool]) -> Tool:
     tool = next((tool for tool in tools if tool.name == call.name), None)
     if tool is None:
-        raise BadRequestError(f"The model calls {call.name!r}, and no function of this name was given.")
+        raise _no_function(call)
     return tool
+
+
+def _no_function(call: ToolCall) -> BadRequestError:
+    return BadRequestError(f"The model calls {call.name!r}, and no function of this name was given.")
 
 
 def _checked(call: ToolCall, tool: Tool) -> Any:

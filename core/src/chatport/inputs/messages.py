@@ -23,8 +23,9 @@ from ..types import AudioPart, FilePart, ImagePart, Message, Part, Reply, TextPa
 __all__ = ["MessagesInput", "read_messages"]
 
 MessagesInput: TypeAlias = (
-    "str | Message | Reply | Mapping[str, Any] | Sequence[str | Message | Reply | Mapping[str, Any]]"
+    str | Message | Reply | Mapping[str, Any] | Sequence[str | Message | Reply | Mapping[str, Any]]
 )
+"""What `chat` takes as messages: one, or a list of them in any mixture."""
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _PLAIN_KEYS = frozenset(("role", "content"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast
 
 from ..basics.frozen import NOTHING
 from ..basics.secret import Secret
@@ -19,21 +19,31 @@ from .values import read_timeouts
 if TYPE_CHECKING:
     from .tools import ToolInput
 
-__all__ = ["CHAT_OPTIONS", "EMBED_OPTIONS", "ChatOptions", "read_call", "read_timeout", "unknown_option"]
+__all__ = [
+    "CHAT_OPTIONS",
+    "EMBED_OPTIONS",
+    "ChatOptions",
+    "CommonOptions",
+    "Effort",
+    "UntypedOptions",
+    "read_call",
+    "read_timeout",
+    "unknown_option",
+]
 
 
-class ChatOptions(TypedDict, total=False):
-    """The options of `chat` and `stream`. All may be left out; None means left out."""
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | str
+"""Our words for `reasoning=`, which editors show, or a vendor's own."""
+
+
+class CommonOptions(TypedDict, total=False):
+    """The options of every call but its tools and the structure of its text."""
 
     model: str | None
     """"provider:model", or an alias. Default: `model` of the configuration (`LLM_MODEL`)."""
-    tools: Sequence[ToolInput] | None
-    """Functions with type hints, `Tool` values, or dicts: OpenAI-shaped functions, and tools of the vendor's own."""
     tool_choice: Any
     """`auto`, `none`, `required`, or a tool: its name or the function itself; else the vendor's own word or dict."""
-    output: Any
-    """The structure of the text: an attrs, dataclass or msgspec type, or a JSON Schema. See `Reply.parsed`."""
-    reasoning: str | int | bool | None
+    reasoning: Effort | int | bool | None
     """An effort (`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`, or the vendor's own word), a budget in
     tokens, or False."""
     temperature: float | None
@@ -52,6 +62,23 @@ class ChatOptions(TypedDict, total=False):
     """What of the call is in the words of one protocol, for a program that speaks it to others. See `Native`."""
     on_unsupported: Literal["warn", "raise"] | None
     """What happens to an option that a vendor cannot honour: a warning on the reply, or UnsupportedFeatureError."""
+
+
+class UntypedOptions(CommonOptions, total=False):
+    """The options of `chat` and `stream` but the structure of the text."""
+
+    tools: Sequence[ToolInput] | None
+    """Functions with type hints, `Tool` values, or dicts: OpenAI-shaped functions, and tools of the vendor's own."""
+
+
+class ChatOptions(UntypedOptions, total=False):
+    """The options of `chat` and `stream`. All may be left out; None means left out."""
+
+    output: Any
+    """The structure of the text: a type (attrs, dataclass, msgspec, pydantic, a list of one, …), or a JSON Schema.
+
+    See `Reply.parsed`.
+    """
 
 
 CHAT_OPTIONS = frozenset(ChatOptions.__annotations__)
@@ -74,7 +101,7 @@ def read_call(
     tools: Sequence[ToolInput] | None = None,
     tool_choice: Any = None,
     output: Any = None,
-    reasoning: str | int | bool | None = None,
+    reasoning: Effort | int | bool | None = None,
     temperature: float | None = None,
     top_p: float | None = None,
     max_tokens: int | None = None,

@@ -1,17 +1,12 @@
-"""From Python types to JSON Schema.
-
-Attrs classes, dataclasses, msgspec structs, TypedDicts and plain annotations are read by msgspec in one walk.
-"""
+"""From Python types to JSON Schema, with errors of ours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from .. import jsoncodec
 from ..errors import BadRequestError
+from ..schemas.kinds import schema_for
 
 __all__ = ["check_schema", "schema_of"]
 
@@ -19,17 +14,13 @@ __all__ = ["check_schema", "schema_of"]
 def schema_of(annotation: Any) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a type, with shared definitions under `$defs`.
 
+    Attrs classes, dataclasses, msgspec structs, TypedDicts, plain annotations, and pydantic's models and dataclasses.
     Raises BadRequestError for types that JSON cannot carry.
     """
     try:
-        (schema,), definitions = msgspec.json.schema_components([annotation], ref_template="#/$defs/{name}")
-    except (TypeError, RuntimeError) as error:
+        return schema_for(annotation)
+    except Exception as error:  # a type of the caller's own may bring its own schema, and raise anything
         raise BadRequestError(f"No JSON Schema can be made of {annotation!r}: {error}.") from error
-    if set(schema) == {"$ref"}:  # the type itself belongs at the top, unless it refers to itself
-        name = schema["$ref"].removeprefix("#/$defs/")
-        if schema["$ref"] not in jsoncodec.encode_text(definitions):
-            schema = definitions.pop(name)
-    return {**schema, **({"$defs": definitions} if definitions else {})}
 
 
 def check_schema(schema: Any, where: str) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from ..basics.words import near_miss
 from ..call import Tool, ToolChoice
 from ..errors import BadRequestError
+from ..schemas.kinds import asked
 from ..types import Adjustment
 from .schemas import check_schema, schema_of
 
@@ -119,7 +120,7 @@ def _tool_from_function(function: Callable[..., Any], where: str) -> Tool:
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise BadRequestError(f"{where}: the parameter {name!r} of {function!r} cannot be called by name.")
-        annotation = hints.get(name, Any)
+        annotation = asked(hints.get(name, Any))
         required = parameter.default is parameter.empty
         fields.append((name, annotation) if required else (name, annotation, parameter.default))
     name = getattr(function, "__name__", type(function).__name__)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from .. import jsoncodec
+from .kinds import converted
 
 if TYPE_CHECKING:
     from .check import Budget, Findings
@@ -14,16 +13,21 @@ if TYPE_CHECKING:
 __all__ = ["UncheckedError", "examined", "fit_text", "hold"]
 
 
-def fit_text(text: str, kind: Any, schema: Any) -> Any:
+def fit_text(text: str, kind: Any, schema: Any, inside: str = "") -> Any:
     """Return a text as the caller's type; without one, as plain values that fit the schema, if there is one.
+
+    `inside` is the key of the object around a value that is none itself. A model that leaves the object out is
+    understood all the same.
 
     Raises ValueError, or whatever a type of the caller's own raises in its making.
     """
     value = jsoncodec.decode_text(_unfenced(text))
+    if inside:
+        value = value[inside] if isinstance(value, dict) and value.keys() == {inside} else value
     if kind is not None:
-        return msgspec.convert(value, kind)
+        return converted(value, kind)
     if schema is not None:
-        hold(value, schema)
+        hold({inside: value} if inside else value, schema)
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 import attrs
 
@@ -16,9 +16,18 @@ from ..errors import BadRequestError, MalformedReplyError
 from .parts import AudioPart, FilePart, ImagePart, Part, TextPart, VendorPart, VideoPart
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # of type checkers, which know it without its being installed
+
     from ..errors import ChatportError
 
+    T_co = TypeVar("T_co", default=Any, covariant=True)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
+
 __all__ = [
+    "COUNTS",
     "Adjustment",
     "Alternative",
     "Attempt",
@@ -151,6 +160,22 @@ class Message(Value):
         """All text parts, joined."""
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
+    def to_json(self) -> str:
+        """Return it as JSON text, to be kept, with what its vendor wants back.
+
+        Raises BadRequestError for values in it that JSON has not.
+        """
+        from .keeping import to_json  # only who keeps things needs it
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Message:
+        """Return what `to_json` has written. Raises BadRequestError for anything else, and for what is newer."""
+        from .keeping import from_json
+
+        return from_json(cls, text)
+
 
 def _parts(content: tuple[str | Part, ...]) -> tuple[Part, ...]:
     return tuple(TextPart(item) if isinstance(item, str) else item for item in content if item != "")
@@ -177,18 +202,70 @@ class Usage(Value):
             return None
         return self.input_tokens + self.output_tokens
 
+    def __add__(self, other: object) -> Usage:
+        """Return both together; a count that either does not know is not known. `raw` is of one answer: left out."""
+        if other == 0:
+            return self  # what `sum` begins with
+        if not isinstance(other, Usage):
+            return NotImplemented
+        totals: dict[str, Any] = {}
+        for name in COUNTS:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            totals[name] = None if mine is None or theirs is None else mine + theirs
+        return Usage(**totals)
+
+    __radd__ = __add__
+
+    def __str__(self) -> str:
+        asked, written = ("?" if count is None else f"{count:,}" for count in (self.input_tokens, self.output_tokens))
+        cached = f" ({self.cached_input_tokens:,} cached)" if self.cached_input_tokens else ""
+        reasoning = f" ({self.reasoning_tokens:,} reasoning)" if self.reasoning_tokens else ""
+        return f"{asked} tokens in{cached}, {written} out{reasoning}"
+
+
+COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+"""The fields of `Usage` that are counts."""
+_SIGNS = {"USD": "$", "CNY": "¥", "EUR": "€"}
+
 
 @attrs.frozen(eq=False, repr=False)
 class Cost(Value):
-    """What a reply cost: `amount` in `currency`. `basis` says where the figure comes from."""
+    """What a reply cost: `amount` in `currency`. `basis` says where the figure comes from.
+
+    Costs of one currency are added (`sum` too) and compared by their amounts. Two currencies are a ValueError: no rate
+    between them is known here. `f"{cost:.2f}"` is the amount with so many digits, and the sign of its currency.
+    """
 
     amount: float
     currency: str = "USD"
     basis: str = ""
 
+    def __add__(self, other: object) -> Cost:
+        if other == 0:
+            return self  # what `sum` begins with
+        if not isinstance(other, Cost):
+            return NotImplemented
+        basis = self.basis if self.basis == other.basis else ""
+        return Cost(self.amount + self._amount_of(other), self.currency, basis)
+
+    __radd__ = __add__
+
+    def __lt__(self, other: object) -> bool:
+        return self.amount < self._amount_of(other) if isinstance(other, Cost) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return self.amount <= self._amount_of(other) if isinstance(other, Cost) else NotImplemented
+
+    def _amount_of(self, other: Cost) -> float:
+        if other.currency != self.currency:
+            raise ValueError(f"A cost in {self.currency} and one in {other.currency}: no rate between them is known.")
+        return other.amount
+
+    def __format__(self, spec: str) -> str:
+        return f"{_SIGNS.get(self.currency, f'{self.currency} ')}{format(self.amount, spec or '.6f')}"
+
     def __str__(self) -> str:
-        sign = {"USD": "$", "CNY": "¥", "EUR": "€"}.get(self.currency, f"{self.currency} ")
-        return f"{sign}{self.amount:.6f}"
+        return format(self, "")
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -294,12 +371,17 @@ class Alternative(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class OutputSpec(Value):
-    """The structure the reply's text must have. `type` is the caller's type, None for a plain schema."""
+    """The structure the reply's text must have. `type` is the caller's type, None for a plain schema.
+
+    Vendors want an object. For a list, a number or a choice of types `schema` is an object with that under the key
+    `inside`, and `Reply.parsed` gives what is there.
+    """
 
     name: str
     schema: Mapping[str, Any]
     strict: bool = True
     type: Any = None
+    inside: str = ""
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, BadRequestError)
@@ -307,8 +389,8 @@ class OutputSpec(Value):
 
 
 @attrs.frozen(eq=False, repr=False)
-class Reply(Value):
-    """A whole answer.
+class Reply(Value, Generic[T_co]):
+    """A whole answer. For type checkers it is a `Reply[T]` where `output=T` was asked for.
 
     `finish_reason` is ours, `raw_finish_reason` the vendor's word. `warnings` lists what was dropped, renamed or
     lowered. `citations` are the sources that the vendor names, in its order; `media` are pictures, recordings and files
@@ -355,7 +437,7 @@ class Reply(Value):
             opaque=self.opaque,
         )
 
-    def parsed(self) -> Any:
+    def parsed(self) -> T_co:
         """Return the text as the type given in `output=` (plain Python values for a JSON Schema dict).
 
         It is held against the schema as you gave it, whatever part of it the vendor could be sent. Raises
@@ -370,9 +452,14 @@ class Reply(Value):
         if self.finish_reason == "length":
             raise self._unfit("The reply was cut at its token limit; raise max_tokens.")
         expect(self.output, (OutputSpec, type(None)), "The output of a Reply is an OutputSpec", BadRequestError)
-        kind, schema = (None, None) if self.output is None else (self.output.type, self.output.schema)
+        wanted = self.output
         try:
-            return fit_text(self.text, kind, schema)
+            value: T_co
+            if wanted is None:
+                value = fit_text(self.text, None, None)
+            else:
+                value = fit_text(self.text, wanted.type, wanted.schema, wanted.inside)
+            return value
         except Exception as error:  # a type of the caller's own may raise anything in its making, and the reply is here
             known = not isinstance(error, UncheckedError)
             what = "is not the structure that was asked for" if known else "could not be held against its schema"
@@ -381,6 +468,28 @@ class Reply(Value):
                 raw=self.text,
                 retryable=not self.text.strip(),  # nothing but blanks is a known mishap of constrained decoding
             ) from error
+
+    def to_json(self) -> str:
+        """Return it as JSON text, to be kept: all but `raw`, and the type in `output`, of which the schema stays.
+
+        Raises BadRequestError for values in it that JSON has not.
+        """
+        from .keeping import to_json  # only who keeps things needs it
+
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Reply:
+        """Return what `to_json` has written. Raises BadRequestError for anything else, and for what is newer."""
+        from .keeping import from_json
+
+        return from_json(cls, text)
+
+    def _repr_markdown_(self) -> str:
+        """Return it as a notebook shows it."""
+        from .notebook import markdown_of
+
+        return markdown_of(self)
 
     def _unfit(self, problem: str, **more: Any) -> MalformedReplyError:
         return MalformedReplyError(problem, provider=self.provider, model=self.model, partial=self, **more)

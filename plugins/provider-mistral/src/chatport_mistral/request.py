@@ -52,7 +52,7 @@ def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     if "file_id" in file:
         return {"type": "file", "file_id": file["file_id"]}
     named = {"document_name": file["filename"]} if file.get("filename") else {}
-    return {"type": "document_url", "document_url": file.get("file_data"), **named}
+    return {"type": "document_url", "document_url": file.get("file_data") or file.get("file_url"), **named}
 
 
 def _with_thoughts(message: Mapping[str, Any]) -> Mapping[str, Any]:

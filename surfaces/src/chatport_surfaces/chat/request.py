@@ -30,6 +30,9 @@ _OPTIONS = {
 """Fields that are options of a call; of two for one the first counts. All others are `extra`."""
 _OF_ANSWERS = frozenset({"annotations", "images", "parsed"})
 """Members that an answer has and no request: a client that keeps whole messages sends them too."""
+_OF_THOUGHTS = frozenset({"effort", "max_tokens", "summary"})
+"""What the object `reasoning` of newer clients may have to be read here: it asks for what the options say too, and
+thoughts are shown in any case. One that says more goes to the vendor as it is."""
 _READ = frozenset({"model", "messages", "stream", "stream_options", "response_format", *_OPTIONS})
 
 
@@ -46,6 +49,11 @@ def read(request: ClientRequest, context: SurfaceContext) -> Asked:
     if not options.get("tools", True):
         del options["tools"]
     extra = {name: value for name, value in body.items() if name not in _READ and value is not None}
+    thoughts = extra.get("reasoning")
+    if isinstance(thoughts, Mapping) and thoughts.keys() <= _OF_THOUGHTS:
+        del extra["reasoning"]
+        effort = thoughts.get("effort") or thoughts.get("max_tokens")
+        options |= {} if effort is None else {"reasoning": options.get("reasoning", effort)}
     output = body.get("response_format")
     if isinstance(output, Mapping) and isinstance(output.get("json_schema"), Mapping):
         options["output"] = _output(output["json_schema"])
