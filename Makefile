@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gateway bench-gateway test quick coverage test-pythons mutants bench bench-peers check lint types contracts docs wheels lock clean
+.PHONY: help demo demo-gateway bench-gateway test test-clients quick coverage test-pythons mutants bench bench-peers check lint types contracts docs wheels lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -47,6 +47,9 @@ demo-gateway: $(VENV)/synced ## show three clients before one gateway, and four 
 
 test: $(VENV)/synced ## run all tests (more options: ARGS="-k name")
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+test-clients: $(VENV)/synced ## let real clients work through the gateway; installs them (needs registries; ARGS="--client codex")
+	@$(PY) -m tests.clients.run $(ARGS)
 
 quick: $(VENV)/synced ## lint one package and run its own tests, without the slow ones (PACKAGE=provider-deepseek; core if not said)
 	@test -n "$(PACKAGE_FOLDER)" || { echo "there is no package $(PACKAGE): core, or a folder of plugins/" >&2; exit 1; }
@@ -106,5 +109,5 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 	@$(LOCK) --group nginx -c requirements/dev.txt -o requirements/nginx.txt
 
 clean: ## remove .venv and everything generated
-	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results tests/clients/.installed
 	find core protocols plugins surfaces gateway tests demo benchmarks .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -112,7 +112,7 @@ import Anthropic from "@anthropic-ai/sdk";
 const client = new Anthropic({{ baseURL: "{url}", apiKey: process.env.{variable} }});
 """,
     "ai-sdk": """\
-// Node; any of the three. With openai give each call providerOptions: stateless, for nothing is kept here
+// Node; any of the three. With openai give each call providerOptions: stateless, or set store = "memory" here
 import {{ createAnthropic }} from "@ai-sdk/anthropic";
 import {{ createOpenAI }} from "@ai-sdk/openai";
 import {{ createOpenAICompatible }} from "@ai-sdk/openai-compatible";

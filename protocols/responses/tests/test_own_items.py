@@ -73,6 +73,21 @@ def test_a_changed_turn_is_said_anew_with_the_items_that_only_this_protocol_has(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("calls", [CALLS, ()], ids=["calls", "text"])
+def test_thoughts_alone_go_before_what_they_led_to(calls: tuple[ToolCall, ...]) -> None:
+    """Some clients give back what a stream had told before its text began."""
+    answer = Message("assistant", (TextPart("So."),), calls, opaque={"items": [THOUGHT]})
+    items = sent(answer, *(RESULTS if calls else ()))
+    assert items[:2] == [THOUGHT, {"role": "assistant", "content": "So."}]
+    assert [item["type"] for item in items[2:]] == ["function_call"] * len(calls) + ["function_call_output"] * len(
+        calls
+    )
+
+
+def test_thoughts_alone_that_led_to_nothing_stay_away() -> None:
+    assert sent(Message("assistant", opaque={"items": [THOUGHT]}), Message.user("go on"))[0]["role"] == "user"
+
+
 def test_another_providers_items_stay_away() -> None:
     items = sent(attrs.evolve(ANSWER, origin="elsewhere"), *RESULTS)
     assert [item.get("type", "message") for item in items][:3] == ["message", "function_call", "function_call"]

@@ -171,6 +171,7 @@ class AsyncSurfaces:
             first = await stream.read()
             while first and all(type(event) is AttemptFailed for event in first):
                 first = await stream.read()
+            writer.follow(lambda: stream.partial)
             headers = (*_STREAM_HEADERS, *writer.begin(stream.partial))
         except BaseException:
             await stream.__aexit__(None, None, None)

@@ -171,6 +171,7 @@ class Surfaces:
             first = stream.read()
             while first and all(type(event) is AttemptFailed for event in first):
                 first = stream.read()
+            writer.follow(lambda: stream.partial)
             headers = (*_STREAM_HEADERS, *writer.begin(stream.partial))
         except BaseException:
             stream.__exit__(None, None, None)

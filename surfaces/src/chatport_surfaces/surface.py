@@ -86,6 +86,9 @@ class Answer:
 class Writer(ABC):
     """Writes the answer of one call: in pieces (`begin`, `write` until the end, or `fail`), or as a whole (`whole`)."""
 
+    def follow(self, so_far: Callable[[], Reply]) -> None:  # noqa: B027  # most need no more than the events
+        """Hear, before a stream begins, how to look at what has come of the answer so far, at any time."""
+
     def begin(self, partial: Reply) -> tuple[tuple[str, str], ...]:
         """Hear who answers, before the first events of a stream, and return further headers of its answer.
 

@@ -49,6 +49,19 @@ def test_statuses_and_kinds(vendor: Any, stream: Any, status: Any, told: Any, ki
     assert answer.headers["x-should-retry"] == "false"
 
 
+@on_vendors
+@both_ways
+@pytest.mark.parametrize("thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}])
+def test_a_conversation_that_the_server_holds(vendor: str, stream: bool, thread: Any) -> None:
+    """By this code the SDKs know that they have to send all of it."""
+    emulator = Emulator(vendor)
+    answer = ask(emulator, body_of(vendor, stream=stream, thread=thread))
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+    assert answer.json["error"]["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    assert "`thread: false`" in answer.json["error"]["message"]
+    assert emulator.requests == []
+
+
 @both_ways
 def test_a_name_that_means_nothing(stream: Any) -> None:
     answer = ask(Emulator("openai"), {**BODY, "model": "nobody", "stream": stream})

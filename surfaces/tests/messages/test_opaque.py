@@ -73,6 +73,20 @@ def test_thinking_goes_back_to_its_vendor(vendor: Any, stream: Any) -> None:
     assert "cp1." not in json.dumps(sent)
 
 
+@on_vendors
+@both_ways
+def test_the_last_block_is_what_was_said(vendor: str, stream: bool) -> None:
+    """Clients take it for the answer, so that what is to go back stands before it, and does go back."""
+    emulator = Emulator(vendor)
+    asked = {"role": "user", "content": "think: So it is.\nsay: Here it is."}
+    body, answer = first(emulator, vendor, stream=stream, messages=[asked])
+    assert answer.content[-1]["text"] == "Here it is."
+    turns = [{"role": "assistant", "content": answer.content}, {"role": "user", "content": "say: And on."}]
+    after = ask(emulator, {**body, "messages": [asked, *turns]})
+    assert after.status == 200, after.body
+    assert len(thoughts(vendor, emulator.requests[-1].json())) == 1
+
+
 @both_ways
 def test_encrypted_thinking_too(stream: Any) -> None:
     emulator = Emulator("anthropic", redacts=True)

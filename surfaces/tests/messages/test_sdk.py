@@ -130,6 +130,30 @@ def test_errors_are_the_clients_own(worlds: Any, vendor: Any) -> None:
 
 
 @on_vendors
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_tool_runner_goes_on_without_a_thread(worlds: Any, vendor: Any, stream: Any) -> None:
+    """It asks for a conversation that the server holds, and sends the whole of it where there is none."""
+    world = worlds(vendor)
+
+    @anthropic.beta_tool  # type: ignore[untyped-decorator]
+    def get_weather(city: str) -> str:
+        """Tell the weather in a city."""
+        return f"sunny in {city}"
+
+    runner = world.sdk.beta.messages.tool_runner(
+        model=world.model,
+        max_tokens=4000,
+        tools=[get_weather],
+        messages=[user('call: get_weather {"city": "Rome"}')],
+        stream=stream,
+    )
+    final = runner.until_done()
+    assert final.content[-1].text == "The tool says: sunny in Rome"
+    assert len(world.emulator.requests) == 2
+    assert "thread" not in world.sent
+
+
+@on_vendors
 def test_tokens_are_counted(worlds: Any, vendor: Any) -> None:
     world = worlds(vendor)
     raw = world.sdk.messages.with_raw_response.count_tokens(

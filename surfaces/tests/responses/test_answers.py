@@ -99,6 +99,21 @@ def test_namespaces_and_free_texts_come_back_as_the_client_knows_them(vendor: st
     assert given == {"ns__look": {"city": "Rome"}, "patch": {"input": text}}
 
 
+@WAYS
+def test_a_free_text_passes_where_the_vendor_has_such_tools(*, stream: bool) -> None:
+    text = '*** Begin\n"q" 😀\\ end'
+    with world("openai") as made:
+        talk: list[Any] = [user(f'call: patch {json.dumps({"input": text})}\ncall: look {{"city": "Rome"}}')]
+        output = made.response(talk, stream=stream, tools=[LOOK, PATCH])["output"]
+        calls = [item for item in output if item["type"].endswith("_call")]
+        assert [call["type"] for call in calls] == ["custom_tool_call", "function_call"]
+        assert calls[0]["input"] == text
+        made.response([*talk, *output, *results(output)], stream=stream, tools=[LOOK, PATCH])
+        sent = {item["type"]: item for item in made.sent["input"]}
+    assert sent["custom_tool_call"]["input"] == text
+    assert sent["custom_tool_call_output"]["output"] == "sunny"
+
+
 @VENDORS
 def test_thinking_goes_back_to_its_vendor_over_three_turns(vendor: str) -> None:
     """Streamed, whole, streamed; with a call in each."""

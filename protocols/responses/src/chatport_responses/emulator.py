@@ -7,6 +7,7 @@ before its base: `class AcmeEmulator(ResponsesEmulator, VendorEmulator)`, and ov
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -306,11 +307,16 @@ class ResponsesEmulator(VendorEmulator):
                 "id": self.item_id("msg", number), "type": "message", "status": status, "role": "assistant",
                 "content": [part],
             }  # fmt: skip
+        custom = {tool.get("name") for tool in body.get("tools") or () if tool.get("type") == "custom"}
         for place, (name, arguments) in enumerate(script.calls):
-            yield {
-                "id": self.item_id("fc", place), "type": "function_call", "call_id": self.call_id(place), "name": name,
-                "arguments": arguments, "status": "incomplete" if script.finish == "length" else "completed",
-            }  # fmt: skip
+            call = {"call_id": self.call_id(place), "name": name}
+            status = "incomplete" if script.finish == "length" else "completed"
+            if name in custom:  # RS-I7
+                text = {"input": _free_text(arguments)}
+                yield {"id": self.item_id("ctc", place), "type": "custom_tool_call", **call, **text, "status": status}
+                continue
+            said = {"arguments": arguments, "status": status}
+            yield {"id": self.item_id("fc", place), "type": "function_call", **call, **said}
 
     def picture_item(self, place: int, url: str) -> dict[str, Any]:
         """Return the step in which the server drew a picture, or let a program draw it that is at an address."""
@@ -387,6 +393,11 @@ class ResponsesEmulator(VendorEmulator):
             for start in range(0, len(text), _PIECE):
                 yield {"type": "response.function_call_arguments.delta", **at, "delta": text[start : start + _PIECE]}
             yield {"type": "response.function_call_arguments.done", **at, "arguments": text}  # RS-F8: also where cut
+        if item["type"] == "custom_tool_call":  # RS-E8
+            text = item["input"]
+            for start in range(0, len(text), _PIECE):
+                yield {"type": "response.custom_tool_call_input.delta", **at, "delta": text[start : start + _PIECE]}
+            yield {"type": "response.custom_tool_call_input.done", **at, "input": text}
         if item["type"] in _PROGRESS:
             for status in ("in_progress", _PROGRESS[item["type"]], "completed"):
                 yield {"type": f"response.{item['type']}.{status}", **at}
@@ -431,9 +442,19 @@ def _sealed(thoughts: str) -> str:
 
 def _empty(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return an item as it is when it begins."""
-    bare = {"content": [], "summary": [], "arguments": ""}
+    bare = {"content": [], "summary": [], "arguments": "", "input": ""}
     begun = {name: bare.get(name, value) for name, value in item.items()}
     return begun if "status" not in item else {**begun, "status": "in_progress"}
+
+
+def _free_text(arguments: str) -> str:
+    """Return what a tool without a schema is called with: the text that was asked for, or the only one in an object."""
+    try:
+        value = json.loads(arguments)
+    except ValueError:
+        return arguments
+    texts = list(value.values()) if isinstance(value, dict) else []
+    return texts[0] if len(texts) == 1 and isinstance(texts[0], str) else arguments
 
 
 def _annotations(script: Script) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ class _Writer:
         if message["role"] == "tool":
             self._result(message, where)
         elif message["role"] == "assistant":
-            self._answer(message, field, where)
+            self._answer(message, field, where, self._thoughts(source))
         else:
             content = _content(message.get("content"), where, self.context)
             self.items.append({"role": message["role"], "content": content})
@@ -109,8 +109,11 @@ class _Writer:
         output = _content(message.get("content") or "", where, self.context)
         self.items.append({"type": kind.replace("_output_output", "_output"), "call_id": call_id, "output": output})
 
-    def _answer(self, message: Mapping[str, Any], field: str | None, where: str) -> None:
+    def _answer(
+        self, message: Mapping[str, Any], field: str | None, where: str, before: Sequence[Mapping[str, Any]]
+    ) -> None:
         message, items = _apart(message)
+        items = items or list(before)
         self.items.extend(item for item in items if self.is_stored or not _is_only_stored(item))
         thoughts = message.get(field) if field else None
         if isinstance(thoughts, str) and thoughts and not items:  # blanks stand for missing ones, where some are due
@@ -139,16 +142,14 @@ class _Writer:
 
         A reasoning item is refused without the item it led to (RS-O1), so it is all of them or none.
         """
-        if source is None or source.origin not in (None, self.context.provider.name):
-            return None
-        kept = source.opaque.get(OPAQUE_KEY)
-        if not isinstance(kept, Sequence) or not all(isinstance(item, Mapping) for item in kept):
+        kept = self._kept(source)
+        if kept is None:
             return None
         wanted = list(message.get("tool_calls") or ())
         calls = [item for item in kept if item.get("type") in CALLS]
         if len(wanted) != len(calls) or not all(map(_is_call, calls, [call["function"] for call in wanted])):
             return None
-        if _joined_text(kept) != source.text:
+        if source is None or _joined_text(kept) != source.text:
             return None
         ids = iter([self._call_id(call["id"]) for call in wanted])
         result = {"call_id": self._call_id(message["tool_call_id"])} if message.get("tool_call_id") else {}
@@ -156,6 +157,18 @@ class _Writer:
         if not self.is_stored:
             named = [item for item in named if not _is_only_stored(item)]
         return named if takes_thoughts_behind(self.context) else _without_last_thoughts(named)
+
+    def _kept(self, source: Message | None) -> Sequence[Mapping[str, Any]] | None:
+        """Return what a message holds of the items that it was, None for none, or for another provider's."""
+        if source is None or source.origin not in (None, self.context.provider.name):
+            return None
+        kept = source.opaque.get(OPAQUE_KEY)
+        return kept if isinstance(kept, Sequence) and all(isinstance(item, Mapping) for item in kept) else None
+
+    def _thoughts(self, source: Message | None) -> Sequence[Mapping[str, Any]]:
+        """Return the thoughts of a message that holds no other items: the rest is made anew behind them."""
+        kept = self._kept(source) or ()
+        return kept if all(item.get("type") == "reasoning" for item in kept) else ()
 
 
 def _without_last_thoughts(items: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

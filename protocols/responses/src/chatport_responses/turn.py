@@ -66,7 +66,7 @@ class Turn:
     does not count yet: so nearly every event of an answer costs no look into a table.
     """
 
-    __slots__ = ("_limits", "_thought", "_written", "choice", "fresh", "items", "running")
+    __slots__ = ("_limits", "_reported", "_thought", "_written", "choice", "fresh", "items", "running")
 
     def __init__(self, context: Context) -> None:
         self._limits = limits = context.limits
@@ -75,6 +75,7 @@ class Turn:
         self.running: tuple[int, str, int] | None = None
         self.fresh = 0
         self._thought: tuple[int, str, int] | None = None  # the last part of the reasoning
+        self._reported = 0  # items that were reported as they are, from the first on
         self._written = 0  # characters of the answer's text, but for the fresh ones
 
     # --- pieces
@@ -181,6 +182,8 @@ class Turn:
             events.append(ServerStep(kind, _text(data.get("id")), str(data.get("status") or "completed"), data))
             events.extend(made_by(data))
         item.is_closed = True
+        if _is_special(data):
+            self._keep(events)
 
     def _message(self, place: int, item: Item, events: list[Event]) -> None:
         for number, part in enumerate(_parts(item.data.get("content"))):
@@ -215,17 +218,26 @@ class Turn:
             if item.data and not item.is_closed:  # whole from its beginning on, and no word of its end
                 self.close(place, item.data, events)
         events.extend(self.choice.flush())
-        kept = self._kept()
-        if kept:
-            events.append(OpaqueReported(OPAQUE_KEY, kept))
+        self._keep_rest(events)
         reason, raw = _ending(response)
         if raw is not None:
             events.append(FinishReported(reason, raw))
 
-    def _kept(self) -> list[Mapping[str, Any]]:
-        """Return the items, if they hold more than text and calls do."""
-        items = [self.items[place].data for place in sorted(self.items) if self.items[place].data]
-        return [_kept(item) for item in items] if any(_is_special(item) for item in items) else []
+    def _keep(self, events: list[Event]) -> None:
+        """Report the items that have ended, before what follows them is told: some protocols have thoughts in front."""
+        start = self._reported
+        while self._reported in self.items and self.items[self._reported].is_closed:
+            self._reported += 1
+        ended = [self.items[place].data for place in range(start, self._reported)]
+        if ended:
+            events.append(OpaqueReported(OPAQUE_KEY, [_kept(item) for item in ended if item]))
+
+    def _keep_rest(self, events: list[Event]) -> None:
+        """Report the items that are left, if any of the answer's holds more than text and calls do."""
+        places = [place for place in sorted(self.items) if place >= self._reported and self.items[place].data]
+        rest = [self.items[place].data for place in places]
+        if rest and (self._reported or any(map(_is_special, rest))):
+            events.append(OpaqueReported(OPAQUE_KEY, [_kept(item) for item in rest]))
 
 
 def _kept(item: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from chatport import ChatportError
@@ -9,7 +10,7 @@ from chatport import ChatportError
 from ..failures import Kind, Told, told
 from ..surface import Answer, SurfaceContext
 
-__all__ = ["error_answer", "error_body"]
+__all__ = ["THREAD_UNSUPPORTED", "error_answer", "error_body"]
 
 _TYPES: dict[Kind, str] = {
     "bad_request": "invalid_request_error",
@@ -28,6 +29,8 @@ _TYPES: dict[Kind, str] = {
 _OVERLOADED = 529  # AN-X16
 _TOO_LARGE = 413  # AN-X11
 _SPENT = {"error_code": "enforced_spend_limit_reached"}  # AN-X13
+THREAD_UNSUPPORTED = "thread_unsupported_request"
+"""By this code the SDKs' tool runners know that they have to send the whole conversation, and do so."""
 _TOO_LONG = "prompt is too long"
 """By these words of AN-X2 clients know that they have to compact the conversation: there is no code for it."""
 
@@ -49,7 +52,9 @@ def _body(known: Told, error: ChatportError, request_id: str) -> dict[str, Any]:
     message = known.message
     if known.kind == "context_length" and _TOO_LONG not in message:
         message = f"{_TOO_LONG}: {message}"
-    details = _SPENT if known.kind == "quota" else None
+    details: Mapping[str, Any] | None = _SPENT if known.kind == "quota" else None
+    if known.code == THREAD_UNSUPPORTED:
+        details = {"error_code": THREAD_UNSUPPORTED, "unsupported": ["thread"]}
     return {
         "type": "error",
         "error": {"type": kind, "message": message, "details": details},

@@ -13,6 +13,7 @@ from chatport import BadRequestError, Native
 from chatport.helpers import jsoncodec
 
 from ..surface import Asked, ClientRequest, SurfaceContext
+from .errors import THREAD_UNSUPPORTED
 from .shape import table, text, without
 from .tools import forbids_parallel, names_of, read_choice, read_tools
 from .turns import read_turns
@@ -24,6 +25,10 @@ _SHAPED = (
     "tool_choice", "thinking", "output_config", "output_format", "betas",
 )  # fmt: skip
 """Fields that are read here, and which the vendor's provider writes anew, or which are given to it below."""
+_NO_THREADS = (
+    "thread: a conversation that the server holds is not supported here, since any vendor may answer the next request. "
+    "Send all messages each time; for a tool runner that is `thread: false`."
+)
 _OF_THE_KEY = "oauth-"
 """Betas about how the client has signed in. It has signed in here, and not at the vendor."""
 
@@ -34,6 +39,8 @@ def read_request(request: ClientRequest, context: SurfaceContext, *, counts: boo
     model, stream = text(body.get("model", ""), "model"), body.get("stream")
     if not isinstance(stream, bool | None):
         raise BadRequestError("stream: Input should be a valid boolean")
+    if body.get("thread") is not None:
+        raise BadRequestError(_NO_THREADS, code=THREAD_UNSUPPORTED)
     messages, options = read_turns(body, context.seal), dict(_options(body))
     if counts:
         return Asked("tokens", model, messages, options, body=body)

@@ -1,12 +1,13 @@
 """A streamed answer of a vendor that speaks another protocol, as this one's events.
 
 Invariants: one `message_start`; never more than one block open; indexes count from 0; `message_delta` and
-`message_stop` come once, at the end of a whole answer, and behind everything (AN-S2).
+`message_stop` come once, at the end of a whole answer, and behind everything (AN-S2). The last block is what was said
+or called: clients take it for the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from chatport import CitationAdded, Event, Finished, MediaAdded, Reply, TextDelta
@@ -21,16 +22,21 @@ from .endings import ending, wire_usage
 __all__ = ["TranslatedStream"]
 
 
-class TranslatedStream:
-    """Writes the events of one answer. `partial` is what was known of the reply before the first of them."""
+_SAID = ("text", "refusal")
 
-    def __init__(self, partial: Reply, context: SurfaceContext) -> None:
-        self._partial = partial
+
+class TranslatedStream:
+    """Writes the events of one answer. `partial` is what was known of the reply before the first of them,
+    `so_far` gives what is known of it now."""
+
+    def __init__(self, partial: Reply, so_far: Callable[[], Reply], context: SurfaceContext) -> None:
+        self._partial, self._so_far = partial, so_far
         self._context = context
         self._blocks = Blocks()
         self._ids = CallIds(context)
         self._cited: list[dict[str, Any]] = []  # sources whose text has not begun
         self._count = 0  # of blocks that were begun
+        self._last = ""  # the kind of the block that was begun last
         self._is_text_open = self._is_begun = False
 
     def write(self, events: Sequence[Event]) -> bytes:
@@ -77,6 +83,9 @@ class TranslatedStream:
                 yield self._stop()
 
     def _open(self, block: Block) -> Iterator[bytes]:
+        if block.kind in _SAID:
+            yield from self._state(self._so_far())
+        self._last = block.kind
         yield self._start(self._beginning(block))
         if block.kind == "text":
             self._is_text_open = True
@@ -99,19 +108,28 @@ class TranslatedStream:
             self._cited.append(source)
 
     def _end(self, reply: Reply) -> Iterator[bytes]:
-        """Give the end of a whole answer: sources without a text, what the vendor wants back, why it ended (AN-S9)."""
+        """Give the end of a whole answer: sources without a text, what the vendor wants back, why it ended (AN-S9).
+
+        Behind a text nothing comes. What stands before it was told there; the rest, such as the text itself with its
+        id, its vendor can do without.
+        """
         for event in self._blocks.end():
             yield from self._block_event(event)
         if self._cited:
             yield from self._open(Block(0, "text"))
             yield self._stop()
+        if self._last not in _SAID:
+            yield from self._state(reply)
+        last = {"type": "message_delta", "delta": ending(reply), "usage": wire_usage(reply.usage)}
+        yield sse.event("message_delta", last)
+        yield sse.event("message_stop", {"type": "message_stop"})
+
+    def _state(self, reply: Reply) -> Iterator[bytes]:
+        """Give a block with what the vendor wants back of an answer, or of its beginning, if there is anything."""
         wanted = state(reply, self._ids)
         if wanted is not None:
             yield self._start({"type": "redacted_thinking", "data": self._context.seal.close(wanted)})
             yield self._stop()
-        last = {"type": "message_delta", "delta": ending(reply), "usage": wire_usage(reply.usage)}
-        yield sse.event("message_delta", last)
-        yield sse.event("message_stop", {"type": "message_stop"})
 
     # --- events of a block
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chatport import ChatportError, ChunkSeen, Event, Reply
 
@@ -22,7 +22,12 @@ class MessagesWriter(Writer):
     def __init__(self, asked: Asked, context: SurfaceContext) -> None:
         self._context = context
         self._partial = Reply(model=asked.model)
+        self._so_far: Callable[[], Reply] = lambda: self._partial
         self._stream: PassedStream | TranslatedStream | None = None
+
+    def follow(self, so_far: Callable[[], Reply]) -> None:
+        """Hear how to look at what has come of the answer so far."""
+        self._so_far = so_far
 
     def begin(self, partial: Reply) -> tuple[tuple[str, str], ...]:
         """Hear who answers; the request's id goes into a header (AN-H1)."""
@@ -33,9 +38,8 @@ class MessagesWriter(Writer):
         """Return the bytes for some events. Where there are chunks, they come before what they mean."""
         if self._stream is None:
             is_own = any(type(event) is ChunkSeen for event in events)
-            self._stream = (
-                PassedStream(self._context.seal) if is_own else TranslatedStream(self._partial, self._context)
-            )
+            translated = TranslatedStream(self._partial, self._so_far, self._context)
+            self._stream = PassedStream(self._context.seal) if is_own else translated
         return self._stream.write(events)
 
     def fail(self, error: ChatportError) -> bytes:
