@@ -593,21 +593,21 @@ def test_a_run_that_two_read_goes_on_for_the_first(backend: str) -> None:
             inside.set()
             await leave.wait()
 
-        async def read() -> None:
-            async for _ in running:
+        async def read(stream: chatport.AsyncRunStream) -> None:
+            async for _ in stream:
                 pass
 
         async with (
             chatport.AsyncClient(emulator.config(), transport=emulator) as client,
-            client.run_stream("go", model=MODEL, tools=[meet]) as running,
+            client.run_stream("go", model=MODEL, tools=[meet]) as stream,
             anyio.create_task_group() as group,
         ):
-            group.start_soon(read)
+            group.start_soon(read, stream)
             await inside.wait()
             with pytest.raises(MisuseError, match="being read already"):
-                await anext(running)
+                await anext(stream)
             leave.set()
-        return running.run
+        return stream.run
 
     assert anyio.run(main, backend=backend).outcome == "done"
 

@@ -307,14 +307,26 @@ def test_a_type_that_cannot_be_strict_is_sent_as_it_is(shape, emulated):
 
 
 def test_a_root_that_is_no_object_is_asked_for_in_words(shape, emulated):
-    wire = shape(model="gpt-6-sol", output=list[int])
+    numbers = {"type": "array", "items": {"type": "integer"}}  # the caller's own schema, which is sent as it is
+    wire = shape(model="gpt-6-sol", output=numbers)
     assert "response_format" not in wire.body
     assert '"type":"array"' in wire.body["messages"][0]["content"].replace(" ", "")
     assert [(note.kind, note.field, note.fact) for note in wire.adjustments] == [
         ("lowered", "response_format", "OA-O5")
     ]
     client, _ = emulated()
-    assert client.chat("say: [1, 2]", model="openai:gpt-6-sol", output=list[int]).parsed() == [1, 2]
+    assert client.chat("say: [1, 2]", model="openai:gpt-6-sol", output=numbers).parsed() == [1, 2]
+
+
+def test_a_list_is_held_to_its_schema_inside_of_an_object(shape, emulated):
+    wire = shape(model="gpt-6-sol", output=list[int])
+    spec = wire.body["response_format"]["json_schema"]
+    assert spec["strict"] is True
+    assert spec["schema"]["properties"] == {"value": {"type": "array", "items": {"type": "integer"}}}
+    assert not wire.adjustments
+    client, _ = emulated()
+    for said in ('{"value": [1, 2]}', "[1, 2]"):
+        assert client.chat(f"say: {said}", model="openai:gpt-6-sol", output=list[int]).parsed() == [1, 2]
 
 
 @pytest.mark.parametrize("model", ["gpt-4-0613", "gpt-3.5-turbo-0125"])
