@@ -60,7 +60,7 @@ class Vendor:
         while not gone.done():
             if is_stream and not writer.is_closing():
                 delta = {"index": 0, "delta": {"role": "assistant", "content": "word "}, "finish_reason": None}
-                data = b"data: " + json.dumps({"a": [delta]}).encode() + b"\n\n"
+                data = b"data: " + json.dumps({"choices": [delta]}).encode() + b"\n\n"
                 writer.write(b"%x\r\n%b\r\n" % (len(data), data))
             await asyncio.wait({gone}, timeout=0.002)
         gone.result()
