@@ -209,7 +209,7 @@ def reachable_texts(value: Any) -> str:
             continue
         if isinstance(item, types.FrameType | types.TracebackType):
             continue  # looked at with the errors
-        if type(item).__module__.partition(".")[0] in ("httpx", "httpcore", "h11"):
+        if str(type(item).__module__).partition(".")[0] in ("httpx", "httpcore", "h11"):
             continue  # they keep a request as long as its connection is open; their own views are looked at
         seen.add(id(item))
         if isinstance(item, str | bytes | bytearray):
@@ -709,7 +709,8 @@ def every_object_of_ours(world: World) -> str:
     ours = [
         item
         for item in gc.get_objects()
-        if type(item).__module__.startswith("chatport") and not type(item).__module__.startswith("chatport.testing")
+        if str(type(item).__module__).startswith("chatport")
+        and not type(item).__module__.startswith("chatport.testing")
     ]
     assert len(ours) > 50
     return "\n".join(careful_repr(item) + careful_repr(getattr(item, "__dict__", "")) for item in ours)

@@ -39,6 +39,7 @@ __all__ = [
     "Verdict",
     "WireRequest",
     "WireTools",
+    "is_native",
 ]
 
 
@@ -158,6 +159,11 @@ class Context(Value):
     def target(self) -> str:
         """`provider:model`, as in errors and logs."""
         return f"{self.provider.name}:{self.model}"
+
+
+def is_native(call: Call, context: Context) -> bool:
+    """Whether a call came in the protocol in which its vendor is spoken to: it knows the vendor's own words."""
+    return call.native is not None and call.native.protocol == context.provider.protocol
 
 
 @attrs.frozen(eq=False, repr=False)

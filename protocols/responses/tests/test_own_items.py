@@ -129,13 +129,17 @@ def test_a_file_at_an_address_has_its_own_field() -> None:
     ]
 
 
-def test_facts_of_chat_do_not_speak_of_this_protocols_parts_and_choices() -> None:
+def test_facts_do_not_speak_of_the_parts_and_choices_of_a_call_that_came_in_this_protocol() -> None:
     rules = {"messages": {"part_types": ["text"], "fact": "AC-1"}, "tools": {"choices": ["auto"], "fact": "AC-2"}}
     tables = {"providers": {"acme": TABLE}, "models": {"acme:m": {"rules": rules}}}
     choice = {"type": "mcp", "server_label": "s"}
     with chatport.Client(tables) as client:
         shown = client.explain(
-            ["hi", ANSWER, *RESULTS], model="acme:m", tools=[{"type": "web_search"}], tool_choice=choice
+            ["hi", ANSWER, *RESULTS],
+            model="acme:m",
+            tools=[{"type": "web_search"}],
+            tool_choice=choice,
+            native=Native("responses"),
         )
     assert shown.body["tool_choice"] == choice
     assert THOUGHT in shown.body["input"]

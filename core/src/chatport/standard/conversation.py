@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..call import Context, WireRequest
+from ..call import Call, Context, WireRequest, is_native
 from ..errors import UnsupportedFeatureError
 from ..facts.rules import HistoryRule, MessageRule
 from .call_ids import with_call_ids
@@ -18,7 +18,7 @@ __all__ = ["fill_history", "shape_messages"]
 _Message = Mapping[str, Any]
 
 
-def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
+def shape_messages(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Return the request with its messages and their parts as this model takes them. Raises UnsupportedFeatureError."""
     rules = context.facts.rules
     if rules is None:
@@ -28,7 +28,7 @@ def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
 
         wire = shape_parts(wire, rules.parts, context)
     if rules.messages is not None:
-        wire = _with_messages(wire, rules.messages, context)
+        wire = _with_messages(wire, rules.messages, call, context)
     wire = with_call_ids(wire, rules.call_ids)
     if rules.history is not None and rules.history.keep != "all":
         wire = _without_reasoning(wire, rules.history, context)
@@ -38,10 +38,10 @@ def shape_messages(wire: WireRequest, context: Context) -> WireRequest:
 # --- messages
 
 
-def _with_messages(wire: WireRequest, rule: MessageRule, context: Context) -> WireRequest:
+def _with_messages(wire: WireRequest, rule: MessageRule, call: Call, context: Context) -> WireRequest:
     if not rule.orphan_results:
         _check_results(wire, rule, context)
-    if rule.part_types and context.provider.protocol == "chat":  # another protocol has other parts, and its own hooks
+    if rule.part_types and not is_native(call, context):  # whoever speaks the vendor's own protocol has its parts
         wire = _known_part_types(wire, rule, context)
     if rule.joined_text:
         wire = _joined_texts(wire, rule)

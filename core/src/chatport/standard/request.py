@@ -71,11 +71,11 @@ def _by_facts(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     if rules is not None or "tool_calls" in chain.from_iterable(wire.body["messages"]):
         from .conversation import shape_messages
 
-        wire = shape_messages(wire, context)
+        wire = shape_messages(wire, call, context)
     if "tools" in wire.body or "tool_choice" in wire.body:
         from .tool_rules import shape_tools
 
-        wire = shape_tools(wire, context)
+        wire = shape_tools(wire, call, context)
     if rules is not None or call.reasoning is not None or call.extra:
         from .reasoning import make_way, say_reasoning
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..call import Context, WireRequest
+from ..call import Call, Context, WireRequest, is_native
 from ..facts.rules import ToolRule
 from .choices import WORDS, choice_kind, function_name, is_forced, standard_choice
 from .output import with_instruction
@@ -20,7 +20,7 @@ _PLAIN = ToolRule()
 _LISTED = "this vendor has other words for a choice"
 
 
-def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
+def shape_tools(wire: WireRequest, call: Call, context: Context) -> WireRequest:
     """Return the request with its tools and `tool_choice` as this model takes them."""
     facts = context.facts
     rule = _PLAIN if facts.rules is None or facts.rules.tools is None else facts.rules.tools
@@ -42,7 +42,7 @@ def shape_tools(wire: WireRequest, context: Context) -> WireRequest:
     if wire.body.get("parallel_tool_calls") is True and facts.parallel_tools is False:
         wire = wire.drop("parallel_tool_calls", "this model makes one call at a time", rule.cite("parallel"))
     taken = _taken(rule, context)
-    wire = _chosen(wire, taken, rule, lists_all=rule.choices is not None and context.provider.protocol == "chat")
+    wire = _chosen(wire, taken, rule, lists_all=rule.choices is not None and not is_native(call, context))
     return wire if "auto" in taken or wire.body.get("tool_choice") != "auto" else wire.discard("tool_choice")
 
 
