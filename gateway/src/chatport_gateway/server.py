@@ -34,6 +34,9 @@ def check_guarded(gateway: Gateway) -> None:
         )
 
 
+_WAITING = 2048  # as the server itself says when it begins
+
+
 def open_sockets(host: str, port: int) -> list[socket.socket]:
     """Return what listens at an address, on the same port for each of its forms; 0: a free one.
 
@@ -48,6 +51,8 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
         for one in opened:
             one.close()
         raise ConfigurationError(_no_address(host, port, error)) from None
+    for one in opened:
+        one.listen(_WAITING)  # whoever has read that it serves may ask at once
     return opened
 
 
