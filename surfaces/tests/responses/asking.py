@@ -21,7 +21,7 @@ MODELS = {
     "deepseek": "deepseek:deepseek-flash",
     "qwen": "qwen:qwen3.7-plus",
 }
-SHARED = Path("/work/shared")
+SHARED = Path(__file__).resolve().parents[3].parent / "shared"
 
 
 class World:
