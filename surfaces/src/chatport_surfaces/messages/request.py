@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from chatport import BadRequestError, Native
-from chatport.helpers import jsoncodec
 
+from ..bodies import object_of
 from ..surface import Asked, ClientRequest, SurfaceContext
 from .errors import THREAD_UNSUPPORTED
 from .shape import table, text, without
@@ -35,7 +35,7 @@ _OF_THE_KEY = "oauth-"
 
 def read_request(request: ClientRequest, context: SurfaceContext, *, counts: bool) -> Asked:
     """Return the call, or with `counts` what to estimate the tokens of. Raises BadRequestError."""
-    body = _body(request)
+    body = object_of(request)
     model, stream = text(body.get("model", ""), "model"), body.get("stream")
     if not isinstance(stream, bool | None):
         raise BadRequestError("stream: Input should be a valid boolean")
@@ -45,16 +45,6 @@ def read_request(request: ClientRequest, context: SurfaceContext, *, counts: boo
     if counts:
         return Asked("tokens", model, messages, options, body=body)
     return Asked("chat", model, messages, options, bool(stream), _native(body, request.headers), body=body)
-
-
-def _body(request: ClientRequest) -> Mapping[str, Any]:
-    try:
-        body = jsoncodec.decode(request.body)
-    except ValueError as error:
-        raise BadRequestError(f"The request body is not valid JSON: {error}.") from None
-    if isinstance(body, Mapping):
-        return body
-    raise BadRequestError("The request body is a JSON object.")
 
 
 def _options(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chatport import BadRequestError, Message, Native, OutputSpec
-from chatport.helpers import jsoncodec
 
+from ..bodies import object_of
 from ..surface import Asked, ClientRequest, SurfaceContext
 from .errors import NO_SUCH_RESPONSE
 from .items import as_items, read_items, with_referred
@@ -35,7 +35,7 @@ _ENCRYPTED = "reasoning.encrypted_content"
 
 def read_request(request: ClientRequest, context: SurfaceContext, store: MemoryStore | None) -> Asked:
     """Return what is asked for. Raises BadRequestError for what cannot be meant, or done here."""
-    body = _body(request)
+    body = object_of(request)
     _check_state(body)
     items = with_referred([*_earlier(body, store), *as_items(body.get("input"))], store)
     additional = [tool for item in items if item.get("type") == "additional_tools" for tool in item.get("tools") or ()]
@@ -72,16 +72,6 @@ def _fields(body: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
         fields["tools"] = body.get("tools") or []
     thoughts = {name: value for name, value in _inner(body, "reasoning").items() if name != "effort"}  # facts fit it
     return {**fields, "reasoning": thoughts} if thoughts else {n: v for n, v in fields.items() if n != "reasoning"}
-
-
-def _body(request: ClientRequest) -> Mapping[str, Any]:
-    try:
-        body = jsoncodec.decode(request.body)
-    except ValueError as error:
-        raise BadRequestError(f"The body of the request is not valid JSON: {error}.") from error
-    if not isinstance(body, Mapping):
-        raise BadRequestError("The body of the request must be a JSON object.")
-    return body
 
 
 def _is_usual(choice: Any) -> bool:
