@@ -8,6 +8,7 @@ from typing import Any
 from chatport import Reply
 
 from ..sealing import Seal, Sealed
+from ..state import state_of
 from ..surface import SurfaceContext
 
 __all__ = ["sealed_item", "sealed_response", "state_item"]
@@ -19,10 +20,9 @@ def state_item(reply: Reply, context: SurfaceContext) -> dict[str, Any] | None:
     It is known only at the end, so it is an item of its own. Thoughts too go back to none but whose they are, which it
     tells.
     """
-    calls = {call.id: call.extra for call in reply.tool_calls if call.extra}
-    if not (reply.provider and (reply.opaque or calls or reply.reasoning)):
+    text = state_of(reply, context.seal, with_reasoning=True)
+    if text is None:
         return None
-    text = context.seal.close(Sealed(reply.provider, reply.opaque, calls))
     return {"id": context.new_id("rs_"), "type": "reasoning", "summary": [], "encrypted_content": text}
 
 
