@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
 _NO_TESTS = 5  # pytest's status where nothing was collected
 _LONGEST_ID = 300
+_PACKAGES = ("core", "protocols/*", "plugins/*", "surfaces", "gateway")
 
 
 # --- what to change
@@ -45,12 +46,13 @@ _LONGEST_ID = 300
 
 def sources(root: Path = ROOT) -> list[Path]:
     """Return the files whose mutants are sampled, relative to the root: not what is generated, or there for tests."""
-    found = [*root.glob("core/src/**/*.py"), *root.glob("plugins/*/src/**/*.py")]
+    found = [path for pattern in _PACKAGES for path in root.glob(f"{pattern}/src/**/*.py")]
     names = sorted(path.relative_to(root) for path in found)
     return [
         path
         for path in names
-        if not (path.name == "sync.py" or {"testing", "emulators"} & set(path.parts))
+        if path.name not in ("sync.py", "running_sync.py", "serving_sync.py")
+        and not {"testing", "emulators"} & set(path.parts)
         and not path.stem.endswith("emulator")
     ]
 
@@ -135,8 +137,8 @@ def stages(path: Path, root: Path = ROOT) -> Iterator[list[str]]:
         yield near
     yield [str(Path(*path.parts[: path.parts.index("src")], "tests"))]
     yield ["tests/faults", "tests/behaviour", "tests"]
-    if path.parts[0] == "core":
-        yield ["plugins"]
+    if path.parts[0] in ("core", "protocols"):
+        yield ["protocols", "surfaces", "gateway", "plugins"]
 
 
 # --- running them
@@ -153,7 +155,7 @@ class Copy:
             if name and (ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
-        paths = [folder / "core/src", *sorted(folder.glob("plugins/*/src"))]
+        paths = sorted(path for pattern in _PACKAGES for path in folder.glob(f"{pattern}/src"))
         self._environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, paths)),  # before the installed ones, which are the checkout's
@@ -208,6 +210,8 @@ def judged(chosen: Sequence[Trial], workers: int, seconds: float) -> list[Verdic
     telling = threading.Lock()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies: SimpleQueue[Copy] = SimpleQueue()
+        if (recordings := ROOT.parent / "shared").is_dir():  # where a checkout's tests look for them: beside it
+            (Path(folder).resolve() / "shared").symlink_to(recordings)
         for number in range(workers):
             place = Path(folder).resolve() / str(number)
             place.mkdir()
