@@ -81,6 +81,7 @@ def test_a_sample_is_the_same_for_the_same_seed_and_from_shipped_code_alone() ->
 def test_the_likeliest_tests_come_first_and_all_others_after_them() -> None:
     path = Path("core/src/chatport/limits/retry.py")
     assert near_tests(path)[:1] == ["core/tests/test_retry_budget.py"]
-    assert list(stages(path))[1:] == [["core/tests"], ["tests/faults", "tests/behaviour", "tests"], ["plugins"]]
+    after = ["protocols", "surfaces", "gateway", "plugins"]
+    assert list(stages(path))[1:] == [["core/tests"], ["tests/faults", "tests/behaviour", "tests"], after]
     plugin = Path("plugins/provider-glm/src/chatport_glm/__init__.py")
     assert ["plugins/provider-glm/tests"] in list(stages(plugin))
