@@ -6,6 +6,7 @@ No time is measured, so the numbers are the same on every machine; a generator t
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 from collections import Counter
@@ -82,11 +83,16 @@ def count(call: Callable[[], Any]) -> Counts:
         if event == "call":
             found[frame.f_code.co_filename, frame.f_code.co_qualname] += 1
 
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()  # what others have left would be finalized within this call, and counted with it
     sys.setprofile(profile)
     try:
         call()
     finally:
         sys.setprofile(None)
+        if was_enabled:
+            gc.enable()
     inside = {(_place(file), name): times for (file, name), times in found.items() if _place(file)}
     return Counter(inside)
 

@@ -88,8 +88,8 @@ def test_a_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OURS", KEY)
     config = {"gateway": {"key_env": "OURS", "host": "0.0.0.0"}, "aliases": {"a": "compatible:m"}}
     gateway = Gateway(config)
-    assert gateway.keys.takes({"x-api-key": KEY})
-    assert not gateway.keys.takes({"x-api-key": "wrong"})
+    assert gateway.keys.which({"x-api-key": KEY})
+    assert gateway.keys.which({"x-api-key": "wrong"}) is None
     assert KEY not in repr(gateway.keys)
     make_server(gateway)
 

@@ -98,6 +98,10 @@ class Native(Value):
         check_fields(self, BadRequestError)
         freeze_fields(self, "fields", error=BadRequestError)
 
+    def is_of(self, provider: Provider) -> bool:
+        """Whether a provider is spoken to in this protocol, so that these words are the vendor's own."""
+        return self.protocol == provider.protocol
+
 
 @attrs.frozen(eq=False, repr=False)
 class Call(Value):
@@ -163,7 +167,7 @@ class Context(Value):
 
 def is_native(call: Call, context: Context) -> bool:
     """Whether a call came in the protocol in which its vendor is spoken to: it knows the vendor's own words."""
-    return call.native is not None and call.native.protocol == context.provider.protocol
+    return call.native is not None and call.native.is_of(context.provider)
 
 
 @attrs.frozen(eq=False, repr=False)

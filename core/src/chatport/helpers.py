@@ -41,6 +41,7 @@ from .basics.media import (
     split_data_url as split_data_url,
 )
 from .basics.pieces import join_small as join_small
+from .call import is_native as is_native
 from .errors import over_limit as over_limit
 from .plugins.installed import InstalledPlugin as InstalledPlugin, installed as installed
 from .setup.origins import host_of as host_of

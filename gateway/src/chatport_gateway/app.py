@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import anyio
@@ -19,8 +19,9 @@ from chatport import AsyncClient, AuthenticationError, BadRequestError, Chatport
 from chatport_surfaces import Answer, AsyncStreamedAnswer, ClientRequest, Record, Surface
 
 from .access import log_access
-from .bodies import ClientLeft, Refused, read_body
+from .bodies import Refused, read_body
 from .keys import KeyRing
+from .leaving import ClientLeft, watch, while_there
 from .settings import GatewaySettings, read_settings
 from .tenants import Tenants
 
@@ -29,7 +30,6 @@ __all__ = ["Gateway"]
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-T = TypeVar("T")
 
 REQUEST_ID = "x-request-id"
 _OPEN_PATHS = ("/", "/health", "/ready")
@@ -121,7 +121,8 @@ class Gateway:
             return self._state(path)
         if method == "OPTIONS" and self._cors(headers):
             return Answer(204, b"", _PREFLIGHT)
-        if not self.keys.takes(headers):
+        key = self.keys.which(headers)
+        if key is None and self.keys:
             return self._refusal(surface, AuthenticationError("The key of this gateway is missing or wrong."))
         try:
             body = await read_body(
@@ -131,14 +132,13 @@ class Gateway:
             return self._refusal(surface, BadRequestError(refused.reason), refused.status)
         query = scope.get("query_string", b"").decode("latin-1")
         request = ClientRequest(method, path, headers, query, body)
-        return await _while_there(receive, partial(self._answered, surface, request, record))
+        return await while_there(receive, partial(self._answered, key, surface, request, record))
 
     async def _answered(
-        self, surface: Surface | None, request: ClientRequest, record: Record
+        self, key: bytes | None, surface: Surface | None, request: ClientRequest, record: Record
     ) -> Answer | AsyncStreamedAnswer:
         try:
-            surfaces = self.tenants.of(self.keys.which(request.headers))
-            return await surfaces.answer(request, record=record)
+            return await self.tenants.of(key).answer(request, record=record)
         except Exception as problem:  # a mistake of ours: the client is to be told something in its own protocol
             self.log.exception("failed", path=request.path)
             record.error = ChatportError(f"The gateway has failed ({type(problem).__name__}).")
@@ -172,24 +172,6 @@ def _request_id(headers: Mapping[str, str]) -> str:
     return given if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else f"req_{uuid4().hex}"
 
 
-async def _while_there(receive: Receive, work: Callable[[], Awaitable[T]]) -> T:
-    """Do some work as long as the client is there. Raises ClientLeft, with the work cancelled, when it leaves."""
-    done: list[T] = []
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_watch, receive, tasks.cancel_scope)
-        done.append(await work())
-        tasks.cancel_scope.cancel()
-    if not done:
-        raise ClientLeft
-    return done[0]
-
-
-async def _watch(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
-
-
 def _head(answer: Any, more: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*answer.headers, *more)]
 
@@ -208,7 +190,7 @@ async def _send_stream(
     stayed = False
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_watch, receive, tasks.cancel_scope)
+            tasks.start_soon(watch, receive, tasks.cancel_scope)
             await send({"type": "http.response.start", "status": answer.status, "headers": _head(answer, more)})
             async for piece in answer:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})

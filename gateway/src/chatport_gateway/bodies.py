@@ -9,13 +9,11 @@ from typing import Any
 import anyio
 import zstandard
 
-__all__ = ["ClientLeft", "Refused", "read_body"]
+from .leaving import ClientLeft
+
+__all__ = ["Refused", "read_body"]
 
 Receive = Callable[[], Awaitable[Any]]
-
-
-class ClientLeft(Exception):
-    """The client has gone before its request was whole."""
 
 
 class Refused(Exception):

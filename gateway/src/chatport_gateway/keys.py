@@ -44,15 +44,13 @@ class KeyRing:
     def __repr__(self) -> str:
         return f"<chatport_gateway.KeyRing of {len(self._digests)}>"
 
-    def takes(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request brings one of the keys, or none are asked for."""
-        return not self._digests or self.which(headers) is not None
-
     def which(self, headers: Mapping[str, str]) -> bytes | None:
         """Return the digest of the key that a request brings, as a bearer or in `x-api-key`; None: it is none of ours.
 
         All are compared every time.
         """
+        if not self._digests:
+            return None
         bearer = headers.get("authorization", "")
         sent = headers.get("x-api-key") or (bearer[7:].strip() if bearer[:7].lower() == "bearer " else "")
         digest = sha256(sent.encode("utf-8", "surrogateescape")).digest()

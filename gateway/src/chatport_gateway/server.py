@@ -146,6 +146,7 @@ def make_server(gateway: Gateway) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here asks where a request came from
         limit_concurrency=settings.connections or None,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.shutdown_seconds) or None,

@@ -156,16 +156,14 @@ class AsyncSurfaces:
 
     async def _chat(self, surface: Surface, asked: Asked, record: Record) -> Answer:
         writer = surface.writer(asked, self.context)
-        options: dict[str, Any] = {"model": self._known(asked.model), "native": asked.native, **asked.options}
-        reply = record.reply = await self.client.chat(list(asked.messages), **options)
+        reply = record.reply = await self.client.chat(list(asked.messages), **self._options(asked))
         answer = writer.whole(reply)
         return attrs.evolve(answer, headers=(*answer.headers, *headers_of(reply)))
 
     async def _stream(self, surface: Surface, asked: Asked, record: Record) -> AsyncStreamedAnswer:
         """Begin a stream. Until there is content an error has its own status, and no byte was written."""
         writer = surface.writer(asked, self.context)
-        options: dict[str, Any] = {"model": self._known(asked.model), "native": asked.native, **asked.options}
-        stream = self.client.stream(list(asked.messages), **options)
+        stream = self.client.stream(list(asked.messages), **self._options(asked))
         await stream.__aenter__()
         try:
             first = await stream.read()
@@ -177,6 +175,10 @@ class AsyncSurfaces:
             await stream.__aexit__(None, None, None)
             raise
         return AsyncStreamedAnswer(stream, writer, first, (*headers, *headers_of(stream.partial)), record)
+
+    def _options(self, asked: Asked) -> dict[str, Any]:
+        """Return what a call takes beside the messages. Raises as `_known` does."""
+        return {"model": self._known(asked.model), "native": asked.native, **asked.options}
 
     def _known(self, model: str) -> str:
         """Return a model's name, or the usual one. Raises ModelNotFoundError, BadRequestError: the client is wrong."""

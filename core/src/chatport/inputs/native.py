@@ -32,7 +32,7 @@ def fitted(call: Call, native: Native, provider: Provider) -> Call:
 
     What an earlier answer of another provider has in its own shape goes back to that one only.
     """
-    if native.protocol == provider.protocol:
+    if native.is_of(provider):
         own = tuple([_own(message, provider) for message in call.messages])
         return attrs.evolve(call, messages=own, extra=native.fields)
     stripper = _Stripper(native)

@@ -120,7 +120,7 @@ class Routes:
         if call.native is not None:
             from ..inputs.native import fitted
 
-            is_native = call.native.protocol == vendor.provider.protocol
+            is_native = call.native.is_of(vendor.provider)
             call = fitted(call, call.native, vendor.provider)
         if not self._allows_all:
             self._check_policy(vendor, model, call)

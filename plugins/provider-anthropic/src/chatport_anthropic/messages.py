@@ -27,11 +27,11 @@ from chatport import (
     VideoPart,
     WireTools,
 )
-from chatport.helpers import MESSAGE_KEYS, decoded, is_text_type, lost_keys, split_data_url, wire_name
+from chatport.helpers import MESSAGE_KEYS, decoded, is_native, is_text_type, lost_keys, split_data_url, wire_name
 
 from .blocks import OPAQUE_KEY
 
-__all__ = ["Conversation", "conversation", "is_native", "names_of"]
+__all__ = ["Conversation", "conversation", "names_of"]
 
 _THOUGHTS = ("thinking", "redacted_thinking")
 _OURS = ("text", "tool_use", *_THOUGHTS)
@@ -66,11 +66,6 @@ class Conversation:
         """Whether a block refers to an uploaded file, which is a beta feature (AN-T15)."""
         sources = (block.get("source") for turn in self.turns for block in turn["content"])
         return any(isinstance(source, Mapping) and source.get("type") == "file" for source in sources)
-
-
-def is_native(call: Call, context: Context) -> bool:
-    """Whether the call came in this protocol, so that its words are the vendor's own, known here or not."""
-    return call.native is not None and call.native.protocol == context.provider.protocol
 
 
 def conversation(call: Call, tools: WireTools, context: Context) -> Conversation:

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import attrs
 
 from chatport import Call, Context, UnsupportedFeatureError, WireRequest, WireTools, hookimpl
-from chatport.helpers import apply_field_rules
+from chatport.helpers import apply_field_rules, is_native
 
 from . import output, thinking
-from .messages import Conversation, conversation, is_native, names_of
+from .messages import Conversation, conversation, names_of
 
 __all__ = ["limited", "path_below", "shape_request", "streamed"]
 

@@ -9,11 +9,10 @@ from typing import Any
 import attrs
 
 from chatport import Adjustment, Call, Context, Tool, ToolChoice, WireTools, hookimpl
-from chatport.helpers import Loss, below, check_cap, joined_root, loss_warnings, object_root, wire_name
+from chatport.helpers import Loss, below, check_cap, is_native, joined_root, loss_warnings, object_root, wire_name
 
 from . import schemas
 from .blocks import OPAQUE_KEY
-from .messages import is_native
 
 __all__ = ["own_keys", "translate_tools", "unforced"]
 
