@@ -86,6 +86,7 @@ def count(call: Callable[[], Any]) -> Counts:
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()  # what others have left would be finalized within this call, and counted with it
+    call()
     sys.setprofile(profile)
     try:
         call()

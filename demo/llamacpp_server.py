@@ -204,6 +204,7 @@ def _serve(settings: _Settings) -> None:
     parameters.kv_unified = False  # or one request could use the context of another
     parameters.ctx_shift = False  # the end of the context ends the reply, as it does at a vendor
     parameters.n_gpu_layers = 0
+    parameters.sampling.temp = 0.0  # unless a request says otherwise: by chance, one in some hundred would never end
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1  # a tiny model gains nothing
     reasoning_format = f"COMMON_REASONING_FORMAT_{settings.reasoning_format.upper()}"
     parameters.reasoning_format = getattr(library.common_reasoning_format, reasoning_format)
