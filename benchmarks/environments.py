@@ -24,11 +24,13 @@ PEERS = {
     "any-llm": ("any-llm-sdk[openai]",),
     "pydantic-ai": ("pydantic-ai-slim[openai]",),
 }
+PROXIES = {"litellm-proxy": ("litellm[proxy]",)}  # made when asked for: `python -m benchmarks.gateway --litellm`
 SIZES = {  # not run, only weighed; ours is made anew each time, for it changes
     "httpx": ("httpx",),
     "chatport": (str(ROOT / "core"), str(ROOT / "plugins/provider-deepseek")),
 }
 INSTALLED = PEERS | SIZES
+_KNOWN = INSTALLED | PROXIES
 
 _SIZE = """
 import importlib.metadata, json, pathlib, sysconfig
@@ -52,7 +54,7 @@ def make(environment: str) -> None:
         return
     print(f"== installing {environment} into {place.relative_to(ROOT)}", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(place)], check=True)
-    python, wanted = str(python_of(environment)), INSTALLED[environment]
+    python, wanted = str(python_of(environment)), _KNOWN[environment]
     said = ""
     for tool in (["uv", "pip", "install", "--python", python], ["pip", "--python", python, "install"]):
         done = subprocess.run([sys.executable, "-m", *tool, "-q", *wanted], capture_output=True, text=True, check=False)

@@ -2,6 +2,7 @@
 
     python -m benchmarks.gateway                 what `make bench-gateway` runs
     python -m benchmarks.gateway --soak 600      and ten minutes of mixed load with clients that leave
+    python -m benchmarks.gateway --litellm       and LiteLLM's proxy after it, in an environment of its own
 
 Each round asks the vendor itself and then the gateway, so that what differs is the gateway. CPU is that of the
 gateway's process alone (from /proc); requests per second and core are its inverse. Latency is measured one request at a
@@ -20,10 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from .environments import make, python_of
 from .vendor import Address, running
 
 ROOT = Path(__file__).parents[1]
@@ -65,13 +67,42 @@ def gateway_before(vendor: Address) -> Iterator[Process]:
             'api_key = "key"\n[aliases]\nplain = "bench:fake"\nshort = "bench:chunks-50"\n'
             'paced = "bench:chunks-50_delay-20"\nlong = "bench:chunks-2000_delay-10"\n'
         )
-        process = subprocess.Popen([sys.executable, "-c", SERVE, str(config)], cwd=ROOT)
-        try:
-            _wait_for(port)
-            yield Process(process.pid, port)
-        finally:
-            process.terminate()
-            process.wait()
+        with _serving([sys.executable, "-c", SERVE, str(config)], port) as process:
+            yield process
+
+
+@contextmanager
+def litellm_before(vendor: Address) -> Iterator[Process]:
+    """Run LiteLLM's proxy with the same models, one worker and nothing to log."""
+    make("litellm-proxy")
+    port = _free_port()
+    models = {"plain": "fake", "short": "chunks-50", "long": "chunks-2000_delay-10"}
+    listed = [
+        {
+            "model_name": name,
+            "litellm_params": {"model": f"openai/{model}", "api_base": f"{vendor.url}/v1", "api_key": "key"},
+        }
+        for name, model in models.items()
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "config.yaml")
+        settings = {"dangerously_permit_weak_or_unset_master_key": True}  # it asks for a key, ours here does not
+        config.write_text(json.dumps({"model_list": listed, "general_settings": settings}))
+        program = str(python_of("litellm-proxy").with_name("litellm"))
+        with _serving([program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)], port) as process:
+            yield process
+
+
+@contextmanager
+def _serving(command: Sequence[str], port: int) -> Iterator[Process]:
+    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # it would ask the network
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        _wait_for(port)
+        yield Process(process.pid, port)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _free_port() -> int:
@@ -85,7 +116,7 @@ def _free_port() -> int:
 def _wait_for(port: int) -> None:
     import socket
 
-    for _ in range(400):
+    for _ in range(2400):
         try:
             socket.create_connection(("127.0.0.1", port)).close()
         except OSError:
@@ -242,12 +273,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--soak", type=float, default=0.0, metavar="SECONDS", help="mixed load for so long, too")
+    parser.add_argument("--litellm", action="store_true", help="LiteLLM's proxy too (installs it: needs a registry)")
     given = parser.parse_args()
-    with running() as vendor, gateway_before(vendor) as process:
-        asyncio.run(measured(vendor, process, given.rounds))
-        if given.soak:
-            early, late = asyncio.run(soak(process, given.soak))
-            print(f"memory after {given.soak:g} s of mixed load: {late / early:.2f} x that of the beginning")
+    with running() as vendor:
+        with gateway_before(vendor) as process:
+            asyncio.run(measured(vendor, process, given.rounds))
+            if given.soak:
+                early, late = asyncio.run(soak(process, given.soak))
+                print(f"memory after {given.soak:g} s of mixed load: {late / early:.2f} x that of the beginning")
+        if given.litellm:
+            with litellm_before(vendor) as process:
+                print("\nLiteLLM's proxy")
+                asyncio.run(measured(vendor, process, given.rounds))
 
 
 if __name__ == "__main__":
