@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
 _NO_TESTS = 5  # pytest's status where nothing was collected
 _LONGEST_ID = 300
+_QUICK = ("-m", "not slow and not real_server")
 _PACKAGES = ("core", "protocols/*", "plugins/*", "surfaces", "gateway")
 
 
@@ -131,11 +132,12 @@ def near_tests(path: Path, root: Path = ROOT) -> list[str]:
 
 
 def stages(path: Path, root: Path = ROOT) -> Iterator[list[str]]:
-    """Give the tests for a mutant of a file, the likeliest first."""
-    near = near_tests(path, root)
+    """Give the arguments for pytest for a mutant of a file: the likeliest tests first, and of those the quick ones."""
+    near, own = near_tests(path, root), str(Path(*path.parts[: path.parts.index("src")], "tests"))
     if near:
-        yield near
-    yield [str(Path(*path.parts[: path.parts.index("src")], "tests"))]
+        yield [*_QUICK, *near]
+    yield [*_QUICK, own]
+    yield ["-m", "slow or real_server", *near, own]
     yield ["tests/faults", "tests/behaviour", "tests"]
     if path.parts[0] in ("core", "protocols"):
         yield ["protocols", "surfaces", "gateway", "plugins"]
@@ -178,14 +180,16 @@ class Copy:
                 try:
                     place.write_text(trial.source, "utf-8")
                     failed = self._first_failure(tests, broken)
+                    fails_again = failed is not None and self._first_failure([failed], set()) is not None
                 finally:
                     place.write_bytes(original)
                 if failed is None:
                     break
-                if self._first_failure([failed], set()) is None:
+                if fails_again and self._first_failure([failed], set()) is None:
                     return failed
                 broken.add(failed)
-                print(f"        fails without the mutant too: {failed[:_LONGEST_ID]}", flush=True)
+                why = "fails without the mutant too" if fails_again else "does not always fail with the mutant"
+                print(f"        {why}: {failed[:_LONGEST_ID]}", flush=True)
         return None
 
     def _first_failure(self, tests: Sequence[str], without: set[str]) -> str | None:
@@ -202,7 +206,7 @@ class Copy:
         if ran.returncode in (0, _NO_TESTS):
             return None
         found = _FAILED.search(ran.stdout)
-        return found[1] if found else tests[0]
+        return found[1] if found else tests[-1]
 
 
 def judged(chosen: Sequence[Trial], workers: int, seconds: float) -> list[Verdict]:
