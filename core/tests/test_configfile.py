@@ -69,6 +69,10 @@ def test_a_file_that_cannot_be_meant_is_refused(text: str | bytes, words: str, p
     assert words in refused(path, text)
 
 
+def test_the_largest_number_of_toml_is_taken(path: Path) -> None:
+    assert read(path, f"x = {2**63 - 1}\ny = {-(2**63)}") == {"x": 2**63 - 1, "y": -(2**63)}
+
+
 def of_parts(count: int) -> str:
     return ".".join(f"p{number}" for number in range(count))
 

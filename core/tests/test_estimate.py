@@ -163,3 +163,13 @@ def test_any_text_is_estimated_well_but_for_what_the_vendor_adds(recorded: list[
     far = [item.name for item in recorded if not item.is_near(slack_tokens=300)]
     assert len(recorded) >= 1000
     assert len(far) <= 0.05 * len(recorded), far
+
+
+def test_what_a_call_costs_beside_its_words() -> None:
+    """The parts of which the estimate is made: they were fitted to recordings, and one token more is a mistake."""
+    empty = Message.user("")
+    assert estimate_input_tokens(Call((empty,))) == 8 + 5
+    assert estimate_input_tokens(Call((empty, empty))) == 8 + 2 * 5
+    asked = Message.assistant("", tool_calls=(ToolCall("1", "", ""),))
+    assert estimate_input_tokens(Call((empty, asked))) == 8 + 2 * 5 + 12
+    assert estimate_input_tokens(Call((empty,), tools=(Tool("", "", {}),))) >= 8 + 5 + 150 + 12

@@ -114,6 +114,22 @@ def test_a_command_that_does_not_exist() -> None:
     )
 
 
+def test_a_command_cannot_read_what_is_typed(capfd: pytest.CaptureFixture[str]) -> None:
+    """It would wait for a person who was asked nothing, or take what was meant for the program."""
+    theirs, ours = os.pipe()
+    kept = os.dup(0)
+    os.dup2(theirs, 0)
+    try:
+        os.write(ours, b"sk-typed\n")
+        os.close(ours)
+        text = failing({"command": python("import sys; print(sys.stdin.readline(), end='')")})
+    finally:
+        os.dup2(kept, 0)
+        os.close(theirs)
+        os.close(kept)
+    assert "wrote nothing" in text
+
+
 def test_a_command_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """After 30 seconds (less here), and what it had written by then is not shown."""
     assert keys._COMMAND_SECONDS == 30

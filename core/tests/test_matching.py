@@ -94,3 +94,12 @@ def test_making_a_program_is_counted() -> None:
         made(pattern, spent.append)
         lines = count_steps(partial(made, pattern))
         assert lines < 100 * sum(spent)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "is_there"),
+    [("a$", "a", True), ("a$", "a\n", True), ("a$", "a\nb", False), ("a$", "ab\n", False), ("(?m)a$", "a\nb", True),
+     ("(?m)a$", "ab\na", True), ("a$", "a\n\n", False), ("a$", "ax", False)],
+)  # fmt: skip
+def test_the_end_is_before_the_last_line_end_too(pattern: str, text: str, is_there: bool) -> None:
+    assert is_found(compiled(pattern, free), text, free) is is_there is (re.search(pattern, text) is not None)

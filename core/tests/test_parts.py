@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import mimetypes
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +138,14 @@ def test_a_video_file(tmp_path: Path, name: str, data: bytes, kind: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "format"), [("a.mp3", b"?", "mp3"), ("a.wav", MP3, "mp3"), ("a.pcm16", b"?", "pcm16")]
-)
+    ("name", "data", "format"),
+    [
+        ("a.mp3", b"?", "mp3"), ("a.wav", MP3, "mp3"), ("a.pcm16", b"?", "pcm16"), ("a.wav", b"?", "wav"),
+        ("a.m4a", b"?", "m4a"), ("a.aac", b"?", "aac"), ("a.ogg", b"?", "ogg"), ("a.oga", b"?", "ogg"),
+        ("a.opus", b"?", "opus"), ("a.flac", b"?", "flac"), ("a.aiff", b"?", "aiff"), ("a.aif", b"?", "aiff"),
+        ("a.amr", b"?", "amr"), ("a.pcm", b"?", "pcm"),
+    ],
+)  # fmt: skip
 def test_an_audio_file(tmp_path: Path, name: str, data: bytes, format: str) -> None:
     path = tmp_path / name
     path.write_bytes(data)
@@ -158,6 +165,20 @@ def test_a_document_has_its_name_and_type(tmp_path: Path, name: str, data: bytes
     path = tmp_path / name
     path.write_bytes(data)
     assert FilePart.from_file(path) == FilePart(None, f"data:{kind};base64,{b64(data)}", name)
+
+
+def test_what_python_knows_of_a_name_is_what_we_say_of_it(tmp_path: Path) -> None:
+    """Its own table, not the system's; `x-` is what a type was called before it was registered."""
+    known = {ending[1:]: kind for ending, kind in mimetypes.MimeTypes(filenames=()).types_map[1].items()}
+    common = {ending: kind for ending, kind in media._ENDINGS.items() if ending in known and ending not in _RENAMED}
+    assert len(common) > 30
+    assert {ending: known[ending].replace("/x-", "/") for ending in common} == {
+        ending: kind.replace("/x-", "/") for ending, kind in common.items()
+    }
+
+
+_RENAMED = ("webp", "bmp", "md", "ts", "m4a", "xml", "js", "heic", "heif", "3gp")
+"""Where Python's table is older than the registered type, or differs from one version of Python to the next."""
 
 
 def test_a_file_that_is_not_there_or_empty_or_of_another_kind(tmp_path: Path) -> None:
