@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.steps import count_steps
 
+import chatport.setup.patches  # noqa: F401  # its import, when first needed, is none of what a file makes happen
 from chatport import ConfigurationError, PluginError
 from chatport.plugins.installed import installed_providers
 from chatport.plugins.registry import load_provider
