@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .answers import Answer, NoAnswerError
     from .clock import VirtualClock
     from .emulator import (
         EmulatedRequest,
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     from .server import Emulator
 
 __all__ = [
-    "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Misfit", "Pause", "Performance", "Refusal",
-    "Scene", "Script", "VendorEmulator", "VirtualClock", "chosen_name", "decode_events", "example_of", "functions_of",
-    "list_of", "parts_of", "replay", "sse", "table_of", "text_of",
+    "Answer", "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Misfit", "NoAnswerError",
+    "Pause", "Performance", "Refusal", "Scene", "Script", "VendorEmulator", "VirtualClock", "chosen_name", "decode_events",
+    "example_of", "functions_of", "list_of", "parts_of", "replay", "sse", "table_of", "text_of",
 ]  # fmt: skip
 
 _HOMES = {
+    "answers": ("Answer", "NoAnswerError"),
     "clock": ("VirtualClock",),
     "emulator": (
         "EmulatedRequest",
