@@ -23,6 +23,7 @@ from .tapes.tape import VARIABLE, Tape, mode_of
 __all__ = ["pytest_addoption", "tape", "tape_path", "tape_settings"]
 
 _LONGEST_NAME = 80
+_PLAIN = re.compile(r"[A-Za-z0-9_]+(?:::[A-Za-z0-9_]+)*+")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,7 +63,7 @@ def tape(request: pytest.FixtureRequest, tape_path: Path, tape_settings: dict[st
 
 def _name_of(test: str) -> str:
     """Return a test's name as that of a file; two tests never have one."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", test.replace("::", ".")).strip("-")
-    if name.rstrip("-") == test.replace("::", ".") and len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[:_LONGEST_NAME]}-{sha256(test.encode()).hexdigest()[:8]}"
+    if _PLAIN.fullmatch(test) and len(test) <= _LONGEST_NAME:
+        return test.replace("::", ".")
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", test)[:_LONGEST_NAME].strip("-")
+    return f"{name}-{sha256(test.encode()).hexdigest()[:8]}"

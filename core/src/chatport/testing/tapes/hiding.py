@@ -23,8 +23,8 @@ SHORTEST_SECRET = 8
 _OF_REQUESTS = ("accept", "content-type", "*-version", "*-beta")
 _OF_RESPONSES = (
     "content-type", "content-encoding", "date", "location", "server", "retry-after*", "x-should-retry", "*-request-id",
-    "request-id", "*requestid", "*trace-id", "*traceid", "*-generation-id", "*ratelimit*", "*rate-limit*",
-    "*tokenlimit*", "*-processing-ms", "*-version", "*-region", "*errortype",
+    "request-id", "*requestid", "*correlation-id", "*trace-id", "*traceid", "*-generation-id", "*ratelimit*",
+    "*rate-limit*", "*tokenlimit*", "*-processing-ms", "*-version", "*-region", "*errortype",
 )  # fmt: skip
 """Headers that are kept, as patterns. What else comes (cookies, accounts, routes) is nobody's business."""
 _OF_QUERIES = ("api-version", "alt", "beta", "limit", "after", "before", "page*", "order")

@@ -15,7 +15,6 @@ from ...client.base import is_httpx
 from ...engine.commands import HttpRequest, TimerExpired, TransportFailure
 from ...errors import ConfigurationError
 from ...transport import AsyncTransport, Transport
-from ...transport.sockets import open_async_transport, open_transport
 from ..clock import VirtualClock
 from .errors import TapeUnusedError
 from .hiding import Hider
@@ -223,6 +222,8 @@ class AsyncTape:
 def _opened(given: Any) -> Transport:
     """Return what records, as a client would open it."""
     if given in (None, "sockets"):
+        from ...transport.sockets import open_transport
+
         return open_transport()
     if given == "httpx" or is_httpx(given):
         from ...transport.httpx_sync import HttpxTransport
@@ -236,6 +237,8 @@ def _opened(given: Any) -> Transport:
 def _opened_async(given: Any) -> AsyncTransport:
     given = getattr(given, "asynchronous", lambda: given)()
     if given in (None, "sockets"):
+        from ...transport.sockets import open_async_transport
+
         return open_async_transport()
     if given == "httpx" or is_httpx(given):
         from ...transport.httpx_async import HttpxAsyncTransport
