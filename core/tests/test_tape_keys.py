@@ -66,6 +66,7 @@ ECHOES = {
     "over many pieces": plays(in_pieces(*range(1, len(KEY)))),
     "escaped": plays(in_pieces(9, text=KEY.replace("/", "\\/").replace("+", "\\u002b"))),
     "spelled by deltas": plays(spelled),
+    "spelled, behind a line that is no JSON": plays(lambda whole: [b': "odd \n\n', *spelled(whole)]),
     "compressed": plays(gzipped, **{"content-encoding": "gzip"}),
     "in headers": plays(in_pieces(), **{"x-request-id": KEY, "set-cookie": KEY, "server": f"for {KEY}"}),
 }

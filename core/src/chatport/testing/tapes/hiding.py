@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -29,8 +29,8 @@ _OF_RESPONSES = (
 """Headers that are kept, as patterns. What else comes (cookies, accounts, routes) is nobody's business."""
 _OF_QUERIES = ("api-version", "alt", "beta", "limit", "after", "before", "page*", "order")
 """Parts of a query whose values are kept. Of others there is only the name."""
-_FIELD = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+:\s*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
-"""A field of JSON whose value is a text."""
+_TEXT = re.compile(r'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)"?+')
+"""A text in JSON. It ends with its line, whatever stands there: so one that is no JSON does not confuse the next."""
 
 
 class Hider:
@@ -110,18 +110,29 @@ class Hider:
     def _spelled(self, text: str) -> str:
         """Return a text without the keys that its fields spell one after the other, as the deltas of a stream do."""
         fields: dict[str, list[re.Match[str]]] = {}
-        for field in _FIELD.finditer(text):
-            fields.setdefault(field[1], []).append(field)
+        for name, field in _fields(text):
+            fields.setdefault(name, []).append(field)
         letters = None
         for found in fields.values():
-            joined = "".join(field[2] for field in found)
+            joined = "".join(field[1] for field in found)
             covered = self.text(joined)
             if covered != joined:
                 letters, start = list(text) if letters is None else letters, 0
                 for field in found:
-                    letters[field.start(2) : field.end(2)] = covered[start : start + len(field[2])]
-                    start += len(field[2])
+                    letters[field.start(1) : field.end(1)] = covered[start : start + len(field[1])]
+                    start += len(field[1])
         return text if letters is None else "".join(letters)
+
+
+def _fields(text: str) -> Iterator[tuple[str, re.Match[str]]]:
+    """Give the fields whose values are texts: their names, and where the values are."""
+    name: re.Match[str] | None = None
+    for found in _TEXT.finditer(text):
+        if name is not None and text[name.end() : found.start()].strip() == ":":
+            yield name[1], found
+            name = None
+        else:
+            name = found
 
 
 def _is_listed(name: str, patterns: Iterable[str]) -> bool:
