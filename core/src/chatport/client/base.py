@@ -76,7 +76,13 @@ class BaseClient:
             raise
         _check_arguments(plugins, providers, clock, observers)
         clock = clock or real_clock()
-        self._vendors = Vendors(self.config, plugins, providers=providers, monotonic=clock.monotonic)
+        self._vendors = Vendors(
+            self.config,
+            plugins,
+            providers=providers,
+            monotonic=clock.monotonic,
+            needs_no_key=getattr(transport, "needs_no_key", None) is True,  # a tape that is replayed
+        )
         self._routes = Routes(self._vendors)
         self._shared = _shared(self.config, clock, observers)
         self._budget = _budget(self.config)

@@ -20,7 +20,15 @@ from ..basics.secret import Revealed, Secret
 from ..errors import ChatportError
 from ..types import Adjustment, Alternative, Reply
 
-__all__ = ["hide_key", "hide_key_in", "hide_key_in_cause", "hide_key_in_error", "hide_key_in_reply", "run_without_key"]
+__all__ = [
+    "cover_key",
+    "hide_key",
+    "hide_key_in",
+    "hide_key_in_cause",
+    "hide_key_in_error",
+    "hide_key_in_reply",
+    "run_without_key",
+]
 
 T = TypeVar("T")
 E = TypeVar("E", bound=ChatportError)
@@ -60,11 +68,27 @@ def hide_key(text: str, key: Revealed) -> str:
         return text
     text = text.replace(key, HIDDEN)  # first: what stands before the key might look like the beginning of an escape
     if "\\" in text or "%" in text or "&" in text:
-        return _without(text, _Plain(text, key), _Plain(key, key).text)
-    return _without(text, None, key) if key[:_TELLING_CHARACTERS] in text else text
+        return _without(text, _Plain(text, key), _Plain(key, key).text, _as_word)
+    return _without(text, None, key, _as_word) if key[:_TELLING_CHARACTERS] in text else text
 
 
-def _without(text: str, plain: _Plain | None, key: str) -> str:
+def cover_key(text: str, key: str) -> str:
+    """Return a text with each character of the key under a star: as long as it was, so that all places in it stay."""
+    if len(key) < _SHORTEST:
+        return text
+    text = text.replace(key, _as_stars(len(key)))
+    return _without(text, _Plain(text, key), _Plain(key, key).text, _as_stars)
+
+
+def _as_word(length: int) -> str:
+    return HIDDEN
+
+
+def _as_stars(length: int) -> str:
+    return "*" * length
+
+
+def _without(text: str, plain: _Plain | None, key: str, hidden: Callable[[int], str]) -> str:
     """Cut a key out of a text, where `plain` is the text with its escapes read, None if it has none."""
     read = text if plain is None else plain.text
     place: Callable[[int], int] = int if plain is None else plain.place
@@ -75,7 +99,7 @@ def _without(text: str, plain: _Plain | None, key: str) -> str:
         end = at + len(key)
         if not read.startswith(key, at):  # it was cut: what follows, up to where a text ends, may be more of it
             end = _END.search(read, at + len(beginning)).start()  # type: ignore[union-attr]  # there is always an end
-        pieces += [text[done : place(at)], HIDDEN]
+        pieces += [text[done : place(at)], hidden(place(end) - place(at))]
         done = place(end)
         at = read.find(beginning, end)
     return "".join([*pieces, text[done:]])

@@ -48,6 +48,7 @@ __all__ = ["Vendors", "search"]
 SEARCH_SECONDS = 30.0
 """More than any search that is made well takes."""
 _FREE = Price("*", 0.0, 0.0, cached_input=0.0, cache_write=0.0, cache_write_1h=0.0, source="nobody bills it")
+_STAND_IN = Secret("no-key-is-needed-here")
 _SEARCHES = Room("searches for servers", stuck_after_seconds=SEARCH_SECONDS)
 
 
@@ -61,8 +62,12 @@ class Vendors:
         environment: Mapping[str, str] | None = None,
         providers: Sequence[Provider] = (),
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        needs_no_key: bool = False,
     ) -> None:
+        """`needs_no_key`: nothing is sent, so that no key is read, and something stands in for those that are asked."""
         self.config = config
+        self._needs_no_key = needs_no_key
         self._plugins = tuple(plugins)
         # A closure: the repr of whatever holds an environment shows every key in it.
         self._variable: Callable[[str], str | None] = lambda name: (
@@ -126,7 +131,7 @@ class Vendors:
         It is for a key that a function gives, which may be an async one.
         """
         reference = self.config.providers.get(name, ProviderConfig()).api_key
-        if not isinstance(reference, Mapping) or not is_given_by_function(reference):
+        if self._needs_no_key or not isinstance(reference, Mapping) or not is_given_by_function(reference):
             return None
         function = reference["function"]
 
@@ -184,7 +189,7 @@ class Vendors:
         if self._is_open(name):
             return True
         table = self.config.providers.get(name, ProviderConfig())
-        if any(map(is_slow, table.key_sources)):
+        if any(map(is_slow, table.key_sources)) and not self._needs_no_key:
             return False
         return bool(table.base_url) or self._provider_value(name, table).discover is None
 
@@ -322,6 +327,8 @@ class Vendors:
     def _key(
         self, provider: Provider, table: ProviderConfig, base_url: str, *, must_be_there: bool = True
     ) -> Secret | None:
+        if self._needs_no_key:
+            return _STAND_IN if provider.auth.required or table.api_key is not None else None
         if table.api_key is None:
             variable = self._key_variable(provider, table)
             key = None if variable is None else Secret((self._variable(variable) or "").strip())
@@ -348,6 +355,9 @@ class Vendors:
         found: list[tuple[str, Secret]] = []
         for name, value in table.query.items():
             if is_harmless(name, value):
+                continue
+            if self._needs_no_key:
+                found.append((name, _STAND_IN))
                 continue
             try:
                 found.append((name, value if isinstance(value, Secret) else self._resolved(value, provider)))

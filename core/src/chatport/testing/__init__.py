@@ -1,4 +1,4 @@
-"""What Chatport offers tests: recorded bytes decoded with no network, and each vendor's twin to talk to."""
+"""What Chatport offers tests: recorded bytes and exchanges with no network, and each vendor's twin to talk to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .answers import Answer, NoAnswerError
     from .clock import VirtualClock
     from .emulator import (
         EmulatedRequest,
@@ -27,14 +28,18 @@ if TYPE_CHECKING:
     from .performance import Break, Pause, Performance, Scene
     from .recordings import decode_events, replay
     from .server import Emulator
+    from .tapes.errors import TapeMissError, TapeUnusedError
+    from .tapes.tape import Tape
 
 __all__ = [
-    "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Misfit", "Pause", "Performance", "Refusal",
-    "Scene", "Script", "VendorEmulator", "VirtualClock", "chosen_name", "decode_events", "example_of", "functions_of",
-    "list_of", "parts_of", "replay", "sse", "table_of", "text_of",
+    "Answer", "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Misfit", "NoAnswerError",
+    "Pause", "Performance", "Refusal", "Scene", "Script", "Tape", "TapeMissError", "TapeUnusedError", "VendorEmulator",
+    "VirtualClock", "chosen_name", "decode_events", "example_of", "functions_of", "list_of", "parts_of", "replay",
+    "sse", "table_of", "text_of",
 ]  # fmt: skip
 
 _HOMES = {
+    "answers": ("Answer", "NoAnswerError"),
     "clock": ("VirtualClock",),
     "emulator": (
         "EmulatedRequest",
@@ -56,6 +61,8 @@ _HOMES = {
     "performance": ("Break", "Pause", "Performance", "Scene"),
     "recordings": ("decode_events", "replay"),
     "server": ("Emulator",),
+    "tapes.errors": ("TapeMissError", "TapeUnusedError"),
+    "tapes.tape": ("Tape",),
 }
 
 

@@ -26,14 +26,19 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .examples import example_of
+from .reading import chosen_name, functions_of, parts_of, text_of
 from .refusals import CHECKS
+from .saying import calls_of, cut_to_limit, prompt_tokens, words_of
 from .shapes import SHAPES, Misfit, misfit
 from .wire import EmulatedRequest, EmulatedResponse, Refusal, Script, list_of, sse, table_of
+
+if TYPE_CHECKING:
+    from .answers import AnswerList
 
 __all__ = [
     "EmulatedRequest", "EmulatedResponse", "Misfit", "Refusal", "Script", "VendorEmulator", "chosen_name", "example_of",
@@ -55,7 +60,11 @@ class VendorEmulator:
     Everything behind `read` may rely on `shapes`: a body that is not of them has been refused.
 
     `requests` lists every request that came, for assertions.
+
+    `answers` are what the model says in place of what the request asks for, None: nothing is given.
     """
+
+    answers: AnswerList | None = None
 
     name = "compatible"
     chat_path = "/chat/completions"
@@ -246,6 +255,11 @@ class VendorEmulator:
         return self.refuse(404, f"The model `{body.get('model')}` does not exist.", code="model_not_found")
 
     @property
+    def answer_is_given(self) -> bool:
+        """Whether what the model says to this request stands in `answers`, word for word."""
+        return self.answers is not None and self.answers.given is not None
+
+    @property
     def models_are_given(self) -> bool:
         """Whether `models` was set by who uses it, and is not what the vendor has by itself."""
         return "models" in vars(self)
@@ -420,7 +434,13 @@ class VendorEmulator:
             yield "".join(words[start : start + self.piece_words])
 
     def commands(self, body: Mapping[str, Any]) -> dict[str, list[str]]:
-        """Return the words of the last user message that direct the emulator, by name; see the module's text."""
+        """Return the words of the last user message that direct the emulator, by name; see the module's text.
+
+        Where the answer is given (`answers`), they are what would make the model say it.
+        """
+        given = None if self.answers is None else self.answers.given
+        if given is not None:
+            return given.words()
         found: dict[str, list[str]] = {}
         messages = body.get("messages")
         users = [
@@ -436,12 +456,13 @@ class VendorEmulator:
 
     def script(self, body: Mapping[str, Any]) -> Script:
         """Return what the model says to this request."""
+        given = None if self.answers is None else self.answers.given
+        if given is not None:
+            return given.script(prompt_tokens(body), reasons=self.reasons(body))
         commands = self.commands(body)
-        messages = body["messages"]
-        prompt = json.dumps(messages, ensure_ascii=False) + json.dumps(body.get("tools") or "")
         sources = tuple((line.partition(" ")[0], line.partition(" ")[2]) for line in commands.get("cite", ()))
         pictures = tuple(commands.get("draw", ()))
-        base = Script(input_tokens=max(len(prompt) // 4, 1), citations=sources, pictures=pictures)
+        base = Script(input_tokens=prompt_tokens(body), citations=sources, pictures=pictures)
         if self.reasons(body):
             base = attrs.evolve(
                 base,
@@ -449,84 +470,8 @@ class VendorEmulator:
             )
         if "refuse" in commands:
             return attrs.evolve(base, refusal=" ".join(commands["refuse"]))
-        calls = self._calls(body, commands)
+        calls = calls_of(body, commands)
         if calls:
-            return self._cut_to_limit(
-                attrs.evolve(base, calls=calls, text=" ".join(commands.get("say", [])), finish="tool_calls"),
-                body,
-            )
-        return self._cut_to_limit(attrs.evolve(base, text=self._text(body, commands)), body)
-
-    def _calls(self, body: Mapping[str, Any], commands: Mapping[str, list[str]]) -> tuple[tuple[str, str], ...]:
-        tools, choice = functions_of(body), body.get("tool_choice")
-        if not tools or choice == "none" or body["messages"][-1].get("role") == "tool":
-            return ()
-        if "call" in commands:
-            return tuple((line.partition(" ")[0], line.partition(" ")[2].strip() or "{}") for line in commands["call"])
-        if "say" in commands and not must_call(body):
-            return ()
-        named = chosen_name(body) or tools[0]["name"]
-        schema = next((tool.get("parameters") or {} for tool in tools if tool["name"] == named), {})
-        return ((named, json.dumps(example_of(schema), ensure_ascii=False)),)
-
-    def _text(self, body: Mapping[str, Any], commands: Mapping[str, list[str]]) -> str:
-        wanted = body.get("response_format") or {}
-        if "say" in commands:
-            return " ".join(commands["say"])
-        if wanted.get("type") == "json_schema":
-            schema = (wanted.get("json_schema") or {}).get("schema") or {}
-            return json.dumps(example_of(schema), ensure_ascii=False)
-        if wanted.get("type") == "json_object":
-            return '{"answer": "an emulated value"}'
-        last = body["messages"][-1]
-        if last.get("role") == "tool":
-            return f"The tool says: {text_of(last.get('content'))}"
-        return f"Hello from {body.get('model')}, emulated by Chatport."
-
-    def _cut_to_limit(self, script: Script, body: Mapping[str, Any]) -> Script:
-        """Cut the answer at `max_tokens`, counted in words; the reasoning is spent first."""
-        limit = body.get("max_completion_tokens") or body.get("max_tokens")
-        if not isinstance(limit, int) or script.output_tokens <= limit:
-            return script
-        left = max(limit - script.reasoning_tokens, 0)
-        if script.calls:
-            name, arguments = script.calls[0]
-            return attrs.evolve(
-                script, text="", calls=((name, arguments[: left * 3]),) if left else (), finish="length"
-            )
-        words = re.findall(r"\s+\S*|\S+", script.text.rstrip())
-        return attrs.evolve(script, text="".join(words[:left]), finish="length")
-
-
-def text_of(content: Any) -> str:
-    """Return the text of a message's content: the content itself, or its parts that have some."""
-    if isinstance(content, str):
-        return content
-    texts = [part.get("text") for part in list_of(content) if isinstance(part, Mapping)]
-    return "\n".join(text for text in texts if isinstance(text, str))
-
-
-def parts_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the parts of a message's content, none if it is a text or empty."""
-    return [part for part in list_of(message.get("content")) if isinstance(part, Mapping)]
-
-
-def functions_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the functions among the tools; what else there is, a vendor's server runs by itself."""
-    functions = [table_of(table_of(tool).get("function")) for tool in list_of(body.get("tools"))]
-    return [function for function in functions if isinstance(function.get("name"), str)]
-
-
-def must_call(body: Mapping[str, Any]) -> bool:
-    """Whether the choice leaves the model no answer but a call: by a word, a name, or the mode of allowed tools."""
-    choice = body.get("tool_choice")
-    if isinstance(choice, Mapping):
-        mode = table_of(choice.get("allowed_tools")).get("mode") or choice.get("mode")
-        return chosen_name(body) is not None or mode == "required"
-    return choice not in (None, "auto", "none")
-
-
-def chosen_name(body: Mapping[str, Any]) -> str | None:
-    """Return the name of the function that must be called, None if none is named."""
-    name = table_of(table_of(body.get("tool_choice")).get("function")).get("name")
-    return name if isinstance(name, str) else None
+            said = " ".join(commands.get("say", []))
+            return cut_to_limit(attrs.evolve(base, calls=calls, text=said, finish="tool_calls"), body)
+        return cut_to_limit(attrs.evolve(base, text=words_of(body, commands)), body)

@@ -24,6 +24,7 @@ from ..engine.commands import Head, HttpRequest, TimerExpired, TransportFailure
 from ..errors import ConfigurationError, PluginError
 from ..plugins.registry import load_provider
 from ..provider import Provider
+from .answers import AnswerList, Answers, NoAnswerError
 from .clock import VirtualClock
 from .emulator import EmulatedRequest, VendorEmulator
 from .facts_emulator import FactsEmulator
@@ -48,6 +49,8 @@ class Emulator:
     `pace_seconds` is a pause after each piece of a stream on the port, for people who watch.
     `faults` (see `chatport.testing.faults`; a text such as "status(503)" names one) are played one for each request,
     from the start again with `repeat`.
+    `answers` is what the model says, one answer for each request that it gets (see `chatport.testing.answers`); asked
+    once more, it raises NoAnswerError. `answers_left` is how many nobody has asked for.
     `clock` is the time that a silent emulator lets pass in process; give its `clock` to the client too.
     `requests` lists what came, and `log` gets a line for each: an open file, a path, or a function that takes a line.
     Keys are never in it, and what was said only with `log_content`.
@@ -60,6 +63,7 @@ class Emulator:
         port: int = 0,
         pace_seconds: float = 0.0,
         faults: Faults | Sequence[Fault | str | None] = (),
+        answers: Answers | None = None,
         repeat: bool = False,
         clock: VirtualClock | None = None,
         log: LogTarget | None = None,
@@ -80,6 +84,7 @@ class Emulator:
         self.clock = clock
         self.vendor = _vendor(provider, settings)
         self._faults = FaultList(_read(faults), repeat=repeat)
+        self._answers = self.vendor.answers = None if answers is None else AnswerList(answers, repeat=repeat)
         self._port = port
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -88,6 +93,11 @@ class Emulator:
     def requests(self) -> list[EmulatedRequest]:
         """The requests that came so far."""
         return self.vendor.requests
+
+    @property
+    def answers_left(self) -> int:
+        """How many of its answers nobody has asked for yet."""
+        return 0 if self._answers is None else self._answers.left
 
     @property
     def base_url(self) -> str:
@@ -109,8 +119,10 @@ class Emulator:
 
     def perform(self, request: EmulatedRequest) -> Performance:
         """Return what goes over the wire in answer to a request."""
-        response = self.vendor.respond(request)
-        fault = self._faults.next(request)
+        if self._answers is None:
+            response, fault = self.vendor.respond(request), self._faults.next(request)
+        else:
+            response, fault = self._answers.respond(self.vendor, request, self._faults)
         now = datetime.now(UTC) if self.clock is None else self.clock.now()
         if fault is None:
             performance = Performance.of(response)
@@ -374,6 +386,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Return the answer; a mistake of the emulator is a 500 that says whose it is, and a traceback on stderr."""
         try:
             return self.server.emulator.perform(request)
+        except NoAnswerError as error:
+            content = json.dumps({"error": {"message": str(error), "type": "emulator_error"}}).encode()
+            return Performance(500, {**_JSON, "x-should-retry": "false"}, [content], content_length_bytes=len(content))
         except Exception as error:
             traceback.print_exc()
             words = f"The emulator of {self.server.emulator.provider} failed, not your program: {error!r}"

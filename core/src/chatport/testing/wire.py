@@ -57,7 +57,10 @@ class Refusal(Exception):
 
 @attrs.frozen
 class Script:
-    """What the model shall say: made by `VendorEmulator.script` from the request."""
+    """What the model shall say: made by `VendorEmulator.script` from the request.
+
+    `said_output_tokens` and `said_reasoning_tokens` are told in place of plausible counts, where they are known.
+    """
 
     text: str = ""
     reasoning: str = ""
@@ -68,15 +71,19 @@ class Script:
     finish: str = "stop"
     input_tokens: int = 10
     cached_tokens: int = 0
+    said_output_tokens: int | None = None
+    said_reasoning_tokens: int | None = None
 
     @property
     def reasoning_tokens(self) -> int:
         """A plausible count, one for each word."""
-        return len(self.reasoning.split())
+        return len(self.reasoning.split()) if self.said_reasoning_tokens is None else self.said_reasoning_tokens
 
     @property
     def output_tokens(self) -> int:
         """A plausible count that includes the reasoning."""
+        if self.said_output_tokens is not None:
+            return self.said_output_tokens
         written = " ".join((self.text, self.refusal, *(arguments for _, arguments in self.calls)))
         return max(len(re.findall(r"\w+|[^\w\s]", written)), 1) + self.reasoning_tokens
 

@@ -134,7 +134,7 @@ class VllmEmulator(LocalResponsesEmulator):
     def script(self, body: Mapping[str, Any]) -> Script:
         script = super().script(body)
         structured = table_of(body.get("structured_outputs"))
-        if "json" in structured:  # VL-P3; guided_json has no effect
+        if "json" in structured and not self.answer_is_given:  # VL-P3; guided_json has no effect
             script = attrs.evolve(script, text=_example(structured["json"]))
         if body.get("continue_final_message"):  # VL-P9
             script = attrs.evolve(script, text=script.text.removeprefix(last_answer(body)))
@@ -142,7 +142,10 @@ class VllmEmulator(LocalResponsesEmulator):
             script = attrs.evolve(script, reasoning=script.text, text="")  # VL-R4
         choice = body.get("tool_choice")
         if script.calls and (choice == "required" or isinstance(choice, dict)):
-            loose = tuple((name, text if _strict(body, name) else '"z"') for name, text in script.calls)  # VL-T3
+            keeps = self.answer_is_given
+            loose = tuple(
+                (name, text if keeps or _strict(body, name) else '"z"') for name, text in script.calls
+            )  # VL-T3
             finish = "stop" if isinstance(choice, dict) and script.finish == "tool_calls" else script.finish  # VL-T4
             script = attrs.evolve(script, calls=loose, finish=finish)
         return script
