@@ -139,7 +139,7 @@ def test_the_example_of_chatport_toml_has_every_key() -> None:
     assert wanted == set(tables) - {"gateway"}  # which is chatport-gateway's, and has a page of its own
     used = {key for table in tables["providers"].values() for key in table}
     assert set(chatport.setup.config.PROVIDER_KEYS) <= used
-    for name in ("timeouts", "retry", "limits", "breaker"):
+    for name in ("timeouts", "retry", "limits", "breaker", "log"):
         settings = getattr(chatport.load_config(tables, environment={}), name)
         kind = Timeouts if name == "timeouts" else type(settings)
         assert {field.name for field in attrs.fields(kind)} == set(tables[name])

@@ -16,7 +16,7 @@ from ..basics.typed import expect
 from ..call import Call, WireRequest
 from ..engine.commands import Clock
 from ..engine.machine import CallMachine
-from ..engine.shared import BreakerBook, Observer, Shared
+from ..engine.shared import BreakerBook, ContentPolicy, Observer, Shared
 from ..errors import BadRequestError, ConfigurationError, DeadlineError, MisuseError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
@@ -52,7 +52,7 @@ class BaseClient:
     """Configuration, providers, and what calls share; see `AsyncClient` and `Client` for what users call.
 
     `observers` are called with the name and the fields of each event in the life of a call, in the caller's own thread
-    or task. They see names, counts and times; never prompts, replies or keys.
+    or task. They see names, counts and times, and never keys; prompts and replies where `[log] content` says so.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class BaseClient:
         clock = clock or real_clock()
         self._vendors = Vendors(self.config, plugins, providers=providers, monotonic=clock.monotonic)
         self._routes = Routes(self._vendors)
-        self._shared = _shared(self.config, clock, observers)
+        self._shared = _shared(self.config, clock, observers, self._vendors)
         self._budget = _budget(self.config)
         self._given_transport = transport if transport is not None else self.config.transport
         self._opening = new_lock()  # a client without a loop may be used from several threads
@@ -87,7 +87,7 @@ class BaseClient:
 
     def forked(self) -> None:
         """Forget who waits for what in the parent, and which of its calls are under way. For a forked child."""
-        self._shared = _shared(self.config, self._shared.clock, self._shared.observers)
+        self._shared = _shared(self.config, self._shared.clock, self._shared.observers, self._vendors)
 
     def __repr__(self) -> str:
         return f"<chatport.{type(self).__name__}>"
@@ -287,7 +287,7 @@ def _check_arguments(plugins: Any, providers: Any, clock: Any, observers: Any) -
         raise ConfigurationError("observers= is a list of functions of an event's name and its fields.")
 
 
-def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:
+def _shared(config: Config, clock: Clock, observers: Sequence[Observer], vendors: Vendors) -> Shared:
     return Shared(
         clock,
         config.retry,
@@ -295,6 +295,7 @@ def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shar
         rates=config.budget.rates,
         observers=tuple(observers),
         hedging=config.hedge,
+        content=ContentPolicy(config.log.content_bytes, vendors.keys) if config.log.content else None,
     )
 
 

@@ -65,9 +65,8 @@ class Vendors:
         self.config = config
         self._plugins = tuple(plugins)
         # A closure: the repr of whatever holds an environment shows every key in it.
-        self._variable: Callable[[str], str | None] = lambda name: (
-            os.environ if environment is None else environment
-        ).get(name)
+        self._environment: Callable[[], Mapping[str, str]] = lambda: os.environ if environment is None else environment
+        self._variable: Callable[[str], str | None] = lambda name: self._environment().get(name)
         self._monotonic = monotonic
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._stale_at: dict[str, float] = {}
@@ -97,6 +96,12 @@ class Vendors:
                 f"{near_miss(name, known)} Providers: {', '.join(sorted(known))}.",
                 provider=name,
             )
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the texts of every key that is known by now: to be hidden in what is told, and for nothing else."""
+        from .known_keys import known_keys  # only who has content told needs it
+
+        return known_keys(self.config, list(self._providers.values()), self._environment())
 
     def provider(self, name: str) -> Vendor:
         """Return a provider made ready, the same one until its key is due to be read again.
