@@ -51,7 +51,7 @@ def told(what: Call | Reply, most_bytes: int, keys: Revealed) -> Mapping[str, An
     hidden = (keys,) if isinstance(keys, str) else tuple(sorted(set(keys), key=len, reverse=True))
     room = Room(most_bytes, hidden)  # a long key may begin with a short one
     if isinstance(what, Reply):
-        answers = [_answer(choice, room) for choice in (what, *what.alternatives)]
+        answers = [_answer(what, room), *(_answer(choice, room) for choice in what.alternatives)]
         return {"output_messages": freeze(answers)}
     messages: list[dict[str, Any]] = []
     for message in reversed(what.messages):
@@ -171,7 +171,7 @@ def _placed(modality: str, place: str | None, media_type: str | None, room: Room
         parts = urlsplit(place)
         host = parts.netloc.rpartition("@")[2]  # a password may stand before it
         hidden = "?…" if parts.query else ""
-        found = {"type": "uri", "uri": room.text(f"{parts.scheme}://{host}{parts.path}{hidden}")}
+        found: dict[str, Any] = {"type": "uri", "uri": room.text(f"{parts.scheme}://{host}{parts.path}{hidden}")}
     else:
         head, _, data = place.rpartition(",")
         media_type = head.removeprefix("data:").partition(";")[0][:_LONGEST_NAME] or media_type
