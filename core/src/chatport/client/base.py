@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..types.runs import Run
     from ..types.totals import Totals
     from .explain import Explanation
+    from .prices import ModelPrice
 
 __all__ = ["BaseClient", "is_httpx", "real_clock"]
 
@@ -118,6 +119,43 @@ class BaseClient:
         ConfigurationError for a name that means none.
         """
         return tuple([entry.target for entry in self._routes.targets(model)[0]])
+
+    def prices(
+        self,
+        *,
+        input_tokens: int = 2000,
+        output_tokens: int = 500,
+        cached: float = 0.0,
+        currency: str = "USD",
+        rates: Mapping[str, float] | None = None,
+        providers: Sequence[str] | None = None,
+        needs: Sequence[str] = (),
+        allow_regions: Sequence[str] | None = None,
+        forbid_training: bool = False,
+    ) -> tuple[ModelPrice, ...]:
+        """Return what a call of this size costs at list price on every model whose price is known. Nothing is sent.
+
+        The cheapest is first; those that cannot be compared are last, and say why in their notes. `cached` is the share
+        of the input that comes from a cache. `rates` are USD for one unit of a currency, over those of `[budget]`.
+        `needs` are abilities, such as `tools`, `images`, `schema`; the policy of the configuration holds, and
+        `allow_regions` and `forbid_training` beside it. No key is read. Raises BadRequestError and ConfigurationError.
+        """
+        from .prices import price_list, read_wanted
+
+        wanted = read_wanted(
+            self.config.policy,
+            self.config.budget.rates,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached=cached,
+            currency=currency,
+            rates=rates,
+            providers=providers,
+            needs=needs,
+            allow_regions=allow_regions,
+            forbid_training=forbid_training,
+        )
+        return price_list(self._vendors, wanted, self._shared.clock.utcnow())
 
     def estimate_tokens(self, messages: MessagesInput, **options: Any) -> int:
         """Return about how many tokens the input of a call has, by which budgets are reserved too. Nothing is sent.

@@ -125,6 +125,19 @@ class Vendors:
         except ConfigurationError:
             return self._open(name, needs_key=False)  # what else is wrong is so again
 
+    def outline(self, name: str) -> Vendor:
+        """Return a provider for what is known of it: no key is read, no server looked for, and nothing kept.
+
+        Of one that is not set up there is what its package says, for no place in particular.
+        """
+        try:
+            return self._open(name, reads_key=False)
+        except ConfigurationError:
+            if name in self.config.providers:
+                raise
+        provider = self._load(name)
+        return Vendor(provider, build_plan(provider, ()), provider.base_url, None, ProviderConfig())
+
     def ahead(self, name: str) -> Callable[[], Awaitable[None]] | None:
         """Return what an event loop awaits before `provider(name)`, None where that is nothing.
 
@@ -200,7 +213,7 @@ class Vendors:
         merged = {"total": Timeouts().total, **own, **self.config.timeouts, **table.timeouts, **call}
         return merged["total"] or None
 
-    def _open(self, name: str, *, needs_key: bool = True) -> Vendor:
+    def _open(self, name: str, *, needs_key: bool = True, reads_key: bool = True) -> Vendor:
         table = self.config.providers.get(name, ProviderConfig())
         provider = self._provider_value(name, table)
         unknown = [key for key in table.settings if key not in provider.settings]
@@ -218,13 +231,17 @@ class Vendors:
         if provider.adapt is not None:
             provider = provider.adapt(provider, table.settings)
         provider = attrs.evolve(provider, auth=self._auth(provider, table))
-        provider, address = self._place(provider, table, is_stated=bool(stated.settings))
+        address = Address("", "nobody")
+        if reads_key or provider.discover is None or table.base_url:
+            provider, address = self._place(provider, table, is_stated=bool(stated.settings))
         found = self._discovered.get(name)
         if found is not None:
             table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}, ConfigurationError))
         check_setting(provider, table.protocol)
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
+        if not reads_key:
+            return Vendor(provider, plan, address.url, None, table, patches, self.config.limits)
         variable = self._key_variable(provider, table)
         check_pair(provider, table, variable, address)
         key = self._key(provider, table, address.url, must_be_there=needs_key)
