@@ -51,7 +51,7 @@ def test_a_generated_page_is_what_its_generator_writes(generator: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["hooks", "vendors"])
+@pytest.mark.parametrize("name", ["hooks", "prices", "vendors"])
 def test_a_stale_page_is_found(name: str, tmp_path: Path) -> None:
     """The check of a page fails over a page that says something else, and names the target that mends it."""
     for file in (f"generate_{name}.py", f"{name}.md"):

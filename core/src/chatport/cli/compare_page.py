@@ -41,12 +41,14 @@ def figures(row: Compared) -> list[tuple[str, str]]:
     from .render import tokens
 
     reply, speed = row.reply, row.tokens_per_second
+    if row.error is not None and row.first_seconds is None:  # nothing came that could be counted
+        return [("failed after", _seconds(row.seconds))]
     shown = [
         ("answered", row.target if row.target != row.model else ""),
         ("first token", _seconds(row.first_seconds)),
         ("in all", _seconds(row.seconds)),
         ("speed", "?" if speed is None else f"{speed:.0f} tokens/s"),
-        ("tokens", tokens(reply.usage)),
+        ("tokens", "unknown" if reply.usage.total_tokens is None else tokens(reply.usage)),
         ("cost", "unknown" if reply.cost is None else str(reply.cost)),
         ("finish", "" if reply.finish_reason == "stop" else reply.finish_reason),
     ]

@@ -43,8 +43,13 @@ class Compared(Value):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """How fast it was written once it had begun, None where an answer of one piece does not tell."""
-        tokens = self.reply.usage.output_tokens
+        """How fast it was written once it had begun, None where an answer of one piece does not tell.
+
+        Thoughts that were counted and not shown were thought before that.
+        """
+        usage = self.reply.usage
+        unseen = 0 if self.reply.reasoning else usage.reasoning_tokens or 0
+        tokens = None if usage.output_tokens is None else max(usage.output_tokens - unseen, 0)
         if tokens is None or self.first_seconds is None or self.pieces < 2 or self.seconds <= self.first_seconds:
             return None
         return tokens / (self.seconds - self.first_seconds)

@@ -19,7 +19,6 @@ from ..facts.prices import Price, PriceTier, cost_of, price_at, rates_for
 from ..inputs.values import positive, texts
 from ..limits.budget import in_usd
 from ..limits.policy import Policy, check_policy, host_facts, stricter
-from ..plugins.installed import installed_providers
 from ..setup.tables import read_regions
 from ..setup.targets import split_target
 from ..setup.vendor import Vendor
@@ -143,7 +142,7 @@ def price_list(vendors: Vendors, wanted: Wanted, moment: datetime) -> tuple[Mode
     A provider that cannot be used is left out with a warning, unless it was asked for by its name.
     """
     rows: list[ModelPrice] = []
-    for name in wanted.providers or sorted({*installed_providers(), *vendors.config.providers}):
+    for name in wanted.providers or sorted(vendors.names()):
         try:
             vendor = vendors.outline(name)
             rows += _rows(vendors, vendor, wanted, moment)

@@ -89,13 +89,17 @@ class Vendors:
         from .patches import provider_of_patch  # most clients have none
 
         name = provider_of_patch(plugin)
-        known = {*installed_providers(), *self._given_providers, *self.config.providers, "compatible"}
+        known = {*self.names(), "compatible"}
         if name not in known:
             raise PluginError(
                 f"The patch {plugin_name(plugin)} is for the provider {name!r}, which does not exist here."
                 f"{near_miss(name, known)} Providers: {', '.join(sorted(known))}.",
                 provider=name,
             )
+
+    def names(self) -> set[str]:
+        """Return the names of all providers: installed, given to the client, or with a table. None is imported."""
+        return {*installed_providers(), *self._given_providers, *self.config.providers}
 
     def keys(self) -> tuple[str, ...]:
         """Return the texts of every key that is known by now: to be hidden in what is told, and for nothing else."""
