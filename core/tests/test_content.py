@@ -8,11 +8,13 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.steps import count_steps
 
 import chatport
 from chatport import FilePart, ImagePart, Message, ToolCall, VendorPart
 from chatport.call import Call
 from chatport.decoding.content import told
+from chatport.decoding.redaction import HIDDEN, hide_key, hide_keys
 from chatport.testing import Emulator, faults
 
 from .runs import BACKENDS, MODEL
@@ -243,3 +245,42 @@ def test_it_cannot_be_written_to() -> None:
     content = told(Call((Message.user("a"),)), 100, "")["input_messages"]
     with pytest.raises(TypeError):
         content[0]["parts"].append("b")
+
+
+FORMS: dict[str, Any] = {
+    "as it is": lambda key: key,
+    "json": lambda key: "".join(f"\\u{ord(c):04x}" for c in key),
+    "json, escaped again": lambda key: json.dumps("".join(f"\\u{ord(c):04x}" for c in key)),
+    "half of it": lambda key: key[:3] + "".join(f"\\u{ord(c):04x}" for c in key[3:]),
+    "slashes": lambda key: key.replace("/", "\\/").replace("-", "\\-"),
+    "percent": lambda key: "".join(f"%{ord(c):02X}" for c in key),
+    "percent, twice": lambda key: "".join(f"%25{ord(c):02x}" for c in key),
+    "html": lambda key: "".join(f"&#x{ord(c):x};" for c in key),
+    "decimal": lambda key: "".join(f"&#{ord(c)};" for c in key),
+    "after an escape": lambda key: f"\\n{key}\\t\\x41",
+    "after what looks like one": lambda key: f"C:\\{key} %4{key}",
+    "cut": lambda key: f"{key[:14]} and more",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_many_keys_are_hidden_as_one_is(form: str) -> None:
+    """Of twenty keys the one that is there is found in every form in which it would be found alone."""
+    keys = [f"sk-{number:02d}/x41u0041-abcdef+{number:02d}" for number in range(18)]
+    keys += ["x41bcdefghij", "u0041bcdefg"]  # behind a backslash they look like escapes
+    for key in keys:
+        text = f'{{"a": "{FORMS[form](key)}"}} \\n and & words % of others \\u0061\\x41'
+        assert hide_keys(text, keys) == hide_key(text, key)
+        assert HIDDEN in hide_keys(text, keys)
+
+
+def test_it_is_quick_though_there_are_many_keys_and_escapes() -> None:
+    """The work grows with the text, and hardly with the number of keys: counted in steps, not in seconds."""
+
+    def steps(keys: int, length: int) -> int:
+        text = 'word \\n & "x": \\u0041 ' * length
+        known = tuple(f"sk-{number:040d}" for number in range(keys))
+        return count_steps(lambda: told(Call((Message.user(text),)), 32_768, known))
+
+    assert steps(40, 500) < 2 * steps(1, 500)
+    assert steps(20, 100_000) < 1.5 * steps(20, 10_000)  # what has no room is not read

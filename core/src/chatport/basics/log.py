@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 from typing import Any
 
 from .bounded import MOST_WARNINGS
@@ -27,12 +28,16 @@ def is_read(event: str = "call_finished") -> bool:
     structlog = sys.modules.get("structlog")
     if structlog is not None and structlog.is_configured():
         return True
-    logging = sys.modules.get("logging")
-    if logging is None:
+    if "logging" not in sys.modules:
         return False
-    logger = logging.getLogger("chatport")
+    logger = _plain_logger()
     # The level first, since it is what most programs say no by. Without a handler Python would print it.
     return bool(logger.isEnabledFor(_NUMBERS[_LEVELS.get(event, "debug")]) and logger.hasHandlers())
+
+
+@cache  # asked for each call, where `getLogger` takes a lock
+def _plain_logger() -> Any:
+    return sys.modules["logging"].getLogger("chatport")
 
 
 def emit(event: str, **fields: Any) -> None:

@@ -31,7 +31,7 @@ from ..types import (
     VendorPart,
     VideoPart,
 )
-from .redaction import hide_key
+from .redaction import hide_keys
 
 __all__ = ["Room", "told"]
 
@@ -77,7 +77,7 @@ class Room:
     def text(self, text: str) -> str:
         """Return a text without keys in it, cut where there is no more room, with a mark that says so."""
         seen = text[: self.left + self._margin]  # a key at the place of the cut is seen whole, and then hidden
-        hidden = hide_key(seen, self._keys)
+        hidden = hide_keys(seen, self._keys)
         encoded = hidden.encode("utf-8", "backslashreplace")
         if len(encoded) <= self.left and len(seen) == len(text):
             self.left -= len(encoded)
@@ -89,7 +89,7 @@ class Room:
         """Return an id or a name, which a vendor chose, without keys."""
         if text is None:
             return None
-        hidden = hide_key(text[: _LONGEST_NAME + self._margin], self._keys)[:_LONGEST_NAME]
+        hidden = hide_keys(text[: _LONGEST_NAME + self._margin], self._keys)[:_LONGEST_NAME]
         return hidden.encode("utf-8", "backslashreplace").decode()
 
 
