@@ -51,7 +51,7 @@ def test_a_generated_page_is_what_its_generator_writes(generator: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["hooks", "vendors"])
+@pytest.mark.parametrize("name", ["hooks", "prices", "vendors"])
 def test_a_stale_page_is_found(name: str, tmp_path: Path) -> None:
     """The check of a page fails over a page that says something else, and names the target that mends it."""
     for file in (f"generate_{name}.py", f"{name}.md"):
@@ -139,7 +139,7 @@ def test_the_example_of_chatport_toml_has_every_key() -> None:
     assert wanted == set(tables) - {"gateway"}  # which is chatport-gateway's, and has a page of its own
     used = {key for table in tables["providers"].values() for key in table}
     assert set(chatport.setup.config.PROVIDER_KEYS) <= used
-    for name in ("timeouts", "retry", "limits", "breaker"):
+    for name in ("timeouts", "retry", "limits", "breaker", "log"):
         settings = getattr(chatport.load_config(tables, environment={}), name)
         kind = Timeouts if name == "timeouts" else type(settings)
         assert {field.name for field in attrs.fields(kind)} == set(tables[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 import threading
@@ -21,7 +22,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 import chatport
-from chatport.otel import ATTRIBUTES, METRICS, Telemetry
+from chatport.otel import ATTRIBUTES, CONTENT, METRICS, Telemetry
+from chatport.testing import Emulator
 
 STARTED: dict[str, Any] = {
     "target": "acme:big",
@@ -478,3 +480,72 @@ def test_a_client_tells_its_observers(seen: Recorded, monkeypatch: pytest.Monkey
     written = "".join(span.to_json() for span in seen.exporter.get_finished_spans())
     for secret in ("PROMPT", "REPLY", "SECRETKEY"):
         assert secret not in written
+
+
+# --- what is asked and answered
+
+ASKED = [{"role": "user", "parts": [{"type": "text", "content": "PROMPT"}]}]
+ANSWERED = [{"role": "assistant", "parts": [{"type": "text", "content": "REPLY"}], "finish_reason": "stop"}]
+
+
+def test_content_that_a_client_tells_is_json_on_the_span_of_the_call(seen: Recorded) -> None:
+    seen.start(input_messages=ASKED, left_out_messages=3)
+    seen.send("attempt_started", attempt=1)
+    seen.finish(output_messages=ANSWERED)
+    told = attributes(seen.span())
+    assert json.loads(told["gen_ai.input.messages"]) == ASKED
+    assert json.loads(told["gen_ai.output.messages"]) == ANSWERED
+    assert told["chatport.content.left_out_messages"] == 3
+    (attempt,) = seen.spans(SpanKind.INTERNAL)
+    assert not set(attributes(attempt)) & set(CONTENT.values())
+    assert "PROMPT" not in repr(seen.points())
+
+
+def test_what_came_of_a_call_that_failed_or_was_left_is_on_its_span(seen: Recorded) -> None:
+    for number, event in enumerate(("call_failed", "call_cancelled")):
+        seen.start(f"c{number}")
+        seen.send(event, f"c{number}", attempts=1, error="ServerError", output_messages=ANSWERED)
+    for span in seen.spans():
+        assert json.loads(attributes(span)["gen_ai.output.messages"]) == ANSWERED
+
+
+def test_a_telemetry_may_leave_content_out() -> None:
+    seen = recorder(content=False)
+    seen.start(input_messages=ASKED)
+    seen.finish(output_messages=ANSWERED)
+    assert "PROMPT" not in seen.span().to_json()
+    assert "REPLY" not in seen.span().to_json()
+
+
+def test_content_fits_the_schema_of_the_conventions(seen: Recorded) -> None:
+    """Each message has `role` and `parts`, each part its `type`, and each type what the conventions require of it."""
+    required = {
+        "text": {"content"},
+        "reasoning": {"content"},
+        "tool_call": {"name", "arguments"},
+        "tool_call_response": {"response"},
+        "blob": {"modality", "content"},
+        "uri": {"modality", "uri"},
+        "file": {"modality", "file_id"},
+    }
+    asked = chatport.ToolCall("c1", "look", '{"a": 1}')
+    pictures = (chatport.ImagePart("https://x.example/a.png"), chatport.ImagePart.from_bytes(b"\x89PNG\r\n\x1a\n"))
+    messages: Any = [
+        chatport.Message.system("Be short."),
+        chatport.Message.user("see", *pictures, chatport.FilePart("file-1")),
+        chatport.Message.assistant("", tool_calls=(asked,)),
+        chatport.Message.tool(asked, "found"),
+        chatport.Message.user("think: hm\nsay: yes"),
+    ]
+    emulator = Emulator("compatible")
+    config = {**emulator.config(), "log": {"content": True}}
+    with chatport.Client(config, transport=emulator, observers=[seen.telemetry]) as client:
+        client.chat(messages, model="compatible:emulated-model")
+    told = attributes(seen.span())
+    asked_parts = json.loads(told["gen_ai.input.messages"])
+    (answer,) = json.loads(told["gen_ai.output.messages"])
+    assert answer["finish_reason"] == "stop"
+    parts = [part for message in (*asked_parts, answer) for part in message["parts"]]
+    assert {part["type"] for part in parts} >= {"text", "tool_call", "tool_call_response", "blob", "uri", "file"}
+    for part in parts:
+        assert required[part["type"]] <= set(part), part

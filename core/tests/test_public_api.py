@@ -25,7 +25,7 @@ NAMES = sorted(
     ContentFilterError Context ContextLengthError Cost DeadlineError Dialect Discovery Embeddings ErrorDetails
     ErrorReported Event Explanation Facts Failure FieldRule FilePart FinishReason FinishReported Finished HOOK_API
     HostFacts ImagePart LogprobsReported MalformedReplyError Media MediaAdded Message MessagesInput ModelFacts
-    ModelInfo ModelNotFoundError Native OpaqueReported OutputSpec OverloadedError Part PermissionDeniedError
+    ModelInfo ModelNotFoundError ModelPrice Native OpaqueReported OutputSpec OverloadedError Part PermissionDeniedError
     PluginError Policy PolicyError Prefill Protocol Provider ProviderHooks QuotaExceededError RateLimitError
     RateLimits ReasoningDelta RefusalDelta Reply ReplyStarted ReplyStream Run RunEvent RunFinished RunLimitError
     RunStep RunStream Secret ServerError ServerStep StreamInterruptedError StreamState TextDelta TextPart Tool

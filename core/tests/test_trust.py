@@ -93,6 +93,7 @@ DANGEROUS = {
     ),
     "transport": ('transport = "httpx"', "transport (chooses what sends)"),
     "limits": ("[limits]\nbody_bytes = 1_000_000_000_000", "limits (says how much memory"),
+    "log": ("[log]\ncontent = true", "log (has prompts and answers written"),
     "extra": ('[aliases]\na = { targets = "deepseek:m", extra = { tools = [] } }', "aliases.a.extra"),
     "prices": ('[models."openai:m"]\nprices = [{ match = "*", input = 0, output = 0 }]', "prices (is what budgets"),
     "rates": ("[budget]\nrates = { CNY = 0.000001 }", "budget.rates (is what budgets believe)"),
@@ -187,7 +188,7 @@ def test_every_table_is_either_allowed_or_refused_and_none_is_forgotten() -> Non
     """A new key of a configuration is refused until somebody has thought about it."""
     from chatport.setup import config, trust
 
-    assert set(trust._HARMLESS) | {"transport", "limits", *config.OTHERS_TABLES} == set(config._TOP_KEYS)
+    assert set(trust._HARMLESS) | {"transport", "limits", "log", *config.OTHERS_TABLES} == set(config._TOP_KEYS)
     assert set(trust._HARMLESS_OF["aliases"]) == {"targets", *config._ALIAS_OPTIONS} - {"extra"}
     facts = {field.name for field in attrs.fields(ModelFacts)}
     assert set(trust._HARMLESS_OF["models"]) == facts - {"prices", "retired", "rules", "protocols", "quirks", "source"}

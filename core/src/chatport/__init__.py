@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .client.aio import AsyncClient as AsyncClient, AsyncReplyStream as AsyncReplyStream
     from .client.embeddings import Embeddings as Embeddings
     from .client.explain import Change as Change, Explanation as Explanation
+    from .client.prices import ModelPrice as ModelPrice
     from .client.running import AsyncRunStream as AsyncRunStream
     from .client.running_sync import RunStream as RunStream
     from .client.sync import Client as Client, ReplyStream as ReplyStream
@@ -204,6 +205,7 @@ _HOMES = {
         "UsageReported",
     ),
     "client.explain": ("Change", "Explanation"),
+    "client.prices": ("ModelPrice",),
     "facts.file": ("Facts", "load_facts"),
     "facts.models": ("HostFacts", "ModelFacts"),
     "hooks": ("HOOK_API", "ProviderHooks", "hookimpl"),

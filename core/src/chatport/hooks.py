@@ -118,5 +118,6 @@ class ProviderHooks:
     def observe(self, event: str, fields: Mapping[str, Any], context: Context) -> None:
         """See the life of a call: `call_started`, `attempt_started`, `attempt_failed`, `call_finished`, `call_failed`.
 
-        `fields` hold counts, times and names; never prompts, replies or keys. All implementations are called.
+        `fields` hold counts, times and names, and never keys; prompts and replies only where `[log] content` says so.
+        All implementations are called.
         """

@@ -2,8 +2,9 @@
 
 Needs `pip install chatport-core[otel]`. Without an SDK that the program has set up, OpenTelemetry records nothing.
 
-Only what the table names is recorded: names, counts, settings and times. Prompts, replies and keys are in no event,
-and a vendor's own error text, which may quote a prompt, is in no table.
+Only what the tables name is recorded: names, counts, settings and times. Keys are in no event, and a vendor's own error
+text, which may quote a prompt, is in no table. Prompts and replies are in the events, and so in the spans, of a client
+whose configuration says `[log] content = true`, and of no other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from . import jsoncodec
 from .basics.bounded import MOST_METRIC_MODELS
 from .basics.forks import new_lock
 from .basics.log import short
@@ -26,7 +28,7 @@ try:
 except ImportError as error:
     raise ImportError("chatport.otel needs OpenTelemetry: pip install chatport-core[otel]") from error
 
-__all__ = ["ATTRIBUTES", "CONVENTIONS_COMMIT", "CONVENTIONS_VERSION", "METRICS", "Metric", "Telemetry"]
+__all__ = ["ATTRIBUTES", "CONTENT", "CONVENTIONS_COMMIT", "CONVENTIONS_VERSION", "METRICS", "Metric", "Telemetry"]
 
 # --- the table
 
@@ -84,6 +86,13 @@ ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
 }
 """Event -> field -> attribute. What the conventions have no name for is under `chatport.`."""
 
+CONTENT: Mapping[str, str] = {
+    "input_messages": "gen_ai.input.messages",
+    "output_messages": "gen_ai.output.messages",
+    "left_out_messages": "chatport.content.left_out_messages",
+}
+"""Field -> attribute of what is asked and answered, which events have where a client is told to. Lists become JSON."""
+
 
 @attrs.frozen
 class Metric:
@@ -134,7 +143,8 @@ class Telemetry:
     `tracer_provider` and `meter_provider` default to the program's global ones. `provider_names` maps the providers of
     your configuration to the conventions' own names where the two differ. A call that is never heard of again is ended
     as abandoned after `longest_call_seconds`, or when `most_open_calls` younger ones are open. Metrics name the first
-    thousand models or so; the others are counted together as "_OTHER", while spans name them all.
+    thousand models or so; the others are counted together as "_OTHER", while spans name them all. `content=False`
+    leaves what is asked and answered out of the spans of a client whose events have it.
 
     One CLIENT span covers a call with all its attempts, as the conventions ask. Each attempt is an INTERNAL child span
     without `gen_ai.*` names: an error that was retried does not belong on the span of the call, and a second GenAI
@@ -147,6 +157,7 @@ class Telemetry:
         meter_provider: metrics.MeterProvider | None = None,
         *,
         provider_names: Mapping[str, str] | None = None,
+        content: bool = True,
         most_open_calls: int = 10_000,
         longest_call_seconds: float = 3600.0,
         monotonic: Callable[[], float] = time.monotonic,
@@ -163,6 +174,7 @@ class Telemetry:
             for key, metric in METRICS.items()
         }
         self._provider_names = dict(provider_names or {})
+        self._takes_content = content
         self._most_open_calls = most_open_calls
         self._longest_call_seconds = longest_call_seconds
         self._monotonic = monotonic
@@ -191,6 +203,7 @@ class Telemetry:
         attributes = {**_attributes("call_started", fields), **common}
         # No context is given, so the parent is the span that is current for the caller.
         span = self._tracer.start_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes)
+        self._add_content(span, fields)
         context = trace.set_span_in_context(span)
         call = _OpenCall(span, context, fields["target"], common, bool(fields.get("stream")), self._monotonic())
         with self._lock:
@@ -198,6 +211,15 @@ class Telemetry:
             abandoned = self._overdue(call.started)
         for other in abandoned:  # outside the lock: ending a span runs the program's own span processors
             other.end({"chatport.call.abandoned": True}, {})
+
+    def _add_content(self, span: trace.Span, fields: Mapping[str, Any]) -> None:
+        """Record what is asked or answered, as JSON: spans have no structured attributes."""
+        if not (self._takes_content and span.is_recording()):
+            return
+        for field, name in CONTENT.items():
+            value = fields.get(field)
+            if value is not None:
+                span.set_attribute(name, value if isinstance(value, int) else jsoncodec.encode_anything(value).decode())
 
     def _overdue(self, now: float) -> list[_OpenCall]:
         """Take out the calls that have been open for too long, and the oldest where there are too many."""
@@ -226,6 +248,7 @@ class Telemetry:
     def _call_ended(self, call: _OpenCall, event: str, fields: Mapping[str, Any]) -> None:
         self._follow(call, fields)
         attributes = _attributes(event, fields)
+        self._add_content(call.span, fields)
         if event == "call_cancelled":  # no duration: its time says when the program lost interest
             call.end({**attributes, "chatport.call.cancelled": True}, {})
             return

@@ -23,6 +23,8 @@ _COMMANDS = {
     "chat": "Send a message and stream the answer.",
     "providers": "List the installed providers.",
     "models": "List the models a provider offers.",
+    "prices": "Show what a mix of tokens costs on every model.",
+    "compare": "Send one message to several models at once, side by side.",
     "explain": "Show the request that would be sent, and why it looks so.",
     "decode": "Decode recorded bytes into events, without a network.",
     "emulate": "Serve a vendor's twin on a loopback port.",

@@ -16,7 +16,7 @@ from ..basics.typed import expect
 from ..call import Call, WireRequest
 from ..engine.commands import Clock
 from ..engine.machine import CallMachine
-from ..engine.shared import BreakerBook, Observer, Shared
+from ..engine.shared import BreakerBook, ContentPolicy, Observer, Shared
 from ..errors import BadRequestError, ConfigurationError, DeadlineError, MisuseError, UnsupportedFeatureError
 from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..types.runs import Run
     from ..types.totals import Totals
     from .explain import Explanation
+    from .prices import ModelPrice
 
 __all__ = ["BaseClient", "is_httpx", "real_clock"]
 
@@ -52,7 +53,7 @@ class BaseClient:
     """Configuration, providers, and what calls share; see `AsyncClient` and `Client` for what users call.
 
     `observers` are called with the name and the fields of each event in the life of a call, in the caller's own thread
-    or task. They see names, counts and times; never prompts, replies or keys.
+    or task. They see names, counts and times, and never keys; prompts and replies where `[log] content` says so.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class BaseClient:
             needs_no_key=getattr(transport, "needs_no_key", None) is True,  # a tape that is replayed
         )
         self._routes = Routes(self._vendors)
-        self._shared = _shared(self.config, clock, observers)
+        self._shared = _shared(self.config, clock, observers, self._vendors)
         self._budget = _budget(self.config)
         self._given_transport = transport if transport is not None else self.config.transport
         self._opening = new_lock()  # a client without a loop may be used from several threads
@@ -93,7 +94,7 @@ class BaseClient:
 
     def forked(self) -> None:
         """Forget who waits for what in the parent, and which of its calls are under way. For a forked child."""
-        self._shared = _shared(self.config, self._shared.clock, self._shared.observers)
+        self._shared = _shared(self.config, self._shared.clock, self._shared.observers, self._vendors)
 
     def __repr__(self) -> str:
         return f"<chatport.{type(self).__name__}>"
@@ -124,6 +125,43 @@ class BaseClient:
         ConfigurationError for a name that means none.
         """
         return tuple([entry.target for entry in self._routes.targets(model)[0]])
+
+    def prices(
+        self,
+        *,
+        input_tokens: int = 2000,
+        output_tokens: int = 500,
+        cached: float = 0.0,
+        currency: str = "USD",
+        rates: Mapping[str, float] | None = None,
+        providers: Sequence[str] | None = None,
+        needs: Sequence[str] = (),
+        allow_regions: Sequence[str] | None = None,
+        forbid_training: bool = False,
+    ) -> tuple[ModelPrice, ...]:
+        """Return what a call of this size costs at list price on every model whose price is known. Nothing is sent.
+
+        The cheapest is first; those that cannot be compared are last, and say why in their notes. `cached` is the share
+        of the input that comes from a cache. `rates` are USD for one unit of a currency, over those of `[budget]`.
+        `needs` are abilities, such as `tools`, `images`, `schema`; the policy of the configuration holds, and
+        `allow_regions` and `forbid_training` beside it. No key is read. Raises BadRequestError and ConfigurationError.
+        """
+        from .prices import price_list, read_wanted
+
+        wanted = read_wanted(
+            self.config.policy,
+            self.config.budget.rates,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached=cached,
+            currency=currency,
+            rates=rates,
+            providers=providers,
+            needs=needs,
+            allow_regions=allow_regions,
+            forbid_training=forbid_training,
+        )
+        return price_list(self._vendors, wanted, self._shared.clock.utcnow())
 
     def estimate_tokens(self, messages: MessagesInput, **options: Any) -> int:
         """Return about how many tokens the input of a call has, by which budgets are reserved too. Nothing is sent.
@@ -293,7 +331,7 @@ def _check_arguments(plugins: Any, providers: Any, clock: Any, observers: Any) -
         raise ConfigurationError("observers= is a list of functions of an event's name and its fields.")
 
 
-def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:
+def _shared(config: Config, clock: Clock, observers: Sequence[Observer], vendors: Vendors) -> Shared:
     return Shared(
         clock,
         config.retry,
@@ -301,6 +339,7 @@ def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shar
         rates=config.budget.rates,
         observers=tuple(observers),
         hedging=config.hedge,
+        content=ContentPolicy(config.log.content_bytes, vendors.keys) if config.log.content else None,
     )
 
 

@@ -187,7 +187,7 @@ class CallMachine:
                     self.shared.tally.fold()
         except GeneratorExit:
             if not self.is_quiet:
-                self.trace.cancelled()
+                self.trace.cancelled(self.partial)
             raise
         except ChatportError as error:
             if not self.is_quiet:

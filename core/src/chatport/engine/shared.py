@@ -11,7 +11,8 @@ import attrs
 from ..basics.bounded import MOST_BREAKERS, Shelf
 from ..basics.display import one_line
 from ..basics.forks import new_lock
-from ..basics.log import emit, is_configured, warn
+from ..basics.log import emit, is_read, warn
+from ..basics.secret import Revealed
 from ..basics.values import Value
 from ..limits.breaker import Breaker, BreakerPolicy
 from ..limits.pacing import PacerBook
@@ -22,7 +23,7 @@ from .commands import Clock
 if TYPE_CHECKING:
     from ..types.totals import Totals
 
-__all__ = ["BreakerBook", "HedgePolicy", "Observer", "Shared", "Tally"]
+__all__ = ["BreakerBook", "ContentPolicy", "HedgePolicy", "Observer", "Shared", "Tally"]
 
 _LONGEST_WARNING = 600
 
@@ -38,6 +39,17 @@ class HedgePolicy(Value):
 
     after_seconds: float | None = None
     share: float = 0.05
+
+
+@attrs.frozen(eq=False, repr=False)
+class ContentPolicy(Value):
+    """That what is told of a call has its content in it: at most so many bytes of one event's texts.
+
+    `keys` gives the texts of all keys that are to be hidden in them.
+    """
+
+    most_bytes: int
+    keys: Callable[[], Revealed]
 
 
 class BreakerBook:
@@ -105,7 +117,10 @@ class Tally:
 
 @attrs.frozen(eq=False, repr=False)
 class Shared(Value):
-    """`rates` says how many USD one unit of another currency is, for budgets; `observers` see every event of a call."""
+    """`rates` says how many USD one unit of another currency is, for budgets; `observers` see every event of a call.
+
+    `content` None: no event has what is asked and answered in it.
+    """
 
     clock: Clock
     policy: RetryPolicy = attrs.field(factory=RetryPolicy)
@@ -117,6 +132,7 @@ class Shared(Value):
     hedging: HedgePolicy = attrs.field(factory=HedgePolicy)
     hedges: RetryBudget = attrs.field()
     tally: Tally = attrs.field(factory=Tally)
+    content: ContentPolicy | None = None
 
     @retries.default
     def _retries(self) -> RetryBook:
@@ -138,7 +154,7 @@ class Shared(Value):
     @property
     def is_heard(self) -> bool:
         """Whether anybody reads the log or observes."""
-        return bool(self.observers) or is_configured()
+        return bool(self.observers) or is_read()
 
     def tell(self, event: str, fields: Mapping[str, Any]) -> None:
         """Tell the log and the observers. An observer that fails is a warning: the call goes on."""

@@ -11,6 +11,8 @@ import attrs
 
 from ..basics.display import one_line
 from ..basics.frozen import FrozenDict
+from ..basics.log import is_read, warn
+from ..call import Call
 from ..decoding.redaction import hide_key
 from ..errors import ChatportError
 from ..plugins.plan import nothing
@@ -31,7 +33,7 @@ class CallTrace:
     `bodies` counts what is sent: two tries side by side have a body each, while no attempt has ended yet.
 
     Events go to the log, the client's observers, and the `observe` hook of the provider whose turn it is. They hold
-    names, counts and times; never prompts, replies or keys.
+    names, counts and times; prompts and replies where `[log] content` asks for them, and never keys.
     """
 
     shared: Shared
@@ -72,6 +74,7 @@ class CallTrace:
                 "tools": 0 if call is None else len(call.tools) + len(call.server_tools),
                 "targets": targets,
                 **({} if call is None else {name: getattr(call, name) for name in options}),
+                **self._content(call),
             },
         )
 
@@ -102,7 +105,7 @@ class CallTrace:
         seconds = self.shared.clock.monotonic() - began
         ended = Attempt(attempt.route.context.target, outcome, seconds, status, wait or 0.0, error)
         self.attempts = (*self.attempts, ended)
-        if error is not None and self.is_heard:
+        if error is not None and (self.is_heard or is_read("attempt_failed")):
             self._tell(
                 "attempt_failed",
                 lambda: {
@@ -139,6 +142,7 @@ class CallTrace:
                 "cost_amount": None if cost is None else cost.amount,
                 "cost_currency": None if cost is None else cost.currency,
                 "first_event_seconds": self.first_event_seconds,
+                **self._content(reply),
             },
         )
 
@@ -147,16 +151,41 @@ class CallTrace:
         error.attempts = self.attempts
         for note in self.notes:
             error.add_note(one_line(note.reason, _SHOWN))
-        if self.is_heard:
+        if self._route is not None and (self.is_heard or is_read("call_failed")):
             self._tell(
                 "call_failed",
-                lambda: {"error": type(error).__name__, "status": error.status, "attempts": len(self.attempts)},
+                lambda: {
+                    "error": type(error).__name__,
+                    "status": error.status,
+                    "attempts": len(self.attempts),
+                    **self._content(error.partial),
+                },
             )
 
-    def cancelled(self) -> None:
-        """Tell that the caller has left."""
+    def cancelled(self, partial: Callable[[], Reply] | None = None) -> None:
+        """Tell that the caller has left; `partial` gives what had come until then."""
         if self.is_heard:
-            self._tell("call_cancelled", lambda: {"attempts": len(self.attempts)})
+            self._tell(
+                "call_cancelled",
+                lambda: {
+                    "attempts": len(self.attempts),
+                    **(self._content(partial()) if partial is not None and self.shared.content is not None else {}),
+                },
+            )
+
+    def _content(self, what: Call | Reply | None) -> Mapping[str, Any]:
+        """Return what is asked or answered, where it is to be told. To fail in that is a warning: the call goes on."""
+        policy, route = self.shared.content, self._route
+        if policy is None or what is None or route is None:
+            return {}
+        from ..decoding.content import told  # only who asks for content needs it
+
+        try:
+            own = tuple(secret.reveal() for secret in route.request.secrets)
+            return told(what, policy.most_bytes, (*own, *policy.keys()))
+        except Exception as error:
+            warn(f"The content of a call could not be told: {type(error).__name__}.")
+            return {}
 
     def _tell(self, event: str, fields: Callable[[], Mapping[str, Any]]) -> None:
         """Tell whoever listens; asked only where somebody does."""

@@ -13,7 +13,7 @@ from ..basics.values import Value
 from ..errors import BadRequestError
 from ..types import Cost, Usage
 
-__all__ = ["PeakHours", "Price", "PriceTier", "charged", "cost_of", "estimate_cost"]
+__all__ = ["PeakHours", "Price", "PriceTier", "charged", "cost_of", "estimate_cost", "price_at", "rates_for"]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -91,10 +91,10 @@ def cost_of(
     if not prices:
         return None
     moment = at or datetime.now(UTC)
-    price = _price_at(prices, moment)
+    price = price_at(prices, moment)
     if price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    rates = _rates(price, usage.input_tokens)
+    rates = rates_for(price, usage.input_tokens)
     cached = usage.cached_input_tokens or 0
     written = usage.cache_write_tokens or 0
     output_rate = rates.thinking_output if thinking and rates.thinking_output is not None else rates.output
@@ -142,10 +142,10 @@ def estimate_cost(
     What only the vendor's usage tells, `units` and `factors`, is not in it.
     """
     moment = at or datetime.now(UTC)
-    price = _price_at(prices, moment)
+    price = price_at(prices, moment)
     if price is None:
         return None
-    rates = _rates(price, input_tokens)
+    rates = rates_for(price, input_tokens)
     amount = input_tokens * rates.input + output_tokens * max(rates.output, rates.thinking_output or 0.0)
     return _cost(amount, price, moment, "estimate at list price")
 
@@ -163,12 +163,14 @@ def charged(amount: Any, factor: float = 1) -> Cost | None:
     return Cost(float(amount * factor), "USD", "charged, as the vendor reports it")
 
 
-def _price_at(prices: Sequence[Price], moment: datetime) -> Price | None:
+def price_at(prices: Sequence[Price], moment: datetime) -> Price | None:
+    """Return the price that holds at a moment, None where none does: the latest, and one of a host before others."""
     day = moment.date().isoformat()
     valid = [p for p in prices if (p.since or "") <= day and (p.until is None or day < p.until)]
     return max(valid, key=lambda price: (bool(price.hosts), price.since or ""), default=None)
 
 
-def _rates(price: Price, input_tokens: int) -> Price | PriceTier:
+def rates_for(price: Price, input_tokens: int) -> Price | PriceTier:
+    """Return the rates of a price for a request with so much input: its own, or those of the tier that it reaches."""
     reached = [tier for tier in price.tiers if input_tokens > tier.above_input_tokens]
     return max(reached, key=lambda tier: tier.above_input_tokens, default=price)

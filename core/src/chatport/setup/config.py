@@ -32,11 +32,13 @@ from .keys import Reference, read_reference
 from .placing import KeyHeader, is_harmless, read_auth, read_query
 from .tables import (
     BudgetConfig,
+    LogConfig,
     read_alias_target,
     read_breaker,
     read_budget,
     read_hedge,
     read_limits,
+    read_log,
     read_pace,
     read_policy,
     read_regions,
@@ -84,6 +86,7 @@ _TOP_KEYS = (
     "transport",
     "policy",
     "budget",
+    "log",
     "retired_models",
     "model",
 )
@@ -163,6 +166,7 @@ class Config(Value):
     limits: Limits = attrs.field(factory=Limits)
     policy: Policy = attrs.field(factory=Policy)
     budget: BudgetConfig = attrs.field(factory=BudgetConfig)
+    log: LogConfig = attrs.field(factory=LogConfig)
     transport: str | None = None
     retired_models: Literal["follow", "raise"] = "follow"
     model: str | None = None
@@ -386,6 +390,7 @@ def _config(data: Mapping[str, Any], where: str, folder: Path | None) -> Config:
         limits=read_limits(table_of(data, "limits", where), f"{where}: [limits]"),
         policy=read_policy(table_of(data, "policy", where), f"{where}: [policy]"),
         budget=read_budget(table_of(data, "budget", where), f"{where}: [budget]"),
+        log=read_log(table_of(data, "log", where), f"{where}: [log]"),
         transport=text(data.get("transport"), f"{where}: transport"),
         retired_models=retired,
         model=text(data.get("model"), f"{where}: model"),

@@ -22,11 +22,13 @@ from .targets import AliasTarget, Condition
 
 __all__ = [
     "BudgetConfig",
+    "LogConfig",
     "read_alias_target",
     "read_breaker",
     "read_budget",
     "read_hedge",
     "read_limits",
+    "read_log",
     "read_pace",
     "read_policy",
     "read_regions",
@@ -42,6 +44,17 @@ class BudgetConfig(Value):
     tokens: int | None = None
     unknown_cost: Literal["refuse", "allow"] = "refuse"
     rates: Mapping[str, float] = attrs.field(factory=dict)
+
+
+@attrs.frozen(eq=False, repr=False)
+class LogConfig(Value):
+    """The `[log]` table: whether what is told of a call has its content in it, and how much of it.
+
+    `content_bytes` is the most of one event's texts, in UTF-8.
+    """
+
+    content: bool = False
+    content_bytes: int = 32_768
 
 
 def read_retry(table: Mapping[str, Any], where: str) -> RetryPolicy:
@@ -128,6 +141,12 @@ def read_limits(table: Mapping[str, Any], where: str) -> Limits:
             what = "number of bytes" if name.endswith("_bytes") else "whole number above 0"
             raise ConfigurationError(f"{where} {name} is a {what}, not {reprlib.repr(value)}.")
     return Limits(**table)
+
+
+def read_log(table: Mapping[str, Any], where: str) -> LogConfig:
+    known(table, [field.name for field in attrs.fields(LogConfig)], where)
+    content = flag(table.get("content", False), f"{where} content") or False
+    return LogConfig(content, whole(table.get("content_bytes", 32_768), f"{where} content_bytes"))
 
 
 def read_policy(table: Mapping[str, Any], where: str) -> Policy:

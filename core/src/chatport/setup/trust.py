@@ -39,6 +39,7 @@ _HARMLESS_OF = {
 _REASONS = {
     "transport": "chooses what sends",
     "limits": "says how much memory an answer may take",
+    "log": "has prompts and answers written where others may read them",
     "kind": "says whose key goes where",
     "base_url": "moves an address",
     "headers": "is sent with every request",

@@ -70,9 +70,8 @@ class Vendors:
         self._needs_no_key = needs_no_key
         self._plugins = tuple(plugins)
         # A closure: the repr of whatever holds an environment shows every key in it.
-        self._variable: Callable[[str], str | None] = lambda name: (
-            os.environ if environment is None else environment
-        ).get(name)
+        self._environment: Callable[[], Mapping[str, str]] = lambda: os.environ if environment is None else environment
+        self._variable: Callable[[str], str | None] = lambda name: self._environment().get(name)
         self._monotonic = monotonic
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._stale_at: dict[str, float] = {}
@@ -95,13 +94,23 @@ class Vendors:
         from .patches import provider_of_patch  # most clients have none
 
         name = provider_of_patch(plugin)
-        known = {*installed_providers(), *self._given_providers, *self.config.providers, "compatible"}
+        known = {*self.names(), "compatible"}
         if name not in known:
             raise PluginError(
                 f"The patch {plugin_name(plugin)} is for the provider {name!r}, which does not exist here."
                 f"{near_miss(name, known)} Providers: {', '.join(sorted(known))}.",
                 provider=name,
             )
+
+    def names(self) -> set[str]:
+        """Return the names of all providers: installed, given to the client, or with a table. None is imported."""
+        return {*installed_providers(), *self._given_providers, *self.config.providers}
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the texts of every key that is known by now: to be hidden in what is told, and for nothing else."""
+        from .known_keys import known_keys  # only who has content told needs it
+
+        return known_keys(self.config, list(self._providers.values()), self._environment())
 
     def provider(self, name: str) -> Vendor:
         """Return a provider made ready, the same one until its key is due to be read again.
@@ -124,6 +133,19 @@ class Vendors:
             return self.provider(name)
         except ConfigurationError:
             return self._open(name, needs_key=False)  # what else is wrong is so again
+
+    def outline(self, name: str) -> Vendor:
+        """Return a provider for what is known of it: no key is read, no server looked for, and nothing kept.
+
+        Of one that is not set up there is what its package says, for no place in particular.
+        """
+        try:
+            return self._open(name, reads_key=False)
+        except ConfigurationError:
+            if name in self.config.providers:
+                raise
+        provider = self._load(name)
+        return Vendor(provider, build_plan(provider, ()), provider.base_url, None, ProviderConfig())
 
     def ahead(self, name: str) -> Callable[[], Awaitable[None]] | None:
         """Return what an event loop awaits before `provider(name)`, None where that is nothing.
@@ -200,7 +222,7 @@ class Vendors:
         merged = {"total": Timeouts().total, **own, **self.config.timeouts, **table.timeouts, **call}
         return merged["total"] or None
 
-    def _open(self, name: str, *, needs_key: bool = True) -> Vendor:
+    def _open(self, name: str, *, needs_key: bool = True, reads_key: bool = True) -> Vendor:
         table = self.config.providers.get(name, ProviderConfig())
         provider = self._provider_value(name, table)
         unknown = [key for key in table.settings if key not in provider.settings]
@@ -218,13 +240,17 @@ class Vendors:
         if provider.adapt is not None:
             provider = provider.adapt(provider, table.settings)
         provider = attrs.evolve(provider, auth=self._auth(provider, table))
-        provider, address = self._place(provider, table, is_stated=bool(stated.settings))
+        address = Address("", "nobody")
+        if reads_key or provider.discover is None or table.base_url:
+            provider, address = self._place(provider, table, is_stated=bool(stated.settings))
         found = self._discovered.get(name)
         if found is not None:
             table = attrs.evolve(table, settings=freeze({**found.settings, **table.settings}, ConfigurationError))
         check_setting(provider, table.protocol)
         patches = tuple(self._patches(name, table))
         plan = build_plan(provider, patches)
+        if not reads_key:
+            return Vendor(provider, plan, address.url, None, table, patches, self.config.limits)
         variable = self._key_variable(provider, table)
         check_pair(provider, table, variable, address)
         key = self._key(provider, table, address.url, must_be_there=needs_key)
