@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gateway bench-gateway test test-clients quick coverage test-pythons mutants bench bench-peers check lint types contracts docs wheels lock clean
+.PHONY: help demo demo-gateway bench-gateway test test-clients quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -89,7 +89,16 @@ lint: $(VENV)/synced
 
 types: $(VENV)/synced
 	@echo "== types of the sources" && $(PY) -m mypy
+	@echo "== types of the examples" && $(PY) .ci/docs_types.py
 	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests tests benchmarks)
+
+site: $(VENV)/synced ## build the documentation into dist/site; installs Zensical (about 90 MB)
+	@$(PY) -c "import zensical" 2>/dev/null || $(call install,--require-hashes --only-binary :all: -r requirements/site.txt)
+	@$(PY) .ci/site.py
+
+pyright: $(VENV)/synced ## check the types of README, manual and recipes with pyright too; installs it (about 280 MB)
+	@test -e $(VENV)/bin/basedpyright || $(call install,--require-hashes --only-binary :all: -r requirements/pyright.txt)
+	@$(PY) .ci/docs_types.py --pyright
 
 contracts: $(VENV)/synced
 	@echo "== import contracts" && $(PY) .ci/contracts.py
@@ -106,6 +115,8 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 		--no-emit-package chatport-surfaces -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
+	@$(LOCK) --group site -c requirements/dev.txt -o requirements/site.txt
+	@$(LOCK) --group pyright -c requirements/dev.txt -o requirements/pyright.txt
 	@$(LOCK) --group nginx -c requirements/dev.txt -o requirements/nginx.txt
 
 clean: ## remove .venv and everything generated

@@ -4,16 +4,19 @@ The blocks of a page are run in order, in one folder and one namespace. A Python
 the `chatport.toml` of the folder; a shell block is checked, its `export` lines hold for the blocks below, its `pip
 install -e .` makes the packages of the folder known, its `pytest` lines are run, and `chatport trust` trusts the
 file. A block that follows a line which ends in a file name and a colon (`patch.py`:) is written to that file instead. A
-text block after a line that ends in "prints:" is what the Python block above it has printed.
+text block after a line that ends in "prints:" is what the Python block above it has printed. A Python block that awaits
+by itself is the cell of a notebook.
 
 Requests to a vendor's own host are answered by the emulator of that vendor's package. No byte leaves the machine.
 """
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import importlib
+import inspect
 import io
 import json
 import os
@@ -51,7 +54,12 @@ from chatport.transport.sockets_async import SocketsAsyncTransport
 from chatport.transport.sockets_sync import SocketsTransport
 
 ROOT = Path(__file__).resolve().parent.parent
-MANUAL = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+MANUAL = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/recipes/*.md")),
+]
 PAGES = [
     *MANUAL,
     *sorted(ROOT.glob("plugins/*/README.md")),
@@ -77,6 +85,10 @@ class Network:
         if host not in self._emulators:
             self._emulators[host] = self._start(host)
         return self._emulators[host]
+
+    def put(self, url: str, emulator: Emulator) -> None:
+        """Let an emulator of the test's own answer at a host."""
+        self._emulators[urlsplit(url).hostname or ""] = emulator
 
     @staticmethod
     def _start(host: str) -> Emulator:
@@ -120,6 +132,8 @@ class Reader:
         self.evaluate = PythonEvaluator()
         self.printed = ""
         self.ran: list[str] = []
+        self.names: dict[str, Any] = {}
+        self.loop = asyncio.Runner()
         self.parsers = [CodeBlockParser(language, getattr(self, language)) for language in LANGUAGES]
 
     def read(self, page: Path) -> None:
@@ -127,7 +141,7 @@ class Reader:
         document = Sybil(self.parsers).parse(page)
         module = ModuleType("example")
         self.patch.setitem(sys.modules, "example", module)
-        document.namespace = vars(module)
+        document.namespace = self.names = vars(module)
         if page.name == "hooks.md":  # signatures, which stand there without the imports of their file
             vars(module).update(vars(chatport.hooks))
         for example in document.examples():
@@ -157,10 +171,30 @@ class Reader:
         printed = io.StringIO()
         try:
             with contextlib.redirect_stdout(printed):
-                self.evaluate(example)
+                if not self.cell(example):
+                    self.evaluate(example)
         finally:
             self.printed = printed.getvalue()
             print(self.printed)
+
+    def cell(self, example: Example) -> bool:
+        """Run a block that awaits by itself as a notebook does: all of a page in one loop, the last value shown."""
+        tree = ast.parse(example.parsed)
+        code = compile(tree, str(example.path), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        if not code.co_flags & inspect.CO_COROUTINE:
+            return False
+        last = tree.body[-1]
+        if isinstance(last, ast.Expr):
+            shown = ast.Assign([ast.Name("_", ast.Store())], last.value)
+            tree.body[-1] = ast.fix_missing_locations(ast.copy_location(shown, last))
+        ast.increment_lineno(tree, example.line)
+        code = compile(tree, str(example.path), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        example.namespace["_"] = None
+        self.loop.run(eval(code, example.namespace))
+        value = example.namespace["_"]
+        if value is not None:
+            print(value._repr_markdown_() if hasattr(value, "_repr_markdown_") else repr(value))
+        return True
 
     def toml(self, example: Example) -> None:
         path = self.folder / "chatport.toml"
@@ -303,12 +337,15 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network) ->
     loaded = set(sys.modules)
     with Emulator("ollama", models=("qwen3:8b",)) as ollama:
         monkeypatch.setenv("OLLAMA_HOST", ollama.base_url)
-        yield Reader(tmp_path, monkeypatch)
+        reader = Reader(tmp_path, monkeypatch)
+        with reader.loop:
+            yield reader
     for module in [name for name in sys.modules if name not in loaded]:
         if str(tmp_path) in (getattr(sys.modules[module], "__file__", None) or ""):
             del sys.modules[module]
 
 
+@pytest.mark.filterwarnings("ignore:Async generator 'openai:ResourceWarning")  # the SDK's own, on trio
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_example_of_a_page_runs(page: Path, reader: Reader, capsys: pytest.CaptureFixture[str]) -> None:
     reader.read(page)

@@ -30,6 +30,8 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted(DOCS.glob("*.md")),
+    *sorted(DOCS.glob("recipes/*.md")),
+    *sorted(DOCS.glob("reference/*.md")),
     *sorted(ROOT.glob("plugins/*/README.md")),
     *sorted(ROOT.glob("protocols/*/README.md")),
     ROOT / "surfaces" / "README.md",

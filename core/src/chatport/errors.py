@@ -208,6 +208,7 @@ class RunLimitError(ChatportError):
     `run` is all there is: calls of tools in it that have no result were not run, or had not ended.
     """
 
+    run: Run  # always there
     usual_advice = "Go on with client.run(error.run, ...), or raise the limit."
 
     def __init__(self, message: str, *, limit: Literal["steps", "seconds"] = "steps", **known: Any) -> None:
@@ -304,6 +305,7 @@ class StreamInterruptedError(ChatportError):
     It is never retried after a content event has reached the caller, since that would repeat text.
     """
 
+    partial: Reply  # wherever one is raised to a caller, it is there
     retryable_by_default = True
     usual_advice = "What was received is in `.partial`."
 

@@ -3,13 +3,15 @@
 A hook is a plain synchronous function of values: it does no I/O, awaits nothing, and changes none of its
 arguments (but `state`, which is there to be changed). Mark an implementation with `@hookimpl`:
 
-    from chatport import hookimpl
+    from collections.abc import Generator
+
+    from chatport import Call, Context, Failure, Verdict, WireRequest, WireTools, hookimpl
 
     @hookimpl                      # replaces the step: the first result that is not None counts
-    def classify_error(failure, context): ...
+    def classify_error(failure: Failure, context: Context) -> Verdict | None: ...
 
     @hookimpl(wrapper=True)        # adjusts the step: whatever the rest of the chain gives comes out of the yield
-    def shape_request(call, tools, context):
+    def shape_request(call: Call, tools: WireTools) -> Generator[None, WireRequest, WireRequest]:
         wire = yield
         return wire.drop("temperature", "has no effect here", "DS-P5")
 

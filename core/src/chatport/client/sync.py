@@ -414,6 +414,16 @@ class Client(BaseClient):
             replies.append(_reply_of(self._driver(messages, False, options)))
         return as_one(replies)
 
+    @overload  # both are as one, but hide `unknown`, into which a type checker lets no `**options` of one's own
+    def stream(
+        self, messages: MessagesInput, *, output: type[Any], **options: Unpack[UntypedOptions]
+    ) -> ReplyStream: ...
+
+    @overload
+    def stream(
+        self, messages: MessagesInput, *, output: Any = None, **options: Unpack[UntypedOptions]
+    ) -> ReplyStream: ...
+
     def stream(
         self,
         messages: MessagesInput,
@@ -435,7 +445,11 @@ class Client(BaseClient):
         on_unsupported: Literal["warn", "raise"] | None = None,
         **unknown: Never,
     ) -> ReplyStream:
-        """Return the answer as a stream of events, to be used as `with`. Options as for `chat`."""
+        """Return the answer as a stream of events, to be used as `with`.
+
+        Options as for `chat`: `reasoning` is none, minimal, low, medium, high, xhigh or max, a number of tokens, or
+        False. `ReplyStream.partial_parsed` is what there is so far of `output`.
+        """
         options: dict[str, Any] = {
             "model": model,
             "tools": tools,
@@ -474,7 +488,9 @@ class Client(BaseClient):
         Calls of one answer run at the same time where they can: asynchronous tools do, plain ones in worker threads
         with `threads=True`. What goes wrong in a tool, or with its arguments, is told to the model in words.
         `approve` is given each call before it is run, and returns True, False or an `Approval`, awaited if need be.
-        Other options as for `chat`. Raises RunLimitError when the model was asked `max_steps` times, or after
+        Other options as for `chat`: `model`, `tool_choice`, `reasoning` (none, minimal, low, medium, high, xhigh or
+        max, a number of tokens, or False), `temperature`, `top_p`, `max_tokens`, `stop`, `seed`, `timeout`, `extra`,
+        `headers`, `native`, `on_unsupported`. Raises RunLimitError when the model was asked `max_steps` times, or after
         `max_seconds`, and ChatportError as `chat` does, both with all there is in their `run`.
         """
         with self.run_stream(
@@ -503,7 +519,9 @@ class Client(BaseClient):
     ) -> RunStream:
         """Return a run as a stream of the events of all its answers and tools, to be used as `with`.
 
-        Options as for `run`.
+        Options as for `run`: `tools`, `max_steps`, `max_seconds`, `approve`, `threads`, `output`, `model`,
+        `tool_choice`, `reasoning` (none, minimal, low, medium, high, xhigh or max, a number of tokens, or False),
+        `temperature`, `top_p`, `max_tokens`, `stop`, `seed`, `timeout`, `extra`, `headers`, `native`, `on_unsupported`.
         """
         from .running_sync import RunStream
 
