@@ -89,6 +89,10 @@ lint: $(VENV)/synced
 
 types: $(VENV)/synced
 	@echo "== types of the sources" && $(PY) -m mypy
+	@for system in win32 darwin; do \
+		echo "== types of the sources as on $$system"; \
+		$(PY) -m mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; \
+	done
 	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests tests benchmarks release)
 
 contracts: $(VENV)/synced
