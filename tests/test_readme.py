@@ -14,6 +14,7 @@ from chatport.plugins.installed import installed_providers
 ROOT = Path(__file__).resolve().parent.parent
 ENGLISH = (ROOT / "README.md").read_text("utf-8")
 CHINESE = (ROOT / "README.zh.md").read_text("utf-8")
+COMPARED = ROOT / "docs/compared-with.md"
 PAGE = (ROOT / "docs/performance.md").read_text("utf-8")
 SPEED = run_path(str(ROOT / "docs/generate_speed.py"))
 
@@ -120,7 +121,17 @@ def test_every_provider_is_named_and_no_other() -> None:
     named = set(re.findall(r"`(\w+)`", listed))
     assert named == set(installed_providers())
     vendors = set(re.findall(r"`(\w+)`", listed.partition("and\n")[0]))
-    assert f"plugins for {len(vendors)} vendors" in ENGLISH
+    assert f"Chatport {len(named)} ({len(vendors)} vendors, and local servers)" in ENGLISH
+
+
+@pytest.mark.skipif(not COMPARED.is_file(), reason="the page of comparisons is not there")
+def test_what_is_said_of_others_is_what_the_page_of_comparisons_says() -> None:
+    rows = [line.strip("|").split("|") for line in COMPARED.read_text("utf-8").splitlines() if line.startswith("|")]
+    heads = next([cell.strip() for cell in row] for row in rows if "litellm" in [cell.strip() for cell in row])
+    counts = next([cell.strip() for cell in row] for row in rows if row[0].strip() == "vendors it names")
+    told = re.search(r"it names (\d+) vendors, Chatport (\d+) ", ENGLISH)
+    assert told is not None
+    assert list(told.groups()) == [counts[heads.index("litellm")], counts[heads.index("Chatport")]]
 
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["english", "chinese"])
