@@ -176,7 +176,7 @@ def test_the_generator_of_the_bundle_writes_what_a_release_writes(version: str, 
 def test_the_manual_writes_packages_for_the_new_version(tree: Path) -> None:
     set_version(tree, "0.7.3")
     pages = "".join(page.read_text("utf-8") for page in tree.glob("docs/*.md"))
-    assert set(re.findall(r'chatport-core>=[^"]*', pages)) == {"chatport-core>=0.7,<0.8"}
+    assert set(re.findall(r"chatport-core>=[\d.]+,<[\d.]+", pages)) == {"chatport-core>=0.7,<0.8"}
 
 
 # --- addresses
