@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gateway bench-gateway test test-clients quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels lock clean
+.PHONY: help demo demo-gateway bench-gateway test test-clients quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -90,7 +90,11 @@ lint: $(VENV)/synced
 types: $(VENV)/synced
 	@echo "== types of the sources" && $(PY) -m mypy
 	@echo "== types of the examples" && $(PY) .ci/docs_types.py
-	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests tests benchmarks)
+	@for system in win32 darwin; do \
+		echo "== types of the sources as on $$system"; \
+		$(PY) -m mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; \
+	done
+	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests tests benchmarks release)
 
 site: $(VENV)/synced ## build the documentation into dist/site; installs Zensical (about 90 MB)
 	@$(PY) -c "import zensical" 2>/dev/null || $(call install,--require-hashes --only-binary :all: -r requirements/site.txt)
@@ -109,6 +113,16 @@ docs: $(VENV)/synced ## write every generated page of docs/ (CHECK=1: fail if on
 wheels: $(VENV)/synced ## build every wheel into dist/ and check it
 	@$(PY) .ci/packages.py dist
 
+$(VENV)/release/synced: $(VENV)/synced requirements/release.txt
+	@echo "== installing twine and the schema of CycloneDX, in an environment of their own"
+	@$(PYTHON) -m venv $(VENV)/release
+	@$(PY) -m uv pip install -q --python $(VENV)/release/bin/python --require-hashes -r requirements/release.txt || \
+		$(VENV)/release/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/release.txt
+	@touch $@
+
+release: $(VENV)/release/synced ## build and check a release, and show it; publishes nothing (VERSION=0.2.0; WRITE=1: into the checkout)
+	@$(PY) -m release --tools $(VENV)/release/bin/python $(if $(VERSION),--version $(VERSION)) $(if $(WRITE),--write) $(ARGS)
+
 lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
 	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
@@ -118,7 +132,8 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 	@$(LOCK) --group site -c requirements/dev.txt -o requirements/site.txt
 	@$(LOCK) --group pyright -c requirements/dev.txt -o requirements/pyright.txt
 	@$(LOCK) --group nginx -c requirements/dev.txt -o requirements/nginx.txt
+	@$(LOCK) --group release -o requirements/release.txt
 
 clean: ## remove .venv and everything generated
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results tests/clients/.installed
-	find core protocols plugins surfaces gateway tests demo benchmarks .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find core protocols plugins surfaces gateway tests demo benchmarks release .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

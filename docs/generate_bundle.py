@@ -17,18 +17,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = ROOT / "bundle/pyproject.toml"
 _LIST = re.compile(r"^dependencies = \[.*?^\]\n", re.MULTILINE | re.DOTALL)
-_MINOR = re.compile(r"(\d+)\.(\d+)")
+_MINOR = re.compile(r"(\d+)\.(\d+)(\.0$)?")
 
 
 def made() -> list[str]:
-    """Return the core and every provider of this repository, each in its present line of versions."""
+    """Return the core and every provider of this repository: each from its version on, in that line of versions.
+
+    The same is written into all other distributions at a release (`release/members.py`).
+    """
     found = []
     for path in (ROOT / "core/pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml"))):
         project = tomllib.loads(path.read_text("utf-8"))["project"]
         version = _MINOR.match(project["version"])
         assert version is not None, path
         major, minor = int(version[1]), int(version[2])
-        found.append(f"{project['name']}>={major}.{minor},<{major}.{minor + 1}")
+        least = f"{major}.{minor}" if version[3] else project["version"]
+        found.append(f"{project['name']}>={least},<{major}.{minor + 1}")
     return found
 
 

@@ -243,11 +243,14 @@ class Reader:
 
     def pip(self, arguments: list[str], line: str) -> None:
         assert arguments[0] == "install", line
-        for word in arguments[1:]:
-            if word.startswith("./"):
-                assert (ROOT / word.partition("[")[0] / "pyproject.toml").is_file(), line
-            elif word == ".":
-                self.install()
+        folders = [word.partition("[")[0] for word in arguments[1:] if word.startswith("./")]
+        if folders:
+            projects = [tomllib.loads((ROOT / one / "pyproject.toml").read_text("utf-8"))["project"] for one in folders]
+            needed = {name for one in projects for name in re.findall(r"\bchatport-[a-z-]+", str(one["dependencies"]))}
+            lacking = needed - {one["name"] for one in projects}
+            assert not lacking, f"{line}: no index has {lacking}"
+        if "." in arguments[1:]:
+            self.install()
 
     def install(self) -> None:
         """Do what `pip install -e .` in the folder would do: put its package on the path, and its entry points."""
@@ -379,10 +382,18 @@ def test_an_example_may_run_its_own_event_loop(tmp_path: Path, reader: Reader) -
 
 
 @pytest.mark.parametrize(
-    "line", ["chatport sing", "chatport chat --loudly hello", "make coffee", "pip install ./nowhere", "rm -rf ."]
+    "line",
+    [
+        "chatport sing",
+        "chatport chat --loudly hello",
+        "make coffee",
+        "pip install ./nowhere",
+        "pip install ./core ./plugins/provider-deepseek",
+        "rm -rf .",
+    ],
 )
 def test_a_shell_line_that_cannot_work_fails_the_test(line: str, tmp_path: Path, reader: Reader) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"```shell\n{line}\n```\n", "utf-8")
-    with pytest.raises((AssertionError, click.ClickException)):
+    with pytest.raises((AssertionError, OSError, click.ClickException)):
         reader.read(page)

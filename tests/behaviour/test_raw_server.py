@@ -6,7 +6,6 @@ import contextlib
 import gc
 import json
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -748,6 +747,7 @@ def test_an_idle_connection_closed_just_as_it_is_used_is_tried_again(
 @contextlib.contextmanager
 def no_descriptors() -> Iterator[None]:
     """Leave the process without a file descriptor."""
+    resource = pytest.importorskip("resource", reason="a system with limits on descriptors")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))

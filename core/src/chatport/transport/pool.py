@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import select
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -121,18 +122,17 @@ class Pool(Generic[C]):
 
 def is_writable(fileno: int) -> bool:
     """Whether a socket would take more: all that was written is on its way."""
-    if not hasattr(select, "poll"):
-        return any(select.select([], [fileno], [], 0.0))
-    poll = select.poll()
-    poll.register(fileno, select.POLLOUT)
-    return bool(poll.poll(0))
+    if sys.platform != "win32" and hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(fileno, select.POLLOUT)
+        return bool(poll.poll(0))
+    return any(select.select([], [fileno], [], 0.0))
 
 
 def is_readable(fileno: int, seconds: float | None = 0.0, *, or_writable: bool = False) -> bool:
     """Whether a socket has something to say: bytes, its end, or an error; waits for that so long (None: for ever)."""
-    if not hasattr(select, "poll"):
-        writers = [fileno] if or_writable else []
-        return any(select.select([fileno], writers, [], seconds))
-    poll = select.poll()
-    poll.register(fileno, select.POLLIN | select.POLLPRI | (select.POLLOUT if or_writable else 0))
-    return bool(poll.poll(None if seconds is None else math.ceil(seconds * 1000)))
+    if sys.platform != "win32" and hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(fileno, select.POLLIN | select.POLLPRI | (select.POLLOUT if or_writable else 0))
+        return bool(poll.poll(None if seconds is None else math.ceil(seconds * 1000)))
+    return any(select.select([fileno], [fileno] if or_writable else [], [], seconds))

@@ -10,13 +10,15 @@ from . import AsyncTransport, Transport
 __all__ = ["open_async_transport", "open_transport"]
 
 _VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+_WITH_SETTINGS: tuple[str, ...] = ("darwin", "win32")
+"""The systems that have settings of their own for proxies, beside the environment."""
 
 
 def _has_proxy() -> bool:
     """Whether the environment names a proxy, for some hosts at least. All of that is httpx's own business."""
     if any(value and name.lower() in _VARIABLES for name, value in os.environ.items()):
         return True
-    if sys.platform in ("darwin", "win32"):
+    if sys.platform in _WITH_SETTINGS:
         from .proxies import system_settings
 
         settings = system_settings()
