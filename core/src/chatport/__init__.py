@@ -32,12 +32,14 @@ if TYPE_CHECKING:
         WireRequest as WireRequest,
         WireTools as WireTools,
     )
-    from .client.aio import AsyncClient as AsyncClient, AsyncReplyStream as AsyncReplyStream
+    from .client.aio import AsyncClient as AsyncClient
     from .client.embeddings import Embeddings as Embeddings
     from .client.explain import Change as Change, Explanation as Explanation
     from .client.running import AsyncRunStream as AsyncRunStream
     from .client.running_sync import RunStream as RunStream
-    from .client.sync import Client as Client, ReplyStream as ReplyStream
+    from .client.streamed import AsyncReplyStream as AsyncReplyStream
+    from .client.streamed_sync import ReplyStream as ReplyStream
+    from .client.sync import Client as Client
     from .errors import (
         AuthenticationError as AuthenticationError,
         BadRequestError as BadRequestError,
@@ -139,7 +141,7 @@ if TYPE_CHECKING:
     from .types.totals import Totals as Totals
 
 _HOMES = {
-    "client.aio": ("AsyncClient", "AsyncReplyStream"),
+    "client.aio": ("AsyncClient",),
     "limits.budget": ("Budget",),
     "call": (
         "Call",
@@ -216,7 +218,9 @@ _HOMES = {
     "basics.secret": ("Secret",),
     "client.running": ("AsyncRunStream",),
     "client.running_sync": ("RunStream",),
-    "client.sync": ("Client", "ReplyStream"),
+    "client.streamed": ("AsyncReplyStream",),
+    "client.streamed_sync": ("ReplyStream",),
+    "client.sync": ("Client",),
     "types": (
         "Adjustment",
         "Alternative",

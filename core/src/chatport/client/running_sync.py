@@ -26,7 +26,8 @@ from ..types import Reply, ToolCall
 from ..types.runs import Run
 
 if TYPE_CHECKING:
-    from .sync import Client, _Driver
+    from .series_sync import Series
+    from .sync import _Driver
 
 __all__ = ["RunStream"]
 
@@ -43,7 +44,7 @@ class RunStream:
     at any time. Leaving the block earlier stops vendor and tools; a tool in a thread goes on there, and nobody waits.
     """
 
-    def __init__(self, client: Client, loop: RunLoop, plan: RunPlan) -> None:
+    def __init__(self, client: Series, loop: RunLoop, plan: RunPlan) -> None:
         self._client = client
         self._loop = loop
         self._plan = plan
