@@ -8,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TWINS = {
     "core/src/chatport/client/aio.py": "core/src/chatport/client/sync.py",
+    "core/src/chatport/client/crew.py": "core/src/chatport/client/crew_sync.py",
+    "core/src/chatport/client/mapping.py": "core/src/chatport/client/mapping_sync.py",
     "core/src/chatport/client/running.py": "core/src/chatport/client/running_sync.py",
     "core/src/chatport/client/series.py": "core/src/chatport/client/series_sync.py",
     "core/src/chatport/client/streamed.py": "core/src/chatport/client/streamed_sync.py",
@@ -19,8 +21,13 @@ REPLACEMENTS = (
     ("AsyncReplyStream", "ReplyStream"),
     ("AsyncRunStream", "RunStream"),
     (".aio import", ".sync import"),
-    *[(f".{name} import", f".{name}_sync import") for name in ("running", "series", "streamed")],
+    *[(f".{name} import", f".{name}_sync import") for name in ("crew", "mapping", "running", "series", "streamed")],
+    (": tasks, on asyncio and trio alike.", ": threads of their own."),
     (", on asyncio and trio alike.", ", without an event loop."),
+    (" | AsyncIterable[Item]", ""),
+    (" | Awaitable[MessagesInput]", ""),
+    ("AsyncMapStream", "MapStream"),
+    ("AsyncCrew", "Crew"),
     ("AsyncSeries", "Series"),
     ("AsyncDriver", "_Driver"),
     ("AsyncClient", "Client"),
@@ -44,6 +51,7 @@ REPLACEMENTS = (
     ("async for", "for"),
     ("async def", "def"),
     ("await ", ""),
+    ("use an Client", "use an AsyncClient"),
     (", on asyncio or trio.", ", without an event loop."),
     ("AsyncStreamedAnswer", "StreamedAnswer"),
     ("AsyncSurfaces", "Surfaces"),
@@ -58,7 +66,7 @@ def made_of(source: Path) -> str:
 def generated(source: Path, target: Path) -> str:
     text = source.read_text("utf-8")
     text = re.sub(r"\n *# async only: begin.*?# async only: end", "", text, flags=re.DOTALL)
-    text = text.replace("# sync only: ", "")
+    text = text.replace("# sync only: ", "").replace("# sync only:\n", "\n")
     text = text.replace(
         f"`{target.name}` is made of this file by `.ci/sync_client.py`: edit this one.", made_of(source)
     )

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .client.aio import AsyncClient as AsyncClient
     from .client.embeddings import Embeddings as Embeddings
     from .client.explain import Change as Change, Explanation as Explanation
+    from .client.mapping import AsyncMapStream as AsyncMapStream
+    from .client.mapping_sync import MapStream as MapStream
     from .client.running import AsyncRunStream as AsyncRunStream
     from .client.running_sync import RunStream as RunStream
     from .client.streamed import AsyncReplyStream as AsyncReplyStream
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         ContextLengthError as ContextLengthError,
         DeadlineError as DeadlineError,
         MalformedReplyError as MalformedReplyError,
+        MapLimitError as MapLimitError,
         ModelNotFoundError as ModelNotFoundError,
         OverloadedError as OverloadedError,
         PermissionDeniedError as PermissionDeniedError,
@@ -137,6 +140,7 @@ if TYPE_CHECKING:
         VendorPart as VendorPart,
         VideoPart as VideoPart,
     )
+    from .types.maps import MapProgress as MapProgress, MapResult as MapResult
     from .types.runs import Run as Run, RunStep as RunStep, ToolResult as ToolResult
     from .types.totals import Totals as Totals
 
@@ -170,6 +174,7 @@ _HOMES = {
         "ContextLengthError",
         "DeadlineError",
         "MalformedReplyError",
+        "MapLimitError",
         "ModelNotFoundError",
         "OverloadedError",
         "PermissionDeniedError",
@@ -216,6 +221,8 @@ _HOMES = {
     "inputs.options": ("ChatOptions",),
     "inputs.schemas": ("schema_of",),
     "basics.secret": ("Secret",),
+    "client.mapping": ("AsyncMapStream",),
+    "client.mapping_sync": ("MapStream",),
     "client.running": ("AsyncRunStream",),
     "client.running_sync": ("RunStream",),
     "client.streamed": ("AsyncReplyStream",),
@@ -245,6 +252,7 @@ _HOMES = {
     ),
     "runs.approval": ("Approval",),
     "runs.events": ("RunEvent", "RunFinished", "ToolEnded", "ToolStarted"),
+    "types.maps": ("MapProgress", "MapResult"),
     "types.runs": ("Run", "RunStep", "ToolResult"),
     "types.totals": ("Totals",),
 }

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     # async only: end
     from .streamed import AsyncReplyStream
 
-__all__ = ["LEFT", "AsyncClient"]
+__all__ = ["LEFT", "AsyncClient", "reply_of"]
 
 
 T = TypeVar("T")
@@ -142,9 +142,9 @@ class _Driver:
                         await pause_async(arm, seconds, self._sleep)
                     case Beside(machine=machine):
                         # async only: begin
-                        run_beside_async(partial(_reply_of, _Driver(machine, self._transport)))
+                        run_beside_async(partial(reply_of, _Driver(machine, self._transport)))
                         # async only: end
-                        # sync only: run_beside(partial(_reply_of, _Driver(machine, self._transport)), self._sleep)
+                        # sync only: run_beside(partial(reply_of, _Driver(machine, self._transport)), self._sleep)
                     case Block():
                         answer = await run_blocking_async(
                             command.name, command.function, command.seconds, command.ahead
@@ -182,7 +182,7 @@ class _Driver:
     # async only: end
 
 
-async def _reply_of(driver: AsyncDriver) -> Reply:
+async def reply_of(driver: AsyncDriver) -> Reply:
     """Run a call to its end, whatever becomes of it, and return the reply."""
     try:
         while await driver.advance() is not None:
@@ -332,14 +332,14 @@ class AsyncClient(AsyncSeries):
         if unknown:
             options.update(unknown)  # which are refused with the nearest that there is
         if not retry_invalid:
-            return await _reply_of(self._driver(messages, False, options))
+            return await reply_of(self._driver(messages, False, options))
         from .reasking import as_one, check_retry_invalid, problem_of, with_problem
 
         check_retry_invalid(retry_invalid, options)
-        replies = [await _reply_of(self._driver(messages, False, options))]
+        replies = [await reply_of(self._driver(messages, False, options))]
         while len(replies) <= retry_invalid and (problem := problem_of(replies[-1])) is not None:
             messages = with_problem(messages, replies[-1], problem)
-            replies.append(await _reply_of(self._driver(messages, False, options)))
+            replies.append(await reply_of(self._driver(messages, False, options)))
         return as_one(replies)
 
     def stream(
@@ -449,7 +449,7 @@ class AsyncClient(AsyncSeries):
         return await self._run(self._request_machine(target, wire, timeout))
 
     async def _run(self, machine: Machine) -> Reply:
-        return await _reply_of(_Driver(machine, self._transport()))
+        return await reply_of(_Driver(machine, self._transport()))
 
     def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
         """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""

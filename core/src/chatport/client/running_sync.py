@@ -162,7 +162,7 @@ class RunStream:
         said = self._plan.approve(call)
         if inspect.isawaitable(said):
             drop(said)
-            raise MisuseError("approve is asynchronous: use an Client, or a plain function.")
+            raise MisuseError("approve is asynchronous: use an AsyncClient, or a plain function.")
         return read_approval(said)
 
     def _begin(self, work: ToolWork) -> None:
@@ -175,7 +175,6 @@ class RunStream:
             work.error = error
             self._ended.put(work)
 
-    # sync only:
     def _do(self, work: ToolWork) -> None:
         try:
             value = work.start()
@@ -186,14 +185,12 @@ class RunStream:
         except Exception as error:
             work.error = error
 
-    # sync only:
     def _do_beside(self, work: ToolWork) -> None:
         try:
             self._do(work)
         finally:  # also for a tool that would end the thread: the run waits for each
             self._ended.put(work)
 
-    # sync only:
     def _next_ended(self, seconds: float | None) -> ToolWork | None:
         if self._waiting and seconds != 0:
             work = self._waiting.popleft()

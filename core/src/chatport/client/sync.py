@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .explain import Explanation
     from .streamed_sync import ReplyStream
 
-__all__ = ["LEFT", "Client"]
+__all__ = ["LEFT", "Client", "reply_of"]
 
 
 T = TypeVar("T")
@@ -133,7 +133,7 @@ class _Driver:
                     case Pause(arm=arm, seconds=seconds):
                         pause(arm, seconds, self._sleep)
                     case Beside(machine=machine):
-                        run_beside(partial(_reply_of, _Driver(machine, self._transport)), self._sleep)
+                        run_beside(partial(reply_of, _Driver(machine, self._transport)), self._sleep)
                     case Block():
                         answer = run_blocking(command.name, command.function, command.seconds, command.ahead)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
@@ -159,7 +159,7 @@ class _Driver:
                 self.close()
 
 
-def _reply_of(driver: _Driver) -> Reply:
+def reply_of(driver: _Driver) -> Reply:
     """Run a call to its end, whatever becomes of it, and return the reply."""
     try:
         while driver.advance() is not None:
@@ -293,14 +293,14 @@ class Client(Series):
         if unknown:
             options.update(unknown)  # which are refused with the nearest that there is
         if not retry_invalid:
-            return _reply_of(self._driver(messages, False, options))
+            return reply_of(self._driver(messages, False, options))
         from .reasking import as_one, check_retry_invalid, problem_of, with_problem
 
         check_retry_invalid(retry_invalid, options)
-        replies = [_reply_of(self._driver(messages, False, options))]
+        replies = [reply_of(self._driver(messages, False, options))]
         while len(replies) <= retry_invalid and (problem := problem_of(replies[-1])) is not None:
             messages = with_problem(messages, replies[-1], problem)
-            replies.append(_reply_of(self._driver(messages, False, options)))
+            replies.append(reply_of(self._driver(messages, False, options)))
         return as_one(replies)
 
     def stream(
@@ -410,7 +410,7 @@ class Client(Series):
         return self._run(self._request_machine(target, wire, timeout))
 
     def _run(self, machine: Machine) -> Reply:
-        return _reply_of(_Driver(machine, self._transport()))
+        return reply_of(_Driver(machine, self._transport()))
 
     def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
         """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""
