@@ -219,7 +219,7 @@ class AsyncMapStream(Generic[T_co]):
         try:
             item = next(self._source, _END)
         except Exception as error:  # what was read before it is answered, and then it is raised
-            loop.stop(error)
+            loop.end_of_items(error)
             return
         if item is _END:
             loop.end_of_items()
@@ -248,7 +248,7 @@ class AsyncMapStream(Generic[T_co]):
         except StopAsyncIteration:
             loop.end_of_items()
         except Exception as error:  # what was read before it is answered, and then it is raised
-            loop.stop(error)
+            loop.end_of_items(error)
         except BaseException:
             loop.stop(MisuseError("The items were cancelled before their end, by themselves."))
             raise

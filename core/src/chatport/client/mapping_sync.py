@@ -150,7 +150,7 @@ class MapStream(Generic[T_co]):
         try:
             item = next(self._source, _END)
         except Exception as error:  # what was read before it is answered, and then it is raised
-            loop.stop(error)
+            loop.end_of_items(error)
             return
         if item is _END:
             loop.end_of_items()

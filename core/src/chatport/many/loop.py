@@ -86,6 +86,7 @@ class MapLoop:
         """The index that is handed over next, where they are in order."""
         self._is_read_out = self._waits_for_budget = False
         self._failure: Exception | None = None
+        self._source_failure: Exception | None = None
         self._tally = Tally()
         self._done = self._failed = self._from_file = 0
 
@@ -135,8 +136,9 @@ class MapLoop:
         self._finish(work.result(reply, is_kept=True))
         return False
 
-    def end_of_items(self) -> None:
-        """Take it that there is no further item."""
+    def end_of_items(self, failure: Exception | None = None) -> None:
+        """Take it that there is no further item, or that reading them has failed: those that were read are answered."""
+        self._source_failure = failure
         self._is_read_out = True
 
     # --- calls
@@ -301,8 +303,9 @@ class MapLoop:
 
     def check(self) -> None:
         """Raise what has ended the map early, if anything has."""
-        if self._failure is not None:
-            raise self._failure
+        failure = self._failure or self._source_failure
+        if failure is not None:
+            raise failure
 
     def _stop_at(self, work: MapWork, error: Exception) -> None:
         if self._failure is None:
