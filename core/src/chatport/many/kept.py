@@ -17,6 +17,7 @@ import io
 import json
 import math
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -103,6 +104,9 @@ class KeptAnswers:
             file = io.FileIO(self._path, "a+", opener=_private)
         except OSError as error:
             raise self._unusable(f"cannot be opened: {error.strerror or error}") from error
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device may be read for ever
+            file.close()
+            raise self._unusable("is no file")
         try:
             lock_file(file.fileno())
             if is_new:
