@@ -57,7 +57,7 @@ layers =
     cli
     testing
     client | helpers
-    runs
+    many | runs
     transport
     setup
     engine

@@ -8,7 +8,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TWINS = {
     "core/src/chatport/client/aio.py": "core/src/chatport/client/sync.py",
+    "core/src/chatport/client/crew.py": "core/src/chatport/client/crew_sync.py",
+    "core/src/chatport/client/mapping.py": "core/src/chatport/client/mapping_sync.py",
     "core/src/chatport/client/running.py": "core/src/chatport/client/running_sync.py",
+    "core/src/chatport/client/series.py": "core/src/chatport/client/series_sync.py",
+    "core/src/chatport/client/streamed.py": "core/src/chatport/client/streamed_sync.py",
     "surfaces/src/chatport_surfaces/serving.py": "surfaces/src/chatport_surfaces/serving_sync.py",
 }
 HEADER = '"""The synchronous client and its driver: the same machine, without an event loop or a thread.'
@@ -17,12 +21,14 @@ REPLACEMENTS = (
     ("AsyncReplyStream", "ReplyStream"),
     ("AsyncRunStream", "RunStream"),
     (".aio import", ".sync import"),
-    (".running import", ".running_sync import"),
-    (
-        '"""A run of tools in progress, on asyncio and trio alike.',
-        '"""A run of tools in progress, without an event loop.',
-    ),
-    ("`running_sync.py` is made of this file by `.ci/sync_client.py`: edit this one.", "Made of `running.py`."),
+    *[(f".{name} import", f".{name}_sync import") for name in ("crew", "mapping", "running", "series", "streamed")],
+    (": tasks, on asyncio and trio alike.", ": threads of their own."),
+    (", on asyncio and trio alike.", ", without an event loop."),
+    (" | AsyncIterable[Item]", ""),
+    (" | Awaitable[MessagesInput]", ""),
+    ("AsyncMapStream", "MapStream"),
+    ("AsyncCrew", "Crew"),
+    ("AsyncSeries", "Series"),
     ("AsyncDriver", "_Driver"),
     ("AsyncClient", "Client"),
     ("HttpxAsyncTransport", "HttpxTransport"),
@@ -45,18 +51,25 @@ REPLACEMENTS = (
     ("async for", "for"),
     ("async def", "def"),
     ("await ", ""),
+    ("use an Client", "use an AsyncClient"),
     (", on asyncio or trio.", ", without an event loop."),
     ("AsyncStreamedAnswer", "StreamedAnswer"),
     ("AsyncSurfaces", "Surfaces"),
     ("with an asynchronous client behind", "with a synchronous client behind"),
-    ("`serving_sync.py` is made of this file by `.ci/sync_client.py`: edit this one.", "Made of `serving.py`."),
 )
+
+
+def made_of(source: Path) -> str:
+    return f"Made of `{source.name}`."
 
 
 def generated(source: Path, target: Path) -> str:
     text = source.read_text("utf-8")
     text = re.sub(r"\n *# async only: begin.*?# async only: end", "", text, flags=re.DOTALL)
-    text = text.replace("# sync only: ", "")
+    text = text.replace("# sync only: ", "").replace("# sync only:\n", "\n")
+    text = text.replace(
+        f"`{target.name}` is made of this file by `.ci/sync_client.py`: edit this one.", made_of(source)
+    )
     for old, new in REPLACEMENTS:
         text = text.replace(old, new)
     for step in (["check", "--select", "I", "--fix-only", "--quiet"], ["format"]):

@@ -32,13 +32,17 @@ if TYPE_CHECKING:
         WireRequest as WireRequest,
         WireTools as WireTools,
     )
-    from .client.aio import AsyncClient as AsyncClient, AsyncReplyStream as AsyncReplyStream
+    from .client.aio import AsyncClient as AsyncClient
     from .client.embeddings import Embeddings as Embeddings
     from .client.explain import Change as Change, Explanation as Explanation
+    from .client.mapping import AsyncMapStream as AsyncMapStream
+    from .client.mapping_sync import MapStream as MapStream
     from .client.prices import ModelPrice as ModelPrice
     from .client.running import AsyncRunStream as AsyncRunStream
     from .client.running_sync import RunStream as RunStream
-    from .client.sync import Client as Client, ReplyStream as ReplyStream
+    from .client.streamed import AsyncReplyStream as AsyncReplyStream
+    from .client.streamed_sync import ReplyStream as ReplyStream
+    from .client.sync import Client as Client
     from .errors import (
         AuthenticationError as AuthenticationError,
         BadRequestError as BadRequestError,
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
         ContextLengthError as ContextLengthError,
         DeadlineError as DeadlineError,
         MalformedReplyError as MalformedReplyError,
+        MapLimitError as MapLimitError,
         ModelNotFoundError as ModelNotFoundError,
         OverloadedError as OverloadedError,
         PermissionDeniedError as PermissionDeniedError,
@@ -136,11 +141,12 @@ if TYPE_CHECKING:
         VendorPart as VendorPart,
         VideoPart as VideoPart,
     )
+    from .types.maps import MapProgress as MapProgress, MapResult as MapResult
     from .types.runs import Run as Run, RunStep as RunStep, ToolResult as ToolResult
     from .types.totals import Totals as Totals
 
 _HOMES = {
-    "client.aio": ("AsyncClient", "AsyncReplyStream"),
+    "client.aio": ("AsyncClient",),
     "limits.budget": ("Budget",),
     "call": (
         "Call",
@@ -169,6 +175,7 @@ _HOMES = {
         "ContextLengthError",
         "DeadlineError",
         "MalformedReplyError",
+        "MapLimitError",
         "ModelNotFoundError",
         "OverloadedError",
         "PermissionDeniedError",
@@ -216,9 +223,13 @@ _HOMES = {
     "inputs.options": ("ChatOptions",),
     "inputs.schemas": ("schema_of",),
     "basics.secret": ("Secret",),
+    "client.mapping": ("AsyncMapStream",),
+    "client.mapping_sync": ("MapStream",),
     "client.running": ("AsyncRunStream",),
     "client.running_sync": ("RunStream",),
-    "client.sync": ("Client", "ReplyStream"),
+    "client.streamed": ("AsyncReplyStream",),
+    "client.streamed_sync": ("ReplyStream",),
+    "client.sync": ("Client",),
     "types": (
         "Adjustment",
         "Alternative",
@@ -243,6 +254,7 @@ _HOMES = {
     ),
     "runs.approval": ("Approval",),
     "runs.events": ("RunEvent", "RunFinished", "ToolEnded", "ToolStarted"),
+    "types.maps": ("MapProgress", "MapResult"),
     "types.runs": ("Run", "RunStep", "ToolResult"),
     "types.totals": ("Totals",),
 }

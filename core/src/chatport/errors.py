@@ -8,6 +8,7 @@ ChatportError
 ├── PolicyError                 the policy forbids this call; nothing was sent
 ├── BudgetExceededError         the call does not fit into a budget; nothing was sent
 ├── RunLimitError               a run has used up its steps or its time; `run` holds all there is
+├── MapLimitError               a map has used up its money, tokens or time; what it has was handed over
 ├── BadRequestError             the request is wrong; sending it again will not help
 │   ├── ContextLengthError      the input is longer than the model's window
 │   ├── ContentFilterError      the vendor refuses this content
@@ -45,6 +46,7 @@ __all__ = [
     "ContextLengthError",
     "DeadlineError",
     "MalformedReplyError",
+    "MapLimitError",
     "MisuseError",
     "ModelNotFoundError",
     "OverloadedError",
@@ -212,6 +214,19 @@ class RunLimitError(ChatportError):
     usual_advice = "Go on with client.run(error.run, ...), or raise the limit."
 
     def __init__(self, message: str, *, limit: Literal["steps", "seconds"] = "steps", **known: Any) -> None:
+        super().__init__(message, **known)
+        self.limit = limit
+
+
+class MapLimitError(ChatportError):
+    """A map has used up its money, its tokens or its time. `limit` is "usd", "tokens" or "seconds".
+
+    All results there were have been handed over before; the items that are left were not asked for.
+    """
+
+    usual_advice = "Go on later with the same resume file, or raise the limit."
+
+    def __init__(self, message: str, *, limit: Literal["usd", "tokens", "seconds"] = "usd", **known: Any) -> None:
         super().__init__(message, **known)
         self.limit = limit
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
+
+from .basics.forks import new_lock
 
 __all__ = [
     "NEVER_DEEP_BYTES",
@@ -18,6 +21,7 @@ __all__ = [
     "check_depth",
     "check_numbers",
     "check_values",
+    "convert",
     "count_values",
     "decode",
     "decode_text",
@@ -25,6 +29,7 @@ __all__ = [
     "encode_anything",
     "encode_text",
     "is_object",
+    "make_known",
     "may_be_deep",
     "pretty",
     "whole",
@@ -40,6 +45,8 @@ NEVER_DEEP_BYTES = 2 * _DEEPEST
 _MOST_VALUES = 2_000_000  # where nobody has set another bound
 _MOST_MENDED_BYTES = 8 * 1024 * 1024  # several copies are made; half an emoji is a matter of chunks, which are smaller
 
+_making_known = new_lock()
+
 
 class TooDeepError(ValueError):
     """The text may be JSON, and is nested more deeply than anything that is read here."""
@@ -47,6 +54,22 @@ class TooDeepError(ValueError):
 
 class TooManyValuesError(ValueError):
     """The text may be JSON, and would become more objects than are wanted: each takes many times its text's memory."""
+
+
+def make_known(kind: Any) -> None:
+    """Let msgspec find out what a type is, in one thread at a time.
+
+    It hangs what it finds on the class while it is not yet complete (0.22), and another thread that meets the class
+    then crashes the process. Once it is complete any thread may use it.
+    """
+    with _making_known, suppress(Exception):  # who converts is told what is wrong with it
+        msgspec.json.Decoder(kind)
+
+
+def convert(value: Any, kind: Any, dec_hook: Callable[[type, Any], Any] | None = None) -> Any:
+    """Return builtin values as a type, as `msgspec.convert` does, for any number of threads."""
+    make_known(kind)
+    return msgspec.convert(value, kind, dec_hook=dec_hook)
 
 
 def count_values(data: bytes) -> int:

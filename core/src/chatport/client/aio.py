@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 # sync only: from contextlib import suppress
 from functools import partial
@@ -28,23 +28,22 @@ from ..engine.commands import (
 )
 from ..engine.timers import not_ready_in_time
 from ..errors import ChatportError, ConfigurationError, MisuseError
-from ..events import Event, Finished
+from ..events import Event
 from ..inputs.messages import MessagesInput
 from ..inputs.options import EMBED_OPTIONS, read_timeout, unknown_option
 from ..plugins.guarding import guarded
 from ..setup.targets import split_target
 from ..transport import AsyncExchange, AsyncTransport
 from ..types import ModelInfo, Reply
-from .base import BaseClient, is_httpx
-from .waiting import checkpoint_async, pause_async, run_beside_async, run_blocking_async, sleep_async
+from .base import is_httpx
+from .series import AsyncSeries
+from .waiting import pause_async, run_beside_async, run_blocking_async, sleep_async
 
 if TYPE_CHECKING:
     from ..basics.secret import Secret
     from ..call import Native
-    from ..inputs.options import CommonOptions, Effort, UntypedOptions
+    from ..inputs.options import Effort, UntypedOptions
     from ..inputs.tools import ToolInput
-    from ..runs.approval import Approve
-    from ..types.runs import Run
     from .embeddings import Embeddings
     from .explain import Explanation
 
@@ -52,15 +51,14 @@ if TYPE_CHECKING:
     from .hedging import AsyncDriver
 
     # async only: end
-    from .running import AsyncRunStream
+    from .streamed import AsyncReplyStream
 
-__all__ = ["AsyncClient", "AsyncReplyStream"]
+__all__ = ["LEFT", "AsyncClient", "reply_of"]
 
 
 T = TypeVar("T")
 
-_LEFT = "This stream was left before its end: its block was left, or it was closed, while it was still read."
-_READ_BY_TWO = "This stream is being read already. One task or thread at a time reads a stream; make a call for each."
+LEFT = "This stream was left before its end: its block was left, or it was closed, while it was still read."
 
 
 def _over() -> Generator[Any, Any, Reply]:
@@ -100,15 +98,15 @@ class _Driver:
                 command = self._run.send(answer) if thrown is None else self._run.throw(thrown)
             except StopIteration as stop:
                 if stop.value is None:
-                    raise MisuseError(_LEFT) from None
+                    raise MisuseError(LEFT) from None
                 self.reply = stop.value
                 return None
             except (TransportFailure, TimerExpired):  # the machine would have taken it
-                raise MisuseError(_LEFT) from None
+                raise MisuseError(LEFT) from None
             # sync only: except ValueError:
             # sync only:     if self._run is not _OVER:
             # sync only:         raise
-            # sync only:     raise MisuseError(_LEFT) from None  # another thread is just closing it
+            # sync only:     raise MisuseError(LEFT) from None  # another thread is just closing it
             except BaseException:
                 answer = None  # a vendor may have echoed the key in it, and a traceback may show locals
                 raise
@@ -118,7 +116,7 @@ class _Driver:
                     case Read(seconds=seconds):
                         exchange = self._exchange
                         if exchange is None:
-                            raise MisuseError(_LEFT)
+                            raise MisuseError(LEFT)
                         answer = await exchange.read(seconds)
                     case Deliver(events=events):
                         return events
@@ -144,9 +142,9 @@ class _Driver:
                         await pause_async(arm, seconds, self._sleep)
                     case Beside(machine=machine):
                         # async only: begin
-                        run_beside_async(partial(_reply_of, _Driver(machine, self._transport)))
+                        run_beside_async(partial(reply_of, _Driver(machine, self._transport)))
                         # async only: end
-                        # sync only: run_beside(partial(_reply_of, _Driver(machine, self._transport)), self._sleep)
+                        # sync only: run_beside(partial(reply_of, _Driver(machine, self._transport)), self._sleep)
                     case Block():
                         answer = await run_blocking_async(
                             command.name, command.function, command.seconds, command.ahead
@@ -184,7 +182,7 @@ class _Driver:
     # async only: end
 
 
-async def _reply_of(driver: AsyncDriver) -> Reply:
+async def reply_of(driver: AsyncDriver) -> Reply:
     """Run a call to its end, whatever becomes of it, and return the reply."""
     try:
         while await driver.advance() is not None:
@@ -195,133 +193,7 @@ async def _reply_of(driver: AsyncDriver) -> Reply:
     return driver.reply
 
 
-class AsyncReplyStream:
-    """A streamed reply: `async with client.stream(...) as stream: async for event in stream: ...`.
-
-    `reply` is the whole answer once the stream is complete. Leaving the block earlier stops the vendor.
-    """
-
-    def __init__(self, driver: AsyncDriver) -> None:
-        self._driver = driver
-        self._events: Iterator[Event] = iter(())  # what one read has brought
-        self._open: bool | None = None  # False: the block was left
-        self._done = False
-        self._reply: Reply | None = None
-        # async only: begin
-        self._is_read = False
-        # async only: end
-        # sync only: self._turn = [True]  # empty while a thread reads: `pop` is atomic, and a fifth of a lock's cost
-
-    async def __aenter__(self) -> Self:
-        if self._open is not None:
-            raise MisuseError("This stream has been entered before. A stream is one call: make another one.")
-        self._open = True
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self._open, self._events = False, iter(())
-            await self._driver.abandon()
-        finally:
-            await self._driver.abandon()  # an interrupt (Ctrl-C) may have come before the first line of the other one
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        while (event := next(self._events, None)) is None:
-            if self._done:
-                raise StopAsyncIteration
-            # async only: begin
-            if not self._open:
-                raise MisuseError("A stream is read inside its block: `async with client.stream(...) as stream:`.")
-            if self._is_read:
-                raise MisuseError(_READ_BY_TWO)
-            self._is_read = True
-            # async only: end
-            # sync only: if self._open is False:
-            # sync only:     raise MisuseError(_LEFT)
-            # sync only: try:
-            # sync only:     turn = self._turn.pop()
-            # sync only: except IndexError:
-            # sync only:     raise MisuseError(_READ_BY_TWO) from None
-            try:
-                # sync only: if self._done:  # by another thread, just now
-                # sync only:     raise StopIteration
-                events = await self._driver.advance()
-                self._take(events)
-            except BaseException:
-                self._done = True
-                await self._driver.abandon()
-                raise
-            finally:
-                # async only: begin
-                self._is_read = False
-                # async only: end
-                # sync only: self._turn.append(turn)
-            # async only: begin
-            if events is None:  # all may have come at once, and a reader can be cancelled here all the same
-                await checkpoint_async()
-            # async only: end
-        return event
-
-    async def read(self) -> Sequence[Event]:
-        """Return the events that one read has brought, in place of one at a time; none at the end of the stream."""
-        try:
-            first = await self.__anext__()
-        except StopAsyncIteration:
-            return ()
-        events = [first, *self._events]
-        self._events = iter(())
-        return events
-
-    def _take(self, events: list[Event] | None) -> None:
-        if events is None:
-            self._done = True
-            return
-        self._events = iter(events)
-        last = events[-1]
-        if type(last) is Finished:
-            self._reply = last.reply
-
-    @property
-    def reply(self) -> Reply:
-        """The whole reply. Raises MisuseError before the stream is complete."""
-        if self._reply is None:
-            raise MisuseError("The reply is complete only when the stream has been read to its end.")
-        return self._reply
-
-    @property
-    def partial(self) -> Reply:
-        """What has come so far, at any time: after `break`, after the block was left early, and after an error too.
-
-        Its `usage` is what the vendor has told until then, which is often nothing before the end. Its `finish_reason`
-        is `error` as long as the answer has not ended, and a tool call that was being written is not `complete`. Once
-        the stream is complete it is the reply.
-        """
-        return self._driver.partial() if self._reply is None else self._reply
-
-    @property
-    def partial_parsed(self) -> Any:
-        """What the structure of `output=` has so far, as plain Python values; None as long as nothing is said.
-
-        A text in it is as far as it has come. It is not held against the schema: `reply.parsed()` is, at the end. It is
-        read anew each time, so ask for it as often as you show it, not at every event of a long answer.
-        """
-        from ..schemas.partial import value_so_far
-
-        part = self.partial
-        return value_so_far(part.text, "" if part.output is None else part.output.inside)
-
-    # sync only: def __del__(self) -> None:
-    # sync only:     """Let the vendor stop when a stream is iterated without a block and then dropped."""
-    # sync only:     if hasattr(self, "_driver"):  # Ctrl-C may have come before it was made
-    # sync only:         self._driver.abandon()
-
-
-class AsyncClient(BaseClient):
+class AsyncClient(AsyncSeries):
     """Chat with any configured vendor, on asyncio or trio.
 
     `config` is a Config, a path or a dict (default: environment and files). `plugins` are extra hook objects,
@@ -460,14 +332,14 @@ class AsyncClient(BaseClient):
         if unknown:
             options.update(unknown)  # which are refused with the nearest that there is
         if not retry_invalid:
-            return await _reply_of(self._driver(messages, False, options))
+            return await reply_of(self._driver(messages, False, options))
         from .reasking import as_one, check_retry_invalid, problem_of, with_problem
 
         check_retry_invalid(retry_invalid, options)
-        replies = [await _reply_of(self._driver(messages, False, options))]
+        replies = [await reply_of(self._driver(messages, False, options))]
         while len(replies) <= retry_invalid and (problem := problem_of(replies[-1])) is not None:
             messages = with_problem(messages, replies[-1], problem)
-            replies.append(await _reply_of(self._driver(messages, False, options)))
+            replies.append(await reply_of(self._driver(messages, False, options)))
         return as_one(replies)
 
     @overload  # both are as one, but hide `unknown`, into which a type checker lets no `**options` of one's own
@@ -525,72 +397,9 @@ class AsyncClient(BaseClient):
         }
         if unknown:
             options.update(unknown)  # which are refused with the nearest that there is
+        from .streamed import AsyncReplyStream
+
         return AsyncReplyStream(self._driver(messages, True, options))
-
-    async def run(
-        self,
-        messages: MessagesInput | Run,
-        *,
-        tools: Sequence[ToolInput] = (),
-        max_steps: int = 20,
-        max_seconds: float | None = None,
-        approve: Approve | None = None,
-        threads: bool = False,
-        output: Any = None,
-        **options: Unpack[CommonOptions],
-    ) -> Run:
-        """Ask, run the tools that the model calls, and ask again, until it calls none; return the whole of it.
-
-        Calls of one answer run at the same time where they can: asynchronous tools do, plain ones in worker threads
-        with `threads=True`. What goes wrong in a tool, or with its arguments, is told to the model in words.
-        `approve` is given each call before it is run, and returns True, False or an `Approval`, awaited if need be.
-        Other options as for `chat`: `model`, `tool_choice`, `reasoning` (none, minimal, low, medium, high, xhigh or
-        max, a number of tokens, or False), `temperature`, `top_p`, `max_tokens`, `stop`, `seed`, `timeout`, `extra`,
-        `headers`, `native`, `on_unsupported`. Raises RunLimitError when the model was asked `max_steps` times, or after
-        `max_seconds`, and ChatportError as `chat` does, both with all there is in their `run`.
-        """
-        async with self.run_stream(
-            messages,
-            tools=tools,
-            max_steps=max_steps,
-            max_seconds=max_seconds,
-            approve=approve,
-            threads=threads,
-            output=output,
-            **options,
-        ) as stream:
-            return await stream.without_events()
-
-    def run_stream(
-        self,
-        messages: MessagesInput | Run,
-        *,
-        tools: Sequence[ToolInput] = (),
-        max_steps: int = 20,
-        max_seconds: float | None = None,
-        approve: Approve | None = None,
-        threads: bool = False,
-        output: Any = None,
-        **options: Unpack[CommonOptions],
-    ) -> AsyncRunStream:
-        """Return a run as a stream of the events of all its answers and tools, to be used as `async with`.
-
-        Options as for `run`: `tools`, `max_steps`, `max_seconds`, `approve`, `threads`, `output`, `model`,
-        `tool_choice`, `reasoning` (none, minimal, low, medium, high, xhigh or max, a number of tokens, or False),
-        `temperature`, `top_p`, `max_tokens`, `stop`, `seed`, `timeout`, `extra`, `headers`, `native`, `on_unsupported`.
-        """
-        from .running import AsyncRunStream
-
-        loop, plan = self._run_loop(
-            messages,
-            {**options, "output": output},
-            tools=tools,
-            max_steps=max_steps,
-            max_seconds=max_seconds,
-            approve=approve,
-            threads=threads,
-        )
-        return AsyncRunStream(self, loop, plan)
 
     async def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""
@@ -654,7 +463,7 @@ class AsyncClient(BaseClient):
         return await self._run(self._request_machine(target, wire, timeout))
 
     async def _run(self, machine: Machine) -> Reply:
-        return await _reply_of(_Driver(machine, self._transport()))
+        return await reply_of(_Driver(machine, self._transport()))
 
     def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
         """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""

@@ -31,6 +31,7 @@ from ..types import Adjustment
 from .candidates import ChatCandidate, RequestCandidate
 
 if TYPE_CHECKING:
+    from ..many.plan import MapPlan
     from ..runs.loop import RunLoop
     from ..runs.plan import RunPlan
     from ..types.runs import Run
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseClient", "is_httpx", "real_clock"]
 
 
+_LEAST_SECONDS = 0.001  # a timer of 0 is none
 _CLIENT_OPTIONS = ("config", "plugins", "providers", "transport", "clock", "observers")
 
 
@@ -216,14 +218,28 @@ class BaseClient:
         return RunLoop(plan, history, steps, self._shared.clock.monotonic), plan
 
     def _step_options(self, plan: RunPlan, *, is_first: bool, seconds: float | None) -> Mapping[str, Any]:
-        """Return the options of a call of a run that has so many seconds left, which its total timer is cut to."""
-        options = plan.options if is_first else plan.later_options
+        """Return the options of a call of a run that has so many seconds left."""
+        return self._within(plan.options if is_first else plan.later_options, seconds)
+
+    def _within(self, options: Mapping[str, Any], seconds: float | None) -> Mapping[str, Any]:
+        """Return options whose total timer is cut to so many seconds."""
         if seconds is None:
             return options
         timers = read_timeout(options.get("timeout"))
         names = {split_target(target)[0] for target in self.targets(options.get("model"))}
         totals = [self._vendors.total_seconds(name, timers) or seconds for name in names]
-        return {**options, "timeout": {**timers, "total": min(seconds, *totals)}}
+        return {**options, "timeout": {**timers, "total": max(min(seconds, *totals), _LEAST_SECONDS)}}
+
+    def _map_plan(self, options: Mapping[str, Any], **given: Any) -> MapPlan:
+        """Return what holds for a map. What is wrong with the options of its calls is said here."""
+        from ..many.plan import read_plan
+
+        call, _, entries, _ = self._read("", False, options)
+        if given["retry_invalid"]:
+            from .reasking import check_retry_invalid
+
+            check_retry_invalid(given["retry_invalid"], options)
+        return read_plan(options=options, call=call, targets=[entry.target for entry in entries], **given)
 
     def _may_hedge(self, options: Mapping[str, Any]) -> bool:
         """Whether a second try may be made: not with vendor-only fields, which may do something at the vendor twice."""

@@ -40,11 +40,11 @@ from ..types import Reply, ToolCall
 from ..types.runs import Run
 
 if TYPE_CHECKING:
-    from .aio import AsyncClient
-
     # async only: begin
     from .hedging import AsyncDriver
+
     # async only: end
+    from .series import AsyncSeries
     # sync only: from .sync import _Driver
 
 __all__ = ["AsyncRunStream"]
@@ -62,7 +62,7 @@ class AsyncRunStream:
     at any time. Leaving the block earlier stops vendor and tools; a tool in a thread goes on there, and nobody waits.
     """
 
-    def __init__(self, client: AsyncClient, loop: RunLoop, plan: RunPlan) -> None:
+    def __init__(self, client: AsyncSeries, loop: RunLoop, plan: RunPlan) -> None:
         self._client = client
         self._loop = loop
         self._plan = plan

@@ -26,7 +26,8 @@ from ..types import Reply, ToolCall
 from ..types.runs import Run
 
 if TYPE_CHECKING:
-    from .sync import Client, _Driver
+    from .series_sync import Series
+    from .sync import _Driver
 
 __all__ = ["RunStream"]
 
@@ -43,7 +44,7 @@ class RunStream:
     at any time. Leaving the block earlier stops vendor and tools; a tool in a thread goes on there, and nobody waits.
     """
 
-    def __init__(self, client: Client, loop: RunLoop, plan: RunPlan) -> None:
+    def __init__(self, client: Series, loop: RunLoop, plan: RunPlan) -> None:
         self._client = client
         self._loop = loop
         self._plan = plan
@@ -161,7 +162,7 @@ class RunStream:
         said = self._plan.approve(call)
         if inspect.isawaitable(said):
             drop(said)
-            raise MisuseError("approve is asynchronous: use an Client, or a plain function.")
+            raise MisuseError("approve is asynchronous: use an AsyncClient, or a plain function.")
         return read_approval(said)
 
     def _begin(self, work: ToolWork) -> None:
@@ -174,7 +175,6 @@ class RunStream:
             work.error = error
             self._ended.put(work)
 
-    # sync only:
     def _do(self, work: ToolWork) -> None:
         try:
             value = work.start()
@@ -185,14 +185,12 @@ class RunStream:
         except Exception as error:
             work.error = error
 
-    # sync only:
     def _do_beside(self, work: ToolWork) -> None:
         try:
             self._do(work)
         finally:  # also for a tool that would end the thread: the run waits for each
             self._ended.put(work)
 
-    # sync only:
     def _next_ended(self, seconds: float | None) -> ToolWork | None:
         if self._waiting and seconds != 0:
             work = self._waiting.popleft()

@@ -1,11 +1,11 @@
 """The synchronous client and its driver: the same machine, without an event loop or a thread.
 
-`sync.py` is made of this file by `.ci/sync_client.py`: edit this one.
+Made of `aio.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -27,34 +27,32 @@ from ..engine.commands import (
 )
 from ..engine.timers import not_ready_in_time
 from ..errors import ChatportError, ConfigurationError, MisuseError
-from ..events import Event, Finished
+from ..events import Event
 from ..inputs.messages import MessagesInput
 from ..inputs.options import EMBED_OPTIONS, read_timeout, unknown_option
 from ..plugins.guarding import guarded
 from ..setup.targets import split_target
 from ..transport import Exchange, Transport
 from ..types import ModelInfo, Reply
-from .base import BaseClient, is_httpx
+from .base import is_httpx
+from .series_sync import Series
 from .waiting import pause, run_beside, run_blocking, sleep
 
 if TYPE_CHECKING:
     from ..basics.secret import Secret
     from ..call import Native
-    from ..inputs.options import CommonOptions, Effort, UntypedOptions
+    from ..inputs.options import Effort, UntypedOptions
     from ..inputs.tools import ToolInput
-    from ..runs.approval import Approve
-    from ..types.runs import Run
     from .embeddings import Embeddings
     from .explain import Explanation
-    from .running_sync import RunStream
+    from .streamed_sync import ReplyStream
 
-__all__ = ["Client", "ReplyStream"]
+__all__ = ["LEFT", "Client", "reply_of"]
 
 
 T = TypeVar("T")
 
-_LEFT = "This stream was left before its end: its block was left, or it was closed, while it was still read."
-_READ_BY_TWO = "This stream is being read already. One task or thread at a time reads a stream; make a call for each."
+LEFT = "This stream was left before its end: its block was left, or it was closed, while it was still read."
 
 
 def _over() -> Generator[Any, Any, Reply]:
@@ -92,15 +90,15 @@ class _Driver:
                 command = self._run.send(answer) if thrown is None else self._run.throw(thrown)
             except StopIteration as stop:
                 if stop.value is None:
-                    raise MisuseError(_LEFT) from None
+                    raise MisuseError(LEFT) from None
                 self.reply = stop.value
                 return None
             except (TransportFailure, TimerExpired):  # the machine would have taken it
-                raise MisuseError(_LEFT) from None
+                raise MisuseError(LEFT) from None
             except ValueError:
                 if self._run is not _OVER:
                     raise
-                raise MisuseError(_LEFT) from None  # another thread is just closing it
+                raise MisuseError(LEFT) from None  # another thread is just closing it
             except BaseException:
                 answer = None  # a vendor may have echoed the key in it, and a traceback may show locals
                 raise
@@ -110,7 +108,7 @@ class _Driver:
                     case Read(seconds=seconds):
                         exchange = self._exchange
                         if exchange is None:
-                            raise MisuseError(_LEFT)
+                            raise MisuseError(LEFT)
                         answer = exchange.read(seconds)
                     case Deliver(events=events):
                         return events
@@ -135,7 +133,7 @@ class _Driver:
                     case Pause(arm=arm, seconds=seconds):
                         pause(arm, seconds, self._sleep)
                     case Beside(machine=machine):
-                        run_beside(partial(_reply_of, _Driver(machine, self._transport)), self._sleep)
+                        run_beside(partial(reply_of, _Driver(machine, self._transport)), self._sleep)
                     case Block():
                         answer = run_blocking(command.name, command.function, command.seconds, command.ahead)
             except (TransportFailure, TimerExpired, ChatportError) as failure:
@@ -161,7 +159,7 @@ class _Driver:
                 self.close()
 
 
-def _reply_of(driver: _Driver) -> Reply:
+def reply_of(driver: _Driver) -> Reply:
     """Run a call to its end, whatever becomes of it, and return the reply."""
     try:
         while driver.advance() is not None:
@@ -172,116 +170,7 @@ def _reply_of(driver: _Driver) -> Reply:
     return driver.reply
 
 
-class ReplyStream:
-    """A streamed reply: `with client.stream(...) as stream: for event in stream: ...`.
-
-    `reply` is the whole answer once the stream is complete. Leaving the block earlier stops the vendor.
-    """
-
-    def __init__(self, driver: _Driver) -> None:
-        self._driver = driver
-        self._events: Iterator[Event] = iter(())  # what one read has brought
-        self._open: bool | None = None  # False: the block was left
-        self._done = False
-        self._reply: Reply | None = None
-        self._turn = [True]  # empty while a thread reads: `pop` is atomic, and a fifth of a lock's cost
-
-    def __enter__(self) -> Self:
-        if self._open is not None:
-            raise MisuseError("This stream has been entered before. A stream is one call: make another one.")
-        self._open = True
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self._open, self._events = False, iter(())
-            self._driver.abandon()
-        finally:
-            self._driver.abandon()  # an interrupt (Ctrl-C) may have come before the first line of the other one
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Event:
-        while (event := next(self._events, None)) is None:
-            if self._done:
-                raise StopIteration
-            if self._open is False:
-                raise MisuseError(_LEFT)
-            try:
-                turn = self._turn.pop()
-            except IndexError:
-                raise MisuseError(_READ_BY_TWO) from None
-            try:
-                if self._done:  # by another thread, just now
-                    raise StopIteration
-                events = self._driver.advance()
-                self._take(events)
-            except BaseException:
-                self._done = True
-                self._driver.abandon()
-                raise
-            finally:
-                self._turn.append(turn)
-        return event
-
-    def read(self) -> Sequence[Event]:
-        """Return the events that one read has brought, in place of one at a time; none at the end of the stream."""
-        try:
-            first = self.__next__()
-        except StopIteration:
-            return ()
-        events = [first, *self._events]
-        self._events = iter(())
-        return events
-
-    def _take(self, events: list[Event] | None) -> None:
-        if events is None:
-            self._done = True
-            return
-        self._events = iter(events)
-        last = events[-1]
-        if type(last) is Finished:
-            self._reply = last.reply
-
-    @property
-    def reply(self) -> Reply:
-        """The whole reply. Raises MisuseError before the stream is complete."""
-        if self._reply is None:
-            raise MisuseError("The reply is complete only when the stream has been read to its end.")
-        return self._reply
-
-    @property
-    def partial(self) -> Reply:
-        """What has come so far, at any time: after `break`, after the block was left early, and after an error too.
-
-        Its `usage` is what the vendor has told until then, which is often nothing before the end. Its `finish_reason`
-        is `error` as long as the answer has not ended, and a tool call that was being written is not `complete`. Once
-        the stream is complete it is the reply.
-        """
-        return self._driver.partial() if self._reply is None else self._reply
-
-    @property
-    def partial_parsed(self) -> Any:
-        """What the structure of `output=` has so far, as plain Python values; None as long as nothing is said.
-
-        A text in it is as far as it has come. It is not held against the schema: `reply.parsed()` is, at the end. It is
-        read anew each time, so ask for it as often as you show it, not at every event of a long answer.
-        """
-        from ..schemas.partial import value_so_far
-
-        part = self.partial
-        return value_so_far(part.text, "" if part.output is None else part.output.inside)
-
-    def __del__(self) -> None:
-        """Let the vendor stop when a stream is iterated without a block and then dropped."""
-        if hasattr(self, "_driver"):  # Ctrl-C may have come before it was made
-            self._driver.abandon()
-
-
-class Client(BaseClient):
+class Client(Series):
     """Chat with any configured vendor, without an event loop.
 
     `config` is a Config, a path or a dict (default: environment and files). `plugins` are extra hook objects,
@@ -404,14 +293,14 @@ class Client(BaseClient):
         if unknown:
             options.update(unknown)  # which are refused with the nearest that there is
         if not retry_invalid:
-            return _reply_of(self._driver(messages, False, options))
+            return reply_of(self._driver(messages, False, options))
         from .reasking import as_one, check_retry_invalid, problem_of, with_problem
 
         check_retry_invalid(retry_invalid, options)
-        replies = [_reply_of(self._driver(messages, False, options))]
+        replies = [reply_of(self._driver(messages, False, options))]
         while len(replies) <= retry_invalid and (problem := problem_of(replies[-1])) is not None:
             messages = with_problem(messages, replies[-1], problem)
-            replies.append(_reply_of(self._driver(messages, False, options)))
+            replies.append(reply_of(self._driver(messages, False, options)))
         return as_one(replies)
 
     @overload  # both are as one, but hide `unknown`, into which a type checker lets no `**options` of one's own
@@ -469,72 +358,9 @@ class Client(BaseClient):
         }
         if unknown:
             options.update(unknown)  # which are refused with the nearest that there is
+        from .streamed_sync import ReplyStream
+
         return ReplyStream(self._driver(messages, True, options))
-
-    def run(
-        self,
-        messages: MessagesInput | Run,
-        *,
-        tools: Sequence[ToolInput] = (),
-        max_steps: int = 20,
-        max_seconds: float | None = None,
-        approve: Approve | None = None,
-        threads: bool = False,
-        output: Any = None,
-        **options: Unpack[CommonOptions],
-    ) -> Run:
-        """Ask, run the tools that the model calls, and ask again, until it calls none; return the whole of it.
-
-        Calls of one answer run at the same time where they can: asynchronous tools do, plain ones in worker threads
-        with `threads=True`. What goes wrong in a tool, or with its arguments, is told to the model in words.
-        `approve` is given each call before it is run, and returns True, False or an `Approval`, awaited if need be.
-        Other options as for `chat`: `model`, `tool_choice`, `reasoning` (none, minimal, low, medium, high, xhigh or
-        max, a number of tokens, or False), `temperature`, `top_p`, `max_tokens`, `stop`, `seed`, `timeout`, `extra`,
-        `headers`, `native`, `on_unsupported`. Raises RunLimitError when the model was asked `max_steps` times, or after
-        `max_seconds`, and ChatportError as `chat` does, both with all there is in their `run`.
-        """
-        with self.run_stream(
-            messages,
-            tools=tools,
-            max_steps=max_steps,
-            max_seconds=max_seconds,
-            approve=approve,
-            threads=threads,
-            output=output,
-            **options,
-        ) as stream:
-            return stream.without_events()
-
-    def run_stream(
-        self,
-        messages: MessagesInput | Run,
-        *,
-        tools: Sequence[ToolInput] = (),
-        max_steps: int = 20,
-        max_seconds: float | None = None,
-        approve: Approve | None = None,
-        threads: bool = False,
-        output: Any = None,
-        **options: Unpack[CommonOptions],
-    ) -> RunStream:
-        """Return a run as a stream of the events of all its answers and tools, to be used as `with`.
-
-        Options as for `run`: `tools`, `max_steps`, `max_seconds`, `approve`, `threads`, `output`, `model`,
-        `tool_choice`, `reasoning` (none, minimal, low, medium, high, xhigh or max, a number of tokens, or False),
-        `temperature`, `top_p`, `max_tokens`, `stop`, `seed`, `timeout`, `extra`, `headers`, `native`, `on_unsupported`.
-        """
-        from .running_sync import RunStream
-
-        loop, plan = self._run_loop(
-            messages,
-            {**options, "output": output},
-            tools=tools,
-            max_steps=max_steps,
-            max_seconds=max_seconds,
-            approve=approve,
-            threads=threads,
-        )
-        return RunStream(self, loop, plan)
 
     def models(self, provider: str) -> list[ModelInfo]:
         """Return the models that a provider lists."""
@@ -598,7 +424,7 @@ class Client(BaseClient):
         return self._run(self._request_machine(target, wire, timeout))
 
     def _run(self, machine: Machine) -> Reply:
-        return _reply_of(_Driver(machine, self._transport()))
+        return reply_of(_Driver(machine, self._transport()))
 
     def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
         """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -88,7 +88,7 @@ class Facts(Value):
             merged = {**_laid_over(merged, self._spelled_out(entry.facts)), "source": entry.source}
         prices = [price for price in self.prices if _applies(price.match, price.hosts, model, base_url)]
         heaviest = max((_weight(price.match) for price in prices), default=0)
-        facts = msgspec.convert(merged, ModelFacts)
+        facts = jsoncodec.convert(merged, ModelFacts)
         return attrs.evolve(
             facts,
             prices=tuple(price for price in prices if _weight(price.match) == heaviest),
@@ -97,7 +97,8 @@ class Facts(Value):
 
     def correct(self, facts: ModelFacts, corrections: Mapping[str, Any]) -> ModelFacts:
         """Return the facts with a user's corrections laid over them. Raises msgspec.ValidationError."""
-        return msgspec.convert(_laid_over(msgspec.to_builtins(facts), self._spelled_out(corrections)), ModelFacts)
+        corrected = _laid_over(msgspec.to_builtins(facts), self._spelled_out(corrections))
+        return cast(ModelFacts, jsoncodec.convert(corrected, ModelFacts))
 
     def _spelled_out(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return facts laid over those that the words in their quirks stand for."""
@@ -175,6 +176,7 @@ def load_facts(package: str, filename: str = "facts.json") -> Facts:
 def _loaded(package: str, filename: str) -> Facts:
     try:
         data = pkgutil.get_data(package, filename) or b""
+        jsoncodec.make_known(Facts)  # providers are made ready in threads of their own
         facts = msgspec.json.decode(data, type=Facts)
         refuse_unknown(msgspec.json.decode(data), Facts, "")
         for entry in facts.models:

@@ -79,7 +79,7 @@ def converted(value: Any, annotation: Any) -> Any:
             raise NotImplementedError
         return own.check(jsoncodec.encode_text(jsoncodec.without_halves(inner)))
 
-    return msgspec.convert(value, asked(annotation), dec_hook=ask)
+    return jsoncodec.convert(value, asked(annotation), ask)
 
 
 def builtins_of(value: Any) -> Any:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .. import jsoncodec
 from ..basics.hosts import shown_address
 from ..basics.secret import Secret
 from ..basics.sizes import Limits
@@ -473,7 +474,7 @@ def _dialect(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
     known(table, [field.name for field in attrs.fields(Dialect)], where)
     try:
-        checked = msgspec.convert(dict(table), Dialect)
+        checked = jsoncodec.convert(dict(table), Dialect)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{where}: {error}.") from None
     return {name: getattr(checked, name) for name in table}

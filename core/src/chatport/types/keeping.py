@@ -22,7 +22,7 @@ from ..errors import BadRequestError
 from . import AudioPart, FilePart, ImagePart, Message, Reply, TextPart, VendorPart, VideoPart
 from .runs import Run
 
-__all__ = ["FORM", "from_json", "to_json"]
+__all__ = ["FORM", "from_json", "to_json", "written"]
 
 FORM = 1
 """The form that is written. All forms up to it are read."""
@@ -48,22 +48,23 @@ def to_json(value: Value) -> str:
     """Return a message, a reply or a run as JSON text. Raises BadRequestError for values in it that JSON has not."""
     kind = next(name for name, cls in _KINDS.items() if isinstance(value, cls))
     try:
-        return jsoncodec.encode_anything({"chatport": kind, "form": FORM, "value": _written(value)}).decode()
+        return jsoncodec.encode_anything({"chatport": kind, "form": FORM, "value": written(value)}).decode()
     except Exception as error:  # a value of somebody's own, in a dict of the caller's or a vendor's
         raise BadRequestError(f"This {type(value).__name__} cannot be written as JSON: {error}.") from error
 
 
-def _written(value: Any) -> Any:
+def written(value: Any) -> Any:
+    """Return a value as what JSON has, fields that have their default left out."""
     if isinstance(value, Value):
         fields: dict[str, Any] = {"part": _PART_NAMES[type(value)]} if type(value) in _PART_NAMES else {}
         for field in attrs.fields(type(value)):
             held = getattr(value, field.name)
             if field.name not in _NOT_KEPT and not _is_default(held, field.default):
-                fields[field.name] = _written(held)
+                fields[field.name] = written(held)
         return fields
     if isinstance(value, Mapping):
-        return {name: _written(inner) for name, inner in value.items()}
-    return [_written(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {name: written(inner) for name, inner in value.items()}
+    return [written(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _is_default(held: Any, default: Any) -> bool:
