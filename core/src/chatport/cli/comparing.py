@@ -11,7 +11,8 @@ import anyio
 import attrs
 
 from ..basics.values import Value
-from ..client.aio import AsyncClient, AsyncReplyStream
+from ..client.aio import AsyncClient
+from ..client.streamed import AsyncReplyStream
 from ..errors import ChatportError, ConfigurationError, PluginError
 from ..events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from ..types import Message, Reply
