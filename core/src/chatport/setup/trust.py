@@ -38,6 +38,7 @@ _HARMLESS_OF = {
 }  # fmt: skip
 _REASONS = {
     "transport": "chooses what sends",
+    "cli": "has your conversations written down",
     "limits": "says how much memory an answer may take",
     "kind": "says whose key goes where",
     "base_url": "moves an address",
