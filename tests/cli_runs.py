@@ -93,8 +93,10 @@ class Screen:
 
     def __init__(self, arguments: Sequence[str], **environment: str) -> None:
         import pty
+        import termios
 
         self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (50, 200))
         self.process = subprocess.Popen(
             arguments, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm", **environment}
         )

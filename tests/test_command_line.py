@@ -30,6 +30,7 @@ class Command:
     def __init__(self, folder: Path, emulator: Emulator) -> None:
         self.folder = folder
         self.emulator = emulator
+        self._home = {"XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
         table = f'[providers.deepseek]\nbase_url = "{emulator.base_url}"\napi_key = "emulated-key-1234"\n'
         (folder / "chatport.toml").write_text(f"{table}[retry]\nattempts = 1\n", "utf-8")
 
@@ -39,7 +40,7 @@ class Command:
         return subprocess.run(
             [sys.executable, "-c", "from chatport.cli import main; main()", *arguments],
             cwd=self.folder,
-            env={**clean, "CHATPORT_CONFIG": "chatport.toml", "XDG_CONFIG_HOME": "", **environment},
+            env={**clean, "CHATPORT_CONFIG": "chatport.toml", **self._home, **environment},
             input=stdin,
             capture_output=True,
             text=True,

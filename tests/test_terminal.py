@@ -93,6 +93,8 @@ def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator
     emulator.vendor = HostileVendor()
     for name in [name for name in os.environ if name.startswith(("LLM_", "CHATPORT_", "BASE_URL"))]:
         monkeypatch.delenv(name)
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
     with emulator:
         table = f'[providers.x]\nkind = "compatible"\nbase_url = "{emulator.base_url}"\napi_key = "emulated-key-1234"\n'
         (tmp_path / "named.toml").write_text(f"{table}[retry]\nattempts = 1\n", "utf-8")
@@ -112,6 +114,10 @@ COMMANDS = {
     "unknown model": ("chat", "--config", "named.toml", "-m", f"x:{HOSTILE}2", "hi"),
     "no such provider": ("chat", "--config", "named.toml", "-m", f"{HOSTILE}:m", "hi"),
     "no such image": (*CHAT, "--image", HOSTILE, "hi"),
+    "no such file of a chat": (*CHAT, "--file", HOSTILE, "hi"),
+    "no such tool": (*CHAT, "--yes", "--tool", f"{HOSTILE}:x", "hi"),
+    "no such schema": (*CHAT, "--schema", f"{HOSTILE}.json", "hi"),
+    "embed": ("embed", "--config", "named.toml", "-m", f"x:{HOSTILE}2", "hi"),
     "models": ("models", "--config", "named.toml", "x"),
     "models as JSON": ("models", "--config", "named.toml", "--json", "x"),
     "models of nobody": ("models", "--config", "named.toml", HOSTILE),
@@ -146,6 +152,21 @@ def test_no_command_lets_it_through(
             for event in [json.loads(line)]
             for value in (event.get("id"), (event.get("reply") or {}).get("text"))
         ]
+
+
+def test_a_log_lets_nothing_through(vendor: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
+    logged = ("logs list", "logs show", "logs list --json", "logs show --json", f"logs show {HOSTILE}")
+    for arguments in ([*CHAT, "--log", f"call {HOSTILE}"], *(line.split(" ", 2) for line in logged)):
+        with pytest.raises(SystemExit):
+            chatport.cli.main(arguments)
+        shown = capfd.readouterr()
+        assert is_fit(shown.out + shown.err)
+        assert "ok" in shown.out + shown.err
+    with pytest.raises(SystemExit):
+        chatport.cli.main(["logs", "search", HOSTILE])
+    found = capfd.readouterr().out
+    assert is_fit(found)
+    assert len(found.splitlines()) == 1
 
 
 def test_a_list_of_models_has_no_forged_line(vendor: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
@@ -234,6 +255,7 @@ WRITING = {
     "decode": ("decode", "body.sse"),
     "emulate": ("emulate", "compatible"),
     "new-provider": ("new-provider", "acme", "--base-url", "https://x.example"),
+    "completions": ("completions", "bash"),
     "help": ("--help",),
     "help of a command": ("chat", "--help"),
     "version": ("--version",),

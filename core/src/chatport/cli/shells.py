@@ -68,8 +68,9 @@ fi
 _FISH = r"""# chatport for fish. In ~/.config/fish/completions/chatport.fish: chatport completions fish | source
 function __chatport_complete
     set -l words (commandline -opc)
-    set -l current (commandline -ct)
-    set -l lines ($words[1] completions fish -- $words[2..-1] $current 2>/dev/null)
+    set -l current (commandline -ct | string unescape)
+    or set current (commandline -ct | string trim -l -c '\'"')
+    set -l lines ($words[1] completions fish -- $words[2..-1] "$current" 2>/dev/null)
     if test "$lines[1]" = words
         test (count $lines) -gt 1; and printf '%s\n' $lines[2..-1]
     else
