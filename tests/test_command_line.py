@@ -363,6 +363,34 @@ def test_an_empty_answer_that_did_not_end_in_order_is_no_success(
             assert run("chat", "-m", "acme:m", *more, "hi").returncode == code
 
 
+def test_a_filter_that_refuses_the_question_has_its_exit_code(tmp_path: Path) -> None:
+    with Emulator("azure", api_key="emulated-key-1234") as emulator:
+        run = Command(tmp_path, emulator)
+        table = f'[providers.azure]\nbase_url = "{emulator.base_url}"\napi_key = "emulated-key-1234"\n'
+        (run.folder / "chatport.toml").write_text(table, "utf-8")
+        done = run("chat", "-m", f"azure:{emulator.vendor.models[0]}", "refuse: nothing of that kind")
+        assert (done.returncode, done.stdout) == (6, ""), done.stderr
+
+
+def test_a_logged_conversation_goes_on_with_another_vendor(run: Command) -> None:
+    with Emulator("openai", api_key="emulated-key-5678") as other:
+        config = run.folder / "chatport.toml"
+        table = f'[providers.openai]\nbase_url = "{other.base_url}"\napi_key = "emulated-key-5678"\n'
+        config.write_text(config.read_text("utf-8") + table, "utf-8")
+        assert run("chat", "--log", "-m", MODEL, "think: what a secret\nsay: one").returncode == 0
+        done = run("chat", "-q", "--continue", "-m", "openai:gpt-4.1", "say: two")
+        assert (done.returncode, done.stdout) == (0, "two\n"), done.stderr
+        sent = other.requests[-1].json()["messages"]
+        assert [message["content"] for message in sent] == ["think: what a secret\nsay: one", "one", "say: two"]
+        assert "reasoning_content" not in sent[1]
+
+
+def test_models_of_a_providers_facts_are_completed(run: Command) -> None:
+    for model in ("moonshot:kimi-k3", "openai:gpt-5.6-luna"):
+        done = run("completions", "fish", "--", "chat", "-m", model[:-1])
+        assert model in done.stdout.splitlines(), done.stderr
+
+
 def test_emulate_shows_what_can_go_wrong() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from chatport.cli import main; main()", "emulate", "--fault", "list"],

@@ -18,12 +18,14 @@ from chatport.cli.conversations import Book
 from chatport.errors import ConfigurationError
 from chatport.types import Message
 
-from .cli_runs import KEY, Folder, folder_of
+from .cli_runs import KEY, Folder, opened
+
+PRICES = '[models."acme:acme-fast"]\nprices = [{ match = "*", input = 1.0, output = 2.0, currency = "CNY" }]\n'
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Folder]:
-    yield from folder_of("deepseek", tmp_path, monkeypatch, capsys)
+    yield from opened(tmp_path, monkeypatch, capsys)
 
 
 def shown(folder: Folder, *arguments: str) -> list[dict[str, Any]]:
@@ -64,6 +66,7 @@ def test_the_log_is_for_its_user_alone(folder: Folder) -> None:
 
 
 def test_a_conversation_is_gone_on_with(folder: Folder) -> None:
+    folder.configure(PRICES)
     first = name_of(folder, "-s", "Be brief.", "say: one")
     second = name_of(folder, "say: two")
     done = folder.run("chat", "-q", "--continue", first, "say: three")
@@ -82,11 +85,11 @@ def test_a_conversation_is_gone_on_with(folder: Folder) -> None:
 
 
 def test_a_conversation_goes_on_with_the_model_that_it_had(folder: Folder) -> None:
-    name = name_of(folder, "-m", "deepseek:deepseek-v4-pro", "say: one")
+    name = name_of(folder, "-m", "acme:acme-large", "say: one")
     folder.run("chat", "-q", "-c", name, "say: two")
-    assert folder.emulator.requests[-1].json()["model"] == "deepseek-v4-pro"
+    assert folder.emulator.requests[-1].json()["model"] == "acme-large"
     folder.run("chat", "-q", "-c", name, "-m", folder.model, "say: three")
-    assert f"deepseek:{folder.emulator.requests[-1].json()['model']}" == folder.model
+    assert f"acme:{folder.emulator.requests[-1].json()['model']}" == folder.model
 
 
 @pytest.mark.parametrize(
@@ -134,6 +137,7 @@ def test_text_is_found_whatever_its_case(folder: Folder) -> None:
 
 
 def test_conversations_are_shown_as_they_were(folder: Folder) -> None:
+    folder.configure(PRICES)
     name = name_of(folder, "say: one \x1b[2J two")
     done = folder.run("logs", "show")
     assert done.out.startswith(f"{name}  ")

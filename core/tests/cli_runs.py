@@ -29,15 +29,15 @@ class Done(NamedTuple):
 
 
 class Folder:
-    """A folder whose configuration leads to an emulated vendor, with a home of its own. `run` runs a command in it."""
+    """A folder whose configuration leads to an emulated server, with a home of its own. `run` runs a command in it."""
 
-    def __init__(self, path: Path, vendor: str, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
+    model = "acme:acme-fast"
+
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
         self.path = path
         self.patch = patch
         self._capture = capture
-        self.emulator = Emulator(vendor, api_key=KEY)
-        self.model = f"{vendor}:{self.emulator.vendor.models[0]}"
-        self._vendor = vendor
+        self.emulator = Emulator("compatible", api_key=KEY, models=("acme-fast", "acme-large"))
         for name in [name for name in os.environ if name.startswith(("LLM_", "CHATPORT_", "BASE_URL"))]:
             patch.delenv(name)
         for name in ("CONFIG", "DATA", "CACHE", "STATE"):
@@ -48,8 +48,7 @@ class Folder:
 
     def configure(self, more: str = "") -> None:
         """Write the configuration, with more at its end."""
-        table = f'[providers.{self._vendor}]\nbase_url = "{self.emulator.base_url}"\napi_key = "{KEY}"\n'
-        text = f'model = "{self.model}"\n{table}[retry]\nattempts = 1\n{more}'
+        text = f'model = "{self.model}"\n{table("acme", self.emulator)}[retry]\nattempts = 1\n{more}'
         (self.path / "named.toml").write_text(text, "utf-8")
 
     def run(self, *arguments: str, stdin: str | None = None) -> Done:
@@ -75,11 +74,14 @@ class Folder:
         return messages
 
 
-def folder_of(
-    vendor: str, path: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]
-) -> Iterator[Folder]:
-    """Give a folder while its vendor answers."""
-    folder = Folder(path, vendor, patch, capture)
+def table(name: str, emulator: Emulator) -> str:
+    """Return what a configuration says of a server."""
+    return f'[providers.{name}]\nkind = "compatible"\nbase_url = "{emulator.base_url}"\napi_key = "{KEY}"\n'
+
+
+def opened(path: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> Iterator[Folder]:
+    """Give a folder while its server answers."""
+    folder = Folder(path, patch, capture)
     with folder.emulator:
         folder.configure()
         yield folder

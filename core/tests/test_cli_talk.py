@@ -12,14 +12,14 @@ import pytest
 import chatport
 from chatport.testing import Emulator
 
-from .cli_runs import KEY, Folder, Screen, folder_of
+from .cli_runs import KEY, Folder, Screen, opened, table
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="terminals are as POSIX has them")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Folder]:
-    yield from folder_of("deepseek", tmp_path, monkeypatch, capsys)
+    yield from opened(tmp_path, monkeypatch, capsys)
 
 
 def talk(*arguments: str) -> Screen:
@@ -92,7 +92,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_what_came(folder: Folder) -> None:
 
 
 def test_ctrl_c_before_anything_has_come_leaves_no_trace(folder: Folder) -> None:
-    folder.emulator.pace_seconds = 20.0
+    folder.emulator.pace_seconds = 4.0
     with talk() as screen:
         screen.expect("> ")
         screen.type("say: never\r")
@@ -116,19 +116,18 @@ def test_an_error_ends_no_conversation_and_can_be_tried_again(folder: Folder) ->
 
 
 def test_the_vendor_changes_in_the_middle(folder: Folder) -> None:
-    with Emulator("openai", api_key=KEY) as other:
-        table = f'[providers.openai]\nbase_url = "{other.base_url}"\napi_key = "{KEY}"\n'
-        folder.configure(f'{table}[aliases]\nnext = ["openai:gpt-5.6-luna"]\n')
+    with Emulator("compatible", api_key=KEY) as other:
+        folder.configure(f'{table("other", other)}[aliases]\nnext = ["other:emulated-model"]\n')
         with talk() as screen:
             screen.ask("say: one", "one\r\n")
             screen.ask("/model nobody:x", "No provider is called 'nobody'")
-            screen.ask("/model next", "next (openai:gpt-5.6-luna)")
+            screen.ask("/model next", "next (other:emulated-model)")
             screen.ask("say: two", "two\r\n")
             texts = [message["content"] for message in other.requests[-1].json()["messages"]]
             assert texts == ["say: one", "one", "say: two"]
             screen.expect("> ")
-            screen.type("/model deepseek:deepseek-f\t\r")  # completed by Tab
-            screen.expect("deepseek:deepseek-flash\r\n")
+            screen.type("/model acme:acme-f\t\r")  # completed by Tab
+            screen.expect("acme:acme-fast\r\n")
             screen.ask("say: three", "three\r\n")
             assert len(said(folder)) == 5
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .cli_runs import Folder, folder_of
+from chatport.testing import EmulatedRequest, EmulatedResponse, VendorEmulator
+
+from .cli_runs import Folder, opened
 
 PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\n"
 PNG = bytes.fromhex(
@@ -60,14 +63,14 @@ class City:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Folder]:
     (tmp_path / "chatport_test_tools.py").write_text(TOOLS, "utf-8")
     (tmp_path / "types_here.py").write_text(TYPES, "utf-8")
-    yield from folder_of("openai", tmp_path, monkeypatch, capsys)
+    yield from opened(tmp_path, monkeypatch, capsys)
 
 
 # --- options of the call
 
 
 def test_sampling_options_are_sent(folder: Folder) -> None:
-    done = folder.run("chat", "-q", "-m", "openai:gpt-4.1", "--seed", "7", "--top-p", "0.5", "--temperature", "0.1",
+    done = folder.run("chat", "-q", "-m", "acme:acme-fast", "--seed", "7", "--top-p", "0.5", "--temperature", "0.1",
                       "--stop", "END", "--stop", "STOP", "say: yes")  # fmt: skip
     assert (done.code, done.out) == (0, "yes\n"), done.err
     body = folder.emulator.requests[-1].json()
@@ -125,7 +128,7 @@ def test_a_file_that_cannot_go_along_is_said_before_anything_is_sent(
 
 
 def test_a_tool_is_run_and_its_result_is_told(folder: Folder) -> None:
-    tool = ("-m", "openai:gpt-4.1", "--yes", "--tool", "chatport_test_tools:weather")
+    tool = ("-m", "acme:acme-fast", "--yes", "--tool", "chatport_test_tools:weather")
     done = folder.run("chat", *tool, 'call: weather {"city": "Paris"}')
     assert (done.code, done.out) == (0, "The tool says: rain in Paris\n"), done.err
     assert "→ weather(" in done.err
@@ -251,30 +254,35 @@ def test_a_refusal_is_seen_and_has_its_exit_code(folder: Folder, more: tuple[str
     assert "The model refuses." in done.err
 
 
-def test_a_filter_that_refuses_the_question_has_the_same_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for folder in folder_of("azure", tmp_path, monkeypatch, capsys):
-        done = folder.run("chat", "-q", "refuse: nothing of that kind")
-        assert done.code == 6, done.err
-
-
 # --- embeddings
 
 
+class Embedding(VendorEmulator):
+    """A server that embeds: the vector of a text is its length, as often as is asked for."""
+
+    def routes(self) -> Mapping[str, Callable[[EmulatedRequest], EmulatedResponse]]:
+        return {**super().routes(), "/embeddings": lambda request: self.reply(200, self._embedded(self.read(request)))}
+
+    def _embedded(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        vectors = [[len(text) / 8] * body.get("dimensions", 2) for text in body["input"]]
+        data = [{"index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+        return {"model": body["model"], "data": data, "usage": {"prompt_tokens": 7, "total_tokens": 7}}
+
+
 def test_embed_gives_a_vector_for_each_text(folder: Folder) -> None:
-    model = ("-m", "openai:text-embedding-3-small")
+    folder.emulator.vendor = Embedding()
+    model = ("-m", "acme:acme-fast")
     done = folder.run("embed", *model, "one", "two")
     assert done.code == 0, done.err
     lines = [json.loads(line) for line in done.out.splitlines()]
     assert [(line["index"], line["text"]) for line in lines] == [(0, "one"), (1, "two")]
-    assert all(isinstance(value, float) for line in lines for value in line["vector"])
-    assert "2 vectors" in done.err
+    assert [line["vector"] for line in lines] == [[0.375, 0.375]] * 2
+    assert "2 vectors · 7 tokens" in done.err
     (folder.path / "lines.txt").write_text("three\n\n  \nfour\n", "utf-8")
     done = folder.run("embed", "-q", *model, "--file", "lines.txt", "--dimensions", "4")
     assert [json.loads(line)["text"] for line in done.out.splitlines()] == ["three", "four"]
     assert not done.err
-    assert folder.emulator.requests[-1].json()["dimensions"] == 4
+    assert [len(json.loads(line)["vector"]) for line in done.out.splitlines()] == [4, 4]
     done = folder.run("embed", "-q", *model, stdin="five\nsix\n")
     assert [json.loads(line)["text"] for line in done.out.splitlines()] == ["five", "six"]
 
@@ -282,9 +290,9 @@ def test_embed_gives_a_vector_for_each_text(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "words"),
     [
-        (("-m", "openai:text-embedding-3-small"), None, "No text."),
-        (("-m", "openai:text-embedding-3-small"), "\n \n", "all lines are empty"),
-        (("-m", "openai:text-embedding-3-small", "--file", "missing"), None, "Cannot read missing: No such file"),
+        (("-m", "acme:acme-fast"), None, "No text."),
+        (("-m", "acme:acme-fast"), "\n \n", "all lines are empty"),
+        (("-m", "acme:acme-fast", "--file", "missing"), None, "Cannot read missing: No such file"),
         (("text",), None, "Missing option '-m'"),
         (("-m", "nobody:x", "text"), None, "No provider is called"),
     ],

@@ -13,7 +13,7 @@ import pytest
 
 from chatport.cli.shells import quoted, words_of_line
 
-from .cli_runs import Folder, Screen, folder_of
+from .cli_runs import Folder, Screen, opened
 
 EVIL = "a $(touch pwned) `touch pwned`'\"; touch pwned & *"
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="these shells are at home where POSIX is")
@@ -28,9 +28,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for folder in folder_of("deepseek", tmp_path, monkeypatch, capsys):
+    for folder in opened(tmp_path, monkeypatch, capsys):
         evil = EVIL.replace('"', '\\"')
-        folder.configure(f'[aliases]\nmain-chat = ["deepseek:deepseek-flash"]\n"{evil}" = "deepseek:deepseek-flash"\n')
+        models = '[models."acme:acme-large"]\ntools = true\n[models."second:one"]\ntools = true\n'
+        second = '[providers.second]\nkind = "compatible"\nbase_url = "http://127.0.0.1:9"\n'
+        aliases = f'[aliases]\nmain-chat = ["acme:acme-fast"]\n"{evil}" = "acme:acme-fast"\n'
+        folder.configure(f"{models}{second}{aliases}")
         (tmp_path / "some-notes.txt").write_text("x", "utf-8")
         yield folder
 
@@ -57,26 +60,26 @@ def test_commands_options_and_words_are_offered(folder: Folder) -> None:
     assert offered(folder, "chat", "--reasoning", "m") == ["words", "minimal", "medium", "max"]
     assert offered(folder, "logs", "") == ["words", "delete", "list", "path", "prune", "search", "show"]
     assert offered(folder, "logs", "list", "--n") == ["words", "--number"]
-    assert offered(folder, "models", "deeps") == ["words", "deepseek"]
+    assert offered(folder, "models", "acm") == ["words", "acme"]
     assert offered(folder, "chat", "--file", "x") == ["files"]
     assert offered(folder, "chat", "--config", "x") == ["files"]
 
 
 def test_targets_are_offered_without_asking_anybody(folder: Folder) -> None:
     assert offered(folder, "chat", "-m", "main") == ["words", "main-chat"]
-    assert "deepseek:deepseek-v4-pro" in offered(folder, "chat", "-m", "deeps")
-    assert "--model=deepseek:deepseek-v4-pro" in offered(folder, "chat", "--model=deepseek:")
-    assert {"main-chat", "deepseek:", "openai:", EVIL} <= set(offered(folder, "chat", "-m", ""))
+    assert "acme:acme-large" in offered(folder, "chat", "-m", "acm")
+    assert "--model=acme:acme-large" in offered(folder, "chat", "--model=acme:")
+    assert {"main-chat", "acme:", "second:", EVIL} <= set(offered(folder, "chat", "-m", ""))
     assert offered(folder, "chat", "-m", "nobody:") == ["words"]
     assert not folder.emulator.requests
 
 
 def test_models_that_a_vendor_has_listed_are_offered_from_then_on(folder: Folder) -> None:
-    folder.emulator.vendor.models = ("deepseek-tomorrow", "two words", "deepseek-\x1b[2J")
-    assert "deepseek:deepseek-tomorrow" not in offered(folder, "chat", "-m", "deepseek:")
-    assert folder.run("models", "deepseek").code == 0
-    found = offered(folder, "chat", "-m", "deepseek:")
-    assert "deepseek:deepseek-tomorrow" in found
+    folder.emulator.vendor.models = ("acme-tomorrow", "two words", "acme-\x1b[2J")
+    assert "acme:acme-tomorrow" not in offered(folder, "chat", "-m", "acme:")
+    assert folder.run("models", "acme").code == 0
+    found = offered(folder, "chat", "-m", "acme:")
+    assert "acme:acme-tomorrow" in found
     assert not [name for name in found if " " in name or "\x1b" in name or "\\" in name]
 
 
@@ -84,7 +87,6 @@ def test_another_configuration_on_the_line_is_read(folder: Folder) -> None:
     (folder.path / "other.toml").write_text('[aliases]\nelse-where = "acme:m"\n[providers.acme]\nkind = "compatible"\n')
     assert offered(folder, "chat", "--config", "other.toml", "-m", "e") == ["words", "else-where"]
     assert offered(folder, "chat", "--config", "other.toml", "-m", "acme") == ["words", "acme:m"]
-    assert offered(folder, "chat", "--config", "nowhere.toml", "-m", "acme") == ["words"]
 
 
 def test_conversations_are_offered_by_their_names(folder: Folder) -> None:
@@ -99,13 +101,13 @@ def test_nothing_heavy_is_loaded_to_complete_a_target(folder: Folder) -> None:
 import sys
 from chatport.cli import main
 try:
-    main(["completions", "fish", "--", "chat", "-m", "deepseek:"])
+    main(["completions", "fish", "--", "chat", "-m", "acme:"])
 finally:
     heavy = ("chatport.client", "chatport.transport", "chatport.engine", "chatport_", "httpx", "sqlite3", "anyio")
     assert not [name for name in sys.modules if name.startswith(heavy)]
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "deepseek:deepseek-flash" in done.stdout
+    assert "acme:acme-fast" in done.stdout
 
 
 # --- bash: what is typed, and what is written for it
@@ -146,13 +148,10 @@ def test_bash_completes(folder: Folder) -> None:
         screen.type("bind 'set bell-style none'; source ./script; PS1='go> '\r")
         screen.expect("\ngo> ")
         for typed, completed in (
-            ("chatport chat -m deepseek:deepseek-v4-p\t", "chatport chat -m deepseek:deepseek-v4-pro "),
-            ("chatport chat --model=deepseek:deepseek-v4-p\t", "chatport chat --model=deepseek:deepseek-v4-pro "),
-            ("chatport chat -m deeps\tv4-p\t", "chatport chat -m deepseek:deepseek-v4-pro "),
-            ("chatport chat -m 'deepseek:deepseek-v4-p\t", "chatport chat -m 'deepseek:deepseek-v4-pro"),
-            ("chatport compl\t", "chatport completions "),
+            ("chatport chat -m acme:acme-l\t", "chatport chat -m acme:acme-large "),
+            ("chatport chat --model=acm\tl\t", "chatport chat --model=acme:acme-large "),
+            ("chatport chat -m 'acme:acme-l\t", "chatport chat -m 'acme:acme-large"),
             ("chatport chat --file some-n\t", "chatport chat --file some-notes.txt"),
-            ("chatport chat -m a\\ \t", f"chatport chat -m {quoted(EVIL)} "),
         ):
             screen.type(typed)
             screen.expect(completed)
@@ -175,9 +174,8 @@ def test_zsh_completes(folder: Folder) -> None:
         screen.expect("go> '")
         screen.expect("go> ")
         for typed, completed in (
-            ("chatport chat -m deepseek:deepseek-v4-p\t", "deepseek-v4-pro "),
-            ("chatport chat --model=deepseek:deepseek-v4-p\t", "deepseek-v4-pro "),
-            ("chatport compl\t", "completions "),
+            ("chatport chat -m acme:acme-l\t", "acme-large "),
+            ("chatport chat --model=acme:acme-l\t", "acme-large "),
             ("chatport chat --file some-n\t", "some-notes.txt "),
         ):
             screen.type(typed)
@@ -194,18 +192,19 @@ def test_zsh_completes(folder: Folder) -> None:
 def test_fish_completes(folder: Folder) -> None:
     needs("fish")
     script = folder.run("completions", "fish").out
-
-    def completed(line: str) -> list[str]:
-        done = subprocess.run(
-            ["fish", "--no-config", "-c", f"{script}\ncomplete -C $argv[1]", line],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return [found.partition("\t")[0] for found in done.stdout.splitlines()]
-
-    assert completed("chatport chat -m deepseek:deepseek-v4-p") == ["deepseek:deepseek-v4-pro"]
-    assert completed("chatport chat --model=deepseek:deepseek-v4-p") == ["--model=deepseek:deepseek-v4-pro"]
-    assert completed("chatport compl") == ["completions"]
-    assert completed("chatport chat --file some-n") == ["some-notes.txt"]
-    assert completed("chatport chat -m nobody:") == []
-    assert len(completed("chatport chat -m a\\ ")) == 1
+    expected = {
+        "chatport chat -m acme:acme-l": ["acme:acme-large"],
+        "chatport chat --model=acme:acme-l": ["--model=acme:acme-large"],
+        "chatport compl": ["completions"],
+        "chatport chat --file some-n": ["some-notes.txt"],
+        "chatport chat -m nobody:": [],
+        "chatport chat -m a\\ ": [EVIL],
+    }
+    asking = "for line in $argv; complete -C $line; echo --; end"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"{script}\n{asking}", *expected], capture_output=True, text=True, check=True
+    )
+    answers = [answer.splitlines() for answer in done.stdout.split("--\n")]
+    found = [[line.partition("\t")[0] for line in answer] for answer in answers[:-1]]
+    assert dict(zip(expected, found, strict=True)) == expected
     assert not (folder.path / "pwned").exists()
