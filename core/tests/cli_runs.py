@@ -87,7 +87,7 @@ def opened(path: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture
         yield folder
 
 
-_SECONDS = 15.0
+_SECONDS = 60.0
 
 
 class Screen:

@@ -200,11 +200,11 @@ def test_fish_completes(folder: Folder) -> None:
         "chatport chat -m nobody:": [],
         "chatport chat -m a\\ ": [EVIL],
     }
-    asking = "for line in $argv; complete -C $line; echo --; end"
+    asking = "for line in $argv; complete -C $line; echo END; end"
     done = subprocess.run(
         ["fish", "--no-config", "-c", f"{script}\n{asking}", *expected], capture_output=True, text=True, check=True
     )
-    answers = [answer.splitlines() for answer in done.stdout.split("--\n")]
+    answers = [answer.splitlines() for answer in done.stdout.split("END\n")]
     found = [[line.partition("\t")[0] for line in answer] for answer in answers[:-1]]
     assert dict(zip(expected, found, strict=True)) == expected
     assert not (folder.path / "pwned").exists()

@@ -115,6 +115,17 @@ def test_an_error_ends_no_conversation_and_can_be_tried_again(folder: Folder) ->
         assert said(folder)[-1] == ("user", "error: 503")
 
 
+def test_an_answer_that_is_asked_for_again_in_vain_stays(folder: Folder) -> None:
+    with talk() as screen:
+        screen.ask("say: one", "one\r\n")
+        folder.emulator.vendor.api_key = "another-key-5678"
+        screen.ask("/retry", "AuthenticationError")
+        screen.expect("The answer that there was stays.")
+        folder.emulator.vendor.api_key = KEY
+        screen.ask("say: two", "two\r\n")
+        assert said(folder) == [("user", "say: one"), ("assistant", "one"), ("user", "say: two")]
+
+
 def test_the_vendor_changes_in_the_middle(folder: Folder) -> None:
     with Emulator("compatible", api_key=KEY) as other:
         folder.configure(f'{table("other", other)}[aliases]\nnext = ["other:emulated-model"]\n')
@@ -156,22 +167,23 @@ def test_a_log_keeps_the_conversation_and_the_lines(folder: Folder) -> None:
     folder.configure("[cli]\nlog = true\n")
     with talk() as screen:
         screen.ask("say: one", "one\r\n")
-        screen.ask("say: two", "two\r\n")
+        screen.ask(f"say: two {KEY}", "two ")
         screen.ask("/undo", "Taken back")
         screen.ask("/quit", "")
         assert screen.left() == 0
+    lines = folder.log.with_name("lines.txt")
+    assert lines.read_text("utf-8") == "say: one\nsay: two ***\n/undo\n/quit\n"
+    assert stat.S_IMODE(lines.stat().st_mode) == 0o600
     with talk("--continue") as screen:
         screen.expect("2 messages so far")
         screen.expect("> ")
         screen.type("\x1b[A\x1b[A\x1b[A\r")  # three lines up in the history: `say: two`
-        screen.expect("say: two\r\n")
-        screen.expect("two\r\n")
-        assert [text for _, text in said(folder)] == ["say: one", "one", "say: two"]
+        screen.expect("say: two ***\r\n")
+        screen.expect("two ***\r\n")
+        assert [text for _, text in said(folder)] == ["say: one", "one", "say: two ***"]
         screen.ask("/quit", "")
         screen.left()
     assert folder.run("logs", "--json").out.count("\n") == 1
-    lines = folder.log.with_name("lines.txt")
-    assert stat.S_IMODE(lines.stat().st_mode) == 0o600
 
 
 def test_a_tool_is_asked_about_at_the_terminal(folder: Folder) -> None:

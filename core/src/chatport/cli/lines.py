@@ -20,16 +20,18 @@ _MOST_LINES = 1000
 
 
 class Lines:
-    """Reads messages, one at a time. `complete` returns what a line may become; `is_kept`: the history lies in a file.
+    """Reads messages, one at a time. `complete` returns what a line may become.
 
-    It is kept only where conversations are: what somebody types may be as private as what is answered.
+    `fit_to_keep` returns a line as it may lie in a file of the history; None: there is no such file. It is kept only
+    where conversations are: what somebody types may be as private as what is answered.
     """
 
-    def __init__(self, complete: Callable[[str], list[str]], *, is_kept: bool = False) -> None:
+    def __init__(self, complete: Callable[[str], list[str]], fit_to_keep: Callable[[str], str] | None = None) -> None:
         self._complete = complete
+        self._fit_to_keep = fit_to_keep
         self._found: list[str] = []
         self._readline = _readline()
-        self._history = _history_file() if is_kept and self._readline is not None else None
+        self._history = None if fit_to_keep is None or self._readline is None else _history_file()
 
     def __enter__(self) -> Self:
         if self._readline is not None:
@@ -42,21 +44,29 @@ class Lines:
         if self._readline is None:
             return
         self._readline.set_completer(None)
-        if self._history is not None:
+        if self._history is not None and self._fit_to_keep is not None:
             try:
-                self._history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._history.touch(mode=0o600)
-                self._readline.set_history_length(_MOST_LINES)
-                self._readline.write_history_file(str(self._history))
+                self._keep(self._readline, self._history, self._fit_to_keep)
             except OSError as problem:
                 write(f"The history of lines was not kept: {problem}", fg="yellow", err=True)
+
+    def _keep(self, readline: ModuleType, path: Path, fit: Callable[[str], str]) -> None:
+        """Write the history, a line for each: readline's own files differ from one readline to the other."""
+        count = readline.get_current_history_length()
+        items = [
+            readline.get_history_item(number) or "" for number in range(max(count - _MOST_LINES, 0) + 1, count + 1)
+        ]
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text("".join(f"{fit(item).replace(chr(10), ' ')}\n" for item in items), "utf-8", "replace")
 
     def _set_up(self, readline: ModuleType) -> None:
         if self._history is not None and self._history.exists():
             try:
-                readline.read_history_file(str(self._history))
+                for line in self._history.read_text("utf-8", "replace").splitlines():
+                    readline.add_history(line)
             except OSError:
-                self._history = None  # it is not ours, or broken: it is left alone
+                self._history = None  # it is not ours to read, and so not to write
         readline.set_completer(self._candidate)
         readline.set_completer_delims("")  # a line is completed as a whole
         is_editline = "libedit" in (readline.__doc__ or "")

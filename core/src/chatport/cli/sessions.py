@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .conversations import Book
     from .tools import Toolbox
 
-__all__ = ["Session"]
+__all__ = ["Session", "known_keys"]
 
 _SAMPLING = ("max_tokens", "temperature", "top_p", "seed", "timeout")
 
@@ -114,7 +114,7 @@ class Session:
             if turn.messages:
                 self.messages += [message, *turn.messages]
                 self._log(turn.replies, turn.seconds)
-                turn.note = f" · log {self.name}" if self.name else ""
+                turn.note = f" · log {self.name}" if self.book is not None and self.name else ""
         return turn
 
     # --- changing what was said
@@ -130,6 +130,12 @@ class Session:
         if self.name is not None:
             self._log()
         return message
+
+    def put_back(self, messages: Sequence[Message]) -> None:
+        """Have the conversation as it was before `undo`."""
+        self.messages = list(messages)
+        if self.name is not None:
+            self._log()
 
     def replace(self, messages: Sequence[Message]) -> None:
         """Begin another conversation, with these messages."""
@@ -148,7 +154,7 @@ class Session:
         try:
             self.name = self.book.keep(
                 self.name, self.messages, stored=self._stored, same=self._same, model=self.model, replies=replies,
-                seconds=seconds, keys=_keys(self.client),
+                seconds=seconds, keys=known_keys(self.client),
             )  # fmt: skip
         except ChatportError as error:
             write(f"The conversation was not logged: {error}", fg="yellow", err=True)
@@ -193,7 +199,7 @@ def _book(client: Any, options: dict[str, Any]) -> Book | None:
     return book
 
 
-def _keys(client: Any) -> tuple[str, ...]:
+def known_keys(client: Any) -> tuple[str, ...]:
     """Return all keys that are known here: none of them is written down, even where somebody has pasted one."""
     import os
 

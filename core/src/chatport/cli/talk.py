@@ -10,14 +10,15 @@ from pathlib import Path
 import click
 
 from ..basics.display import one_line
+from ..decoding.redaction import hide_key
 from ..errors import BadRequestError, ChatportError
 from ..types import Message
 from ..types.runs import Run
 from .failures import tell_error
 from .lines import Lines
-from .sessions import Session
+from .sessions import Session, known_keys
 from .terminal import is_confirmed, write
-from .turns import Turn
+from .turns import Turn, unanswered
 
 __all__ = ["Talk"]
 
@@ -54,7 +55,7 @@ class Talk:
             "undo": self._undo, "retry": self._retry, "clear": self._clear, "save": self._save, "load": self._load,
             "usage": self._usage, "quit": self._quit, "exit": self._quit,
         }  # fmt: skip
-        self._lines = Lines(self._complete, is_kept=session.book is not None)
+        self._lines = Lines(self._complete, self._without_keys if session.book is not None else None)
 
     def hold(self) -> None:
         """Talk until they leave."""
@@ -143,10 +144,15 @@ class Talk:
         write(one_line(words, 200), dim=True, err=True)
 
     def _retry(self, _: str) -> None:
+        earlier = None if self._failed else list(self._session.messages)
         message = self._failed or self._session.undo()
         if message is None:
             raise BadRequestError("There is no question yet.")
         self._ask(lambda: self._session.ask_with(message))
+        if self._failed is not None and earlier is not None:
+            self._failed = None
+            self._session.put_back(earlier)
+            write("The answer that there was stays.", dim=True, err=True)
 
     def _clear(self, _: str) -> None:
         self._session.clear()
@@ -168,7 +174,7 @@ class Talk:
         if not place:
             raise BadRequestError("From where? /load FILE.")
         run = Run.from_json(Path(place).expanduser().read_bytes())
-        self._session.replace(run.messages)
+        self._session.replace([*run.messages, *unanswered(run)])
         self._failed = None
         write(f"{len(run.messages)} messages; the last: {_last_text(run)}", dim=True, err=True)
 
@@ -178,7 +184,10 @@ class Talk:
     def _quit(self, _: str) -> None:
         raise Leave
 
-    # --- completion
+    # --- lines
+
+    def _without_keys(self, text: str) -> str:
+        return hide_key(text, known_keys(self._session.client))
 
     def _complete(self, line: str) -> list[str]:
         """Return whole lines that one may become."""

@@ -20,9 +20,10 @@ from .terminal import write, write_bytes_of, write_json
 from .waiting import Waiting
 
 if TYPE_CHECKING:
+    from ..types.runs import Run
     from .tools import Toolbox
 
-__all__ = ["Turn"]
+__all__ = ["Turn", "unanswered"]
 
 
 class Turn:
@@ -146,10 +147,8 @@ class Turn:
         if is_whole:
             self._show_whole(self.replies[-1])
 
-    def _keep_run(self, run: Any) -> None:
-        """Keep what there is of a run. No call stays without a result: vendors refuse a conversation that has one."""
-        stopped = [Message.tool(call, "This call was stopped, and has no result.") for call in run.open_calls]
-        self.messages = (*run.messages[len(self._asked) :], *stopped)
+    def _keep_run(self, run: Run) -> None:
+        self.messages = (*run.messages[len(self._asked) :], *unanswered(run))
         self.replies = run.replies
         self._keep_part()
 
@@ -185,6 +184,11 @@ class Turn:
         for reply in self.replies:
             for warning in reply.warnings:
                 write(f"  {warning}", fg="yellow", err=True)
+
+
+def unanswered(run: Run) -> list[Message]:
+    """Return what stands for the results of calls that have none: vendors refuse a conversation with such a call."""
+    return [Message.tool(call, "This call was stopped, and has no result.") for call in run.open_calls]
 
 
 def _sum(replies: tuple[Reply, ...]) -> Reply:
