@@ -22,7 +22,7 @@ from .options import (
 
 __all__ = ["command"]
 
-_ID = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*-[0-9a-f]+")
+_ID = re.compile(r"[0-9][0-9a-f]*+-[0-9a-f]++")
 """What is meant for the name of a conversation, though it may have a slip in it; everything else is a message."""
 
 

@@ -22,7 +22,7 @@ from .turns import Turn, unanswered
 
 __all__ = ["Talk"]
 
-_COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.DOTALL)
+_COMMAND = re.compile(r"/([a-z]++)(?:\s++(.*+))?+", re.DOTALL)
 _HELP = """\
 /model [TARGET]   ask another vendor or model from now on; without TARGET, say which one it is
 /system [TEXT]    set the instruction above the conversation; - takes it away
