@@ -30,6 +30,7 @@ class Command:
     def __init__(self, folder: Path, emulator: Emulator) -> None:
         self.folder = folder
         self.emulator = emulator
+        self._home = {"XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
         table = f'[providers.deepseek]\nbase_url = "{emulator.base_url}"\napi_key = "emulated-key-1234"\n'
         (folder / "chatport.toml").write_text(f"{table}[retry]\nattempts = 1\n", "utf-8")
 
@@ -39,7 +40,7 @@ class Command:
         return subprocess.run(
             [sys.executable, "-c", "from chatport.cli import main; main()", *arguments],
             cwd=self.folder,
-            env={**clean, "CHATPORT_CONFIG": "chatport.toml", "XDG_CONFIG_HOME": "", **environment},
+            env={**clean, "CHATPORT_CONFIG": "chatport.toml", **self._home, **environment},
             input=stdin,
             capture_output=True,
             text=True,
@@ -339,7 +340,9 @@ def test_sources_and_pictures_are_listed_after_the_answer(run: Command) -> None:
         ("unheard_of", {"content": ""}, 4),
         ("abort", {"content": "half of"}, 4),
         ("length", {"content": ""}, 5),
-        ("content_filter", {"content": None}, 5),
+        ("content_filter", {"content": None}, 6),
+        ("content_filter", {"content": "half of"}, 6),
+        ("stop", {"content": None, "refusal": "No."}, 6),
         ("stop", {"content": ""}, 0),
         ("unheard_of", {"content": "whole"}, 0),
     ],
@@ -358,6 +361,34 @@ def test_an_empty_answer_that_did_not_end_in_order_is_no_success(
         (run.folder / "chatport.toml").write_text(f"{table}[retry]\nattempts = 1\n", "utf-8")
         for more in (("-q",), ("--no-stream", "--json")):
             assert run("chat", "-m", "acme:m", *more, "hi").returncode == code
+
+
+def test_a_filter_that_refuses_the_question_has_its_exit_code(tmp_path: Path) -> None:
+    with Emulator("azure", api_key="emulated-key-1234") as emulator:
+        run = Command(tmp_path, emulator)
+        table = f'[providers.azure]\nbase_url = "{emulator.base_url}"\napi_key = "emulated-key-1234"\n'
+        (run.folder / "chatport.toml").write_text(table, "utf-8")
+        done = run("chat", "-m", f"azure:{emulator.vendor.models[0]}", "refuse: nothing of that kind")
+        assert (done.returncode, done.stdout) == (6, ""), done.stderr
+
+
+def test_a_logged_conversation_goes_on_with_another_vendor(run: Command) -> None:
+    with Emulator("openai", api_key="emulated-key-5678") as other:
+        config = run.folder / "chatport.toml"
+        table = f'[providers.openai]\nbase_url = "{other.base_url}"\napi_key = "emulated-key-5678"\n'
+        config.write_text(config.read_text("utf-8") + table, "utf-8")
+        assert run("chat", "--log", "-m", MODEL, "think: what a secret\nsay: one").returncode == 0
+        done = run("chat", "-q", "--continue", "-m", "openai:gpt-4.1", "say: two")
+        assert (done.returncode, done.stdout) == (0, "two\n"), done.stderr
+        sent = other.requests[-1].json()["messages"]
+        assert [message["content"] for message in sent] == ["think: what a secret\nsay: one", "one", "say: two"]
+        assert "reasoning_content" not in sent[1]
+
+
+def test_models_of_a_providers_facts_are_completed(run: Command) -> None:
+    for model in ("moonshot:kimi-k3", "openai:gpt-5.6-luna"):
+        done = run("completions", "fish", "--", "chat", "-m", model[:-1])
+        assert model in done.stdout.splitlines(), done.stderr
 
 
 def test_emulate_shows_what_can_go_wrong() -> None:

@@ -334,7 +334,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network) ->
         if provider.auth.required and provider.key_env:
             monkeypatch.setenv(provider.key_env[0], "a-key-for-the-emulator")
     monkeypatch.setenv("ACME_API_KEY", "a-key-for-acme")
-    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     loaded = set(sys.modules)

@@ -117,13 +117,15 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             command = group.get_command(context, name)
             assert command is not None
             yield name, command
+            inner = command.commands if isinstance(command, click.Group) else {}
+            yield from ((f"{name} {own}", each) for own, each in inner.items())
 
 
 @pytest.mark.parametrize(
     ("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_every_command_is_described_with_its_options(name: str, command: click.Command) -> None:
-    section = re.search(rf"^## chatport {name}\n(.*?)(^##|\Z)", COMMAND_LINE, re.MULTILINE | re.DOTALL)
+    section = re.search(rf"^###? chatport {name}\n(.*?)(^##|\Z)", COMMAND_LINE, re.MULTILINE | re.DOTALL)
     assert section is not None
     rows = [line for line in section[1].splitlines() if line.startswith("| `-")]
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
@@ -140,7 +142,7 @@ def test_the_example_of_chatport_toml_has_every_key() -> None:
     whole = max(blocks, key=len)
     tables = tomllib.loads(whole)
     wanted = {field.name for field in attrs.fields(chatport.Config)} - {"folder", "tables"}
-    assert wanted == set(tables) - {"gateway"}  # which is chatport-gateway's, and has a page of its own
+    assert wanted == set(tables) - {"gateway", "cli"}  # which those read who have a page of their own
     used = {key for table in tables["providers"].values() for key in table}
     assert set(chatport.setup.config.PROVIDER_KEYS) <= used
     for name in ("timeouts", "retry", "limits", "breaker", "log"):

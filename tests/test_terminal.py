@@ -22,6 +22,7 @@ from chatport.testing import Emulator, Script, VendorEmulator
 
 HOSTILE = "ok\x1b[2J\x1b]52;c;cm0gfg==\x07\x9b31m\x7f\b\b\r\u202e\u2066 👩‍👧 שלום\nforged"
 CLI = Path(chatport.cli.__file__).parent
+REFUSED = 6  # as the hostile vendor does, beside whatever else it says
 
 
 def is_fit(text: str) -> bool:
@@ -92,6 +93,8 @@ def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator
     emulator.vendor = HostileVendor()
     for name in [name for name in os.environ if name.startswith(("LLM_", "CHATPORT_", "BASE_URL"))]:
         monkeypatch.delenv(name)
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
     with emulator:
         table = f'[providers.x]\nkind = "compatible"\nbase_url = "{emulator.base_url}"\napi_key = "emulated-key-1234"\n'
         (tmp_path / "named.toml").write_text(f"{table}[retry]\nattempts = 1\n", "utf-8")
@@ -111,6 +114,10 @@ COMMANDS = {
     "unknown model": ("chat", "--config", "named.toml", "-m", f"x:{HOSTILE}2", "hi"),
     "no such provider": ("chat", "--config", "named.toml", "-m", f"{HOSTILE}:m", "hi"),
     "no such image": (*CHAT, "--image", HOSTILE, "hi"),
+    "no such file of a chat": (*CHAT, "--file", HOSTILE, "hi"),
+    "no such tool": (*CHAT, "--yes", "--tool", f"{HOSTILE}:x", "hi"),
+    "no such schema": (*CHAT, "--schema", f"{HOSTILE}.json", "hi"),
+    "embed": ("embed", "--config", "named.toml", "-m", f"x:{HOSTILE}2", "hi"),
     "models": ("models", "--config", "named.toml", "x"),
     "models as JSON": ("models", "--config", "named.toml", "--json", "x"),
     "models of nobody": ("models", "--config", "named.toml", HOSTILE),
@@ -151,6 +158,21 @@ def test_no_command_lets_it_through(
             for event in [json.loads(line)]
             for value in (event.get("id"), (event.get("reply") or {}).get("text"))
         ]
+
+
+def test_a_log_lets_nothing_through(vendor: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
+    logged = ("logs list", "logs show", "logs list --json", "logs show --json", f"logs show {HOSTILE}")
+    for arguments in ([*CHAT, "--log", f"call {HOSTILE}"], *(line.split(" ", 2) for line in logged)):
+        with pytest.raises(SystemExit):
+            chatport.cli.main(arguments)
+        shown = capfd.readouterr()
+        assert is_fit(shown.out + shown.err)
+        assert "ok" in shown.out + shown.err
+    with pytest.raises(SystemExit):
+        chatport.cli.main(["logs", "search", HOSTILE])
+    found = capfd.readouterr().out
+    assert is_fit(found)
+    assert len(found.splitlines()) == 1
 
 
 def test_a_list_of_models_has_no_forged_line(vendor: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
@@ -242,6 +264,7 @@ WRITING = {
     "decode": ("decode", "body.sse"),
     "emulate": ("emulate", "compatible"),
     "new-provider": ("new-provider", "acme", "--base-url", "https://x.example"),
+    "completions": ("completions", "bash"),
     "help": ("--help",),
     "help of a command": ("chat", "--help"),
     "version": ("--version",),
@@ -291,7 +314,7 @@ def test_without_stdout_nothing_is_asked(folder: Path, vendor: Emulator) -> None
 @pytest.mark.parametrize("closed", [0, 2])
 def test_without_stdin_or_stderr_the_answer_comes(closed: int, folder: Path) -> None:
     done = run(*CHAT, "--raw", "hi", stdout=subprocess.PIPE, preexec_fn=lambda: os.close(closed))
-    assert (done.returncode, done.stdout) == (0, f"{HOSTILE}\n".encode())
+    assert (done.returncode, done.stdout) == (REFUSED, f"{HOSTILE}\n".encode())
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full disk to write to")
@@ -305,7 +328,7 @@ def test_what_cannot_be_said_on_stderr_stops_no_answer(folder: Path) -> None:
             timeout=60,
             check=False,
         )
-    assert (done.returncode, done.stdout) == (0, f"{HOSTILE}\n".encode())
+    assert (done.returncode, done.stdout) == (REFUSED, f"{HOSTILE}\n".encode())
 
 
 @pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"caf\xe9", b"text\0more", b"\xff\xfeh\0i\0"])
@@ -321,7 +344,7 @@ def test_stdin_that_is_no_text_is_said(data: bytes, folder: Path, vendor: Emulat
 def test_stdin_is_utf8_whatever_the_locale(folder: Path, vendor: Emulator) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
     done = run(*CHAT, "-q", stdin="\ufeffhé 😀".encode(), stdout=subprocess.PIPE, env=environment)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == REFUSED, done.stderr
     assert vendor.requests[-1].json()["messages"][-1]["content"] == "hé 😀"
 
 
@@ -341,7 +364,7 @@ def test_stdin_that_cannot_be_read_is_said(arguments: tuple[str, ...], folder: P
 def test_a_terminal_without_unicode_shows_escapes(encoding: str, more: tuple[str, ...], folder: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     done = run(*CHAT, *more, "call", stdout=subprocess.PIPE, env=environment)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == REFUSED, done.stderr
     if more:
         last = json.loads(done.stdout.decode(encoding).splitlines()[-1])
         assert last["reply"]["text"] == HOSTILE

@@ -1,14 +1,15 @@
 """The `chatport` command. Answers go to stdout, everything about them to stderr.
 
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 key, permission or balance, 4 worth trying again later,
-5 the reply came broken or cut, 130 stopped with Ctrl-C, 141 the reader of the output has closed it.
+5 the reply came broken or cut, 6 the vendor's filter or the model refuses, 130 stopped with Ctrl-C, 141 the reader of
+the output has closed it.
 """
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,10 +18,15 @@ from ..errors import PluginError
 from ..plugins.installed import InstalledPlugin, installed_commands
 from .terminal import READER_LEFT, give_up, write, write_problem
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 __all__ = ["main"]
 
 _COMMANDS = {
     "chat": "Send a message and stream the answer.",
+    "embed": "Turn texts into vectors.",
+    "logs": "List, show, search and delete logged conversations.",
     "providers": "List the installed providers.",
     "models": "List the models a provider offers.",
     "prices": "Show what a mix of tokens costs on every model.",
@@ -31,6 +37,7 @@ _COMMANDS = {
     "doctor": "Show what is configured, and what answers.",
     "trust": "Trust the configuration file of a working folder.",
     "new-provider": "Write a new provider package.",
+    "completions": "Print what makes a shell complete commands, options and models.",
 }
 
 
@@ -47,6 +54,14 @@ class _Group(click.Group):
             added = _added().get(cmd_name)
             command = None if added is None else _loaded(added)
         return command if isinstance(command, click.Command) else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the names of commands from the tables, and load none of them."""
+        from .completing import commands
+
+        if not incomplete or incomplete[0].isalnum():
+            return commands({**_COMMANDS, **dict.fromkeys(_added(), "")}, incomplete)
+        return super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         added = {name: f"Of {plugin.distribution}." for name, plugin in _added().items()}

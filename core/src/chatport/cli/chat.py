@@ -1,33 +1,64 @@
-"""`chatport chat`."""
+"""`chatport chat`: one question, or a conversation where somebody sits at a terminal."""
 
 from __future__ import annotations
 
+import re
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .failures import reporting_errors
-from .options import config_option, piped_text, read_reasoning, reasoning_option, short_model_option
-from .terminal import write, write_bytes_of, write_json
-from .waiting import Waiting
+from .options import (
+    complete_conversations,
+    config_option,
+    log_option,
+    piped_text,
+    reasoning_option,
+    sampling_options,
+    short_model_option,
+)
 
 __all__ = ["command"]
+
+_ID = re.compile(r"[0-9][0-9a-f]*+-[0-9a-f]++")
+"""What is meant for the name of a conversation, though it may have a slip in it; everything else is a message."""
 
 
 @click.command("chat")
 @click.argument("message", required=False)
 @short_model_option
 @click.option("-s", "--system", help="An instruction above the conversation.")
-@click.option("--image", "images", multiple=True, metavar="FILE|URL", help="An image for the message; may be repeated.")
-@reasoning_option
-@click.option("--max-tokens", type=int)
-@click.option("--temperature", type=float)
 @click.option(
-    "--schema", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON Schema of the answer."
-)
+    "-f", "--file", "files", multiple=True, metavar="FILE", type=click.Path(),
+    help="A text file or a document for the message; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--image", "images", multiple=True, metavar="FILE|URL", type=click.Path(),
+    help="An image for the message; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "-c", "--continue", "goes_on", is_flag=False, flag_value="", metavar="[ID]", shell_complete=complete_conversations,
+    help="Go on with a conversation of the log; the last one if not said.",
+)  # fmt: skip
+@reasoning_option
+@sampling_options
+@click.option(
+    "--schema", metavar="FILE|MODULE:TYPE", type=click.Path(),
+    help="The structure of the answer, which is printed as JSON.",
+)  # fmt: skip
+@click.option(
+    "--retry-invalid", type=click.IntRange(0, 100), default=0,
+    help="Ask again so often where the answer is not of the schema.",
+)  # fmt: skip
+@click.option(
+    "-t", "--tool", "tools", multiple=True, metavar="MODULE:FUNCTION", type=click.Path(),
+    help="A function that the model may call; may be repeated.",
+)  # fmt: skip
+@click.option("-y", "--yes", is_flag=True, help="Run tools without asking.")
+@click.option("--approve", multiple=True, metavar="TOOL", help="Run this tool without asking; may be repeated.")
+@click.option("--max-steps", type=click.IntRange(1), default=20, help="How often the model is asked, with tools.")
 @click.option(
     "--strict", is_flag=True, help="Fail where the vendor cannot do exactly what was asked, instead of warning."
 )
@@ -36,14 +67,27 @@ __all__ = ["command"]
 @click.option("--no-stream", is_flag=True, help="Wait for the whole answer.")
 @click.option("--timeout", type=float, help="Seconds for the whole call.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the answer: no reasoning, no usage.")
+@log_option
 @config_option
 def command(message: str | None, config: Path | None, **options: Any) -> None:
-    """Send MESSAGE and stream the answer. Without MESSAGE, or with "-", it is read from stdin.
+    """Send MESSAGE and stream the answer. Without MESSAGE on a terminal, hold a conversation.
 
-    With both, what comes on stdin follows the message: `chatport chat "Summarise:" < report.txt`.
+    What comes on stdin follows the message: `chatport chat "Summarise:" < report.txt`. Without MESSAGE, or with "-", it
+    is the message.
     """
+    message, options["goes_on"] = _sorted_out(message, options["goes_on"])
     with reporting_errors():
-        _chat(_text(message), config, options)
+        if message is None and sys.stdin is not None and sys.stdin.isatty():
+            _talk(config, options)
+        else:
+            _ask(_text(message), config, options)
+
+
+def _sorted_out(message: str | None, place: str | None) -> tuple[str | None, str | None]:
+    """Return message and conversation: in `--continue "And then?"` the word after the option is no name of one."""
+    if not place or message is not None or _ID.fullmatch(place):
+        return message, place
+    return place, ""
 
 
 def _text(message: str | None) -> str:
@@ -56,99 +100,26 @@ def _text(message: str | None) -> str:
     return "\n\n".join(parts)
 
 
-def _chat(text: str, config: Path | None, options: dict[str, Any]) -> None:
+def _ask(text: str, config: Path | None, options: dict[str, Any]) -> None:
     from ..client.sync import Client
-    from ..types import Message
+    from .sessions import Session
 
-    messages = [Message.system(options["system"])] if options["system"] else []
-    messages.append(Message.user(text, *(_image(image) for image in options["images"])))
-    call = {name: options[name] for name in ("model", "max_tokens", "temperature", "timeout")}
-    call |= {"reasoning": read_reasoning(options["reasoning"]), "output": _schema(options["schema"])}
-    if options["strict"]:
-        call["on_unsupported"] = "raise"
     with Client(config) as client:
-        if options["no_stream"]:
-            _whole(client, messages, call, options)
-        else:
-            _stream(client, messages, call, options)
+        session = Session.opened(client, options)
+        session.attach(options["files"], options["images"])
+        session.ask(text).tell()
 
 
-def _image(place: str) -> Any:
-    from ..errors import BadRequestError
-    from ..types import ImagePart
+def _talk(config: Path | None, options: dict[str, Any]) -> None:
+    alone = {"as_json": "--json", "raw": "--raw", "no_stream": "--no-stream", "schema": "--schema"}
+    for name, option in alone.items():
+        if options[name]:
+            raise click.UsageError(f'No message. {option} wants one: chatport chat {option} … "hello", or pipe it in.')
+    from ..client.sync import Client
+    from .sessions import Session
+    from .talk import Talk
 
-    if place.startswith(("https://", "http://", "data:")):
-        return ImagePart(place)
-    try:
-        return ImagePart.from_file(place)
-    except OSError as error:
-        raise BadRequestError(f"Cannot read the image {place}: {error.strerror}.") from error
-
-
-def _schema(path: Path | None) -> Any:
-    from .. import jsoncodec
-    from ..errors import BadRequestError
-
-    if path is None:
-        return None
-    try:
-        return jsoncodec.decode(path.read_bytes())
-    except ValueError as error:
-        raise BadRequestError(f"{path} is not JSON: {error}.") from error
-
-
-def _stream(client: Any, messages: list[Any], call: dict[str, Any], options: dict[str, Any]) -> None:
-    from .render import Printer, event_line
-
-    printer = Printer(reasoning=not options["quiet"], raw=options["raw"])
-    began = time.monotonic()
-    try:
-        with Waiting("waiting for the first words") as waiting, client.stream(messages, **call) as stream:
-            for event in stream:
-                waiting.done()
-                if options["as_json"]:
-                    write_json(event_line(event))
-                else:
-                    printer.show(event)
-    finally:
-        printer.end()
-    _footer(stream.reply, time.monotonic() - began, options)
-
-
-def _whole(client: Any, messages: list[Any], call: dict[str, Any], options: dict[str, Any]) -> None:
-    from ..events import Finished
-    from .render import event_line
-
-    began = time.monotonic()
-    with Waiting("waiting for the answer"):
-        reply = client.chat(messages, **call)
-    if options["as_json"]:
-        write_json(event_line(Finished(reply)))
-    else:
-        if reply.reasoning and not options["quiet"]:
-            write(reply.reasoning, dim=True, italic=True, err=True)
-        text = reply.text or reply.refusal or ""
-        write_bytes_of(f"{text}\n") if options["raw"] else write(text)
-    _footer(reply, time.monotonic() - began, options)
-
-
-def _footer(reply: Any, seconds: float, options: dict[str, Any]) -> None:
-    from .render import sources, summary
-
-    _check_said(reply)
-    if options["quiet"] or options["as_json"]:
-        return
-    for line in sources(reply):
-        write(f"  {line}", fg="cyan", err=True)
-    write(summary(reply, seconds), dim=True, err=True)
-    for warning in reply.warnings:
-        write(f"  {warning}", fg="yellow", err=True)
-
-
-def _check_said(reply: Any) -> None:
-    """Fail for an answer with nothing in it that did not end in order: in a script it would pass for an empty one."""
-    if reply.text or reply.refusal or reply.tool_calls or reply.media or reply.finish_reason == "stop":
-        return
-    word = reply.raw_finish_reason or reply.finish_reason
-    write(f"The answer is empty. It ended with {word!r}.", fg="red", err=True)
-    raise click.exceptions.Exit(5)
+    with Client(config) as client:
+        session = Session.opened(client, options)
+        session.attach(options["files"], options["images"])
+        Talk(session).hold()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from .failures import reporting_errors
-from .options import piped_bytes
+from .options import complete_providers, piped_bytes
 from .terminal import write, write_json
 
 __all__ = ["command"]
@@ -16,7 +16,10 @@ __all__ = ["command"]
 
 @click.command("decode")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), default="-")
-@click.option("-p", "--provider", default="compatible", show_default=True, help="Whose bytes these are.")
+@click.option(
+    "-p", "--provider", default="compatible", show_default=True, shell_complete=complete_providers,
+    help="Whose bytes these are.",
+)  # fmt: skip
 @click.option("-m", "--model", help="The model that was asked, where its quirks matter.")
 @click.option("--status", type=click.IntRange(100, 599), default=200, show_default=True)
 @click.option(

@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from .failures import reporting_errors
+from .options import complete_providers
 from .terminal import write
 
 __all__ = ["command"]
 
 
 @click.command("emulate")
-@click.argument("provider", required=False)
+@click.argument("provider", required=False, shell_complete=complete_providers)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
 @click.option("--pace", type=click.FloatRange(0, 3600), default=0.0, help="Seconds between the pieces of a stream.")
 @click.option("--key", help="Accept only this API key (default: any).")

@@ -10,9 +10,13 @@ import click
 from .. import errors as e
 from .terminal import write
 
-__all__ = ["reporting_errors"]
+__all__ = ["REFUSED", "reporting_errors", "tell_error"]
+
+REFUSED = 6
+"""The exit code where the vendor's filter or the model refuses."""
 
 _EXIT_CODES: tuple[tuple[tuple[type[e.ChatportError], ...], int], ...] = (
+    ((e.ContentFilterError,), REFUSED),  # before the requests that are wrong, of which it is one
     (
         (
             e.ConfigurationError,
@@ -36,8 +40,12 @@ def reporting_errors() -> Iterator[None]:
     try:
         yield
     except e.ChatportError as error:
-        code = next((code for kinds, code in _EXIT_CODES if isinstance(error, kinds)), 1)
-        write(f"{type(error).__name__}: {error}", fg="red", err=True)
-        if len(error.attempts) > 1:
-            write(f"  after {len(error.attempts)} attempts", dim=True, err=True)
-        raise click.exceptions.Exit(code) from None
+        raise click.exceptions.Exit(tell_error(error)) from None
+
+
+def tell_error(error: e.ChatportError) -> int:
+    """Show an error on stderr, and return its exit code."""
+    write(f"{type(error).__name__}: {error}", fg="red", err=True)
+    if len(error.attempts) > 1:
+        write(f"  after {len(error.attempts)} attempts", dim=True, err=True)
+    return next((code for kinds, code in _EXIT_CODES if isinstance(error, kinds)), 1)

@@ -8,7 +8,7 @@ import click
 
 from ..basics.display import one_line
 from .failures import reporting_errors
-from .options import config_option
+from .options import complete_providers, config_option
 from .terminal import styled, write, write_json
 from .waiting import Waiting
 
@@ -16,17 +16,19 @@ __all__ = ["command"]
 
 
 @click.command("models")
-@click.argument("provider")
+@click.argument("provider", shell_complete=complete_providers)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @config_option
 def command(provider: str, as_json: bool, config: Path | None) -> None:
     """List the models that PROVIDER offers, with what is known of each."""
     from .. import jsoncodec
     from ..client.sync import Client
+    from .model_names import remember
 
     with reporting_errors(), Client(config) as client:
         with Waiting(f"asking {provider}"):
             models = client.models(provider)
+        remember(provider, [model.id for model in models])
         for model in sorted(models, key=lambda model: model.id):
             if as_json:
                 write_json(jsoncodec.encode_anything(model.raw).decode())

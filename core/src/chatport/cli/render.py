@@ -20,18 +20,19 @@ _LONGEST_SOURCE = 500
 class Printer:
     """Writes the answer to stdout as it comes; reasoning, refusals and tool calls are set off on stderr.
 
-    `raw`: the answer's text is written with the control characters in it.
+    `raw`: the answer's text is written with the control characters in it. Without `text` it is not written at all.
     """
 
-    def __init__(self, *, reasoning: bool = True, raw: bool = False) -> None:
+    def __init__(self, *, reasoning: bool = True, raw: bool = False, text: bool = True) -> None:
         self._reasoning = reasoning
         self._raw = raw
+        self._text = text
         self._kind: str | None = None
 
     def show(self, event: ev.Event) -> None:
         """Write one event."""
         match event:
-            case ev.TextDelta(text=text, choice=0):
+            case ev.TextDelta(text=text, choice=0) if self._text:
                 self._turn("text")
                 write_bytes_of(text) if self._raw else write(text, end="")
             case ev.ReasoningDelta(text=text, choice=0) if self._reasoning:

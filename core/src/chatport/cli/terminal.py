@@ -21,9 +21,11 @@ from ..basics.display import clean, clean_json, one_line
 __all__ = [
     "READER_LEFT",
     "Styled",
+    "ask",
     "clear_status",
     "give_up",
     "is_confirmed",
+    "read_line",
     "show_status",
     "styled",
     "write",
@@ -63,6 +65,20 @@ def _styled(text: str, look: dict[str, Any]) -> str:
 def is_confirmed(question: str) -> bool:
     """Ask a yes-or-no question of whoever sits there."""
     return click.confirm(clean(question))
+
+
+def ask(question: str) -> str:
+    """Ask on stderr, and return the line that somebody types; an empty one where nobody does."""
+    _put(clean(question), err=True)
+    return sys.stdin.readline() if sys.stdin is not None else ""
+
+
+def read_line(prompt: str) -> str:
+    """Let a line be typed, with what the terminal has of editing. Raises EOFError at the end of the input."""
+    if sys.stdout.isatty():
+        return input(prompt)
+    _put(prompt, err=True)  # what goes to stdout is the answer alone
+    return input()
 
 
 def write_json(text: str) -> None:

@@ -38,6 +38,7 @@ _HARMLESS_OF = {
 }  # fmt: skip
 _REASONS = {
     "transport": "chooses what sends",
+    "cli": "has your conversations written down",
     "limits": "says how much memory an answer may take",
     "log": "has prompts and answers written where others may read them",
     "kind": "says whose key goes where",
