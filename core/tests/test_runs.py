@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from collections import UserList
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +107,68 @@ def test_a_call_that_was_cut_is_not_run(backend: str) -> None:
     run = play(backend, Cut([[("add", '{"a":1,"b"')]]), tools=[add])
     assert told(run)[0][0] == "invalid"
     assert run.text == "done"
+
+
+def test_an_error_for_the_model_is_told_as_it_is(backend: str) -> None:
+    words = "Two ways:\n1. another city\n2. " + "x" * 5000
+
+    def fail() -> None:
+        raise chatport.ToolError(words)
+
+    run = play(backend, Scripted([[("fail", {})]]), tools=[fail])
+    assert told(run) == [("error", words)]
+
+
+def test_pictures_of_a_tool_are_given_to_the_model(backend: str) -> None:
+    picture = chatport.ImagePart.from_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 8)
+
+    def draw(what: str) -> Any:
+        return {"one": picture, "some": ["Look:", picture, "there."], "texts": [chatport.TextPart("a"), "b"]}[what]
+
+    model = Scripted([[("draw", {"what": "one"}), ("draw", {"what": "some"}), ("draw", {"what": "texts"})]])
+    run = play(backend, model, tools=[draw])
+    assert told(run) == [("ok", ""), ("ok", "Look:\nthere."), ("ok", "a\nb")]
+    one, some, texts = run.messages[2:5]
+    assert (one.content, texts.content) == ((picture,), (chatport.TextPart("a\nb"),))
+    assert some.content == (chatport.TextPart("Look:"), picture, chatport.TextPart("there."))
+    assert chatport.Run.from_json(run.to_json()) == run
+    sent = [m["content"] for m in model.requests[-1].json()["messages"] if m["role"] == "tool"]
+    assert [part["type"] for part in sent[1]] == ["text", "image_url", "text"]
+
+
+def test_tools_that_come_and_go_are_those_of_the_moment(backend: str) -> None:
+    """A sequence of one's own is read again before each answer but the first; a list is what it was."""
+
+    def enable() -> str:
+        live.append(add)
+        return "enabled"
+
+    steps = [[("enable", {})], [("add", {"a": 1, "b": 2})]]
+    for live, outcome, counts in ((UserList([enable]), "ok", [1, 2, 2]), ([enable], "unknown", [1, 1, 1])):
+        model = Scripted(steps)
+        run = play(backend, model, tools=live, tool_choice="enable")
+        assert told(run, 1)[0][0] == outcome
+        assert [len(request.json()["tools"]) for request in model.requests] == counts
+
+
+def test_tools_that_cannot_be_read_any_more_end_the_run_with_all_there_is(backend: str) -> None:
+    def spoil() -> None:
+        live.append(spoil)
+
+    live = UserList[Any]([spoil])
+    with pytest.raises(BadRequestError, match="Two tools are called 'spoil'") as caught:
+        play(backend, Scripted([[("spoil", {})]]), tools=live)
+    assert caught.value.run is not None
+    assert told(caught.value.run) == [("ok", "null")]
+
+
+def test_an_argument_may_be_called_return(backend: str) -> None:
+    def anything(**given: Any) -> str:
+        return str(given)
+
+    tool = chatport.Tool("anything", function=anything)
+    run = play(backend, Scripted([[("anything", {"return": 3, "self": 1})]]), tools=[tool])
+    assert told(run) == [("ok", "{'return': 3, 'self': 1}")]
 
 
 # --- at the same time

@@ -203,7 +203,7 @@ class AsyncRunStream:
                     return list(events)
 
     def _asked(self, command: Ask) -> AsyncDriver:
-        options = self._client._step_options(self._plan, is_first=command.is_first, seconds=command.seconds)
+        options = self._client._step_options(command.plan, is_first=command.is_first, seconds=command.seconds)
         return self._client._driver(list(command.messages), self._is_streamed, options)
 
     async def _decision(self, call: ToolCall) -> Approval:

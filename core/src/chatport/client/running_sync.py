@@ -153,7 +153,7 @@ class RunStream:
                     return list(events)
 
     def _asked(self, command: Ask) -> _Driver:
-        options = self._client._step_options(self._plan, is_first=command.is_first, seconds=command.seconds)
+        options = self._client._step_options(command.plan, is_first=command.is_first, seconds=command.seconds)
         return self._client._driver(list(command.messages), self._is_streamed, options)
 
     def _decision(self, call: ToolCall) -> Approval:

@@ -27,6 +27,7 @@ __all__ = ["Ask", "Await", "Begin", "Command", "Decide", "RunLoop", "Tell"]
 class Ask(Value):
     """Ask the model; the answer is its Reply. `seconds` are left for it, None for no limit."""
 
+    plan: RunPlan
     messages: tuple[Message, ...]
     is_first: bool
     seconds: float | None
@@ -120,7 +121,10 @@ class RunLoop:
     def _ask(self) -> Generator[Command, Any, Reply]:
         seconds = self._seconds_left()
         try:
-            reply: Reply = yield Ask(self._messages, len(self._steps) == self._earlier_steps, seconds)
+            is_first = len(self._steps) == self._earlier_steps
+            if not is_first:
+                self._plan = self._plan.renewed()
+            reply: Reply = yield Ask(self._plan, self._messages, is_first, seconds)
         except ChatportError as error:
             if isinstance(error, DeadlineError) and self._ends_at is not None and self._now() >= self._ends_at:
                 raise self._out_of_time() from error
