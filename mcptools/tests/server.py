@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,7 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 16
 WAV = "UklGRiQAAABXQVZFZm10IBAAAAABAAEA"
 
 server = MCPServer("demo", instructions="Add before you multiply.", log_level="CRITICAL")
-arrived = 0
+arrived: Counter[str] = Counter()
 
 
 @server.tool(annotations=ToolAnnotations(read_only_hint=True, title="Addition"))
@@ -64,12 +66,11 @@ def die(words: str = "") -> str:
 
 
 @server.tool()
-async def meet(people: int) -> str:
+async def meet(where: str, people: int) -> str:
     """Wait until as many have come."""
-    global arrived
-    arrived += 1
+    arrived[where] += 1
     with anyio.fail_after(20):
-        while arrived < people:
+        while arrived[where] < people:  # noqa: ASYNC110  # an event would be of no use to a counter
             await anyio.sleep(0.005)
     return "met"
 
@@ -78,12 +79,10 @@ async def meet(people: int) -> str:
 async def wait(path: str) -> str:
     """Wait for ever; write down how that ended."""
     try:
-        with open(path, "w") as file:
-            file.write("begun")
+        Path(path).write_text("begun")  # noqa: ASYNC240
         await anyio.sleep_forever()
     except anyio.get_cancelled_exc_class():
-        with open(path, "w") as file:
-            file.write("cancelled")
+        Path(path).write_text("cancelled")  # noqa: ASYNC240
         raise
     return "never"
 

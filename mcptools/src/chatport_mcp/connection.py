@@ -1,9 +1,9 @@
 """A connection to one server, and the one task that opens it, closes it, and opens it again when it was lost.
 
 The rules: scopes of the SDK are entered and left in that task (`supervise`), whoever calls a tool and wherever. A lost
-connection is opened again by the next call, not by itself: a server that dies at once is not started in a circle. A call
-that was under way when its connection was lost is not made again, since it may have done its work; one that cannot have
-reached the server is. What goes wrong is raised as a ToolError, which the tool loop tells the model.
+connection is opened again by the next call, not by itself: a server that dies at once is not started in a circle. A
+call that was under way when its connection was lost is not made again, since it may have done its work; one that
+cannot have reached the server is. What goes wrong is raised as a ToolError, which the tool loop tells the model.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from .transports import LastWords, Status, streams_of
 
 __all__ = ["Connection"]
 
+_CLOSED = "Connection closed"
+"""What the SDK says where the whole connection has ended, and not the answer to one call alone."""
 _MOST_PAGES = 1000
 _SECONDS_FOR_YES = 5.0
 """How long a server may take to say that it will tell of changes, before it is used without."""
@@ -94,6 +96,7 @@ class Connection:
                 result = await attempt.client.call_tool(name, arguments, self.server.call_seconds)
             except MCPError as error:
                 if is_again or not await self._was_not_reached(error, attempt):
+                    await self._renew(attempt)
                     raise self._words_for(error, name, attempt) from error
             else:
                 await self._renew(attempt)
@@ -208,8 +211,9 @@ class Connection:
         if error.code == INVALID_REQUEST and attempt.status.code == 404:
             attempt.lost.set()  # a session that the server has forgotten
             return True
-        if error.code != CONNECTION_CLOSED or not attempt.lost.is_set():
+        if error.code != CONNECTION_CLOSED or error.message != _CLOSED:
             return False
+        attempt.lost.set()
         with anyio.move_on_after(_SECONDS_FOR_CAUSE):
             await attempt.over.wait()
         return isinstance(attempt.error, httpx2.ConnectError | httpx2.ConnectTimeout)
@@ -218,10 +222,12 @@ class Connection:
         title = self.server.title
         if error.code == REQUEST_TIMEOUT:
             seconds = self.server.call_seconds
-            return ToolError(f"{title} did not answer within {seconds:g} s (call_seconds). {name} may still be at work.")
+            return ToolError(
+                f"{title} did not answer within {seconds:g} s (call_seconds). {name} may still be at work."
+            )
         if error.code == CONNECTION_CLOSED:
-            attempt.lost.set()
-            why = f" ({self._why(attempt.error, attempt)})" if attempt.error is not None else _said(attempt)
+            cause = error.message if error.message != _CLOSED else self._why(attempt.error, attempt)
+            why = f" ({cause})" if cause else _said(attempt)
             return ToolError(f"{title} was lost while it ran {name}{why}. Whether {name} was done is not known.")
         return ToolError(f"{title} refuses the call of {name}: {error.message}{_http(attempt)}.")
 
@@ -235,7 +241,9 @@ class Connection:
         kinds: dict[int | None, type[ChatportError]] = {401: AuthenticationError, 403: PermissionDeniedError}
         return kinds.get(attempt.status.code, TransportError)(words, status=attempt.status.code)
 
-    def _why(self, error: Exception, attempt: _Attempt) -> str:
+    def _why(self, error: Exception | None, attempt: _Attempt) -> str:
+        if error is None:
+            return ""
         if isinstance(error, TimeoutError):
             return f"it was not ready within {self.server.connect_seconds:g} s (connect_seconds){_said(attempt)}"
         if isinstance(error, OSError) and self.server.command:

@@ -48,7 +48,7 @@ class McpServer:
     call_seconds: float = attrs.field(default=300.0, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if self.name and not isinstance(self.name, str):
+        if not isinstance(self.name, str):
             raise ConfigurationError("The name of an MCP server is a text.")
         if bool(self.command) == (self.url is not None):
             raise ConfigurationError(f"{self.title} has a command or a url, one of the two.")
@@ -62,11 +62,13 @@ class McpServer:
     def _check_texts(self) -> None:
         for field in ("args", "only") if isinstance(self.command, str) else ("command", "args", "only"):
             value = getattr(self, field)
-            if value is not None and (isinstance(value, str) or not all(isinstance(word, str) for word in value)):
+            if value is not None and not (isinstance(value, list | tuple) and all(isinstance(w, str) for w in value)):
                 raise ConfigurationError(f"{self.title}: {field} is a list of texts.")
         if isinstance(self.command, str) and " " in self.command.strip() and not self.args:
-            raise ConfigurationError(f'{self.title}: command is a list of words, ["uvx", "some-server"]: no shell reads it.')
-        if self.url is not None and (not isinstance(self.url, str) or not _is_address(self.url)):
+            raise ConfigurationError(
+                f'{self.title}: command is a list of words, ["uvx", "some-server"]: no shell reads it.'
+            )
+        if self.url is not None and not _is_address(self.url):
             raise ConfigurationError(f"{self.title}: url is an address that begins with http:// or https://.")
         for field, belongs in (("env", "command"), ("headers", "url")):
             given = getattr(self, field)
@@ -82,15 +84,16 @@ class McpServer:
 
     @property
     def title(self) -> str:
-        """What it is called in messages: by its name, else its program or host. Arguments and paths may hold keys."""
+        """What it is called in messages: by its name, else its program or host. Arguments may hold keys."""
         if self.name:
             return f"The MCP server {self.name!r}"
         if self.url is not None:
-            return f"The MCP server at {(urlsplit(self.url).hostname if isinstance(self.url, str) else None) or '?'}"
-        return f"The MCP server {PurePath(self.words[0]).name!r}" if self.words else "An MCP server"
+            return f"The MCP server at {_host(self.url) or '?'}"
+        program: Any = self.command if isinstance(self.command, str) else next(iter(self.command), None)
+        return f"The MCP server {PurePath(program).name!r}" if isinstance(program, str) else "An MCP server"
 
     def secrets(self) -> dict[str, SecretSource]:
-        """Return where the values of `env` or `headers` come from. Raises ConfigurationError for what is no such thing."""
+        """Return where `env` or `headers` come from. Raises ConfigurationError for what is no such thing."""
         kind = "env" if self.url is None else "headers"
         found = {name: SecretSource(v, self.title, f"{kind}.{name}") for name, v in getattr(self, kind).items()}
         if self.bearer is not None:
@@ -103,9 +106,15 @@ class McpServer:
         return f"<{self.title.partition(' ')[2]}>"
 
 
-def _is_address(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+def _is_address(url: Any) -> bool:
+    return isinstance(url, str) and url.startswith(("http://", "https://")) and _host(url) is not None
+
+
+def _host(url: Any) -> str | None:
+    try:
+        return urlsplit(url).hostname or None
+    except (ValueError, AttributeError, TypeError):  # a wrong port, a wrong bracket, no text at all
+        return None
 
 
 ServerInput: TypeAlias = "McpServer | str | Sequence[str] | Mapping[str, Any]"

@@ -56,8 +56,8 @@ def mcp_tools(
 ) -> McpTools:
     """Return the tools of MCP servers, to be opened by `async with` or `with`.
 
-    `servers` is a dict of names, each with a url, a command, an `McpServer`, or an entry of an `mcpServers` file; such a
-    file's content will do as well. One server can be given by `command` or `url` and the other fields of `McpServer`.
+    `servers` is a dict of names, each with a url, a command, an `McpServer`, or an entry of an `mcpServers` file; the
+    content of such a file will do as well. One server is given by `command` or `url` and other fields of `McpServer`.
     The tools of a server with a name are called `name__tool`. Raises ConfigurationError for what cannot be meant.
     """
     if servers is not None:
@@ -74,9 +74,9 @@ def mcp_tools(
 class McpTools(Sequence[Tool]):
     """The tools of one or several MCP servers, those of the moment: a run reads them again before each answer.
 
-    Opened by `async with`, their functions are asynchronous, for an `AsyncClient`, on asyncio and trio. Opened by `with`,
-    they are plain: the connections live in a thread of their own. `tools + [function]` has more beside them, and is what
-    they are at the moment, too. Leaving the block ends the connections, and the processes that were started.
+    Opened by `async with`, their functions are asynchronous, for an `AsyncClient`, on asyncio and trio. Opened by
+    `with`, they are plain: the connections live in a thread of their own. `tools + [function]` has more beside them,
+    and is what they are at the moment, too. Leaving the block ends connections, and processes that were started.
     """
 
     def __init__(self, servers: Sequence[McpServer]) -> None:
@@ -102,10 +102,10 @@ class McpTools(Sequence[Tool]):
     def __iter__(self) -> Iterator[Tool]:
         return iter([tool for tool, _ in self._tools.values()])
 
-    def __add__(self, more: Iterable[Any]) -> Sequence[Any]:
+    def __add__(self, more: Iterable[Any]) -> _Joined:
         return _Joined([self, list(more) if not isinstance(more, McpTools | _Joined) else more])
 
-    def __radd__(self, more: Iterable[Any]) -> Sequence[Any]:
+    def __radd__(self, more: Iterable[Any]) -> _Joined:
         return _Joined([list(more), self])
 
     @property
@@ -176,7 +176,7 @@ class McpTools(Sequence[Tool]):
     # --- from the servers' tools to ours
 
     def _gather(self) -> None:
-        """Name the tools of all servers. In the task of a connection; whoever reads them has the old ones or the new."""
+        """Name the tools of all servers. Called in another thread, maybe: who reads them has the old or the new."""
         found: dict[str, tuple[Tool, McpTool]] = {}
         for connection in self._connections:
             server = connection.server.name
@@ -232,8 +232,8 @@ class _Joined(Sequence[Any]):
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
-    def __add__(self, more: Iterable[Any]) -> Sequence[Any]:
+    def __add__(self, more: Iterable[Any]) -> _Joined:
         return _Joined([*self._parts, more if isinstance(more, McpTools | _Joined) else list(more)])
 
-    def __radd__(self, more: Iterable[Any]) -> Sequence[Any]:
+    def __radd__(self, more: Iterable[Any]) -> _Joined:
         return _Joined([list(more), *self._parts])

@@ -15,7 +15,6 @@ from mcp import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from chatport import Secret
-from chatport.helpers import SecretSource
 
 from .servers import McpServer
 
@@ -180,7 +179,7 @@ async def _over_http(server: McpServer, status: Status) -> AsyncGenerator[tuple[
 
 
 class _Headers(httpx2.Auth):
-    """Puts the headers on each request, and reads secrets again that the server refuses. The client never holds them."""
+    """Puts the headers on each request, and reads secrets again that are refused. The client never holds them."""
 
     def __init__(self, server: McpServer, status: Status) -> None:
         self._sources = server.secrets()
