@@ -254,6 +254,41 @@ def test_a_tool_that_ends_the_program_does(backend: str) -> None:
         play(backend, Scripted([[("leave", {})]]), tools=[leave])
 
 
+def test_a_tool_that_ends_the_program_from_a_thread_does_and_has_no_result(backend: str) -> None:
+    def leave() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        play(backend, Scripted([[("leave", {})]]), tools=[leave], threads=True)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_no_plain_tool_begins_when_the_time_of_the_run_is_over(loop: str) -> None:
+    time = VirtualClock()
+    ran: list[int] = []
+
+    def work() -> None:
+        ran.append(1)
+        time.advance(40)
+
+    with pytest.raises(RunLimitError) as caught:
+        play(loop, Scripted([[("work", {})] * 3]), tools=[work], max_seconds=30, clock=time.clock)
+    assert ran == [1]
+    assert caught.value.run is not None
+    assert len(caught.value.run.open_calls) == 2
+
+
+def test_results_are_in_the_order_of_the_calls_also_where_one_has_waited(backend: str) -> None:
+    waits = [Approval.wait()]
+    calls: Any = [("add", {"a": 1, "b": n}) for n in range(3)]
+    model = Scripted([calls])
+    run = play(backend, model, tools=[add], approve=lambda call: waits.pop() if waits else True)
+    assert [result.content for result in run.steps[0].results] == ["2", "3"]
+    run = play(backend, model, run, tools=[add])
+    assert [result.content for result in run.steps[0].results] == ["1", "2", "3"]
+    assert [message.text for message in run.messages if message.role == "tool"] == ["1", "2", "3"]
+
+
 # --- limits
 
 

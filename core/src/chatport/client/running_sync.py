@@ -189,8 +189,9 @@ class RunStream:
     def _do_beside(self, work: ToolWork) -> None:
         try:
             self._do(work)
-        finally:  # also for a tool that would end the thread: the run waits for each
-            self._ended.put(work)
+        except BaseException as error:  # it is to end the program, and here it would end a thread
+            work.ending = error
+        self._ended.put(work)
 
     # sync only:
     def _next_ended(self, seconds: float | None) -> ToolWork | None:
@@ -200,9 +201,12 @@ class RunStream:
             self._do(work)
             return work
         try:
-            return None if self._waiting else self._ended.get(timeout=seconds)
+            ended = None if self._waiting else self._ended.get(timeout=seconds)
         except Empty:
             return None
+        if ended is not None and ended.ending is not None:
+            raise ended.ending
+        return ended
 
     def _hang_up(self) -> None:
         call, self._call = self._call, None

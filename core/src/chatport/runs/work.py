@@ -37,6 +37,8 @@ class ToolWork:
     value: Any = None
     error: BaseException | None = None
     has_ended: bool = False
+    ending: BaseException | None = None
+    """What it has raised in a thread of its own to end the program, for whoever reads the run."""
 
     @property
     def is_async(self) -> bool:
