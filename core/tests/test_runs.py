@@ -263,6 +263,23 @@ def test_a_tool_that_ends_the_program_from_a_thread_does_and_has_no_result(backe
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_two_tools_that_end_the_program_are_no_group_of_errors(loop: str) -> None:
+    class Over(BaseException):
+        pass
+
+    async def leave() -> None:
+        raise Over
+
+    with pytest.raises(Over):
+        play(loop, Scripted([[("leave", {})] * 2]), tools=[leave])
+
+
+def test_who_reads_no_further_than_the_end_has_the_end(backend: str) -> None:
+    _, run = stream(backend, Scripted(), stop=lambda event: isinstance(event, RunFinished))
+    assert run.outcome == "done"
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_no_plain_tool_begins_when_the_time_of_the_run_is_over(loop: str) -> None:
     time = VirtualClock()
     ran: list[int] = []

@@ -289,6 +289,9 @@ def check_whole(world: World, run: Run, steps: list[list[str]], told: Counter[st
         for result in step.results
         if result.outcome in ("ok", "error")
     ]
+    if world.threads:  # where a tool goes on that nobody waits for any more, and is run again
+        assert all(world.ended[name] for name, _ in names)
+        return
     for name, _ in names:
         if name != "endless":
             assert world.ended[name] == 1, f"{name} was run to its end more than once"

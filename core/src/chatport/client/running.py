@@ -32,7 +32,7 @@ from ..errors import ChatportError, MisuseError
 
 # sync only: from ..inputs.arguments import drop, is_async, is_to_be_awaited
 from ..runs.approval import Approval, read_approval
-from ..runs.events import RunEvent
+from ..runs.events import RunEvent, RunFinished
 from ..runs.loop import Ask, Await, Begin, Command, Decide, RunLoop, Tell
 from ..runs.plan import RunPlan
 from ..runs.work import ToolWork
@@ -113,9 +113,7 @@ class AsyncRunStream:
             try:
                 swallowed = await self._group.__aexit__(*ending)
             except BaseExceptionGroup as group:
-                if len(group.exceptions) > 1:
-                    raise
-                raise group.exceptions[0] from None  # a tool that ends the program
+                raise group.exceptions[0] from None  # a tool that ends the program, or the first of several
         return None if is_own else swallowed
         # async only: end
 
@@ -200,6 +198,8 @@ class AsyncRunStream:
                 case Await(seconds=seconds):
                     answer = await self._next_ended(seconds)
                 case Tell(events=events):
+                    if isinstance(events[-1], RunFinished):
+                        self._run = events[-1].run  # who reads no further has been told
                     return list(events)
 
     def _asked(self, command: Ask) -> AsyncDriver:

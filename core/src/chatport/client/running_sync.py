@@ -18,7 +18,7 @@ from ..basics.blocking import Room
 from ..errors import ChatportError, MisuseError
 from ..inputs.arguments import drop, is_async, is_to_be_awaited
 from ..runs.approval import Approval, read_approval
-from ..runs.events import RunEvent
+from ..runs.events import RunEvent, RunFinished
 from ..runs.loop import Ask, Await, Begin, Command, Decide, RunLoop, Tell
 from ..runs.plan import RunPlan
 from ..runs.work import ToolWork
@@ -150,6 +150,8 @@ class RunStream:
                 case Await(seconds=seconds):
                     answer = self._next_ended(seconds)
                 case Tell(events=events):
+                    if isinstance(events[-1], RunFinished):
+                        self._run = events[-1].run  # who reads no further has been told
                     return list(events)
 
     def _asked(self, command: Ask) -> _Driver:
