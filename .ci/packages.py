@@ -24,7 +24,8 @@ print(json.dumps({d.name: sum(f.locate().stat().st_size for f in d.files) for d 
 """
 
 
-SERVERS = {"uvicorn", "httptools", "zstandard", "starlette", "chatport-surfaces", "chatport-gateway", "chatport-mcp", "mcp"}
+BESIDE = ("chatport_surfaces", "chatport_gateway", "chatport_mcp")
+SERVERS = {"uvicorn", "httptools", "zstandard", "starlette", "mcp", *(name.replace("_", "-") for name in BESIDE)}
 LOADED = """
 import sys
 before = set(sys.modules)
@@ -218,7 +219,7 @@ def main() -> None:
         build_bundle(wheels, out)
         print("== the core and one provider in an empty environment", flush=True)
         first = [wheel for wheel in wheels if wheel.name.split("-")[0] in ALONE]
-        more = [wheel for wheel in wheels if wheel.name.split("-")[0] in ("chatport_surfaces", "chatport_gateway", "chatport_mcp")]
+        more = [wheel for wheel in wheels if wheel.name.split("-")[0] in BESIDE]
         try_alone(first, more, folder)
 
 

@@ -143,7 +143,8 @@ def test_tools_that_come_and_go_are_those_of_the_moment(backend: str) -> None:
         live.append(add)
         return "enabled"
 
-    steps = [[("enable", {})], [("add", {"a": 1, "b": 2})]]
+    steps: Any = [[("enable", {})], [("add", {"a": 1, "b": 2})]]
+    live: Any
     for live, outcome, counts in ((UserList([enable]), "ok", [1, 2, 2]), ([enable], "unknown", [1, 1, 1])):
         model = Scripted(steps)
         run = play(backend, model, tools=live, tool_choice="enable")

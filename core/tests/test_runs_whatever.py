@@ -201,11 +201,11 @@ def check_part(run: Run, events: list[Any], told: Counter[str]) -> None:
     assert [message for message in run.messages if message.role == "tool"] == [
         result.message for step in run.steps for result in step.results
     ]
-    results = {result.call.id: result for step in run.steps for result in step.results}
+    known = {result.call.id: result for step in run.steps for result in step.results}
     for event in events:
         if isinstance(event, ToolEnded):
             told[event.result.call.id] += 1
-            assert event.result == results[event.result.call.id]
+            assert event.result == known[event.result.call.id]
     assert not told or max(told.values()) == 1
     assert Run.from_json(run.to_json()) == run
     if any(isinstance(event, RunFinished) for event in events):

@@ -70,6 +70,10 @@ class McpServer:
             )
         if self.url is not None and not _is_address(self.url):
             raise ConfigurationError(f"{self.title}: url is an address that begins with http:// or https://.")
+        if self.url is not None and (self.headers or self.bearer is not None) and not _is_safe(self.url):
+            raise ConfigurationError(
+                f"{self.title}: its headers may hold a key, and plain http is for this machine only."
+            )
         for field, belongs in (("env", "command"), ("headers", "url")):
             given = getattr(self, field)
             if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
@@ -108,6 +112,11 @@ class McpServer:
 
 def _is_address(url: Any) -> bool:
     return isinstance(url, str) and url.startswith(("http://", "https://")) and _host(url) is not None
+
+
+def _is_safe(url: str) -> bool:
+    host = _host(url) or ""
+    return url.startswith("https://") or host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _host(url: Any) -> str | None:
