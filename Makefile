@@ -7,7 +7,7 @@ PACKAGE := core
 PACKAGE_FOLDER = $(firstword $(wildcard $(PACKAGE) plugins/$(PACKAGE) plugins/provider-$(PACKAGE) protocols/$(PACKAGE)))
 # Percent of the core's lines and branches that its own tests reach at least; 91 were measured.
 CORE_COVERAGE := 90
-MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml surfaces/pyproject.toml gateway/pyproject.toml))
+MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml surfaces/pyproject.toml gateway/pyproject.toml mcptools/pyproject.toml))
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
 
@@ -94,7 +94,7 @@ types: $(VENV)/synced
 		echo "== types of the sources as on $$system"; \
 		$(PY) -m mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; \
 	done
-	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests tests benchmarks release)
+	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests mcptools/tests tests benchmarks release)
 
 site: $(VENV)/synced ## build the documentation into dist/site; installs Zensical (about 90 MB)
 	@$(PY) -c "import zensical" 2>/dev/null || $(call install,--require-hashes --only-binary :all: -r requirements/site.txt)
@@ -126,7 +126,7 @@ release: $(VENV)/release/synced ## build and check a release, and show it; publi
 lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
 	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
-		--no-emit-package chatport-surfaces -o requirements/dev.txt \
+		--no-emit-package chatport-surfaces --no-emit-package chatport-mcp -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) --group site -c requirements/dev.txt -o requirements/site.txt
@@ -136,4 +136,4 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 
 clean: ## remove .venv and everything generated
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results tests/clients/.installed
-	find core protocols plugins surfaces gateway tests demo benchmarks release .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find core protocols plugins surfaces gateway mcptools tests demo benchmarks release .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -24,7 +24,8 @@ print(json.dumps({d.name: sum(f.locate().stat().st_size for f in d.files) for d 
 """
 
 
-SERVERS = {"uvicorn", "httptools", "zstandard", "starlette", "chatport-surfaces", "chatport-gateway"}
+BESIDE = ("chatport_surfaces", "chatport_gateway", "chatport_mcp")
+SERVERS = {"uvicorn", "httptools", "zstandard", "starlette", "mcp", *(name.replace("_", "-") for name in BESIDE)}
 LOADED = """
 import sys
 before = set(sys.modules)
@@ -81,7 +82,7 @@ def build_bundle(wheels: list[Path], out: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         files = archive.namelist()
         about = next(name for name in files if name.endswith(".dist-info/METADATA"))
-        wanted = set(re.findall(r"^Requires-Dist: ([a-z0-9-]+)", archive.read(about).decode(), re.MULTILINE))
+        wanted = set(re.findall(r"^Requires-Dist: ([a-z0-9-]+)[^;]*$", archive.read(about).decode(), re.MULTILINE))
         licence = archive.read(about.replace("METADATA", "licenses/LICENSE")).decode()
     need(all(".dist-info/" in file for file in files), f"bundle: it has files of its own: {files}")
     need(licence == (ROOT / "LICENSE").read_text(encoding="utf-8"), "bundle: LICENSE is not the root's")
@@ -118,6 +119,7 @@ def try_alone(wheels: list[Path], more: list[Path], folder: Path) -> None:
     try_stranger(home, folder)
     run(*pip, "install", "-q", "--no-compile", "-c", constraints, *more)
     need(run(python, "-I", "-c", LOADED).split() == ["chatport"], "the gateway beside it changes `import chatport`")
+    need("McpTools" in run(python, "-I", "-c", "import chatport_mcp as m; print(m.mcp_tools(command=['x']))"), "no MCP")
     serve(home / "bin" / "chatport", folder)
 
 
@@ -207,6 +209,7 @@ def main() -> None:
         *sorted(path.parent for room in ("protocols", "plugins") for path in ROOT.glob(f"{room}/*/pyproject.toml")),
         ROOT / "surfaces",
         ROOT / "gateway",
+        ROOT / "mcptools",
     ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -216,7 +219,7 @@ def main() -> None:
         build_bundle(wheels, out)
         print("== the core and one provider in an empty environment", flush=True)
         first = [wheel for wheel in wheels if wheel.name.split("-")[0] in ALONE]
-        more = [wheel for wheel in wheels if wheel.name.split("-")[0] in ("chatport_surfaces", "chatport_gateway")]
+        more = [wheel for wheel in wheels if wheel.name.split("-")[0] in BESIDE]
         try_alone(first, more, folder)
 
 

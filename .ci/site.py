@@ -109,8 +109,8 @@ def nav(places: Mapping[Path, str]) -> list[object]:
             pages.append({found["name"]: _listed(page, places) if page.name == "index.md" else places[page]})
     packages = sorted(place for place in places.values() if place.startswith("packages/"))
     others = [{Path(place).stem.removeprefix("provider-"): place} for place in packages]
-    return [*groups, {"Reference": [{"Vendors": "vendors.md"}, {"Prices": "prices.md"}, *_listed(ROOT / "docs/reference/index.md", places)]},
-            {"Packages": others}]  # fmt: skip
+    reference = [{"Vendors": "vendors.md"}, {"Prices": "prices.md"}, *_listed(ROOT / "docs/reference/index.md", places)]
+    return [*groups, {"Reference": reference}, {"Packages": others}]
 
 
 def _listed(index: Path, places: Mapping[Path, str]) -> list[object]:

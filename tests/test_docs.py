@@ -65,6 +65,7 @@ PAGES = [
     *sorted(ROOT.glob("plugins/*/README.md")),
     *sorted(ROOT.glob("protocols/*/README.md")),
     ROOT / "surfaces" / "README.md",
+    ROOT / "mcptools" / "README.md",
 ]
 LANGUAGES = ("python", "toml", "shell", "sh", "json", "text")
 RUN_COMMANDS = ("explain", "models", "providers", "trust")

@@ -37,6 +37,7 @@ PAGES = [
     *sorted(ROOT.glob("plugins/*/README.md")),
     *sorted(ROOT.glob("protocols/*/README.md")),
     ROOT / "surfaces" / "README.md",
+    ROOT / "mcptools" / "README.md",
 ]
 CORE = ROOT / "core" / "src" / "chatport"
 

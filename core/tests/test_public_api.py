@@ -31,9 +31,9 @@ NAMES = sorted(
     ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta RefusalDelta Reply ReplyStarted
     ReplyStream Run RunEvent RunFinished RunLimitError RunStep RunStream Secret ServerError ServerStep
     StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall ToolCallDelta ToolCallEnded ToolChoice
-    ToolEnded ToolResult ToolStarted Totals TransportError UnsupportedFeatureError Usage UsageReported VendorPart
-    Verdict VideoPart WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts run_tool
-    run_tool_async schema_of
+    ToolEnded ToolError ToolResult ToolStarted Totals TransportError UnsupportedFeatureError Usage UsageReported
+    VendorPart Verdict VideoPart WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts
+    run_tool run_tool_async schema_of
 """.split()  # noqa: SIM905  # a paragraph reads better than 100 lines
 )
 VALUES = ("Event", "FinishReason", "HOOK_API", "MessagesInput", "Part", "RunEvent", "__version__", "hookimpl")

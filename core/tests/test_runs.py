@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from collections import UserList
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,69 @@ def test_a_call_that_was_cut_is_not_run(backend: str) -> None:
     assert run.text == "done"
 
 
+def test_an_error_for_the_model_is_told_as_it_is(backend: str) -> None:
+    words = "Two ways:\n1. another city\n2. " + "x" * 5000
+
+    def fail() -> None:
+        raise chatport.ToolError(words)
+
+    run = play(backend, Scripted([[("fail", {})]]), tools=[fail])
+    assert told(run) == [("error", words)]
+
+
+def test_pictures_of_a_tool_are_given_to_the_model(backend: str) -> None:
+    picture = chatport.ImagePart.from_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 8)
+
+    def draw(what: str) -> Any:
+        return {"one": picture, "some": ["Look:", picture, "there."], "texts": [chatport.TextPart("a"), "b"]}[what]
+
+    model = Scripted([[("draw", {"what": "one"}), ("draw", {"what": "some"}), ("draw", {"what": "texts"})]])
+    run = play(backend, model, tools=[draw])
+    assert told(run) == [("ok", ""), ("ok", "Look:\nthere."), ("ok", "a\nb")]
+    one, some, texts = run.messages[2:5]
+    assert (one.content, texts.content) == ((picture,), (chatport.TextPart("a\nb"),))
+    assert some.content == (chatport.TextPart("Look:"), picture, chatport.TextPart("there."))
+    assert chatport.Run.from_json(run.to_json()) == run
+    sent = [m["content"] for m in model.requests[-1].json()["messages"] if m["role"] == "tool"]
+    assert [part["type"] for part in sent[1]] == ["text", "image_url", "text"]
+
+
+def test_tools_that_come_and_go_are_those_of_the_moment(backend: str) -> None:
+    """A sequence of one's own is read again before each answer but the first; a list is what it was."""
+
+    def enable() -> str:
+        live.append(add)
+        return "enabled"
+
+    steps: Any = [[("enable", {})], [("add", {"a": 1, "b": 2})]]
+    live: Any
+    for live, outcome, counts in ((UserList([enable]), "ok", [1, 2, 2]), ([enable], "unknown", [1, 1, 1])):
+        model = Scripted(steps)
+        run = play(backend, model, tools=live, tool_choice="enable")
+        assert told(run, 1)[0][0] == outcome
+        assert [len(request.json()["tools"]) for request in model.requests] == counts
+
+
+def test_tools_that_cannot_be_read_any_more_end_the_run_with_all_there_is(backend: str) -> None:
+    def spoil() -> None:
+        live.append(spoil)
+
+    live = UserList[Any]([spoil])
+    with pytest.raises(BadRequestError, match="Two tools are called 'spoil'") as caught:
+        play(backend, Scripted([[("spoil", {})]]), tools=live)
+    assert caught.value.run is not None
+    assert told(caught.value.run) == [("ok", "null")]
+
+
+def test_an_argument_may_be_called_return(backend: str) -> None:
+    def anything(**given: Any) -> str:
+        return str(given)
+
+    tool = chatport.Tool("anything", function=anything)
+    run = play(backend, Scripted([[("anything", {"return": 3, "self": 1})]]), tools=[tool])
+    assert told(run) == [("ok", "{'return': 3, 'self': 1}")]
+
+
 # --- at the same time
 
 
@@ -189,6 +253,58 @@ def test_a_tool_that_ends_the_program_does(backend: str) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         play(backend, Scripted([[("leave", {})]]), tools=[leave])
+
+
+def test_a_tool_that_ends_the_program_from_a_thread_does_and_has_no_result(backend: str) -> None:
+    def leave() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        play(backend, Scripted([[("leave", {})]]), tools=[leave], threads=True)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_two_tools_that_end_the_program_are_no_group_of_errors(loop: str) -> None:
+    class Over(BaseException):
+        pass
+
+    async def leave() -> None:
+        raise Over
+
+    with pytest.raises(Over):
+        play(loop, Scripted([[("leave", {})] * 2]), tools=[leave])
+
+
+def test_who_reads_no_further_than_the_end_has_the_end(backend: str) -> None:
+    _, run = stream(backend, Scripted(), stop=lambda event: isinstance(event, RunFinished))
+    assert run.outcome == "done"
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_no_plain_tool_begins_when_the_time_of_the_run_is_over(loop: str) -> None:
+    time = VirtualClock()
+    ran: list[int] = []
+
+    def work() -> None:
+        ran.append(1)
+        time.advance(40)
+
+    with pytest.raises(RunLimitError) as caught:
+        play(loop, Scripted([[("work", {})] * 3]), tools=[work], max_seconds=30, clock=time.clock)
+    assert ran == [1]
+    assert caught.value.run is not None
+    assert len(caught.value.run.open_calls) == 2
+
+
+def test_results_are_in_the_order_of_the_calls_also_where_one_has_waited(backend: str) -> None:
+    waits = [Approval.wait()]
+    calls: Any = [("add", {"a": 1, "b": n}) for n in range(3)]
+    model = Scripted([calls])
+    run = play(backend, model, tools=[add], approve=lambda call: waits.pop() if waits else True)
+    assert [result.content for result in run.steps[0].results] == ["2", "3"]
+    run = play(backend, model, run, tools=[add])
+    assert [result.content for result in run.steps[0].results] == ["1", "2", "3"]
+    assert [message.text for message in run.messages if message.role == "tool"] == ["1", "2", "3"]
 
 
 # --- limits

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         RunLimitError as RunLimitError,
         ServerError as ServerError,
         StreamInterruptedError as StreamInterruptedError,
+        ToolError as ToolError,
         TransportError as TransportError,
         UnsupportedFeatureError as UnsupportedFeatureError,
     )
@@ -186,6 +187,7 @@ _HOMES = {
         "RunLimitError",
         "ServerError",
         "StreamInterruptedError",
+        "ToolError",
         "TransportError",
         "UnsupportedFeatureError",
     ),

@@ -9,6 +9,7 @@ ChatportError
 ├── BudgetExceededError         the call does not fit into a budget; nothing was sent
 ├── RunLimitError               a run has used up its steps or its time; `run` holds all there is
 ├── MapLimitError               a map has used up its money, tokens or time; what it has was handed over
+├── ToolError                   raised by a tool: its words are for the model, which is told them as they are
 ├── BadRequestError             the request is wrong; sending it again will not help
 │   ├── ContextLengthError      the input is longer than the model's window
 │   ├── ContentFilterError      the vendor refuses this content
@@ -58,6 +59,7 @@ __all__ = [
     "RunLimitError",
     "ServerError",
     "StreamInterruptedError",
+    "ToolError",
     "TransportError",
     "UnknownOptionError",
     "UnsupportedFeatureError",
@@ -229,6 +231,13 @@ class MapLimitError(ChatportError):
     def __init__(self, message: str, *, limit: Literal["usd", "tokens", "seconds"] = "usd", **known: Any) -> None:
         super().__init__(message, **known)
         self.limit = limit
+
+
+class ToolError(ChatportError):
+    """A tool cannot do what it is asked. Raise it in a tool of yours: the model is told its words, as they are.
+
+    Of any other exception the model is told the kind and the words, in one line.
+    """
 
 
 class BadRequestError(ChatportError):

@@ -22,7 +22,8 @@ what they are for:
   stands between tags out of the text.
 * Errors: `read_error`, `effective_status`, `named_status`.
 * Headers and addresses: `header_count`, `host_of`.
-* What builds on the core: `installed` gives the objects under a group of entry points, each an `InstalledPlugin`.
+* What builds on the core: `installed` gives the objects under a group of entry points, each an `InstalledPlugin`;
+  `SecretSource` reads a secret by reference, as keys are read; `near_miss` finds the word that was meant.
 * JSON, as the core reads and writes it: `jsoncodec`. All classes of errors: `errors`.
 * The standard's own steps, for a hook that wants one in another place than `yield` gives it. These are modules, and
   each hook is a function of its name in one: `standard_request` (`shape_request`), `standard_tools`
@@ -110,7 +111,9 @@ from .standard.verdicts import (
 )
 
 if TYPE_CHECKING:
+    from .basics.words import near_miss as near_miss
     from .schemas.check import Budget as CheckBudget, examine as examine
+    from .setup.secrets import SecretSource as SecretSource
 
 __all__ = [
     "ANNOTATIONS",
@@ -124,6 +127,7 @@ __all__ = [
     "ClosedSubset",
     "Loss",
     "Misfit",
+    "SecretSource",
     "StrictRules",
     "TaggedReasoning",
     "TooLarge",
@@ -155,6 +159,7 @@ __all__ = [
     "lost_keys",
     "media_of",
     "named_status",
+    "near_miss",
     "nearest_effort",
     "object_root",
     "over_limit",
@@ -186,12 +191,19 @@ __all__ = [
     "with_words",
 ]
 
-_RARE = {"CheckBudget": "Budget", "examine": "examine"}  # read when they are used: hardly a plugin needs them
+# Read when they are used: hardly a plugin needs them.
+_RARE = {
+    "CheckBudget": ("schemas.check", "Budget"),
+    "SecretSource": ("setup.secrets", "SecretSource"),
+    "examine": ("schemas.check", "examine"),
+    "near_miss": ("basics.words", "near_miss"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _RARE:
         raise AttributeError(f"module 'chatport.helpers' has no attribute {name!r}")
-    from .schemas import check
+    from importlib import import_module
 
-    return getattr(check, _RARE[name])
+    module, own = _RARE[name]
+    return getattr(import_module(f".{module}", __package__), own)

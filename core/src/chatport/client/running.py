@@ -32,7 +32,7 @@ from ..errors import ChatportError, MisuseError
 
 # sync only: from ..inputs.arguments import drop, is_async, is_to_be_awaited
 from ..runs.approval import Approval, read_approval
-from ..runs.events import RunEvent
+from ..runs.events import RunEvent, RunFinished
 from ..runs.loop import Ask, Await, Begin, Command, Decide, RunLoop, Tell
 from ..runs.plan import RunPlan
 from ..runs.work import ToolWork
@@ -113,9 +113,7 @@ class AsyncRunStream:
             try:
                 swallowed = await self._group.__aexit__(*ending)
             except BaseExceptionGroup as group:
-                if len(group.exceptions) > 1:
-                    raise
-                raise group.exceptions[0] from None  # a tool that ends the program
+                raise group.exceptions[0] from None  # a tool that ends the program, or the first of several
         return None if is_own else swallowed
         # async only: end
 
@@ -200,10 +198,12 @@ class AsyncRunStream:
                 case Await(seconds=seconds):
                     answer = await self._next_ended(seconds)
                 case Tell(events=events):
+                    if isinstance(events[-1], RunFinished):
+                        self._run = events[-1].run  # who reads no further has been told
                     return list(events)
 
     def _asked(self, command: Ask) -> AsyncDriver:
-        options = self._client._step_options(self._plan, is_first=command.is_first, seconds=command.seconds)
+        options = self._client._step_options(command.plan, is_first=command.is_first, seconds=command.seconds)
         return self._client._driver(list(command.messages), self._is_streamed, options)
 
     async def _decision(self, call: ToolCall) -> Approval:
@@ -222,6 +222,8 @@ class AsyncRunStream:
         self._group.start_soon(self._do, work)
 
     async def _do(self, work: ToolWork) -> None:
+        if self._loop.is_overdue:
+            return  # a plain tool before it has held the loop up for so long
         scope = anyio.CancelScope()
         self._scopes.add(scope)
         try:
@@ -235,11 +237,12 @@ class AsyncRunStream:
             if is_trio() or asyncio.current_task().cancelling():  # type: ignore[union-attr]  # this is one
                 raise
             work.end_early()  # it has cancelled itself, and nobody else
-        finally:  # whatever becomes of it: the run waits for each
+        finally:
             self._scopes.discard(scope)
-            self._ended.append(work)
-            if self._bell is not None:
-                self._bell.set()
+            if work.is_over:  # else it was stopped, or ends the program, and the run with it
+                self._ended.append(work)
+                if self._bell is not None:
+                    self._bell.set()
 
     async def _next_ended(self, seconds: float | None) -> ToolWork | None:
         with anyio.move_on_after(seconds):
@@ -272,8 +275,9 @@ class AsyncRunStream:
     # sync only: def _do_beside(self, work: ToolWork) -> None:
     # sync only:     try:
     # sync only:         self._do(work)
-    # sync only:     finally:  # also for a tool that would end the thread: the run waits for each
-    # sync only:         self._ended.put(work)
+    # sync only:     except BaseException as error:  # it is to end the program, and here it would end a thread
+    # sync only:         work.ending = error
+    # sync only:     self._ended.put(work)
     # sync only:
     # sync only: def _next_ended(self, seconds: float | None) -> ToolWork | None:
     # sync only:     if self._waiting and seconds != 0:
@@ -282,9 +286,12 @@ class AsyncRunStream:
     # sync only:         self._do(work)
     # sync only:         return work
     # sync only:     try:
-    # sync only:         return None if self._waiting else self._ended.get(timeout=seconds)
+    # sync only:         ended = None if self._waiting else self._ended.get(timeout=seconds)
     # sync only:     except Empty:
     # sync only:         return None
+    # sync only:     if ended is not None and ended.ending is not None:
+    # sync only:         raise ended.ending
+    # sync only:     return ended
 
     async def _hang_up(self) -> None:
         call, self._call = self._call, None

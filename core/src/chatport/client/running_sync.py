@@ -18,7 +18,7 @@ from ..basics.blocking import Room
 from ..errors import ChatportError, MisuseError
 from ..inputs.arguments import drop, is_async, is_to_be_awaited
 from ..runs.approval import Approval, read_approval
-from ..runs.events import RunEvent
+from ..runs.events import RunEvent, RunFinished
 from ..runs.loop import Ask, Await, Begin, Command, Decide, RunLoop, Tell
 from ..runs.plan import RunPlan
 from ..runs.work import ToolWork
@@ -151,10 +151,12 @@ class RunStream:
                 case Await(seconds=seconds):
                     answer = self._next_ended(seconds)
                 case Tell(events=events):
+                    if isinstance(events[-1], RunFinished):
+                        self._run = events[-1].run  # who reads no further has been told
                     return list(events)
 
     def _asked(self, command: Ask) -> _Driver:
-        options = self._client._step_options(self._plan, is_first=command.is_first, seconds=command.seconds)
+        options = self._client._step_options(command.plan, is_first=command.is_first, seconds=command.seconds)
         return self._client._driver(list(command.messages), self._is_streamed, options)
 
     def _decision(self, call: ToolCall) -> Approval:
@@ -188,8 +190,9 @@ class RunStream:
     def _do_beside(self, work: ToolWork) -> None:
         try:
             self._do(work)
-        finally:  # also for a tool that would end the thread: the run waits for each
-            self._ended.put(work)
+        except BaseException as error:  # it is to end the program, and here it would end a thread
+            work.ending = error
+        self._ended.put(work)
 
     def _next_ended(self, seconds: float | None) -> ToolWork | None:
         if self._waiting and seconds != 0:
@@ -198,9 +201,12 @@ class RunStream:
             self._do(work)
             return work
         try:
-            return None if self._waiting else self._ended.get(timeout=seconds)
+            ended = None if self._waiting else self._ended.get(timeout=seconds)
         except Empty:
             return None
+        if ended is not None and ended.ending is not None:
+            raise ended.ending
+        return ended
 
     def _hang_up(self) -> None:
         call, self._call = self._call, None

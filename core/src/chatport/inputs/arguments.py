@@ -12,7 +12,7 @@ from ..call import Tool
 from ..errors import BadRequestError, MalformedReplyError
 from ..schemas.answers import UncheckedError, examined, hold
 from ..schemas.kinds import builtins_of, converted
-from ..types import Adjustment, ToolCall
+from ..types import Adjustment, AudioPart, FilePart, ImagePart, Part, TextPart, ToolCall, VendorPart, VideoPart
 from .tools import ToolInput, read_tools
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "is_async",
     "is_to_be_awaited",
     "misfits",
+    "result_parts",
     "result_text",
     "run_tool",
     "run_tool_async",
@@ -79,6 +80,7 @@ def bound_call(call: ToolCall, tools: Sequence[Tool]) -> tuple[Callable[..., Any
         raise BadRequestError(f"The arguments for {call.name!r} are not an object but {type(arguments).__name__}.")
     try:
         hints = get_type_hints(tool.function, include_extras=True)
+        hints.pop("return", None)  # an argument of this name may come where a function takes any
         typed = {name: converted(value, hints.get(name, Any)) for name, value in arguments.items()}
         inspect.signature(tool.function).bind(**typed)
     except Exception as error:  # a type of the caller's own may raise anything in its making
@@ -87,8 +89,21 @@ def bound_call(call: ToolCall, tools: Sequence[Tool]) -> tuple[Callable[..., Any
     return tool.function, typed
 
 
+_PARTS = (TextPart, ImagePart, AudioPart, VideoPart, FilePart, VendorPart)
+
+
+def result_parts(result: Any) -> tuple[Part, ...]:
+    """Return what a tool gave as parts: one of them, or a list of parts and texts with at least one; else none."""
+    given = tuple(result) if isinstance(result, list | tuple) else (result,)
+    is_mixed = any(isinstance(item, _PARTS) for item in given) and all(isinstance(i, (str, *_PARTS)) for i in given)
+    return tuple([TextPart(i) if isinstance(i, str) else i for i in given if i != ""]) if is_mixed else ()
+
+
 def result_text(call: ToolCall, result: Any) -> str:
     """Return what a tool gave as text for the model. Raises BadRequestError where it cannot be written as JSON."""
+    parts = result_parts(result)
+    if parts and all(isinstance(part, TextPart) for part in parts):
+        return "\n".join(part.text for part in parts if isinstance(part, TextPart))
     try:
         return (
             result if isinstance(result, str) else jsoncodec.encode_text(jsoncodec.without_halves(builtins_of(result)))

@@ -27,6 +27,7 @@ __all__ = ["Ask", "Await", "Begin", "Command", "Decide", "RunLoop", "Tell"]
 class Ask(Value):
     """Ask the model; the answer is its Reply. `seconds` are left for it, None for no limit."""
 
+    plan: RunPlan
     messages: tuple[Message, ...]
     is_first: bool
     seconds: float | None
@@ -91,10 +92,22 @@ class RunLoop:
         """Return what there is, the results of tools that have ended included."""
         results = self._in_order()
         steps = self._steps
-        if results and steps and steps[-1].reply.tool_calls:
-            steps = [*steps[:-1], attrs.evolve(steps[-1], results=(*steps[-1].results, *results))]
-        messages = (*self._messages, *[result.message for result in results])
+        messages = self._messages
+        if results:
+            last = max((at for at, message in enumerate(messages) if message.role != "tool"), default=-1)
+            places = {call.id: place for place, call in reversed(list(enumerate(messages[last].tool_calls)))}
+            told = [*messages[last + 1 :], *[result.message for result in results]]
+            messages = (*messages[: last + 1], *sorted(told, key=lambda m: places.get(m.tool_call_id or "", 0)))
+            if steps and steps[-1].reply.tool_calls:
+                # Some may have been there before, and the calls that waited come before them.
+                ordered = sorted([*steps[-1].results, *results], key=lambda result: places.get(result.call.id, 0))
+                steps = [*steps[:-1], attrs.evolve(steps[-1], results=tuple(ordered))]
         return Run(messages, tuple(steps), outcome)
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the time of the run is over, and no tool begins any more."""
+        return self._rest() == 0
 
     def run(self) -> Generator[Command, Any, Run]:
         """Run it; the generator's value is the finished run. Raises RunLimitError, or the error of a call."""
@@ -120,7 +133,10 @@ class RunLoop:
     def _ask(self) -> Generator[Command, Any, Reply]:
         seconds = self._seconds_left()
         try:
-            reply: Reply = yield Ask(self._messages, len(self._steps) == self._earlier_steps, seconds)
+            is_first = len(self._steps) == self._earlier_steps
+            if not is_first:
+                self._plan = self._plan.renewed()
+            reply: Reply = yield Ask(self._plan, self._messages, is_first, seconds)
         except ChatportError as error:
             if isinstance(error, DeadlineError) and self._ends_at is not None and self._now() >= self._ends_at:
                 raise self._out_of_time() from error

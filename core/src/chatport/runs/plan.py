@@ -23,7 +23,10 @@ __all__ = ["RunPlan", "read_history", "read_plan"]
 
 @attrs.frozen(eq=False, repr=False)
 class RunPlan(Value):
-    """What holds for a whole run. `options` are those of its calls, `later_options` of all but the first."""
+    """What holds for a whole run. `options` are those of its calls, `later_options` of all but the first.
+
+    `live` is where the tools come from, if they may be others by the next answer.
+    """
 
     tools: tuple[Tool, ...]
     max_steps: int
@@ -32,6 +35,17 @@ class RunPlan(Value):
     threads: bool
     options: Mapping[str, Any]
     later_options: Mapping[str, Any]
+    live: Sequence[ToolInput] | None = None
+
+    def renewed(self) -> RunPlan:
+        """Return the plan, for all calls but the first, with the tools that there are now.
+
+        Raises BadRequestError for what are no tools.
+        """
+        if self.live is None:
+            return self
+        tools, _, later = _with_tools(self.live, self.later_options)
+        return attrs.evolve(self, tools=tools, later_options=later)
 
 
 def read_plan(
@@ -51,10 +65,20 @@ def read_plan(
     if approve is not None and not callable(approve):
         raise BadRequestError("approve is a function that is given a ToolCall.")
     expect(threads, bool, "threads is True or False", BadRequestError)
+    read, given, later = _with_tools(tools, options)
+    live = None if isinstance(tools, list | tuple) else tools
+    return RunPlan(read, max_steps, max_seconds, approve, threads, given, later, live)
+
+
+def _with_tools(
+    tools: Sequence[ToolInput], options: Mapping[str, Any]
+) -> tuple[tuple[Tool, ...], Mapping[str, Any], Mapping[str, Any]]:
+    """Return the functions among the tools, and with all of them the options of the first call and of later ones."""
     read = read_tools(tools)
     own = read_server_tools(tools)
-    given = {**options, "tools": [*read, *own]} if read or own else options
-    return RunPlan(read, max_steps, max_seconds, approve, threads, given, _later(given, read))
+    bare = {name: value for name, value in options.items() if name != "tools"}
+    given = {**bare, "tools": [*read, *own]} if read or own else bare
+    return read, given, _later(given, read)
 
 
 def _is_time(value: Any) -> bool:

@@ -9,9 +9,9 @@ import attrs
 
 from ..basics.display import one_line
 from ..call import Tool
-from ..errors import BadRequestError, ChatportError, MalformedReplyError
-from ..inputs.arguments import bound_call, is_async, result_text
-from ..types import ToolCall
+from ..errors import BadRequestError, ChatportError, MalformedReplyError, ToolError
+from ..inputs.arguments import bound_call, is_async, result_parts, result_text
+from ..types import TextPart, ToolCall
 from ..types.runs import ToolResult
 
 __all__ = ["ToolWork", "prepared"]
@@ -37,6 +37,8 @@ class ToolWork:
     value: Any = None
     error: BaseException | None = None
     has_ended: bool = False
+    ending: BaseException | None = None
+    """What it has raised in a thread of its own to end the program, for whoever reads the run."""
 
     @property
     def is_async(self) -> bool:
@@ -63,6 +65,10 @@ class ToolWork:
     def result(self, seconds: float) -> ToolResult:
         """Return the result for the model: of an error its kind and its words, never the traceback."""
         if self.error is None:
+            parts = result_parts(self.value)
+            if any(not isinstance(part, TextPart) for part in parts):
+                text = "\n".join(part.text for part in parts if isinstance(part, TextPart))
+                return ToolResult(self.call, text, "ok", seconds, parts=parts)
             try:
                 return ToolResult(self.call, result_text(self.call, self.value), "ok", seconds)
             except BadRequestError as error:
@@ -92,6 +98,8 @@ def _failed(call: ToolCall, words: str, outcome: _Outcome, error: BaseException 
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, ToolError):
+        return error.message
     said = error.message if isinstance(error, ChatportError) else _told(error)
     return one_line(f"{type(error).__name__}: {said}" if said else type(error).__name__, _LONGEST)
 

@@ -13,7 +13,7 @@ import attrs
 from ..basics.typed import check_fields
 from ..basics.values import Value
 from ..errors import BadRequestError, MisuseError
-from . import Cost, Message, Reply, ToolCall, Usage
+from . import Cost, Message, Part, Reply, ToolCall, Usage
 
 __all__ = ["Run", "RunOutcome", "RunStep", "ToolResult", "open_calls"]
 
@@ -24,6 +24,7 @@ RunOutcome: TypeAlias = Literal["done", "open", "stopped", "limit", "error"]
 class ToolResult(Value):
     """What became of a tool call: `content` is what the model is told.
 
+    Where the tool gave pictures or other parts, `parts` are what the model is given, and `content` is the text in them.
     `outcome`: `ok`; `error` (the tool raised `error`, or its result is no JSON); `invalid` (the arguments do not fit,
     and the tool was not run); `unknown` (there is no such tool); `denied` and `answered` (by `approve=`, and the tool
     was not run). `seconds` is how long the tool took.
@@ -34,6 +35,7 @@ class ToolResult(Value):
     outcome: Literal["ok", "error", "invalid", "unknown", "denied", "answered"] = "ok"
     seconds: float = 0.0
     error: BaseException | None = attrs.field(default=None, eq=False, repr=False)
+    parts: tuple[Part, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, BadRequestError)
@@ -41,7 +43,7 @@ class ToolResult(Value):
     @property
     def message(self) -> Message:
         """The message that tells the model."""
-        return Message.tool(self.call, self.content)
+        return Message.tool(self.call, *(self.parts or (self.content,)))
 
 
 @attrs.frozen(eq=False, repr=False)
