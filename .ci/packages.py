@@ -82,7 +82,7 @@ def build_bundle(wheels: list[Path], out: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         files = archive.namelist()
         about = next(name for name in files if name.endswith(".dist-info/METADATA"))
-        wanted = set(re.findall(r"^Requires-Dist: ([a-z0-9-]+)[^;]*$", archive.read(about).decode(), re.MULTILINE))
+        wanted = set(re.findall(r"^Requires-Dist: ([a-z0-9-]+)[^;\n]*$", archive.read(about).decode(), re.MULTILINE))
         licence = archive.read(about.replace("METADATA", "licenses/LICENSE")).decode()
     need(all(".dist-info/" in file for file in files), f"bundle: it has files of its own: {files}")
     need(licence == (ROOT / "LICENSE").read_text(encoding="utf-8"), "bundle: LICENSE is not the root's")

@@ -346,7 +346,8 @@ def test_a_slow_tool_is_stopped_when_the_time_of_the_run_is_over(loop: str) -> N
 
     model = Scripted([[("add", {"a": 1, "b": 1}), ("slow", {})]])
     with pytest.raises(RunLimitError, match=r"longer than 0\.1 s \(max_seconds\)") as caught:
-        play(loop, model, tools=[slow, add], max_seconds=0.1)
+        # By this clock no time is over before the tools begin, however slow the machine is.
+        play(loop, model, tools=[slow, add], max_seconds=0.1, clock=VirtualClock().clock)
     assert stopped == ["slow"]
     assert caught.value.limit == "seconds"
     run = caught.value.run
@@ -641,7 +642,7 @@ def test_an_error_that_is_caught_inside_the_block_stops_the_tools_and_not_the_re
                 stopped.set()
 
         async with (
-            chatport.AsyncClient(emulator.config(), transport=emulator) as client,
+            chatport.AsyncClient(emulator.config(), transport=emulator, clock=VirtualClock().clock) as client,
             client.run_stream("go", model=MODEL, tools=[hang], max_seconds=0.05) as running,
         ):
             with pytest.raises(RunLimitError):
