@@ -407,6 +407,7 @@ def test_a_cost_that_nobody_knows_is_said_at_once(backend: str) -> None:
     mapped = map_over(backend, model, range(100), max_usd=1.0)
     assert isinstance(mapped.raised, MapLimitError)
     assert "whose cost is not known in USD" in str(mapped.raised)
+    assert "resume file" not in str(mapped.raised)
     assert not model.asked
 
 

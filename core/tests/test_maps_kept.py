@@ -152,7 +152,7 @@ def test_an_alias_that_leads_elsewhere_now_has_changed(tmp_path: Path) -> None:
 
 def test_a_file_has_no_key_and_no_prompt_and_is_its_owners(backend: str, tmp_path: Path) -> None:
     path = tmp_path / "kept"
-    extra = {
+    extra: dict[str, Any] = {
         "extra": {"token": "sk-extra-0123456789"},
         "headers": {"x-secret": chatport.Secret("sk-header-0123456789")},
     }

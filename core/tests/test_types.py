@@ -426,9 +426,16 @@ def test_the_type_of_an_answer_is_known_to_type_checkers() -> None:
         plain: chatport.Reply = reply
         wider: Reply[pydantic.BaseModel] = reply
         assert plain is wider
+        numbers = client.map([1], lambda number: f"say: {number + 1}", model=MODEL, output=City)
+        assert_type(numbers, chatport.MapStream[City])
+        assert_type(next(numbers), chatport.MapResult[City])
+        assert_type(client.map(["say: a"], model=MODEL), chatport.MapStream[Any])
 
     async def later(client: chatport.AsyncClient) -> None:
         assert_type(await client.chat("go", output=City), Reply[City])
+        async with client.map([1], lambda number: f"{number + 1}", output=City) as results:
+            async for result in results:
+                assert_type(result.parsed(), City)
 
     messages: chatport.MessagesInput = ["go", reply, {"role": "user", "content": "x"}]
     options: chatport.ChatOptions = {"model": MODEL, "reasoning": "low"}

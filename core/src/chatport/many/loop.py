@@ -239,7 +239,10 @@ class MapLoop:
                 self._queue.appendleft(work)
                 self._waits_for_budget = True
         if is_last:
-            self.stop(self._limit(f"No budget is left for another item. {error.message}", error.unit, error))
+            limit = self._limit(f"No budget is left for another item. {error.message}", error.unit, error)
+            if error.estimate is None:
+                limit.advice = ""  # what is to be done about a cost that is not known was said
+            self.stop(limit)
 
     # --- results
 
