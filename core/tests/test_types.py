@@ -281,12 +281,12 @@ class Learns(VendorEmulator):
 
     def __init__(self, *answers: str, finish: str = "stop") -> None:
         super().__init__()
-        self.answers = answers
+        self.texts = answers
         self.finish = finish
 
     def script(self, body: Mapping[str, Any]) -> Script:
         asked = sum(message["role"] == "assistant" for message in body["messages"])
-        return Script(self.answers[min(asked, len(self.answers) - 1)], finish=self.finish)
+        return Script(self.texts[min(asked, len(self.texts) - 1)], finish=self.finish)
 
 
 def asked(backend: str, vendor: VendorEmulator, **options: Any) -> Reply:
