@@ -108,8 +108,12 @@ class Screen:
 
     @classmethod
     def of_chatport(cls, *arguments: str, **environment: str) -> Self:
-        """Run `chatport` there; it has the terminal for its own, so that Ctrl-C is a signal."""
-        code = "import os; os.login_tty(0); from chatport.cli import main; main()"
+        """Run `chatport` there; it has the terminal for its own, so that Ctrl-C is a signal.
+
+        It is one even where the tests themselves were started in the background, with that signal ignored.
+        """
+        heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+        code = f"import os, signal; {heard}; os.login_tty(0); from chatport.cli import main; main()"
         return cls([sys.executable, "-c", code, *arguments], **environment)
 
     def __enter__(self) -> Self:

@@ -101,8 +101,13 @@ ELSEWHERE = {
     *("run_tool_async",),  # which is run_tool, awaited
     *("hookimpl", "ProviderHooks", "HOOK_API", "__version__"),
     *(
+        "AsyncMapStream",
         "AsyncReplyStream",
         "AsyncRunStream",
+        "MapProgress",
+        "MapResult",
+        "MapStream",
+        "ModelPrice",
         "ReplyStream",
         "RunStream",
         "Chunk",
