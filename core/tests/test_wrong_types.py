@@ -67,6 +67,8 @@ MADE: Mapping[str, tuple[Any, ...]] = {
     "FilePart": ("id",),
     "HostFacts": (),
     "ImagePart": ("https://p.example/a.png",),
+    "MapProgress": (),
+    "MapResult": (0, "an item"),
     "Media": ("image",),
     "Message": ("user", (TextPart("a"),)),
     "ModelFacts": (),
@@ -101,8 +103,10 @@ ELSEWHERE = {
     *("run_tool_async",),  # which is run_tool, awaited
     *("hookimpl", "ProviderHooks", "HOOK_API", "__version__"),
     *(
+        "AsyncMapStream",
         "AsyncReplyStream",
         "AsyncRunStream",
+        "MapStream",
         "ReplyStream",
         "RunStream",
         "Chunk",
