@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -13,8 +14,10 @@ import pytest
 
 import chatport
 from chatport import BadRequestError, MalformedReplyError, MapLimitError, MapProgress
+from chatport.basics.blocking import Room
+from chatport.client import crew_sync
 from chatport.errors import AuthenticationError, ConfigurationError, MisuseError
-from chatport.testing import EmulatedRequest, Fault, Script, VirtualClock, faults
+from chatport.testing import EmulatedRequest, EmulatedResponse, Fault, Script, VirtualClock, faults
 
 from .maps import BACKENDS, MODEL, PRICES, Answers, ask, map_over
 
@@ -244,6 +247,49 @@ def test_what_is_asked_may_be_found_out_asynchronously(loop: str) -> None:
     mapped = map_over(loop, Answers(), range(6), shape, concurrency=3).whole()
     assert mapped.indexes == list(range(6))
     assert mapped.failed == [4]
+
+
+@pytest.mark.parametrize("what", ["messages", "items"])
+def test_what_cancels_itself_does_not_hang_the_map(what: str) -> None:
+    async def shape(number: int) -> str:
+        if what == "messages" and number == 1:
+            raise asyncio.CancelledError
+        return ask(number)
+
+    async def rows() -> AsyncIterator[int]:
+        yield 0
+        yield 1
+        if what == "items":
+            raise asyncio.CancelledError
+
+    mapped = map_over("asyncio", Answers(), rows(), shape)
+    if what == "messages":
+        assert mapped.failed == [1]
+        assert "It was cancelled before the end" in str(mapped.results[1].error)
+    else:
+        assert mapped.indexes == [0, 1]
+        assert "The items were cancelled before the end" in str(mapped.raised)
+
+
+def test_a_hook_that_would_end_its_thread_does_not_hang_the_map() -> None:
+    class Leaves(Answers):
+        def respond(self, request: EmulatedRequest) -> EmulatedResponse:
+            raise SystemExit
+
+    mapped = map_over("sync", Leaves(), [1, 2]).whole()
+    assert mapped.failed == [0, 1]
+    assert str(mapped.results[0].error) == "The call has ended with SystemExit."
+
+
+def test_where_no_thread_can_be_had_fewer_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew_sync, "_THREADS", Room("calls of maps", most=2))
+    model = Answers()
+    mapped = map_over("sync", model, range(20), concurrency=6).whole()
+    assert mapped.indexes == list(range(20))
+    assert model.most <= 2
+    monkeypatch.setattr(crew_sync, "_THREADS", Room("calls of maps", most=0))
+    mapped = map_over("sync", model, range(20))
+    assert isinstance(mapped.raised, OSError)
 
 
 def test_asynchronous_functions_are_refused_without_a_loop() -> None:
@@ -579,6 +625,47 @@ def test_a_map_is_read_once(backend: str) -> None:
                 await results.__aenter__()
 
     anyio.run(main, backend=backend)
+
+
+def test_a_map_that_two_read_goes_on_for_the_first(backend: str) -> None:
+    model = Answers()
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold(number: int) -> None:
+        inside.set()
+        leave.wait(20)
+
+    model.hold = hold
+    with model.emulator() as emulator:
+        if backend == "sync":
+            with chatport.Client(emulator.config()) as client:
+                results = client.map([1], ask, model=MODEL)
+                first = threading.Thread(target=lambda: list(results))
+                first.start()
+                assert inside.wait(20)
+                with pytest.raises(MisuseError, match="being read already"):
+                    next(results)
+                leave.set()
+                first.join()
+            assert results.progress.done == 1
+            return
+
+        async def main() -> None:
+            async def read(stream: chatport.AsyncMapStream) -> None:
+                assert [result.text async for result in stream] == ["answer 1"]
+
+            async with (
+                chatport.AsyncClient(emulator.config()) as client,
+                client.map([1], ask, model=MODEL) as stream,
+                anyio.create_task_group() as group,
+            ):
+                group.start_soon(read, stream)
+                await anyio.to_thread.run_sync(inside.wait, 20)
+                with pytest.raises(MisuseError, match="being read already"):
+                    await anext(stream)
+                leave.set()
+
+        anyio.run(main, backend=backend)
 
 
 def test_a_closed_client_makes_no_map() -> None:

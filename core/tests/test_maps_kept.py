@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -412,6 +413,19 @@ def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
             assert child.exitcode == 0
             assert len(list(results)) == 4
     assert indexes_in(tmp_path / "kept") == set(range(5))
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_what_is_asked_asynchronously_is_kept_too(loop: str, tmp_path: Path) -> None:
+    async def shape(number: int) -> str:
+        await anyio.lowlevel.checkpoint()
+        return ask(number)
+
+    model = Answers()
+    for _ in range(2):
+        mapped = map_over(loop, model, range(20), shape, resume=tmp_path / "kept", concurrency=3).whole()
+        assert mapped.texts == [f"answer {n}" for n in range(20)]
+    assert len(model.asked) == 20
 
 
 def test_what_no_json_can_hold_is_an_error_of_its_item(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import trio
 
-__all__ = ["Bell", "is_running", "is_trio", "new_bell", "running_loop"]
+__all__ = ["Bell", "is_cancelled", "is_running", "is_trio", "new_bell", "running_loop"]
 
 
 class Bell(Protocol):
@@ -32,6 +32,16 @@ def is_trio() -> bool:
     lowlevel = None if trio is None else getattr(trio, "lowlevel", None)
     in_run = getattr(lowlevel, "in_trio_run", None)
     return in_run is not None and bool(in_run())
+
+
+def is_cancelled() -> bool:
+    """Whether a cancellation that has come is one of this task: on asyncio it may be of what it has awaited."""
+    if is_trio():
+        return True
+    import asyncio
+
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def running_loop() -> Any:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 # async only: begin
-import asyncio
 import inspect
 
 # async only: end
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 # async only: begin
 import anyio
 
-from ..basics.bell import is_trio
+from ..basics.bell import is_cancelled
 
 # async only: end
 # sync only: from ..basics.blocking import Room
@@ -47,12 +46,6 @@ __all__ = ["AsyncCrew"]
 # sync only: _THREADS = Room("calls of maps", stuck_after_seconds=math.inf)
 
 
-# async only: begin
-class CancelledItemError(Exception):
-    """What was to shape an item has ended by a cancellation of its own."""
-
-
-# async only: end
 class AsyncCrew:
     """At most `concurrency` of them, each with one item after the other."""
 
@@ -145,9 +138,9 @@ class AsyncCrew:
             failure = error
         # async only: begin
         except anyio.get_cancelled_exc_class():
-            if is_trio() or asyncio.current_task().cancelling():  # type: ignore[union-attr]  # this is one
+            if is_cancelled():
                 raise
-            failure = CancelledItemError("It was cancelled before its end.")  # by itself, and nobody else
+            failure = self._loop.cancelled("It was")
         # async only: end
         # sync only: except BaseException as error:  # a hook would end this thread, and the map waits for each
         # sync only:     failure = RuntimeError(f"The call has ended with {type(error).__name__}.")

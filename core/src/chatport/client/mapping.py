@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 # async only: begin
 import anyio
 
+from ..basics.bell import is_cancelled
+
 # async only: end
 from ..basics.blocking import Room
 from ..errors import MisuseError
@@ -249,9 +251,10 @@ class AsyncMapStream(Generic[T_co]):
             loop.end_of_items()
         except Exception as error:  # what was read before it is answered, and then it is raised
             loop.end_of_items(error)
-        except BaseException:
-            loop.stop(MisuseError("The items were cancelled before their end, by themselves."))
-            raise
+        except anyio.get_cancelled_exc_class():
+            if is_cancelled():
+                raise
+            loop.end_of_items(loop.cancelled("The items were"))
 
     # async only: end
     async def _tell(self, loop: MapLoop) -> None:

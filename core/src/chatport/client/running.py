@@ -5,10 +5,6 @@
 
 from __future__ import annotations
 
-# async only: begin
-import asyncio
-
-# async only: end
 import inspect
 import math
 from collections import deque
@@ -22,9 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 # async only: begin
 import anyio
 
-# async only: end
-# async only: begin
-from ..basics.bell import is_trio
+from ..basics.bell import is_cancelled
 
 # async only: end
 from ..basics.blocking import Room
@@ -234,7 +228,7 @@ class AsyncRunStream:
         except Exception as error:
             work.error = error
         except anyio.get_cancelled_exc_class():
-            if is_trio() or asyncio.current_task().cancelling():  # type: ignore[union-attr]  # this is one
+            if is_cancelled():
                 raise
             work.end_early()  # it has cancelled itself, and nobody else
         finally:

@@ -88,7 +88,7 @@ class Facts(Value):
             merged = {**_laid_over(merged, self._spelled_out(entry.facts)), "source": entry.source}
         prices = [price for price in self.prices if _applies(price.match, price.hosts, model, base_url)]
         heaviest = max((_weight(price.match) for price in prices), default=0)
-        facts = cast(ModelFacts, jsoncodec.convert(merged, ModelFacts))
+        facts: ModelFacts = jsoncodec.convert(merged, ModelFacts)
         return attrs.evolve(
             facts,
             prices=tuple(price for price in prices if _weight(price.match) == heaviest),

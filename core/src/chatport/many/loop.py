@@ -63,6 +63,10 @@ class MapWork:
         return MapResult(self.index, self.item, self.key, reply, error, is_kept)
 
 
+class CancelledItemError(Exception):
+    """What was to give or to shape an item has ended by a cancellation of its own."""
+
+
 class MapLoop:
     """One map. Safe to use from any thread: some read, and others call."""
 
@@ -297,6 +301,10 @@ class MapLoop:
         )
 
     # --- the end
+
+    def cancelled(self, what: str) -> CancelledItemError:
+        """Return the error for what has cancelled itself."""
+        return CancelledItemError(f"{what} cancelled before the end, and not by this map.")
 
     def stop(self, failure: Exception) -> None:
         """Begin nothing any more. The first failure is the one that is raised."""

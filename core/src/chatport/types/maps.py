@@ -6,7 +6,9 @@ from typing import Any, Generic
 
 import attrs
 
+from ..basics.typed import check_fields
 from ..basics.values import Value
+from ..errors import BadRequestError, MisuseError
 from . import Reply, T_co
 from .totals import Totals
 
@@ -28,6 +30,9 @@ class MapResult(Value, Generic[T_co]):
     error: Exception | None = attrs.field(default=None, eq=False)
     is_kept: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
+
     @property
     def text(self) -> str:
         """The text of the answer, empty where there is none."""
@@ -37,7 +42,8 @@ class MapResult(Value, Generic[T_co]):
         """Return the answer as the type given in `output=`. Raises the error of this item, if it has one."""
         if self.error is not None:
             raise self.error
-        assert self.reply is not None  # one of the two is there
+        if self.reply is None:
+            raise MisuseError("This MapResult has neither a reply nor an error: no map has made it.")
         return self.reply.parsed()
 
 
@@ -56,6 +62,9 @@ class MapProgress(Value):
     total: int | None = None
     seconds: float = 0.0
     spent: Totals = attrs.field(factory=Totals)
+
+    def __attrs_post_init__(self) -> None:
+        check_fields(self, BadRequestError)
 
     @property
     def left(self) -> int | None:
