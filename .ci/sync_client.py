@@ -46,6 +46,7 @@ REPLACEMENTS = (
     ("async def", "def"),
     ("await ", ""),
     (", on asyncio or trio.", ", without an event loop."),
+    ("AsyncGuard", "Guard"),
     ("AsyncStreamedAnswer", "StreamedAnswer"),
     ("AsyncSurfaces", "Surfaces"),
     ("with an asynchronous client behind", "with a synchronous client behind"),

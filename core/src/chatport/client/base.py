@@ -201,8 +201,10 @@ class BaseClient:
         return call, timeouts, entries, merged
 
     def _request_machine(self, target: str, wire: WireRequest, timeout: Any) -> CallMachine:
-        """Return a machine for a request that is no chat."""
-        return CallMachine([RequestCandidate(self._routes, target, wire, read_timeout(timeout))], self._shared, False)
+        """Return a machine for a request that is no chat. Of these, embeddings count in budgets."""
+        candidate = RequestCandidate(self._routes, target, wire, read_timeout(timeout))
+        budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
+        return CallMachine([candidate], self._shared, False, budgets)
 
     def _explain(self, messages: MessagesInput, options: Mapping[str, Any]) -> Explanation:
         from .explain import explain_call
