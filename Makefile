@@ -102,8 +102,8 @@ wheels: $(VENV)/synced ## build every wheel into dist/ and check it
 
 lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
-	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
-		--no-emit-package chatport-surfaces -o requirements/dev.txt \
+	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --extra redis --extra team --extra postgres --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
+		--no-emit-package chatport-surfaces --no-emit-package chatport-gateway -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) --group nginx -c requirements/dev.txt -o requirements/nginx.txt

@@ -68,7 +68,7 @@ _STATED_KEYS = ("regions", "trains", "free", "allow_plain_http")
 """What the user states of an endpoint: it goes with its base_url."""
 _KEYS_OF_ADDRESS = ("api_key", "auth", "query", *_STATED_KEYS)
 """What a table does not take over from another one with another base_url."""
-OTHERS_TABLES = ("gateway", "bulk")
+OTHERS_TABLES = ("gateway", "team", "records", "bulk")
 """Tables of distributions that build on the core, which read them themselves."""
 _TOP_KEYS = (
     *OTHERS_TABLES,
