@@ -13,8 +13,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from chatport.sharing.leases import Leases, Share
-from chatport.sharing.limits import Rate, Stock
+from chatport.sharing import Leases, Rate, Share, Stock
 
 from .clock import TOTAL, day_of, month_of
 from .values import GATEWAY, Holder, Limits, Standing

@@ -21,7 +21,7 @@ from chatport import (
     PermissionDeniedError,
     Reservation,
 )
-from chatport.sharing.leases import Ask, Demand, Leases
+from chatport.sharing import Ask, Demand, Leases
 from chatport_surfaces import Asked, AsyncGuard, Record
 
 from .accounts import Account, Kind, Part

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from chatport import ConfigurationError
-from chatport.sharing.leases import Share
-from chatport.sharing.server import LeaseServer, lease_server
+from chatport.sharing import LeaseServer, Share, lease_server
 
 from .accounts import Accounts
 from .clock import TOTAL, day_of, month_of, now_us
