@@ -141,12 +141,12 @@ class Gateway:
         status = 499  # the client has left
         try:
             answer = await self._answer(scope["method"], path, scope, headers, receive, visit)
-            status = answer.status
             if isinstance(answer, Answer):
+                status = answer.status
                 self._ended(visit, status)
                 await _send_whole(send, answer, more, has_body=scope["method"] != "HEAD")
-            elif not await _send_stream(send, receive, answer, more, visit, self._ended):
-                status = 499
+            elif await _send_stream(send, receive, answer, more, visit, self._ended):
+                status = answer.status
         except ClientLeft:
             pass
         except anyio.get_cancelled_exc_class():

@@ -1,4 +1,4 @@
-"""What the tests of a team share: a gateway with a store of its own, before an emulated vendor whose prices are known."""
+"""What the tests of a team share: a gateway with a store of its own, before a vendor whose prices are known."""
 
 from __future__ import annotations
 

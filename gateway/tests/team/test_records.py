@@ -1,4 +1,4 @@
-"""Records: one row for every call, whatever becomes of it; none lost that was acknowledged; nothing of what was said."""
+"""Records: one row for every call, whatever becomes of it; none lost that was acknowledged; nothing that was said."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_every_end_has_its_row(world: Open) -> None:
     emulator = Emulator(
         "compatible", faults=[faults.status(400), faults.status(500), "none", faults.cut(after_events=3)]
     )
-    one = await world(emulator, retry={"attempts": 2, "first_wait_seconds": 0.01})
+    one = await world(emulator, retry={"attempts": 2, "first_seconds": 0.01})
     key = await one.key("ci")
     assert (await one.ask(await one.key("poor", usd_total=0.0))).status_code == 429
     assert (await one.ask(key)).status_code == 400
@@ -103,9 +103,9 @@ async def test_what_was_said_is_kept_only_where_asked(world: Open, content: str,
     key = await one.key("ci")
     said = "say: canary-prompt sk-canary0123456789abcdefghij"
     await one.ask(key, said, max_tokens=100)
-    everything = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    everything = _all_bytes(tmp_path)
     [row] = await one.rows()
-    everything += b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    everything += _all_bytes(tmp_path)
     assert (b"canary-prompt" in everything) == (content == "full")
     assert b"sk-canary" not in everything
     assert key.secret.encode() not in everything
@@ -114,6 +114,10 @@ async def test_what_was_said_is_kept_only_where_asked(world: Open, content: str,
         [(request, reply)] = one.sql("SELECT request, reply FROM contents")
         assert "canary-prompt" in json.loads(request)["messages"][0]["content"]
         assert "canary-prompt" in json.loads(reply)["text"]
+
+
+def _all_bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 def _begun(number: int) -> Begun:

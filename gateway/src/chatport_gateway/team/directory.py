@@ -25,6 +25,7 @@ from .refusals import StoreDownError
 from .secrets import digest_of, has_shape
 from .settings import TeamSettings
 from .store import Store
+from .upkeep import Upkeep
 from .usage import holders_of
 from .values import GATEWAY, Holder, Key, Limits, Project, Standing
 
@@ -78,20 +79,21 @@ class Directory:
         self._last = 0
         self._seen: deque[int] = deque(maxlen=4 * _LOOKED_BACK)
         self._fresh_at = time.monotonic()
-        self._task: asyncio.Task[None] | None = None
+        self._upkeep: Upkeep | None = None
 
     async def start(self) -> None:
         """Begin to follow the audit log."""
         self._last = await self._store.last_change()
         self._seen.extend(row["id"] for row in await self._store.audit(after=self._last - _LOOKED_BACK))
         await self._opened([GATEWAY])
-        self._task = asyncio.create_task(self._follow())
+        self._upkeep = Upkeep(self._follow, first_after=self._settings.stale_seconds)
 
     async def stop(self) -> None:
         """Follow it no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if self._upkeep is not None:
+            await self._upkeep.stop()
+        if self._looking:
+            await asyncio.wait(list(self._looking.values()), timeout=10)
 
     # --- who asks
 
@@ -174,13 +176,12 @@ class Directory:
         is_old = time.monotonic() - self._fresh_at > _STALE_SECONDS + self._settings.stale_seconds
         return is_old and self._settings.on_store_down == "refuse"
 
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.stale_seconds)
-            try:
-                await self.refresh()
-            except Exception as error:  # of each driver its own; it is tried again
-                self._log.warning("store_down", error=f"{type(error).__name__}: {error}"[:300])
+    async def _follow(self) -> float:
+        try:
+            await self.refresh()
+        except Exception as error:  # of each driver its own; it is tried again
+            self._log.warning("store_down", error=f"{type(error).__name__}: {error}"[:300])
+        return self._settings.stale_seconds
 
     async def refresh(self) -> None:
         """Forget what has changed since this was last asked."""

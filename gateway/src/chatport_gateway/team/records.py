@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from .journal import Journal, abandoned, entries, lines_at
 from .rows import Begun, CallRow, encode, lost
 from .settings import RecordSettings
 from .store import Store
+from .upkeep import Upkeep
 from .usage import Usage
 
 __all__ = ["Records"]
@@ -45,8 +45,9 @@ class Records:
         self._open: dict[str, Begun] = {}
         self._is_broken = False
         self._turn = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
-        self._maintenance: asyncio.Task[None] | None = None
+        self._synced = 0
+        self._pause_seconds = settings.write_seconds
+        self._upkeep: list[Upkeep] = []
 
     # --- from a call, at once
 
@@ -92,16 +93,13 @@ class Records:
         """Take over what processes that are gone have left, and begin to write."""
         await retention.make_room(self._store)
         await self._take_over()
-        self._task = asyncio.create_task(self._write_for_ever())
-        self._maintenance = asyncio.create_task(self._maintain_for_ever())
+        self._upkeep.append(Upkeep(self._write, first_after=self.settings.write_seconds))
+        self._upkeep.append(Upkeep(self._maintain, first_after=_MAINTAINED_SECONDS))
 
     async def stop(self) -> None:
         """Write what there is, and end. What the database does not take stays in the journal, for the next start."""
-        for task in (self._task, self._maintenance):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        for upkeep in self._upkeep:
+            await upkeep.stop()
         with contextlib.suppress(Exception):  # it stays where it is
             await asyncio.wait_for(self.flush(), 10)
         is_written = self._position >= self._journal.size and not self._open
@@ -113,37 +111,36 @@ class Records:
     async def flush(self) -> None:
         """Write all that has been noted until now. Raises what the database raises."""
         wanted, journal = self._journal.size, self._journal
-        while self._journal is journal and self._position < wanted:
-            await self._write_batch()
+        while self._journal is journal and self._position < wanted and await self._write_batch():
+            pass
 
-    async def _write_batch(self) -> None:
+    async def _write_batch(self) -> bool:
+        """Write some; return whether there was anything to be written."""
         async with self._turn:
             data = self._journal.read(self._position, _AT_ONCE_BYTES)
             if not data:
-                return
+                return False
             rows = [entry for entry in entries(data) if isinstance(entry, CallRow)]
             await self.usage.write(rows, self._journal.name, self._position + len(data))
             self._position += len(data)
             self._is_broken = False
+            return True
 
-    async def _write_for_ever(self) -> None:
-        pause, synced = self.settings.write_seconds, 0
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                if self._journal.size > synced:
-                    synced = self._journal.size
-                    await asyncio.to_thread(self._journal.sync)
-                await self.flush()
-                if self._position >= _ROTATED_BYTES:
-                    await self._rotate()
-                    synced = 0
-                pause, self.is_behind = self.settings.write_seconds, False
-            except Exception as error:  # of each driver its own
-                if not self.is_behind:
-                    self._log.error("records_wait", error=f"{type(error).__name__}: {error}"[:300])
-                self.is_behind = True
-                pause = min(max(2 * pause, 0.1), _LONGEST_PAUSE_SECONDS)
+    async def _write(self) -> float:
+        try:
+            if self._journal.size > self._synced:
+                self._synced = self._journal.size
+                await asyncio.to_thread(self._journal.sync)
+            await self.flush()
+            if self._position >= _ROTATED_BYTES:
+                await self._rotate()
+            self._pause_seconds, self.is_behind = self.settings.write_seconds, False
+        except Exception as error:  # of each driver its own
+            if not self.is_behind:
+                self._log.error("records_wait", error=f"{type(error).__name__}: {error}"[:300])
+            self.is_behind = True
+            self._pause_seconds = min(max(2 * self._pause_seconds, 0.1), _LONGEST_PAUSE_SECONDS)
+        return self._pause_seconds
 
     async def _rotate(self) -> None:
         """Begin another file, so that none grows for ever. Calls that are under way begin in it once more."""
@@ -153,7 +150,7 @@ class Records:
         new = Journal(self._folder)
         for call in self._open.values():
             new.append(encode(call))
-        self._journal, self._position = new, 0
+        self._journal, self._position, self._synced = new, 0, 0
         old.close(remove=True)
         await self.usage.forget(old.name)
 
@@ -196,20 +193,14 @@ class Records:
                 skipped = len(list(_rows(data[: max(written - (position - len(data)), 0)])))
                 await self.usage.write(rows[skipped:], name, position)
 
-    async def _maintain_for_ever(self) -> None:
-        while True:
-            await self._tried(self._maintain)
-            await asyncio.sleep(_MAINTAINED_SECONDS)
-
-    async def _maintain(self) -> None:
-        await retention.make_room(self._store)
-        await retention.drop_old(self._store, usage_days=self.settings.days, content_days=self.settings.content_days)
-
-    async def _tried(self, work: Callable[[], Any]) -> None:
+    async def _maintain(self) -> float:
+        days, content_days = self.settings.days, self.settings.content_days
         try:
-            await work()
+            await retention.make_room(self._store)
+            await retention.drop_old(self._store, usage_days=days, content_days=content_days)
         except Exception as error:  # of each driver its own; the next hour will do
             self._log.error("maintenance_failed", error=f"{type(error).__name__}: {error}"[:300])
+        return _MAINTAINED_SECONDS
 
 
 def _rows(data: bytes) -> list[CallRow]:

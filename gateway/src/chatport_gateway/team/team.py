@@ -21,6 +21,7 @@ from .records import Records
 from .rowing import row_of
 from .settings import TeamSettings
 from .store import Store
+from .upkeep import Upkeep
 
 __all__ = ["Team"]
 
@@ -45,7 +46,7 @@ class Team:
         self.directory = Directory(store, self.accounts, records, settings, log)
         self._log = log
         self._lock: IO[bytes] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._upkeep: Upkeep | None = None
 
     @classmethod
     async def open(cls, settings: TeamSettings, log: Any) -> Self:
@@ -67,14 +68,13 @@ class Team:
             is_there = await asyncio.to_thread(shared.wait_for_store)
             if not is_there:
                 log.error("limits_store_down", on_store_down=settings.on_store_down)
-            made._task = asyncio.create_task(made._compare_for_ever())
+            made._upkeep = Upkeep(made._compare, first_after=_COMPARED_SECONDS)
         return made
 
     async def aclose(self) -> None:
         """Write what there is, give back what is leased, and close the store."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if self._upkeep is not None:
+            await self._upkeep.stop()
         await self.directory.stop()
         await self.records.stop()
         if self.shared is not None:
@@ -102,12 +102,11 @@ class Team:
 
     # --- limits that are shared
 
-    async def _compare_for_ever(self) -> None:
+    async def _compare(self) -> float:
         """Tell the store of limits what the database knows: a process that was killed may have said it there alone."""
-        while True:
-            await asyncio.sleep(_COMPARED_SECONDS)
-            with contextlib.suppress(Exception):  # the next time will do
-                await self.compare()
+        with contextlib.suppress(Exception):  # the next time will do
+            await self.compare()
+        return _COMPARED_SECONDS
 
     async def compare(self) -> None:
         """Do it once."""
