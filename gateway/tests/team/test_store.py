@@ -11,6 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect
+from tests.real_servers import running_postgresql
 
 from chatport import ConfigurationError
 from chatport_gateway.team import schema
@@ -22,7 +23,6 @@ from chatport_gateway.team.secrets import digest_of
 from chatport_gateway.team.store import NotThere, Store, Taken
 from chatport_gateway.team.usage import Usage
 from chatport_gateway.team.values import Limits
-from tests.real_servers import running_postgresql
 
 SCHEMAS = sorted(Path(__file__).with_name("schemas").glob("*.sql"))
 DAY_US = 86_400_000_000

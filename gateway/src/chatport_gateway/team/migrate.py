@@ -11,12 +11,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
 
 from chatport import ConfigurationError
 
-__all__ = ["migrate", "newest_revision"]
+__all__ = ["migrate", "newest_revision", "one_by_one"]
 
 _LOCK = 0x63686174706F7274  # "chatport", as PostgreSQL's lock has a number
 
@@ -26,8 +26,7 @@ def migrate(connection: Connection) -> None:
 
     Raises ConfigurationError for a database of a newer version.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    one_by_one(connection)
     revision = MigrationContext.configure(connection).get_current_revision()
     config = _config(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
@@ -37,6 +36,12 @@ def migrate(connection: Connection) -> None:
             "Upgrade it, or go back to a backup from before."
         )
     command.upgrade(config, "head")
+
+
+def one_by_one(connection: Connection) -> None:
+    """Wait until no other process changes the schema, and let none until this transaction is over."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
 def newest_revision() -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import schema
 from .clock import months_from, now_us
+from .migrate import one_by_one
 from .store import Store
 
 __all__ = ["drop_old", "make_room"]
@@ -25,6 +26,7 @@ async def make_room(store: Store) -> None:
     async with store.engine.begin() as connection:
         if connection.dialect.name != "postgresql":
             return
+        await connection.run_sync(one_by_one)
         there = await _partitions(connection)
         for year, month, begin, end in months_from(now_us(), 3):
             name = f"usage_{year:04}_{month:02}"
@@ -53,6 +55,7 @@ async def _drop_partitions(store: Store, before_us: int) -> None:
     async with store.engine.begin() as connection:
         if connection.dialect.name != "postgresql":
             return
+        await connection.run_sync(one_by_one)
         there = await _partitions(connection)
         start = months_from(0, (_FIRST_YEAR - 1970) * 12 + 1)[-1][2]
         for year, month, _, end in months_from(start, 1200):

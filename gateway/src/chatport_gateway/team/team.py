@@ -62,14 +62,22 @@ class Team:
             raise
         made = cls(settings, store, Records(store, folder / "journal", settings.records, log), shared, log)
         made._lock = lock
-        await made.records.start()
-        await made.directory.start()
+        try:
+            await made._start()
+        except BaseException:
+            await made.aclose()
+            raise
+        return made
+
+    async def _start(self) -> None:
+        await self.records.start()
+        await self.directory.start()
+        shared, log = self.shared, self._log
         if shared is not None:
             is_there = await asyncio.to_thread(shared.wait_for_store)
             if not is_there:
-                log.error("limits_store_down", on_store_down=settings.on_store_down)
-            made._upkeep = Upkeep(made._compare, first_after=_COMPARED_SECONDS)
-        return made
+                log.error("limits_store_down", on_store_down=self.settings.on_store_down)
+            self._upkeep = Upkeep(self._compare, first_after=_COMPARED_SECONDS)
 
     async def aclose(self) -> None:
         """Write what there is, give back what is leased, and close the store."""
