@@ -22,6 +22,7 @@ from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
 from ..inputs.options import CHAT_OPTIONS, read_call, read_timeout, unknown_option
 from ..limits.budget import Budget, active_budgets
+from ..limits.pacing import PacerBook
 from ..provider import Provider
 from ..setup.config import Config, load_config
 from ..setup.routes import Routes
@@ -290,9 +291,18 @@ def _check_arguments(plugins: Any, providers: Any, clock: Any, observers: Any) -
 
 
 def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:
+    if config.pacing_store is not None:
+        from ..sharing.pacing import shared_pacers  # few clients share limits with other processes
+
+        pacers = shared_pacers(
+            config.pacing_store.url, config.pacing_store.env, clock.monotonic, refuses=config.pacing_store.refuses
+        )
+    else:
+        pacers = PacerBook(clock.monotonic)
     return Shared(
         clock,
         config.retry,
+        pacers=pacers,
         breakers=BreakerBook(config.breaker, clock.monotonic),
         rates=config.budget.rates,
         observers=tuple(observers),

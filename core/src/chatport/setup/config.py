@@ -32,12 +32,14 @@ from .keys import Reference, read_reference
 from .placing import KeyHeader, is_harmless, read_auth, read_query
 from .tables import (
     BudgetConfig,
+    PacingStore,
     read_alias_target,
     read_breaker,
     read_budget,
     read_hedge,
     read_limits,
     read_pace,
+    read_pacing_store,
     read_policy,
     read_regions,
     read_retry,
@@ -163,6 +165,8 @@ class Config(Value):
     limits: Limits = attrs.field(factory=Limits)
     policy: Policy = attrs.field(factory=Policy)
     budget: BudgetConfig = attrs.field(factory=BudgetConfig)
+    pacing_store: PacingStore | None = None
+    """Where processes share the limits of `pacing`; None: each keeps them by itself."""
     transport: str | None = None
     retired_models: Literal["follow", "raise"] = "follow"
     model: str | None = None
@@ -382,7 +386,8 @@ def _config(data: Mapping[str, Any], where: str, folder: Path | None) -> Config:
         retry=read_retry(table_of(data, "retry", where), f"{where}: [retry]"),
         hedge=read_hedge(table_of(data, "hedge", where), f"{where}: [hedge]"),
         breaker=read_breaker(table_of(data, "breaker", where), f"{where}: [breaker]"),
-        pacing=read_pace(data.get("pacing"), f"{where}: [pacing]"),
+        pacing=read_pace(data.get("pacing"), f"{where}: [pacing]", may_share=True),
+        pacing_store=read_pacing_store(data.get("pacing"), f"{where}: [pacing]"),
         limits=read_limits(table_of(data, "limits", where), f"{where}: [limits]"),
         policy=read_policy(table_of(data, "policy", where), f"{where}: [policy]"),
         budget=read_budget(table_of(data, "budget", where), f"{where}: [budget]"),

@@ -220,9 +220,10 @@ class Leases:
             for share, taken, used in settled:
                 share.settle(taken, used, now)
 
-    def ask(self, demands: Sequence[Demand]) -> Ask:
-        """Have the server asked for what a call needs."""
+    def ask(self, demands: Sequence[Demand], wake: Callable[[], None] | None = None) -> Ask:
+        """Have the server asked for what a call needs. `wake` is called in the server's thread once it has answered."""
         ask = Ask(demands)
+        ask._wake = wake
         with self.lock:
             if self.is_down:
                 ask.outcome = "down"

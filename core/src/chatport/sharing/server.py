@@ -6,6 +6,7 @@ A run of the script is a batch: every `PERIOD_SECONDS`, and at once when a call 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import math
 import os
@@ -49,8 +50,17 @@ def lease_server(url: str, where: str) -> LeaseServer:
     with _lock:
         found = _servers.get(url)
         if found is None or not found.is_mine:
+            if not _servers:
+                atexit.register(_close_all)
             found = _servers[url] = LeaseServer(url)
     return found
+
+
+def _close_all() -> None:
+    """Give back what is leased when the program ends in order."""
+    for server in list(_servers.values()):
+        if server.is_mine:
+            server.close(0.5)
 
 
 class LeaseServer:
