@@ -25,6 +25,7 @@ from chatport_gateway.team.usage import Usage
 from chatport_gateway.team.values import Limits
 
 SCHEMAS = sorted(Path(__file__).with_name("schemas").glob("*.sql"))
+TEXTS = {path.stem: path.read_text() for path in SCHEMAS}
 DAY_US = 86_400_000_000
 
 
@@ -152,7 +153,7 @@ async def test_every_released_schema_can_be_brought_up_to_date(released: Path, t
     """With what was in it."""
     database = tmp_path / "team.db"
     with sqlite3.connect(database) as connection:
-        connection.executescript(released.read_text())
+        connection.executescript(TEXTS[released.stem])
     async with await Store.open(str(database)) as store:
         async with store.engine.connect() as connection:
             assert await connection.run_sync(_differences) == []

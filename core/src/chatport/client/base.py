@@ -291,18 +291,17 @@ def _check_arguments(plugins: Any, providers: Any, clock: Any, observers: Any) -
 
 
 def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shared:
+    pacers: PacerBook | None = None
     if config.pacing_store is not None:
         from ..sharing.pacing import shared_pacers  # few clients share limits with other processes
 
         pacers = shared_pacers(
             config.pacing_store.url, config.pacing_store.env, clock.monotonic, refuses=config.pacing_store.refuses
         )
-    else:
-        pacers = PacerBook(clock.monotonic)
     return Shared(
         clock,
         config.retry,
-        pacers=pacers,
+        pacers=pacers or PacerBook(clock.monotonic),
         breakers=BreakerBook(config.breaker, clock.monotonic),
         rates=config.budget.rates,
         observers=tuple(observers),

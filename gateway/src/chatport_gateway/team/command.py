@@ -109,6 +109,7 @@ def keys() -> None:
 @click.pass_obj
 def create_key(
     config: Path | None,
+    /,
     name: str,
     project: str | None,
     models: Sequence[str],
@@ -202,7 +203,7 @@ def projects() -> None:
 @click.argument("name")
 @_limit_options
 @click.pass_obj
-def create_project(config: Path | None, name: str, **given: Any) -> None:
+def create_project(config: Path | None, /, name: str, **given: Any) -> None:
     """Make a project, and print its id."""
     limits = _limits(given)
 
@@ -268,7 +269,7 @@ def show_limits(config: Path | None, holder: str) -> None:
 @click.argument("holder")
 @_limit_options
 @click.pass_obj
-def set_limits(config: Path | None, holder: str, **given: Any) -> None:
+def set_limits(config: Path | None, /, holder: str, **given: Any) -> None:
     """Put limits in the place of those of `gateway`, a project or a key. What is not named is not limited."""
     its = _limits(given)
 
