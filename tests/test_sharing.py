@@ -157,7 +157,7 @@ def test_a_run_whose_answer_was_lost_counts_once(redis: RedisServer) -> None:
         share: Share = one.leases.share("purse", Stock(100))
         assert passes(one, (share, 40))
         answered = one.leases.answered
-        one.leases.answered = _refuse  # type: ignore[method-assign]
+        one.leases.answered = _refuse  # type: ignore[method-assign, assignment]
         one.leases.settle([(share, 40, 40)])
         time.sleep(0.6)
         one.leases.answered = answered  # type: ignore[method-assign]

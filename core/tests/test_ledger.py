@@ -63,7 +63,10 @@ def test_a_ledger_may_answer_from_another_thread() -> None:
     [reservation] = book.asked
     assert reservation.target == "compatible:emulated-model"
     assert reservation.usd is not None
-    assert book.told == [(pytest.approx(reply.cost and reply.cost.amount), reply.usage.total_tokens, False)]
+    [(usd, tokens, is_guess)] = book.told
+    assert reply.cost is not None
+    assert usd == pytest.approx(reply.cost.amount)
+    assert (tokens, is_guess) == (reply.usage.total_tokens, False)
 
 
 async def test_a_ledger_may_answer_from_another_thread_to_a_loop() -> None:

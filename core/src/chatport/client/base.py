@@ -301,7 +301,7 @@ def _shared(config: Config, clock: Clock, observers: Sequence[Observer]) -> Shar
     return Shared(
         clock,
         config.retry,
-        pacers=pacers or PacerBook(clock.monotonic),
+        pacers=PacerBook(clock.monotonic) if pacers is None else pacers,
         breakers=BreakerBook(config.breaker, clock.monotonic),
         rates=config.budget.rates,
         observers=tuple(observers),
