@@ -128,11 +128,14 @@ class Meter(Ledger, AsyncGuard, Record):
 
     def _check(self, reservation: Reservation) -> None:
         self.last_target = reservation.target
-        provider = reservation.target.partition(":")[0]
-        if not self.member.may_be_answered_by(provider):
-            raise PermissionDeniedError(f"The key {self.member.key.shown}… may not use {provider}. Nothing was sent.")
+        if self.member.key.providers is not None:
+            self._check_provider(reservation.target.partition(":")[0])
         if self._records.is_full:
             raise _no_records()
+
+    def _check_provider(self, provider: str) -> None:
+        if not self.member.may_be_answered_by(provider):
+            raise PermissionDeniedError(f"The key {self.member.key.shown}… may not use {provider}. Nothing was sent.")
 
     def settle(
         self, reservation: Reservation, *, usd: float | None, tokens: int | None, is_guess: bool = False

@@ -13,6 +13,8 @@ from sqlalchemy import Table, and_, bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chatport.helpers import jsoncodec
+
 from . import schema
 from .clock import TOTAL, day_of, month_of, now_us
 from .rows import CallRow
@@ -21,7 +23,7 @@ from .values import GATEWAY, Holder, Standing, holder_of
 
 __all__ = ["Usage"]
 
-_COLUMNS = tuple(column.name for column in schema.usage.columns)
+_DAY_US = 86_400_000_000
 _DAY_KEYS = tuple(column.name for column in schema.usage_days.primary_key.columns)
 _DAY_SUMS = ("calls", "input_tokens", "output_tokens", "usd_nano", "unknown_cost_calls", "seconds")
 _SPENT_SUMS = ("usd_nano", "tokens", "calls")
@@ -39,7 +41,8 @@ class Usage:
         """Write rows, and that a journal is written as far as a position; all or nothing."""
         async with self.engine.begin() as connection:
             if rows:
-                await connection.execute(insert(schema.usage), [_values(row) for row in rows])
+                statement, names = _usage_insert(connection.dialect)
+                await connection.exec_driver_sql(statement, [_values(row, names) for row in rows])
                 contents = [_content(row) for row in rows if row.request is not None or row.reply is not None]
                 if contents:
                     await connection.execute(insert(schema.contents), contents)
@@ -128,19 +131,49 @@ def _number(value: Any) -> int | float:
     return value if isinstance(value, float) else int(value or 0)
 
 
-def _values(row: CallRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _COLUMNS}
+_compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+
+def _usage_insert(dialect: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the statement for one row as the driver takes it, and its columns in order.
+
+    SQLAlchemy makes it of the table, once: made anew with its values for each batch it takes twice the time, and this
+    is the one statement whose time counts.
+    """
+    found = _compiled.get(dialect.name)
+    if found is None:
+        made = insert(schema.usage).compile(dialect=dialect)
+        found = _compiled[dialect.name] = (str(made), tuple(made.positiontup or ()))  # type: ignore[attr-defined]
+    return found
+
+
+def _values(row: CallRow, names: Sequence[str]) -> tuple[Any, ...]:
+    attempts = None if row.attempts is None else jsoncodec.encode(row.attempts).decode()
+    return tuple([attempts if name == "attempts" else getattr(row, name) for name in names])
 
 
 def _content(row: CallRow) -> dict[str, Any]:
     return {"at_us": row.at_us, "id": row.id, "request": row.request or "", "reply": row.reply or ""}
 
 
+class _Calendar(dict[int, tuple[str, str]]):
+    """The day and the month of each day since 1970: few are needed, and each is made once."""
+
+    def __missing__(self, number: int) -> tuple[str, str]:
+        at_us = number * _DAY_US
+        self[number] = found = (day_of(at_us), month_of(at_us))
+        return found
+
+
 def _days(rows: Iterable[CallRow]) -> dict[tuple[str, ...], list[float]]:
     sums: dict[tuple[str, ...], list[float]] = {}
+    calendar = _Calendar()
     for row in rows:
-        key = (day_of(row.at_us), row.key_id or "", row.project_id or "", row.model, row.target or "", row.outcome)
-        added = sums.setdefault(key, [0, 0, 0, 0, 0, 0.0])
+        day = calendar[row.at_us // _DAY_US][0]
+        key = (day, row.key_id or "", row.project_id or "", row.model, row.target or "", row.outcome)
+        added = sums.get(key)
+        if added is None:
+            added = sums[key] = [0, 0, 0, 0, 0, 0.0]
         added[0] += 1
         added[1] += row.input_tokens or 0
         added[2] += row.output_tokens or 0
@@ -161,15 +194,23 @@ def holders_of(key_id: str | None, project_id: str | None) -> list[Holder]:
 
 
 def _spent(rows: Iterable[CallRow]) -> dict[tuple[str, ...], list[float]]:
-    sums: dict[tuple[str, ...], list[float]] = {}
+    by_key: dict[tuple[int, str | None, str | None], list[int]] = {}
     for row in rows:
-        tokens = (row.input_tokens or 0) + (row.output_tokens or 0)
-        for holder in holders_of(row.key_id, row.project_id):
-            for window in (day_of(row.at_us), month_of(row.at_us), TOTAL):
-                added = sums.setdefault((holder, window), [0, 0, 0])
-                added[0] += row.usd_nano or 0
-                added[1] += tokens
-                added[2] += 1
+        whose = (row.at_us // _DAY_US, row.key_id, row.project_id)
+        added = by_key.get(whose)
+        if added is None:
+            added = by_key[whose] = [0, 0, 0]
+        added[0] += row.usd_nano or 0
+        added[1] += (row.input_tokens or 0) + (row.output_tokens or 0)
+        added[2] += 1
+    sums: dict[tuple[str, ...], list[float]] = {}
+    calendar = _Calendar()
+    for (number, key_id, project_id), added in by_key.items():
+        for holder in holders_of(key_id, project_id):
+            for window in (*calendar[number], TOTAL):
+                total = sums.setdefault((holder, window), [0, 0, 0])
+                for place, amount in enumerate(added):
+                    total[place] += amount
     return sums
 
 
