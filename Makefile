@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gateway bench-gateway test test-clients quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
+.PHONY: help demo demo-gateway bench-gateway test test-clients test-kills quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -50,6 +50,9 @@ test: $(VENV)/synced ## run all tests (more options: ARGS="-k name")
 
 test-clients: $(VENV)/synced ## let real clients work through the gateway; installs them (needs registries; ARGS="--client codex")
 	@$(PY) -m tests.clients.run $(ARGS)
+
+test-kills: $(VENV)/synced ## kill a gateway under load fifty times, and look for what is lost; some minutes
+	@CHATPORT_KILLS=50 $(PY) -m pytest -n 0 gateway/tests/team/test_kill.py $(ARGS)
 
 quick: $(VENV)/synced ## lint one package and run its own tests, without the slow ones (PACKAGE=provider-deepseek; core if not said)
 	@test -n "$(PACKAGE_FOLDER)" || { echo "there is no package $(PACKAGE): core, or a folder of plugins/" >&2; exit 1; }
@@ -125,8 +128,8 @@ release: $(VENV)/release/synced ## build and check a release, and show it; publi
 
 lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
-	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
-		--no-emit-package chatport-surfaces --no-emit-package chatport-mcp -o requirements/dev.txt \
+	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --extra redis --extra team --extra postgres --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
+		--no-emit-package chatport-surfaces --no-emit-package chatport-mcp --no-emit-package chatport-gateway -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) --group site -c requirements/dev.txt -o requirements/site.txt

@@ -63,6 +63,7 @@ layers =
     engine
     decoding | plugins | inputs
     standard
+    sharing
     hooks | limits
     call
     events | provider

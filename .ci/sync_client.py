@@ -53,6 +53,7 @@ REPLACEMENTS = (
     ("await ", ""),
     ("use an Client", "use an AsyncClient"),
     (", on asyncio or trio.", ", without an event loop."),
+    ("AsyncGuard", "Guard"),
     ("AsyncStreamedAnswer", "StreamedAnswer"),
     ("AsyncSurfaces", "Surfaces"),
     ("with an asynchronous client behind", "with a synchronous client behind"),

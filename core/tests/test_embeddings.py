@@ -213,3 +213,18 @@ def test_a_fault_shows_no_key() -> None:
     with pytest.raises(MalformedReplyError) as caught:
         embed("a", echoing)
     assert "emulated-key" not in f"{caught.value!r} {caught.value.raw}"
+
+
+def test_they_count_in_a_budget() -> None:
+    """They cost money as well: what goes in is set aside, and replaced by what the vendor says."""
+    value = provider()
+    emulator = Emulator(value, answer=good)
+    with chatport.Client(emulator.config(), transport=emulator, providers=[value]) as client:
+        with client.budget(usd=1.0, tokens=1000) as budget:
+            client.embed(["some text", "and another"], model="acme:e")
+        assert budget.spent_tokens == 10
+        assert budget.spent_usd == pytest.approx(10 * 2e-6)
+        assert not budget.has_unknown
+        with client.budget(tokens=1), pytest.raises(chatport.BudgetExceededError):
+            client.embed(["some text", "and another"], model="acme:e")
+    assert len(emulator.requests) == 1

@@ -25,15 +25,15 @@ NAMES = sorted(
     ChatportError Chunk ChunkSeen Citation CitationAdded CitationReported Client Config ConfigurationError
     ContentFilterError Context ContextLengthError Cost DeadlineError Dialect Discovery Embeddings ErrorDetails
     ErrorReported Event Explanation Facts Failure FieldRule FilePart FinishReason FinishReported Finished HOOK_API
-    HostFacts ImagePart LogprobsReported MalformedReplyError MapLimitError MapProgress MapResult MapStream Media
-    MediaAdded Message MessagesInput ModelFacts ModelInfo ModelNotFoundError ModelPrice Native OpaqueReported
-    OutputSpec OverloadedError Part PermissionDeniedError PluginError Policy PolicyError Prefill Protocol Provider
-    ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta RefusalDelta Reply ReplyStarted
-    ReplyStream Run RunEvent RunFinished RunLimitError RunStep RunStream Secret ServerError ServerStep
-    StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall ToolCallDelta ToolCallEnded ToolChoice
-    ToolEnded ToolError ToolResult ToolStarted Totals TransportError UnsupportedFeatureError Usage UsageReported
-    VendorPart Verdict VideoPart WireRequest WireTools __version__ check_arguments hookimpl load_config load_facts
-    run_tool run_tool_async schema_of
+    HostFacts ImagePart Ledger LogprobsReported MalformedReplyError MapLimitError MapProgress MapResult MapStream
+    Media MediaAdded Message MessagesInput ModelFacts ModelInfo ModelNotFoundError ModelPrice Native
+    OpaqueReported OutputSpec OverloadedError Part Pending PermissionDeniedError PluginError Policy PolicyError
+    Prefill Protocol Provider ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta
+    RefusalDelta Reply ReplyStarted ReplyStream Reservation Run RunEvent RunFinished RunLimitError RunStep
+    RunStream Secret ServerError ServerStep StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall
+    ToolCallDelta ToolCallEnded ToolChoice ToolEnded ToolError ToolResult ToolStarted Totals TransportError
+    UnsupportedFeatureError Usage UsageReported VendorPart Verdict VideoPart WireRequest WireTools __version__
+    check_arguments hookimpl load_config load_facts run_tool run_tool_async schema_of
 """.split()  # noqa: SIM905  # a paragraph reads better than 100 lines
 )
 VALUES = ("Event", "FinishReason", "HOOK_API", "MessagesInput", "Part", "RunEvent", "__version__", "hookimpl")

@@ -101,7 +101,7 @@ if TYPE_CHECKING:
     from .inputs.messages import MessagesInput as MessagesInput
     from .inputs.options import ChatOptions as ChatOptions
     from .inputs.schemas import schema_of as schema_of
-    from .limits.budget import Budget as Budget
+    from .limits.budget import Budget as Budget, Ledger as Ledger, Pending as Pending, Reservation as Reservation
     from .limits.policy import Policy as Policy
     from .provider import (
         Auth as Auth,
@@ -148,7 +148,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "client.aio": ("AsyncClient",),
-    "limits.budget": ("Budget",),
+    "limits.budget": ("Budget", "Ledger", "Pending", "Reservation"),
     "call": (
         "Call",
         "Chunk",

@@ -9,13 +9,22 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import anyio
 import structlog
 
-from chatport import AsyncClient, AuthenticationError, BadRequestError, ChatportError, Config, load_config
+from chatport import (
+    AsyncClient,
+    AuthenticationError,
+    BadRequestError,
+    ChatportError,
+    Config,
+    ConfigurationError,
+    OverloadedError,
+    load_config,
+)
 from chatport_surfaces import Answer, AsyncStreamedAnswer, ClientRequest, Record, Surface
 
 from .access import log_access
@@ -24,6 +33,11 @@ from .keys import KeyRing
 from .leaving import ClientLeft, watch, while_there
 from .settings import GatewaySettings, read_settings
 from .tenants import Tenants
+
+if TYPE_CHECKING:
+    from .team.meter import Meter
+    from .team.settings import TeamSettings
+    from .team.team import Team
 
 __all__ = ["Gateway"]
 
@@ -66,6 +80,25 @@ class Gateway:
         self.tenants = Tenants(self.client, surfaces, digests, self.settings)
         self.surfaces = self.tenants.common
         self.log = structlog.get_logger("chatport.gateway")
+        self.team: Team | None = None
+        """Keys, limits and records of a team, once they are open; None without a `[team]` table."""
+        self._team_settings = _team_settings(loaded)
+        self._opening = anyio.Lock() if self._team_settings is not None else None
+
+    async def open(self) -> None:
+        """Open what a `[team]` table names; the first request does it too. Raises ConfigurationError if it cannot."""
+        if self._opening is None or self._team_settings is None or self.is_stopping:
+            return
+        from .team.team import Team
+
+        async with self._opening:
+            if self.team is None:
+                self.team = await Team.open(self._team_settings, self.log)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a key is asked for."""
+        return bool(self.keys) or self._team_settings is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, or the server's own start and end."""
@@ -79,11 +112,19 @@ class Gateway:
     async def aclose(self) -> None:
         """Close the client, unless it was given. Calls under way go on to their end."""
         self.is_stopping = True
+        if self.team is not None:
+            await self.team.aclose()
+            self.team = None
         if self._owns_client:
             await self.client.aclose()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        try:
+            await self.open()
+        except ChatportError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.aclose()
@@ -92,37 +133,49 @@ class Gateway:
     # --- one request
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began, record = time.monotonic(), Record()
+        began, visit = time.monotonic(), _Visit()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        request_id = _request_id(headers)
+        request_id = visit.request_id = _request_id(headers)
         more = ((REQUEST_ID, request_id), *self._cors(headers))
         status = 499  # the client has left
         try:
-            answer = await self._answer(scope["method"], path, scope, headers, receive, record)
-            status = answer.status
+            answer = await self._answer(scope["method"], path, scope, headers, receive, visit)
             if isinstance(answer, Answer):
+                status = answer.status
+                self._ended(visit, status)
                 await _send_whole(send, answer, more, has_body=scope["method"] != "HEAD")
-            elif not await _send_stream(send, receive, answer, more):
-                status = 499
+            elif await _send_stream(send, receive, answer, more, visit, self._ended):
+                status = answer.status
         except ClientLeft:
             pass
         except anyio.get_cancelled_exc_class():
             if not self.is_stopping:  # else the time for streams to end was over, and there is nothing to add
                 raise
         finally:
-            log_access(self.log, scope["method"], path, status, time.monotonic() - began, request_id, record)
+            self._ended(visit, status)
+            log_access(self.log, scope["method"], path, status, time.monotonic() - began, request_id, visit.record)
+
+    def _ended(self, visit: _Visit, status: int) -> None:
+        """Note what a request has used, before the last of its answer goes out."""
+        if visit.meter is not None and self.team is not None:
+            self.team.end(visit.meter, status)
 
     async def _answer(
-        self, method: str, path: str, scope: Scope, headers: Mapping[str, str], receive: Receive, record: Record
+        self, method: str, path: str, scope: Scope, headers: Mapping[str, str], receive: Receive, visit: _Visit
     ) -> Answer | AsyncStreamedAnswer:
         surface = self.surfaces.table.find(method, path)
         if surface is None and path in _OPEN_PATHS and method in ("GET", "HEAD"):
             return self._state(path)
         if method == "OPTIONS" and self._cors(headers):
             return Answer(204, b"", _PREFLIGHT)
-        key = self.keys.which(headers)
-        if key is None and self.keys:
+        key: bytes | None = None
+        if self._opening is not None:
+            try:
+                await self._identify(headers, visit)
+            except ChatportError as error:
+                return self._refusal(surface, error)
+        elif self.keys and (key := self.keys.which(headers)) is None:
             return self._refusal(surface, AuthenticationError("The key of this gateway is missing or wrong."))
         try:
             body = await read_body(
@@ -132,17 +185,31 @@ class Gateway:
             return self._refusal(surface, BadRequestError(refused.reason), refused.status)
         query = scope.get("query_string", b"").decode("latin-1")
         request = ClientRequest(method, path, headers, query, body)
-        return await while_there(receive, partial(self._answered, key, surface, request, record))
+        return await while_there(receive, partial(self._answered, key, surface, request, visit))
+
+    async def _identify(self, headers: Mapping[str, str], visit: _Visit) -> None:
+        """Find out whose key a request brings. Raises AuthenticationError, OverloadedError."""
+        if self.team is None:
+            await self.open()
+        if self.team is None:
+            raise OverloadedError("The gateway is stopping.", retryable=True, retry_after_seconds=1.0)
+        member = await self.team.member(headers)
+        visit.record = visit.meter = self.team.meter(member, visit.request_id)
 
     async def _answered(
-        self, key: bytes | None, surface: Surface | None, request: ClientRequest, record: Record
+        self, key: bytes | None, surface: Surface | None, request: ClientRequest, visit: _Visit
     ) -> Answer | AsyncStreamedAnswer:
+        meter = visit.meter
         try:
-            return await self.tenants.of(key).answer(request, record=record)
+            if meter is None:
+                return await self.tenants.of(key).answer(request, record=visit.record)
+            with meter:
+                surfaces = self.tenants.of_key(meter.member.key.id)
+                return await surfaces.answer(request, record=meter, guard=meter)
         except Exception as problem:  # a mistake of ours: the client is to be told something in its own protocol
             self.log.exception("failed", path=request.path)
-            record.error = ChatportError(f"The gateway has failed ({type(problem).__name__}).")
-            return self._refusal(surface, record.error)
+            visit.record.error = ChatportError(f"The gateway has failed ({type(problem).__name__}).")
+            return self._refusal(surface, visit.record.error)
 
     def _state(self, path: str) -> Answer:
         """Return whether it lives, and whether it takes requests."""
@@ -154,7 +221,8 @@ class Gateway:
         """Return an error in the words of the protocol that was spoken, or in plain ones."""
         if surface is None:
             body = {"type": "error", "error": {"type": "invalid_request_error", "message": error.message}}
-            answer = Answer.of_json(body, 401, (("x-should-retry", "false"),))
+            is_ours = isinstance(error, OverloadedError)
+            answer = Answer.of_json(body, 503 if is_ours else 401, (("x-should-retry", str(is_ours).lower()),))
         else:
             answer = surface.error(error, self.surfaces.context)
         return answer if status is None else Answer(status, answer.body, answer.headers)
@@ -165,6 +233,29 @@ class Gateway:
         if origin is None or origin not in self.settings.allow_origins:
             return ()
         return (("access-control-allow-origin", origin), ("vary", "origin"))
+
+
+class _Visit:
+    """What is known of a request while it is served. `meter` is a team's, and its record then."""
+
+    __slots__ = ("meter", "record", "request_id")
+
+    def __init__(self) -> None:
+        self.request_id = ""
+        self.record = Record()
+        self.meter: Meter | None = None
+
+
+def _team_settings(config: Config) -> TeamSettings | None:
+    if "team" not in config.tables:
+        return None
+    try:
+        from .team.settings import read_team
+    except ImportError as error:
+        raise ConfigurationError(
+            f'[team] needs what the extra brings ({error.name} is missing): pip install "chatport-gateway[team]".'
+        ) from None
+    return read_team(config)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
@@ -184,16 +275,26 @@ async def _send_whole(send: Send, answer: Answer, more: Sequence[tuple[str, str]
 
 
 async def _send_stream(
-    send: Send, receive: Receive, answer: AsyncStreamedAnswer, more: Sequence[tuple[str, str]]
+    send: Send,
+    receive: Receive,
+    answer: AsyncStreamedAnswer,
+    more: Sequence[tuple[str, str]],
+    visit: _Visit,
+    ended: Callable[[_Visit, int], None],
 ) -> bool:
     """Send a stream as it comes; return whether the client has stayed to its end. If it leaves, the vendor stops."""
-    stayed = False
+    stayed, meter = False, visit.meter
+    if meter is not None:
+        meter.first_at = time.monotonic()
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch, receive, tasks.cancel_scope)
             await send({"type": "http.response.start", "status": answer.status, "headers": _head(answer, more)})
             async for piece in answer:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if meter is not None:
+                meter.reply = answer.stream.partial
+                ended(visit, answer.status)
             await send({"type": "http.response.body", "body": b""})
             stayed = True
             tasks.cancel_scope.cancel()

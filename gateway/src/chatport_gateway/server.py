@@ -27,7 +27,7 @@ def check_guarded(gateway: Gateway) -> None:
         is_loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
         is_loopback = host == "localhost"
-    if not gateway.keys and not is_loopback:
+    if not gateway.is_guarded and not is_loopback:
         raise ConfigurationError(
             f"[gateway] host is {host}, and no key is set: anybody could spend your money. Set key_env or key_hashes, "
             "or listen on 127.0.0.1."

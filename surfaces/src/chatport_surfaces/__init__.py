@@ -9,8 +9,12 @@ from __future__ import annotations
 from .dropin import async_http_client as async_http_client, http_client as http_client
 from .record import Record as Record
 from .sealing import Seal as Seal
-from .serving import AsyncStreamedAnswer as AsyncStreamedAnswer, AsyncSurfaces as AsyncSurfaces
-from .serving_sync import StreamedAnswer as StreamedAnswer, Surfaces as Surfaces
+from .serving import (
+    AsyncGuard as AsyncGuard,
+    AsyncStreamedAnswer as AsyncStreamedAnswer,
+    AsyncSurfaces as AsyncSurfaces,
+)
+from .serving_sync import Guard as Guard, StreamedAnswer as StreamedAnswer, Surfaces as Surfaces
 from .surface import (
     Answer as Answer,
     Asked as Asked,
@@ -23,9 +27,11 @@ from .surface import (
 __all__ = [
     "Answer",
     "Asked",
+    "AsyncGuard",
     "AsyncStreamedAnswer",
     "AsyncSurfaces",
     "ClientRequest",
+    "Guard",
     "Record",
     "Seal",
     "StreamedAnswer",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 from uuid import uuid4
@@ -30,7 +31,7 @@ from .sealing import Seal
 from .surface import Answer, Asked, ClientRequest, Surface, SurfaceContext, Writer
 from .told import headers_of
 
-__all__ = ["AsyncStreamedAnswer", "AsyncSurfaces"]
+__all__ = ["AsyncGuard", "AsyncStreamedAnswer", "AsyncSurfaces"]
 
 _STREAM_HEADERS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
 
@@ -90,6 +91,18 @@ class AsyncStreamedAnswer:
         await self.stream.__aexit__(None, None, None)
 
 
+class AsyncGuard(ABC):
+    """Who may ask for what: heard when a request is read, and before anything is done for it."""
+
+    @abstractmethod
+    async def admit(self, asked: Asked) -> None:
+        """Let a request pass. Raises a ChatportError, of which the client is told in its own protocol."""
+
+    def shows(self, name: str) -> bool:
+        """Whether the list of models has a name."""
+        return True
+
+
 class AsyncSurfaces:
     """Answers requests of any surface by the calls of one client.
 
@@ -118,10 +131,12 @@ class AsyncSurfaces:
         *,
         timeout: Mapping[str, float] | None = None,
         record: Record | None = None,
+        guard: AsyncGuard | None = None,
     ) -> Answer | AsyncStreamedAnswer:
         """Return the answer to a request, errors included. A streamed one is to be closed.
 
-        `timeout` are timers of a call by their names, in seconds, 0 for none. `record` is filled in.
+        `timeout` are timers of a call by their names, in seconds, 0 for none. `record` is filled in. `guard` may refuse
+        it.
         """
         record = record or Record()
         surface = self.table.find(request.method, request.path)
@@ -132,20 +147,26 @@ class AsyncSurfaces:
             asked = record.asked = surface.read(request, self.context)
             if timeout and asked.kind in ("chat", "embed"):
                 asked = attrs.evolve(asked, options={"timeout": timeout, **asked.options})
-            return await self._asked(surface, asked, record)
+            if guard is not None:
+                await guard.admit(asked)
+            return await self._asked(surface, asked, record, guard)
         except ChatportError as error:
             record.error = error
             return surface.error(error, self.context)
 
-    async def _asked(self, surface: Surface, asked: Asked, record: Record) -> Answer | AsyncStreamedAnswer:
+    async def _asked(
+        self, surface: Surface, asked: Asked, record: Record, guard: AsyncGuard | None
+    ) -> Answer | AsyncStreamedAnswer:
         if asked.answer is not None:
             return asked.answer
         match asked.kind:
             case "models":
-                return surface.listed(self._models(), asked, self.context)
+                models = self._models()
+                shown = models if guard is None else [model for model in models if guard.shows(model.id)]
+                return surface.listed(shown, asked, self.context)
             case "embed":
                 model = self._known(asked.model)
-                vectors = await self.client.embed(list(asked.messages), model=model, **asked.options)
+                vectors = record.vectors = await self.client.embed(list(asked.messages), model=model, **asked.options)
                 return surface.embedded(vectors, asked, self.context)
             case "tokens":
                 tokens = self.client.estimate_tokens(

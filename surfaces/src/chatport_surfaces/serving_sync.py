@@ -6,6 +6,7 @@ Made of `serving.py`.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 from uuid import uuid4
@@ -30,7 +31,7 @@ from .sealing import Seal
 from .surface import Answer, Asked, ClientRequest, Surface, SurfaceContext, Writer
 from .told import headers_of
 
-__all__ = ["StreamedAnswer", "Surfaces"]
+__all__ = ["Guard", "StreamedAnswer", "Surfaces"]
 
 _STREAM_HEADERS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
 
@@ -90,6 +91,18 @@ class StreamedAnswer:
         self.stream.__exit__(None, None, None)
 
 
+class Guard(ABC):
+    """Who may ask for what: heard when a request is read, and before anything is done for it."""
+
+    @abstractmethod
+    def admit(self, asked: Asked) -> None:
+        """Let a request pass. Raises a ChatportError, of which the client is told in its own protocol."""
+
+    def shows(self, name: str) -> bool:
+        """Whether the list of models has a name."""
+        return True
+
+
 class Surfaces:
     """Answers requests of any surface by the calls of one client.
 
@@ -118,10 +131,12 @@ class Surfaces:
         *,
         timeout: Mapping[str, float] | None = None,
         record: Record | None = None,
+        guard: Guard | None = None,
     ) -> Answer | StreamedAnswer:
         """Return the answer to a request, errors included. A streamed one is to be closed.
 
-        `timeout` are timers of a call by their names, in seconds, 0 for none. `record` is filled in.
+        `timeout` are timers of a call by their names, in seconds, 0 for none. `record` is filled in. `guard` may refuse
+        it.
         """
         record = record or Record()
         surface = self.table.find(request.method, request.path)
@@ -132,20 +147,24 @@ class Surfaces:
             asked = record.asked = surface.read(request, self.context)
             if timeout and asked.kind in ("chat", "embed"):
                 asked = attrs.evolve(asked, options={"timeout": timeout, **asked.options})
-            return self._asked(surface, asked, record)
+            if guard is not None:
+                guard.admit(asked)
+            return self._asked(surface, asked, record, guard)
         except ChatportError as error:
             record.error = error
             return surface.error(error, self.context)
 
-    def _asked(self, surface: Surface, asked: Asked, record: Record) -> Answer | StreamedAnswer:
+    def _asked(self, surface: Surface, asked: Asked, record: Record, guard: Guard | None) -> Answer | StreamedAnswer:
         if asked.answer is not None:
             return asked.answer
         match asked.kind:
             case "models":
-                return surface.listed(self._models(), asked, self.context)
+                models = self._models()
+                shown = models if guard is None else [model for model in models if guard.shows(model.id)]
+                return surface.listed(shown, asked, self.context)
             case "embed":
                 model = self._known(asked.model)
-                vectors = self.client.embed(list(asked.messages), model=model, **asked.options)
+                vectors = record.vectors = self.client.embed(list(asked.messages), model=model, **asked.options)
                 return surface.embedded(vectors, asked, self.context)
             case "tokens":
                 tokens = self.client.estimate_tokens(

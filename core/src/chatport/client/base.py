@@ -22,6 +22,7 @@ from ..facts.models import ModelFacts
 from ..inputs.messages import MessagesInput
 from ..inputs.options import CHAT_OPTIONS, read_call, read_timeout, unknown_option
 from ..limits.budget import Budget, active_budgets
+from ..limits.pacing import PacerBook
 from ..provider import Provider
 from ..setup.config import Config, load_config
 from ..setup.routes import Routes
@@ -261,8 +262,10 @@ class BaseClient:
         return call, timeouts, entries, merged
 
     def _request_machine(self, target: str, wire: WireRequest, timeout: Any) -> CallMachine:
-        """Return a machine for a request that is no chat."""
-        return CallMachine([RequestCandidate(self._routes, target, wire, read_timeout(timeout))], self._shared, False)
+        """Return a machine for a request that is no chat. Of these, embeddings count in budgets."""
+        candidate = RequestCandidate(self._routes, target, wire, read_timeout(timeout))
+        budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
+        return CallMachine([candidate], self._shared, False, budgets)
 
     def _explain(self, messages: MessagesInput, options: Mapping[str, Any]) -> Explanation:
         from .explain import explain_call
@@ -348,9 +351,17 @@ def _check_arguments(plugins: Any, providers: Any, clock: Any, observers: Any) -
 
 
 def _shared(config: Config, clock: Clock, observers: Sequence[Observer], vendors: Vendors) -> Shared:
+    pacers: PacerBook | None = None
+    if config.pacing_store is not None:
+        from ..sharing.pacing import shared_pacers  # few clients share limits with other processes
+
+        pacers = shared_pacers(
+            config.pacing_store.url, config.pacing_store.env, clock.monotonic, refuses=config.pacing_store.refuses
+        )
     return Shared(
         clock,
         config.retry,
+        pacers=PacerBook(clock.monotonic) if pacers is None else pacers,
         breakers=BreakerBook(config.breaker, clock.monotonic),
         rates=config.budget.rates,
         observers=tuple(observers),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Generator, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..basics.hosts import is_private
 from ..call import Context
 from ..errors import ChatportError
 from ..facts.prices import charged, cost_of, estimate_cost
-from ..limits.budget import Budget, Reservation, in_usd
+from ..limits.budget import Ledger, Reservation, in_usd
 from ..standard.paths import at
 from ..types import Cost, Usage
 from .attempt import AttemptRun
+from .commands import Command, Pause
 from .route import Route
 from .shared import Shared
 
@@ -27,40 +30,77 @@ class Expense:
         self._shared = shared
         self._reservations: list[Reservation] = []
 
-    def reserve(self, budgets: Sequence[Budget]) -> None:
+    def reserve(self, budgets: Sequence[Ledger]) -> Generator[Command, Any, None]:
         """Set aside what the attempt may cost, in every budget. Raises BudgetExceededError, with nothing set aside."""
-        call, context = self._route.call, self._route.context
-        if call is None:
+        counts = _estimated(self._route)
+        if counts is None:
             return
-        from ..limits.estimate import estimate_input_tokens, estimate_output_tokens  # only calls with a budget need it
-
-        asked, answered = estimate_input_tokens(call), estimate_output_tokens(call, context.facts)
-        cost = estimate_cost(context.facts.prices, asked, answered, at=self._shared.clock.utcnow())
+        context = self._route.context
+        cost = estimate_cost(context.facts.prices, *counts, at=self._shared.clock.utcnow())
         usd = in_usd(cost, self._shared.rates)
         why = "" if usd is not None else _why_unknown(cost, context)
         try:
             for budget in budgets:
-                reservation = Reservation(budget, usd, asked + answered, why)
+                reservation = Reservation(budget, usd, sum(counts), why, context.target)
                 self._reservations.append(reservation)  # ours before it is granted: an interrupt may come between
-                budget.grant(reservation)
+                while pending := budget.grant(reservation):
+                    yield Pause(pending.on_wake, pending.seconds)
         except ChatportError as error:
             error.provider, error.model = context.provider.name, context.model
             raise  # `settle` gives back what other budgets had granted
 
-    def settle(self, attempt: AttemptRun | None) -> None:
-        """Put what was used in the place of the estimates; without a sign that anything was used, give them back."""
+    def settle(self, attempt: AttemptRun | None, *, is_left: bool = False) -> None:
+        """Put what was used in the place of the estimates; without a sign that anything was used, give them back.
+
+        `is_left`: nobody has waited for its end, so the vendor has not said what it was.
+        """
         usage = None if attempt is None else attempt.collector.usage
         is_begun = attempt is not None and attempt.head is not None and 200 <= attempt.head.status < 300
         while self._reservations:
             reservation = self._reservations[-1]  # taken off when that is done: a second time changes nothing
-            if attempt is None or (usage is None and not is_begun):
+            if attempt is None or (usage is None and not is_begun and not is_left):
                 reservation.budget.cancel(reservation)
+            elif usage is None and is_left:
+                reservation.budget.settle(reservation, **self._come_until_left(attempt, reservation))
             else:
-                counts = () if usage is None else (usage.input_tokens, usage.output_tokens)
-                known = [count for count in counts if count is not None]
                 usd = in_usd(cost_of_attempt(attempt, self._shared), self._shared.rates)
-                reservation.budget.settle(reservation, usd=usd, tokens=sum(known) if len(known) == 2 else None)
+                reservation.budget.settle(reservation, usd=usd, tokens=None if usage is None else self._tokens(usage))
             self._reservations.pop()
+
+    def _tokens(self, usage: Usage) -> int | None:
+        """Return how many tokens an attempt has used, None where that is not known. Vectors are none."""
+        output = usage.output_tokens if self._route.call is not None else usage.output_tokens or 0
+        return None if usage.input_tokens is None or output is None else usage.input_tokens + output
+
+    def _come_until_left(self, attempt: AttemptRun, reservation: Reservation) -> dict[str, Any]:
+        """Return about what the input has cost, and what had come of the answer: what is billed of it, as a rule.
+
+        Never more than was reserved. Reasoning that the vendor does not show is not seen here.
+        """
+        from ..limits.estimate import estimate_text_tokens
+
+        counts = _estimated(self._route) or (0, 0)
+        first = attempt.collector.first
+        texts = ("".join(first.text), "".join(first.reasoning), *[call.arguments for call in first.tool_calls()])
+        come = min(math.ceil(sum(estimate_text_tokens(text) for text in texts if text)), counts[1])
+        cost = estimate_cost(self._route.context.facts.prices, counts[0], come, at=self._shared.clock.utcnow())
+        return {"usd": in_usd(cost, self._shared.rates), "tokens": counts[0] + come, "is_guess": True}
+
+
+def _estimated(route: Route) -> tuple[int, int] | None:
+    """Return about how many tokens go out and come back; None for what is no call of a model."""
+    from ..limits.estimate import (  # only calls with a budget need it
+        estimate_input_tokens,
+        estimate_output_tokens,
+        estimate_text_tokens,
+    )
+
+    if route.call is not None:
+        return estimate_input_tokens(route.call), estimate_output_tokens(route.call, route.context.facts)
+    texts = route.wire.body.get("input") if route.operation == "embeddings" else None
+    if not isinstance(texts, list):
+        return None
+    return math.ceil(sum(estimate_text_tokens(text) for text in texts if isinstance(text, str))), 0
 
 
 def _why_unknown(cost: Cost | None, context: Context) -> str:

@@ -40,7 +40,7 @@ from ..errors import (
     UnsupportedFeatureError,
 )
 from ..events import Finished
-from ..limits.budget import Budget
+from ..limits.budget import Ledger
 from ..types import Adjustment, Reply, Usage
 from .attempt import AttemptRun
 from .commands import Beside, Block, Clock, Command, Deliver, TimerExpired
@@ -149,7 +149,7 @@ class CallMachine:
     targets: Sequence[Candidate]
     shared: Shared
     deliver: bool
-    budgets: Sequence[Budget] = ()
+    budgets: Sequence[Ledger] = ()
     shared_trace: CallTrace | None = None
     """The trace of a call of which this is one of two tries; None: it has its own."""
     is_quiet: bool = False

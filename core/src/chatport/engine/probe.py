@@ -16,7 +16,7 @@ from ..errors import (
     RateLimitError,
 )
 from ..limits.breaker import Breaker, Outcome
-from ..limits.budget import Budget
+from ..limits.budget import Ledger
 from ..types import Reply
 from .attempt import AttemptRun
 from .commands import Clock, Command
@@ -42,7 +42,7 @@ class Probe:
     route: Route
     shared: Shared
     breaker: Breaker
-    budgets: Sequence[Budget] = ()
+    budgets: Sequence[Ledger] = ()
     is_quiet: bool = False
 
     @property

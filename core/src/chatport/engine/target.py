@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..events import AttemptFailed
 from ..limits.breaker import Breaker, Outcome
-from ..limits.budget import Budget
+from ..limits.budget import Ledger
 from ..limits.pacing import Ticket
 from ..limits.retry import backoff_seconds
 from .attempt import AttemptRun
@@ -66,7 +66,7 @@ class TargetRun:
         deliver: bool,
         others: int = 0,
         is_probe: bool = False,
-        budgets: Sequence[Budget] = (),
+        budgets: Sequence[Ledger] = (),
         resumed: Collector | None = None,
         queued_seconds: float = 0.0,
         judge: Callable[[ChatportError, AttemptRun], Outcome] | None = None,
@@ -74,6 +74,7 @@ class TargetRun:
         takes_key = route.context.provider.dialect.idempotency_header is not None
         self.route = _with_idempotency_key(route, trace) if takes_key else route
         self.attempt: AttemptRun | None = None
+        self._is_left = False
         self.queued_seconds = queued_seconds
         self._trace = trace
         self._shared: Shared = trace.shared
@@ -132,13 +133,13 @@ class TargetRun:
         error: ChatportError | None = None
         expense = Expense(self.route, self._shared) if self._budgets else None
         ticket = None if self._pacer is None else self._ticket()
-        self.attempt = None
+        self.attempt, self._is_left = None, False
         try:
             try:
                 if ticket is not None:
                     yield from self._wait_for_place(ticket)
                 if expense is not None:
-                    expense.reserve(self._budgets)
+                    yield from expense.reserve(self._budgets)
                 self._began = self._shared.clock.monotonic()
                 attempt = self.attempt = self._new_attempt()
                 if self._trace.is_heard:
@@ -147,7 +148,9 @@ class TargetRun:
                     yield from attempt.run()
                 except ChatportError as problem:
                     error = problem
+                    self._is_left = isinstance(problem, DeadlineError) and problem.timer != "connect"
                 except GeneratorExit:
+                    self._is_left = True
                     self._trace.attempt_ended(attempt, self._began, outcome="cancelled")
                     raise
                 yield Close(not isinstance(error, _CUT))
@@ -174,7 +177,7 @@ class TargetRun:
             used = None if usage is None else (usage.input_tokens or 0) + (usage.output_tokens or 0)
             self._pacer.leave(ticket, used_tokens=0 if attempt is None else used)
         if expense is not None:
-            expense.settle(attempt)
+            expense.settle(attempt, is_left=self._is_left)
 
     def _new_attempt(self) -> AttemptRun:
         return AttemptRun(

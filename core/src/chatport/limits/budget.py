@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -14,7 +15,7 @@ from ..basics.forks import new_lock, tell_child
 from ..errors import BudgetExceededError, ConfigurationError
 from ..types import Cost
 
-__all__ = ["Budget", "Reservation", "active_budgets", "in_usd"]
+__all__ = ["Budget", "Ledger", "Pending", "Reservation", "active_budgets", "in_usd"]
 
 # Money is counted in whole picodollars: with floats three times 0.1 would not fit into 0.3, and sums would drift.
 # One token at the lowest list prices is some thousands of them.
@@ -22,7 +23,7 @@ _PICODOLLARS = 1_000_000_000_000
 
 _UNKNOWN_PRICE = 'no price is known. State the model\'s prices in [models."PROVIDER:MODEL"].'
 
-_ENTERED: ContextVar[tuple[Budget, ...]] = ContextVar("chatport_budgets", default=())
+_ENTERED: ContextVar[tuple[Ledger, ...]] = ContextVar("chatport_budgets", default=())
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -30,13 +31,68 @@ class Reservation:
     """What one attempt has been granted from `budget`: its estimates, until they are settled or cancelled.
 
     `usd` is None where the cost is not known and the budget lets such calls pass; `why` says why it is not known, and
-    what to write so that it is.
+    what to write so that it is. `target` is where the attempt goes.
     """
 
-    budget: Budget
+    budget: Ledger
     usd: float | None
     tokens: int
     why: str = ""
+    target: str = ""
+
+
+@attrs.frozen(eq=False, repr=False)
+class Pending:
+    """Nothing is granted or refused yet, since somebody else has to be asked: grant again when woken.
+
+    `on_wake` takes the function that wakes, and may call it from any thread; `seconds` is the longest that it can take.
+    """
+
+    on_wake: Callable[[Callable[[], None]], None]
+    seconds: float | None = None
+
+
+class Ledger(ABC):
+    """What is asked before an attempt is sent, and told what it has cost. `Budget` is one; a service may have its own.
+
+    It holds for the calls that are made inside `with ledger:`, as a budget does. Each reservation that was granted is
+    settled or cancelled, once at least: a second time must change nothing.
+    """
+
+    def __enter__(self) -> Self:
+        _ENTERED.set((*_ENTERED.get(), self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Taken out by identity, not reset to what was before: scopes of generators may end in another order.
+        entered = list(_ENTERED.get())
+        for index in reversed(range(len(entered))):
+            if entered[index] is self:
+                del entered[index]
+                break
+        _ENTERED.set(tuple(entered))
+
+    @abstractmethod
+    def grant(self, reservation: Reservation) -> Pending | None:
+        """Set aside what a reservation asks for, or say that it has to wait for an answer. Does not block.
+
+        Raises a ChatportError to refuse it: with nothing set aside, and nothing is sent.
+        """
+
+    @abstractmethod
+    def settle(
+        self, reservation: Reservation, *, usd: float | None, tokens: int | None, is_guess: bool = False
+    ) -> None:
+        """Put what an attempt has used in the place of its estimate; None: it is not known.
+
+        `is_guess`: the vendor was left before it had said, and the figures are those of what had come by then.
+        """
+
+    @abstractmethod
+    def cancel(self, reservation: Reservation) -> None:
+        """Give an estimate back: nothing was sent, or nothing is charged for it."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -54,7 +110,7 @@ class _Account:
         return self.cap is None or self.spent + self.reserved + amount <= self.cap
 
 
-class Budget:
+class Budget(Ledger):
     """A cap on cost in USD, on tokens, or on both, for the calls made inside `with budget:`. Safe between threads.
 
     Each attempt reserves its estimate before anything is sent, so calls that run at once cannot together exceed the
@@ -96,23 +152,6 @@ class Budget:
         caps += [f"{self._tokens.cap} tokens"] if self._tokens.cap is not None else []
         return f"<chatport.Budget {' '.join([self.name, 'of', ' and '.join(caps) or 'any size']).strip()}>"
 
-    # --- the scope
-
-    def __enter__(self) -> Self:
-        _ENTERED.set((*_ENTERED.get(), self))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Taken out by identity, not reset to what was before: scopes of generators may end in another order.
-        entered = list(_ENTERED.get())
-        for index in reversed(range(len(entered))):
-            if entered[index] is self:
-                del entered[index]
-                break
-        _ENTERED.set(tuple(entered))
-
     # --- an attempt's three steps
 
     def reserve(self, *, usd: float | None, tokens: int) -> Reservation:
@@ -125,8 +164,8 @@ class Budget:
         self.grant(reservation)
         return reservation
 
-    def grant(self, reservation: Reservation) -> None:
-        """Set aside what a reservation that its holder has made asks for. See `reserve` for what it raises.
+    def grant(self, reservation: Reservation) -> Pending | None:
+        """Set aside what a reservation that its holder has made asks for; return None. It raises what `reserve` does.
 
         The holder may cancel it at any time, also before: so an interrupt finds nothing reserved that nobody knows of.
         """
@@ -139,6 +178,7 @@ class Budget:
             self._open[reservation] = None
             self._money.reserved += money
             self._tokens.reserved += count
+        return None
 
     def _check_money(self, usd: float | None, money: int, why: str) -> None:
         if self._money.cap is None:
@@ -176,11 +216,14 @@ class Budget:
     def _title(self) -> str:
         return f"The budget {self.name!r}" if self.name else "The budget"
 
-    def settle(self, reservation: Reservation, *, usd: float | None, tokens: int | None) -> None:
+    def settle(
+        self, reservation: Reservation, *, usd: float | None, tokens: int | None, is_guess: bool = False
+    ) -> None:
         """Put what an attempt really used in the place of its estimate. A second time changes nothing.
 
         What is None is not known: there the estimate counts as spent, and `unknown_calls` goes up. So it is with
-        a figure below 0, which a vendor may report but not mean. Raises ValueError for a reservation of another budget.
+        a figure below 0, which a vendor may report but not mean. A guess counts, and counts as unknown too. Raises
+        ValueError for a reservation of another budget.
         """
         money = _picodollars(usd) if usd is not None and math.isfinite(usd) and usd >= 0 else None
         count = tokens if tokens is not None and tokens >= 0 else None
@@ -189,7 +232,7 @@ class Budget:
             reservation,
             spent_money=estimate if money is None else money,
             spent_tokens=reservation.tokens if count is None else count,
-            unknown=money is None or count is None,
+            unknown=is_guess or money is None or count is None,
         )
 
     def cancel(self, reservation: Reservation) -> None:
@@ -260,8 +303,8 @@ class Budget:
         return self._unknown_calls > 0
 
 
-def active_budgets() -> tuple[Budget, ...]:
-    """Return the budgets whose scope this code runs in, outermost first, each once."""
+def active_budgets() -> tuple[Ledger, ...]:
+    """Return the budgets, and other ledgers, whose scope this code runs in, outermost first, each once."""
     return tuple(dict.fromkeys(_ENTERED.get()))
 
 

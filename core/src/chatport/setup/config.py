@@ -34,6 +34,7 @@ from .placing import KeyHeader, is_harmless, read_auth, read_query
 from .tables import (
     BudgetConfig,
     LogConfig,
+    PacingStore,
     read_alias_target,
     read_breaker,
     read_budget,
@@ -41,6 +42,7 @@ from .tables import (
     read_limits,
     read_log,
     read_pace,
+    read_pacing_store,
     read_policy,
     read_regions,
     read_retry,
@@ -71,7 +73,7 @@ _STATED_KEYS = ("regions", "trains", "free", "allow_plain_http")
 """What the user states of an endpoint: it goes with its base_url."""
 _KEYS_OF_ADDRESS = ("api_key", "auth", "query", *_STATED_KEYS)
 """What a table does not take over from another one with another base_url."""
-OTHERS_TABLES = ("gateway", "bulk", "cli")
+OTHERS_TABLES = ("gateway", "team", "records", "bulk", "cli")
 """Tables of what builds on the core, the command line included, which read them themselves."""
 _TOP_KEYS = (
     *OTHERS_TABLES,
@@ -168,6 +170,8 @@ class Config(Value):
     policy: Policy = attrs.field(factory=Policy)
     budget: BudgetConfig = attrs.field(factory=BudgetConfig)
     log: LogConfig = attrs.field(factory=LogConfig)
+    pacing_store: PacingStore | None = None
+    """Where processes share the limits of `pacing`; None: each keeps them by itself."""
     transport: str | None = None
     retired_models: Literal["follow", "raise"] = "follow"
     model: str | None = None
@@ -387,7 +391,8 @@ def _config(data: Mapping[str, Any], where: str, folder: Path | None) -> Config:
         retry=read_retry(table_of(data, "retry", where), f"{where}: [retry]"),
         hedge=read_hedge(table_of(data, "hedge", where), f"{where}: [hedge]"),
         breaker=read_breaker(table_of(data, "breaker", where), f"{where}: [breaker]"),
-        pacing=read_pace(data.get("pacing"), f"{where}: [pacing]"),
+        pacing=read_pace(data.get("pacing"), f"{where}: [pacing]", may_share=True),
+        pacing_store=read_pacing_store(data.get("pacing"), f"{where}: [pacing]"),
         limits=read_limits(table_of(data, "limits", where), f"{where}: [limits]"),
         policy=read_policy(table_of(data, "policy", where), f"{where}: [policy]"),
         budget=read_budget(table_of(data, "budget", where), f"{where}: [budget]"),

@@ -23,6 +23,7 @@ from .targets import AliasTarget, Condition
 __all__ = [
     "BudgetConfig",
     "LogConfig",
+    "PacingStore",
     "read_alias_target",
     "read_breaker",
     "read_budget",
@@ -30,6 +31,7 @@ __all__ = [
     "read_limits",
     "read_log",
     "read_pace",
+    "read_pacing_store",
     "read_policy",
     "read_regions",
     "read_retry",
@@ -89,14 +91,46 @@ def read_breaker(table: Mapping[str, Any], where: str) -> BreakerPolicy:
     return BreakerPolicy(**values, probe_beside=beside is not False)
 
 
-def read_pace(table: Any, where: str) -> PaceLimits | None:
+@attrs.frozen(eq=False, repr=False)
+class PacingStore(Value):
+    """Where the processes that name it share the limits of `[pacing]`: an address, or the variable that holds it.
+
+    `refuses`: nothing is sent while it is down; else each process goes on by itself.
+    """
+
+    url: str | None = attrs.field(default=None, repr=False)
+    env: str | None = None
+    refuses: bool = False
+
+
+def read_pacing_store(table: Any, where: str) -> PacingStore | None:
+    """Read `store`, or `store_env`, and `on_store_down` of `[pacing]`; None where no store is named."""
+    if not isinstance(table, Mapping) or not ("store" in table or "store_env" in table):
+        return None
+    url, env = table.get("store"), table.get("store_env")
+    for name, value in (("store", url), ("store_env", env)):
+        if value is not None and not (isinstance(value, str) and value):
+            raise ConfigurationError(f"{where} {name} is a text, not {reprlib.repr(value)}.")
+    if url is not None and ":" in url.partition("://")[2].rpartition("@")[0]:
+        raise ConfigurationError(
+            f"{where} store: a password does not stand in the file. Name the variable that holds the whole address "
+            "with store_env."
+        )
+    down = one_of(table.get("on_store_down", "local"), ("local", "refuse"), f"{where} on_store_down")
+    return PacingStore(url, env, down == "refuse")
+
+
+_STORE_KEYS = ("store", "store_env", "on_store_down")
+
+
+def read_pace(table: Any, where: str, *, may_share: bool = False) -> PaceLimits | None:
     """Read `[pacing]`: limits of our own, or `learn = true` for those that the vendor's headers tell."""
     if table is None:
         return None
     if not isinstance(table, Mapping):
         raise ConfigurationError(f"{where} must be a table, not {type(table).__name__}.")
     names = [field.name for field in attrs.fields(PaceLimits)]
-    known(table, [*names, "learn"], where)
+    known(table, [*names, "learn", *(_STORE_KEYS if may_share else ())], where)
     learns = flag(table.get("learn", True), f"{where} learn")
     limits = {name: whole(table[name], f"{where} {name}") for name in names if name in table}
     return PaceLimits(**limits) if limits or learns else None

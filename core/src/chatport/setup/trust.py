@@ -54,6 +54,7 @@ _REASONS = {
     "free": "is what budgets believe of an address",
     "prices": "is what budgets believe",
     "rates": "is what budgets believe",
+    "store": "is asked before each call",
     "retired": "changes whom and what is asked",
     "quirks": "changes the requests",
     "rules": "changes the requests",
@@ -77,6 +78,8 @@ def _refused(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
                 yield from _refused_in(key, name, table)
         elif key == "budget" and isinstance(value, Mapping) and "rates" in value:
             yield ("budget", "rates"), _reason("rates", "")
+        elif key == "pacing" and isinstance(value, Mapping):
+            yield from ((("pacing", name), _reason("store", "")) for name in ("store", "store_env") if name in value)
 
 
 def _refused_in(kind: str, name: str, table: Any) -> Iterator[tuple[tuple[str, ...], str]]:

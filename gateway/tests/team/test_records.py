@@ -1,0 +1,194 @@
+"""Records: one row for every call, whatever becomes of it; none lost that was acknowledged; nothing that was said."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import structlog
+
+from chatport.testing import Emulator, faults
+from chatport_gateway.team.clock import now_us
+from chatport_gateway.team.journal import Journal
+from chatport_gateway.team.records import Records
+from chatport_gateway.team.rows import Begun, CallRow, encode, lost
+from chatport_gateway.team.settings import RecordSettings
+from chatport_gateway.team.store import Store
+
+Open = Callable[..., Any]
+LOG = structlog.get_logger("test")
+
+
+async def test_a_row_tells_what_a_call_was(world: Open) -> None:
+    """Who asked, for what, who answered, tokens, cost and its basis, times and how it ended."""
+    one = await world()
+    key = await one.key("ci")
+    answer = await one.ask(key)
+    [row] = await one.rows()
+    assert row["request_id"] == answer.headers["x-request-id"]
+    assert (row["key_id"], row["surface"], row["model"]) == (key.key.id, "chat", "main")
+    assert (row["target"], row["status"], row["outcome"]) == ("compatible:emulated-model", 200, "ok")
+    usage = answer.json()["usage"]
+    assert (row["input_tokens"], row["output_tokens"]) == (usage["prompt_tokens"], usage["completion_tokens"])
+    assert row["usd_nano"] == usage["prompt_tokens"] * 10_000 + usage["completion_tokens"] * 100_000
+    assert (row["currency"], row["is_estimate"], row["is_partial"]) == ("USD", False, False)
+    assert row["cost_basis"]
+    assert [attempt[:3] for attempt in row["attempts"]] == [["compatible:emulated-model", "ok", 200]]
+    assert 0 <= row["queue_seconds"] <= row["seconds"]
+    assert row["reserved_nano"] >= row["usd_nano"]
+    assert row["request_hash"] is None
+    await one.ask(key, stream=True)
+    streamed = (await one.rows())[-1]
+    assert streamed["stream"]
+    assert 0 < streamed["first_seconds"] <= streamed["seconds"]
+
+
+async def test_every_end_has_its_row(world: Open) -> None:
+    """Refused by us, refused by the vendor, tried twice, cut in the middle, and left by its client."""
+    emulator = Emulator(
+        "compatible", faults=[faults.status(400), faults.status(500), "none", faults.cut(after_events=3)]
+    )
+    one = await world(emulator, retry={"attempts": 2, "first_seconds": 0.01})
+    key = await one.key("ci")
+    assert (await one.ask(await one.key("poor", usd_total=0.0))).status_code == 429
+    assert (await one.ask(key)).status_code == 400
+    assert (await one.ask(key)).status_code == 200
+    assert (await one.ask(key, "say: " + "word " * 50, stream=True, max_tokens=200)).status_code == 200
+    refused, bad, twice, cut = await one.rows()
+    assert (refused["outcome"], refused["error"], refused["usd_nano"]) == ("refused", "BudgetExceededError", None)
+    assert (bad["outcome"], bad["error"], bad["usd_nano"]) == ("failed", "BadRequestError", 0)
+    assert (twice["outcome"], len(twice["attempts"])) == ("ok", 2)
+    assert (cut["outcome"], cut["is_partial"], cut["error"]) == ("failed", True, "StreamInterruptedError")
+    assert 0 < cut["usd_nano"] <= cut["reserved_nano"]
+
+
+async def test_a_client_that_leaves_pays_for_what_had_come(world: Open) -> None:
+    """Neither nothing, nor all that might have come; and it holds nothing any more."""
+    with Emulator("compatible", faults=[faults.stall(after_events=5)]) as emulator:
+        one = await world(emulator, is_on_port=True)
+        key = await one.key("ci", concurrency=1)
+        with anyio.move_on_after(2.0):
+            await one.ask(key, "say: " + "word " * 500, stream=True, max_tokens=100_000)
+        [row] = await one.rows()
+    assert (row["outcome"], row["is_partial"], row["is_estimate"]) == ("left", True, True)
+    assert 0 < row["usd_nano"] < row["reserved_nano"] / 100
+    assert one.team.accounts.get(f"key:{key.key.id}").slots.held == 0
+
+
+async def test_sums_are_those_of_the_rows(world: Open) -> None:
+    """Of days and of holders."""
+    one = await world()
+    project = await one.team.store.create_project("web", actor="test")
+    keys = [await one.key("a", project_id=project.id), await one.key("b", project_id=project.id)]
+    await asyncio.gather(*[one.ask(keys[n % 2]) for n in range(20)])
+    rows = await one.rows()
+    total = sum(row["usd_nano"] for row in rows)
+    usage = one.team.records.usage
+    [day] = await usage.days(since="2026-01-01", by=["project_id"])
+    assert (day["calls"], day["usd_nano"], day["project_id"]) == (20, total, project.id)
+    assert len(await usage.days(since="2026-01-01", by=["key_id"])) == 2
+    standings = await usage.standings(["gateway", f"project:{project.id}", f"key:{keys[0].key.id}"], ["total"])
+    assert [one.usd_nano for one in standings.values() if one.holder != f"key:{keys[0].key.id}"] == [total, total]
+
+
+@pytest.mark.parametrize("content", ["none", "hash", "full"])
+async def test_what_was_said_is_kept_only_where_asked(world: Open, content: str, tmp_path: Path) -> None:
+    """And what looks like a key is not, nor is the gateway's own: not in the database, its log, or the journal."""
+    one = await world(records={"content": content})
+    key = await one.key("ci")
+    said = "say: canary-prompt sk-canary0123456789abcdefghij"
+    await one.ask(key, said, max_tokens=100)
+    everything = _all_bytes(tmp_path)
+    [row] = await one.rows()
+    everything += _all_bytes(tmp_path)
+    assert (b"canary-prompt" in everything) == (content == "full")
+    assert b"sk-canary" not in everything
+    assert key.secret.encode() not in everything
+    assert (row["request_hash"] is not None) == (content != "none")
+    if content == "full":
+        [(request, reply)] = one.sql("SELECT request, reply FROM contents")
+        assert "canary-prompt" in json.loads(request)["messages"][0]["content"]
+        assert "canary-prompt" in json.loads(reply)["text"]
+
+
+def _all_bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def _begun(number: int) -> Begun:
+    return Begun(f"call{number}", now_us(), f"req{number}", "k", None, "chat", "m", False, 7)
+
+
+def _ended(call: Begun) -> CallRow:
+    row = lost(call)
+    row.outcome, row.status, row.usd_nano = "ok", 200, 5
+    return row
+
+
+async def _rows(store: Store, records: Records) -> dict[str, str]:
+    return {row["id"]: row["outcome"] for row in await records.usage.calls()}
+
+
+async def test_what_a_process_left_is_taken_over_once(tmp_path: Path) -> None:
+    """What had ended is in the sums, what had not is lost, and a line that was being written is neither."""
+    folder = tmp_path / "journal"
+    async with await Store.open(str(tmp_path / "team.db")) as store:
+        dead = Journal(folder)
+        calls = [_begun(n) for n in range(5)]
+        for call in calls:
+            dead.append(encode(call))
+        for call in calls[:3]:
+            dead.append(encode(_ended(call)))
+        first = Records(store, folder, RecordSettings(), LOG)
+        await first.usage.write(
+            [_ended(calls[0])], dead.name, len(b"".join([encode(entry) for entry in (*calls, _ended(calls[0]))]))
+        )
+        dead.append(encode(_ended(calls[3]))[:-20])
+        dead.close(remove=False)  # as the end of its process would: the lock is free
+        await first.start()
+        expected = {"call0": "ok", "call1": "ok", "call2": "ok", "call3": "lost", "call4": "lost"}
+        assert await _rows(store, first) == expected
+        await first.stop()
+        second = Records(store, folder, RecordSettings(), LOG)
+        await second.start()
+        assert await _rows(store, second) == expected
+        [standing] = (await second.usage.standings(["gateway"], ["total"])).values()
+        assert (standing.usd_nano, standing.calls) == (15, 5)
+        await second.stop()
+        assert list(folder.iterdir()) == []
+
+
+async def test_a_journal_begins_anew_and_keeps_what_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file grows for ever; a call that is under way meanwhile is not lost."""
+    monkeypatch.setattr("chatport_gateway.team.records._ROTATED_BYTES", 2000)
+    async with await Store.open(str(tmp_path / "team.db")) as store:
+        records = Records(store, tmp_path / "journal", RecordSettings(write_seconds=0.01), LOG)
+        await records.start()
+        slow = _begun(0)
+        records.begin(slow)
+        for number in range(1, 60):
+            call = _begun(number)
+            records.begin(call)
+            records.end(_ended(call))
+            await asyncio.sleep(0.005)
+        assert records.waiting_bytes < 10_000
+        records.end(_ended(slow))
+        await records.flush()
+        assert len(await records.usage.calls()) == 60
+        await records.stop()
+
+
+async def test_a_full_journal_lets_no_call_pass(world: Open) -> None:
+    """Rather than calls of which nobody knows."""
+    one = await world(records={"journal_bytes": 1, "write_seconds": 600})
+    key = await one.key("ci")
+    assert (await one.ask(key)).status_code == 200
+    refused = await one.ask(key)
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (503, "true")
+    await one.team.records.flush()
+    assert (await one.ask(key)).status_code == 200
