@@ -143,7 +143,7 @@ def _usage_insert(dialect: Any) -> tuple[str, tuple[str, ...]]:
     found = _compiled.get(dialect.name)
     if found is None:
         made = insert(schema.usage).compile(dialect=dialect)
-        found = _compiled[dialect.name] = (str(made), tuple(made.positiontup or ()))  # type: ignore[attr-defined]
+        found = _compiled[dialect.name] = (str(made), tuple(made.positiontup or ()))
     return found
 
 
