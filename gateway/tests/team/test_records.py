@@ -146,7 +146,7 @@ async def test_what_a_process_left_is_taken_over_once(tmp_path: Path) -> None:
             dead.append(encode(_ended(call)))
         first = Records(store, folder, RecordSettings(), LOG)
         await first.usage.write(
-            [_ended(calls[0])], dead.name, len(b"".join([encode(entry) for entry in (*calls, _ended(calls[0]))]))
+            [_ended(calls[0])], dead.name, len(b"".join([*map(encode, calls), encode(_ended(calls[0]))]))
         )
         dead.append(encode(_ended(calls[3]))[:-20])
         dead.close(remove=False)  # as the end of its process would: the lock is free

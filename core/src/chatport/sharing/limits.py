@@ -41,17 +41,18 @@ class Rate(Limit):
     What is larger than that waits for a full bucket, and leaves it in debt.
     """
 
-    __slots__ = ("_full_at", "burst", "per_minute")
+    __slots__ = ("_full_at", "burst", "per_minute", "seconds_each")
 
     def __init__(self, per_minute: int, burst: int | None = None) -> None:
+        self._full_at = -math.inf  # when the bucket is full again: the "theoretical arrival time" of GCRA
+        self.resize(per_minute, burst)
+
+    def resize(self, per_minute: int, burst: int | None = None) -> None:
+        """Let it be so much a minute from now on. What was taken stays taken."""
         self.per_minute = per_minute
         self.burst = max(per_minute if burst is None else burst, 1)
-        self._full_at = -math.inf  # when the bucket is full again: the "theoretical arrival time" of GCRA
-
-    @property
-    def seconds_each(self) -> float:
+        self.seconds_each = _MINUTE_SECONDS / per_minute if per_minute else math.inf
         """How long it takes until one more is free."""
-        return _MINUTE_SECONDS / self.per_minute if self.per_minute else math.inf
 
     def left(self, now: float) -> int:
         """Return how much may be taken now."""
@@ -64,12 +65,15 @@ class Rate(Limit):
             return 0.0
         if not self.per_minute:
             return math.inf
-        missing = min(amount, self.burst) - (self.burst - max(self._full_at - now, 0.0) / self.seconds_each)
+        if self._full_at <= now:
+            return 0.0
+        missing = min(amount, self.burst) - self.burst + (self._full_at - now) / self.seconds_each
         return missing * self.seconds_each if missing > 1e-9 else 0.0
 
     def take(self, amount: int, now: float) -> None:
         if amount and self.per_minute:
-            self._full_at = max(self._full_at, now) + amount * self.seconds_each
+            full_at = self._full_at
+            self._full_at = (full_at if full_at > now else now) + amount * self.seconds_each
 
     def settle(self, taken: int, used: int, now: float) -> None:
         if used > taken:

@@ -111,7 +111,7 @@ class Account:
             return made if self._leases is None else self._leases.share(f"{self.holder}:{kind}", made)
         alone = now.alone if isinstance(now, Share) else now
         assert isinstance(alone, Rate)
-        alone.per_minute = alone.burst = per_minute
+        alone.resize(per_minute)
         return now
 
     def _stock(
