@@ -104,6 +104,9 @@ ELSEWHERE = {
     *("hookimpl", "ProviderHooks", "HOOK_API", "__version__"),
     *(
         "AsyncMapStream",
+        "Ledger",  # what a service writes
+        "Pending",
+        "Reservation",
         "AsyncReplyStream",
         "AsyncRunStream",
         "MapStream",

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from tests.real_servers import PostgreSQL, RedisServer, running_postgresql, running_redis
@@ -97,7 +98,9 @@ async def test_two_processes_do_not_overspend(tmp_path: Path) -> None:
         before = len(both.emulator.requests)
         assert 5 <= passed(await both.ask(narrow, 60)) < 60
         assert len(both.emulator.requests) > before
-        assert passed(await both.ask(narrow, 2)) == 2  # the places are free again
+        with anyio.fail_after(10):  # the places are free again, once what the other process leased is back
+            while passed(await both.ask(narrow, 2)) < 2:
+                pass
 
 
 @pytest.mark.parametrize("on_store_down", ["refuse", "local"])

@@ -87,8 +87,8 @@ async def test_projects_have_names_of_their_own(database: str) -> None:
         assert (await store.project((await store.create_project(text + name, actor=text)).id)).name == text + name
 
 
-def _row(number: int, at_us: int) -> CallRow:
-    row = lost(Begun(f"{at_us}-{number}"[-32:], at_us, "r", "k", "p", "chat", "m", False, 7))
+def _row(number: int, at_us: int, key: str = "k", project: str = "p") -> CallRow:
+    row = lost(Begun(f"{at_us}-{number}"[-32:], at_us, "r", key, project, "chat", "m", False, 7))
     row.outcome, row.usd_nano, row.input_tokens, row.output_tokens = "ok", 3, 10, 5
     return row
 
@@ -99,15 +99,15 @@ async def test_sums_are_added_up_with_the_rows(database: str) -> None:
         await make_room(store)
         usage, now = Usage(store), now_us()
         for batch in range(3):
-            rows = [_row(100 * batch + n, now + 100 * batch + n) for n in range(100)]
+            rows = [_row(100 * batch + n, now + 100 * batch + n, "sums", "adding") for n in range(100)]
             await usage.write(rows, "journal", 1000 * (batch + 1))
         assert await usage.position("journal") == 3000
-        standings = await usage.standings(["key:k", "project:p"], ["total"])
+        standings = await usage.standings(["key:sums", "project:adding"], ["total"])
         assert {(one.usd_nano, one.tokens, one.calls) for one in standings.values()} == {(900, 4500, 300)}
-        [day] = await usage.days(since="2026-01-01", by=["key_id", "model"], key_id="k")
+        [day] = await usage.days(since="2026-01-01", by=["key_id", "model"], key_id="sums")
         assert (day["calls"], day["input_tokens"], day["usd_nano"]) == (300, 3000, 900)
-        page = await usage.calls(key_id="k", most=200)
-        rest = await usage.calls(key_id="k", most=200, before=(page[-1]["at_us"], page[-1]["id"]))
+        page = await usage.calls(key_id="sums", most=200)
+        rest = await usage.calls(key_id="sums", most=200, before=(page[-1]["at_us"], page[-1]["id"]))
         assert (len(page), len(rest)) == (200, 100)
         with pytest.raises(ValueError, match="day"):
             await usage.days(since="2026-01-01", by=["digest"])
