@@ -7,7 +7,7 @@ PACKAGE := core
 PACKAGE_FOLDER = $(firstword $(wildcard $(PACKAGE) plugins/$(PACKAGE) plugins/provider-$(PACKAGE) protocols/$(PACKAGE)))
 # Percent of the core's lines and branches that its own tests reach at least; 91 were measured.
 CORE_COVERAGE := 90
-MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml surfaces/pyproject.toml gateway/pyproject.toml))
+MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml surfaces/pyproject.toml gateway/pyproject.toml bulk/pyproject.toml))
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
 
@@ -89,7 +89,7 @@ lint: $(VENV)/synced
 
 types: $(VENV)/synced
 	@echo "== types of the sources" && $(PY) -m mypy
-	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests tests benchmarks)
+	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests bulk/tests tests benchmarks)
 
 contracts: $(VENV)/synced
 	@echo "== import contracts" && $(PY) .ci/contracts.py
@@ -102,7 +102,7 @@ wheels: $(VENV)/synced ## build every wheel into dist/ and check it
 
 lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
-	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
+	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --extra arrow --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
 		--no-emit-package chatport-surfaces -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
@@ -110,4 +110,4 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 
 clean: ## remove .venv and everything generated
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results tests/clients/.installed
-	find core protocols plugins surfaces gateway tests demo benchmarks .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find core protocols plugins surfaces gateway bulk tests demo benchmarks .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

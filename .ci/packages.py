@@ -24,7 +24,7 @@ print(json.dumps({d.name: sum(f.locate().stat().st_size for f in d.files) for d 
 """
 
 
-SERVERS = {"uvicorn", "httptools", "zstandard", "starlette", "chatport-surfaces", "chatport-gateway"}
+SERVERS = {"uvicorn", "httptools", "zstandard", "starlette", "chatport-surfaces", "chatport-gateway", "chatport-bulk", "pyarrow"}
 LOADED = """
 import sys
 before = set(sys.modules)
@@ -207,6 +207,7 @@ def main() -> None:
         *sorted(path.parent for room in ("protocols", "plugins") for path in ROOT.glob(f"{room}/*/pyproject.toml")),
         ROOT / "surfaces",
         ROOT / "gateway",
+        ROOT / "bulk",
     ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
