@@ -17,7 +17,7 @@ except ImportError as error:
         "Parquet and Arrow need pyarrow: pip install 'chatport-bulk[arrow]'. Without it: JSONL and CSV in, JSONL out."
     ) from error
 
-__all__ = ["batches_of", "schema_for", "table_of", "write_parquet"]
+__all__ = ["batches_of", "rows_of", "schema_for", "table_of", "write_parquet"]
 
 _TYPES = {
     "input_tokens": pa.int64(),
@@ -49,6 +49,19 @@ def batches_of(path: str, kind: str, rows: int) -> Iterator[list[Any]]:
             yield from _ipc(system, place, rows)
     except (OSError, pa.ArrowException) as error:
         raise ConfigurationError(f"The input {path} cannot be read: {error}.") from error
+
+
+def rows_of(path: str, kind: str) -> int | None:
+    """Return how many rows a file says it has; None where it does not say."""
+    try:
+        system, place = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
+        if kind == "parquet":
+            return int(parquet.read_metadata(system.open_input_file(place)).num_rows)
+        if kind == "arrow":
+            return sum(int(batch.num_rows) for batch in ipc.open_stream(system.open_input_file(place)))
+    except (OSError, pa.ArrowException):
+        return None
+    return None
 
 
 def _ipc(system: Any, place: str, rows: int) -> Iterator[list[Any]]:

@@ -11,6 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import count
 from typing import Any, Literal, TypeAlias
 
@@ -33,16 +34,16 @@ __all__ = ["Asking", "Commit", "Ending", "Settings", "Step"]
 
 @attrs.frozen
 class Settings:
-    """How rows are asked. `concurrency` is the most calls at once, over all lanes; how many of them, is found out.
+    """How rows are asked. `concurrency` is the most calls at once, over all lanes; how many are best is found out.
 
-    `rounds`: how often a row whose call has failed for a passing reason is asked in all, each time with the client's own
-    attempts; 429s do not count. `patience_seconds`: how long the vendor may refuse everything. `same_failures`: after so
-    many rows that failed in the same way, and no answer, the run stops; 0 never. `max_usd` holds for this session.
+    `rounds`: how often a row is asked in all whose calls fail for passing reasons, each time with the client's own
+    attempts; 429s do not count. `patience_seconds`: how long the vendor may refuse everything. `same_failures`: after
+    so many rows that failed in the same way, and no answer, the run stops; 0 never. `max_usd` holds for a session.
     """
 
     concurrency: int = 256
     first_concurrency: int = 8
-    rounds: int = 3
+    rounds: int = 5
     patience_seconds: float = 900.0
     same_failures: int = 20
     max_usd: float | None = None
@@ -137,9 +138,9 @@ class Asking:
 
         Where it is cancelled, what has ended until then is written down.
         """
-        budget = chatport.Budget(usd=self._settings.max_usd, name="--max-usd")
+        cap = self._settings.max_usd  # a budget estimates each call, so there is none without a cap
         try:
-            with budget:
+            with nullcontext() if cap is None else chatport.Budget(usd=cap, name="--max-usd"):
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._read)
                     await self._loop(group.start_soon)
@@ -154,7 +155,7 @@ class Asking:
 
     # --- the loop
 
-    async def _loop(self, start: Callable[..., None]) -> None:
+    async def _loop(self, start: Callable[..., object]) -> None:
         while True:
             begun = self._choose()
             if begun or self._ended or self._back:
@@ -228,6 +229,8 @@ class Asking:
                 pending.lane = None
         for answer, _ in step.ended:
             self.tally.count(answer)
+        self.tally.active = self._active
+        self.tally.limit = sum(lane.pace.limit for lane in self._lanes if lane.is_open)
         if self._first is not None:
             self._look_at_the_first(step)
         if self._ending and self._ending.how == "failed" and self._forget is not None and self._first:

@@ -23,4 +23,4 @@ class ChangedRunError(ConfigurationError):
 
 
 class RunStoppedError(ChatportError):
-    """The run stopped before all rows were asked, and says why. What was answered is kept; it goes on where it stopped."""
+    """The run stopped before all rows were asked, and says why. What was answered is kept."""

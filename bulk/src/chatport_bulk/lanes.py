@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import msgspec
 
 import chatport
@@ -25,12 +26,20 @@ from chatport import (
 
 from .pace import Pace
 
-__all__ = ["Lane", "is_fatal", "is_refusal", "is_transient", "lanes_of"]
+__all__ = ["Lane", "bulk_config", "is_fatal", "is_refusal", "is_transient", "lanes_of"]
 
 _FATAL = (
     AuthenticationError, PermissionDeniedError, QuotaExceededError, ModelNotFoundError, ConfigurationError, PluginError,
     PolicyError,
 )  # fmt: skip
+
+
+def bulk_config(config: Any) -> chatport.Config:
+    """Return the configuration of a client for rows: it keeps the limits that vendors' headers tell, unless said."""
+    loaded = chatport.load_config(config)
+    if loaded.pacing is not None:
+        return loaded
+    return attrs.evolve(loaded, pacing=chatport.load_config({"pacing": {"learn": True}}, environment={}).pacing)
 
 
 class Lane(msgspec.Struct, eq=False):

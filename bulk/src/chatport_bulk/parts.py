@@ -30,7 +30,7 @@ def as_text(value: Any) -> str | None:
 class Parts:
     """Writes answers to `folder`, in files of up to 10,000 rows or 16 MiB.
 
-    `schema` is the JSON Schema of the answers, `label` shows a key. Raises StorageError where the disk does not take it.
+    `schema` is the JSON Schema of the answers, `label` shows a key. Raises StorageError where it cannot write.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Parts:
         gone = [name for name in known if not (self._answers / name).exists()]
         if gone:
             raise StorageError(
-                f"{self._answers} lacks {', '.join(gone[:3])}{' and more' if len(gone) > 3 else ''}, which the log knows. "
+                f"{self._answers} lacks {', '.join(gone[:3])}{' and more' if gone[3:] else ''}, which the log knows. "
                 "Put it back, or begin anew in another folder: its answers are nowhere else."
             )
         return len(stale)

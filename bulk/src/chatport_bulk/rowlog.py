@@ -17,10 +17,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -105,8 +105,8 @@ class RowLog:
             yield
         except sqlite3.Error as error:
             raise StorageError(
-                f"The log {self.path} cannot be written: {error}. What was answered before is in it. Make room, or make "
-                "the folder writable, and run the same command again."
+                f"The log {self.path} cannot be written: {error}. What was answered before is in it. Make room, or "
+                "make the folder writable, and run the same command again."
             ) from error
 
     @contextmanager
@@ -239,17 +239,22 @@ class RowLog:
         """Let failed rows (all of them, or these) be asked again; return how many. What they cost stays counted."""
         with self._transaction():
             if keys is None:
-                gone = self._run("SELECT failure FROM rows WHERE state = ?", _FAILED).fetchall()
+                kind = "json_extract(CAST(failure AS TEXT), '$.kind')"
+                found = self._run(f"SELECT {kind}, count(*) FROM rows WHERE state = ? GROUP BY 1", _FAILED).fetchall()
+                self._run("DELETE FROM rows WHERE state = ?", _FAILED)
             else:
-                gone = [f for key in keys
-                        for f in self._run("SELECT failure FROM rows WHERE key = ? AND state = ?", key, _FAILED)]  # fmt: skip
-            sums: dict[str, float] = {"failed": -len(gone)}
-            for (data,) in gone:
-                answer = decode(data)
-                sums[f"kind {answer.kind}"] = sums.get(f"kind {answer.kind}", 0) - 1
-                self._run("DELETE FROM rows WHERE key = ?", answer.key)
-            self._add(sums)
-        return len(gone)
+                found = [(kind, 1) for key in keys for kind in self._forget(key)]
+            kinds: dict[str, float] = {}
+            for kind, number in found:
+                kinds[f"kind {kind}"] = kinds.get(f"kind {kind}", 0) - number
+            gone = -int(sum(kinds.values()))
+            self._add({"failed": -gone, **kinds})
+        return gone
+
+    def _forget(self, key: Key) -> list[str | None]:
+        found = self._run("SELECT failure FROM rows WHERE key = ? AND state = ?", key, _FAILED).fetchall()
+        self._run("DELETE FROM rows WHERE key = ? AND state = ?", key, _FAILED)
+        return [decode(data).kind for (data,) in found]
 
     def failures(self) -> Iterator[Answer]:
         """Give the failed rows, in the order of their keys."""

@@ -17,7 +17,7 @@ from .asking import Asking, Ending, Settings, Step
 from .errors import ChangedRunError, RunStoppedError, StorageError
 from .folder import RunFolder
 from .job import Job
-from .lanes import lanes_of
+from .lanes import bulk_config, lanes_of
 from .parts import MOST_ROWS, Parts
 from .rowlog import RowLog, Standing
 from .rows import Key, Row, digest_of
@@ -46,8 +46,8 @@ class Report:
 class Run:
     """A run, to be made once and run once. The same input, job and folder go on where the run before stopped.
 
-    `changed="keep"` keeps the answers of rows that are not what they were; "error" refuses to go on. `limit` asks no more
-    than so many rows in this session. `client` are further arguments of `chatport.AsyncClient`.
+    `changed="keep"` keeps the answers of rows that are not what they were; "error" refuses to go on. `limit` asks no
+    more than so many rows in this session. `client` are further arguments of `chatport.AsyncClient`.
 
     Raises ChangedRunError, StorageError and ConfigurationError while it is made, before anything is sent.
     """
@@ -75,7 +75,7 @@ class Run:
         self._open_keys: set[Key] = set()
         self.tally = Tally()
         self.source = open_source(input)
-        self._client = chatport.AsyncClient(config, observers=(self._observe,), **(client or {}))
+        self._client = chatport.AsyncClient(bulk_config(config), observers=(self._observe,), **(client or {}))
         targets = self._client.targets(job.model)
         self.folder = RunFolder(Path(out))
         try:
@@ -132,11 +132,12 @@ class Run:
         missing = [name for name in numbers if name not in {file.name for file in source.files}]
         if missing and self._changed == "error" and self.job.key is None:
             raise ChangedRunError(
-                f"The input lacks {', '.join(missing[:3])}, which was there before. Put it back, or say --changed keep.",
+                f"The input lacks {', '.join(missing[:3])}, which was there before. Put it back, or say "
+                "--changed keep.",
                 changes=tuple(f"input: {name} is gone" for name in missing),
             )
         for file in source.files:
-            size = file.bytes
+            size = file.size_bytes
             if file.name in known:
                 self._check_file(file, known[file.name], size)
             numbers.setdefault(file.name, len(numbers))
@@ -149,8 +150,8 @@ class Run:
             return  # each row is looked at by itself
         if size < old_size or (size != old_size and not file.is_text) or file.digest(old_size) != digest:
             raise ChangedRunError(
-                f"{file.name} is not what it was when this run began: rows are named by their places, so it may grow at "
-                "its end and nothing else. Begin in another folder, or name rows by a column: --key.",
+                f"{file.name} is not what it was when this run began: rows are named by their places, so it may grow "
+                "at its end and nothing else. Begin in another folder, or name rows by a column: --key.",
                 changes=(f"input: {file.name} was changed",),
             )
 
@@ -165,8 +166,8 @@ class Run:
         left = max_usd - spent - each * standing.lost
         if left <= 0:
             raise RunStoppedError(
-                f"--max-usd {max_usd:g} is spent: {spent:.6f} USD for {standing.answered} rows. Nothing was sent. Raise "
-                "it, and run the same command again."
+                f"--max-usd {max_usd:g} is spent: {spent:.6f} USD for {standing.answered} rows. Nothing was sent. "
+                "Raise it, and run the same command again."
             )
         return left
 
@@ -299,9 +300,9 @@ class Run:
         self.folder.close()
 
     def _observe(self, event: str, fields: Mapping[str, Any]) -> None:
-        if event == "attempt_failed" and fields["error"] in ("RateLimitError", "OverloadedError"):
-            if self._asking is not None:
-                self._asking.refused(str(fields["target"]))
+        is_refused = event == "attempt_failed" and fields["error"] in ("RateLimitError", "OverloadedError")
+        if is_refused and self._asking is not None:
+            self._asking.refused(str(fields["target"]))
 
 
 def run(

@@ -12,7 +12,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import attrs
 import msgspec
@@ -22,7 +22,7 @@ from chatport import ChatportError, ConfigurationError
 from .job import Job
 from .rows import Row, number_of, position
 
-__all__ = ["Source", "SourceFile", "open_source", "sample"]
+__all__ = ["Source", "SourceFile", "count_rows", "open_source", "sample"]
 
 _TEXT = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 _ARROW = {
@@ -37,6 +37,8 @@ _BATCH_ROWS = 500
 _BATCH_BYTES = 4 * 1024 * 1024
 _LONGEST_LINE_BYTES = 64 * 1024 * 1024
 _SAMPLES, _SAMPLE_BYTES = 16, 65536
+_MOST_COUNTED = 1 << 30
+_MOST_SAMPLED_FROM = 50_000
 csv.field_size_limit(_LONGEST_LINE_BYTES)
 
 
@@ -54,7 +56,7 @@ class SourceFile:
         return self.kind in ("jsonl", "csv", "tsv")
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Its size, 0 for an address."""
         path = Path(self.path)
         return path.stat().st_size if path.exists() else 0
@@ -83,7 +85,9 @@ class SourceFile:
 
     def _open(self) -> IO[bytes]:
         try:
-            return gzip.open(self.path) if self.path.endswith(".gz") else open(self.path, "rb")
+            if self.path.endswith(".gz"):
+                return cast(IO[bytes], gzip.open(self.path))
+            return open(self.path, "rb")
         except OSError as error:
             raise ConfigurationError(f"The input {self.path} cannot be read: {error.strerror}.") from error
 
@@ -218,9 +222,43 @@ def _csv(opened: IO[bytes], delimiter: str) -> Iterator[list[Any]]:
         yield batch
 
 
+def count_rows(source: Source) -> tuple[int | None, bool]:
+    """Return how many rows there are, and whether that is certain; None where it cannot be said in a moment.
+
+    Lines are counted in up to 1 GiB of text; of more, and of packed files, it is extrapolated from the beginning.
+    """
+    total, is_exact = 0, True
+    for file in source.files:
+        if not file.is_text:
+            from .arrow_files import rows_of
+
+            rows = rows_of(file.path, file.kind)
+            if rows is None:
+                return None, False
+            total += rows
+            continue
+        size = file.size_bytes
+        lines, read = _lines(file)
+        is_exact = is_exact and read >= size and file.kind == "jsonl" and not file.path.endswith(".gz")
+        total += lines if read >= size else round(lines * size / max(read, 1))
+    return total, is_exact
+
+
+def _lines(file: SourceFile) -> tuple[int, int]:
+    """Return the lines in the beginning of a file, and how much of it (as it lies there) that was."""
+    lines, last = -1 if file.kind != "jsonl" else 0, b"\n"
+    with open(file.path, "rb") as packed:
+        opened = cast(IO[bytes], gzip.GzipFile(fileobj=packed)) if file.path.endswith(".gz") else packed
+        while packed.tell() < _MOST_COUNTED and (block := opened.read(1 << 20)):
+            lines += block.count(b"\n")
+            last = block[-1:]
+        return lines + (last != b"\n"), packed.tell()
+
+
 def sample(source: Source, job: Job, most: int, random: Any) -> tuple[int, list[Row]]:
-    """Return how many rows there are, and some of them drawn evenly from the whole; it reads the whole input once."""
-    count, drawn = 0, []
+    """Return some of the first 50,000 rows, drawn evenly, and how many were looked at."""
+    count = 0
+    drawn: list[Row] = []
     for batch in source.batches(job):
         for row in batch:
             count += 1
@@ -228,4 +266,6 @@ def sample(source: Source, job: Job, most: int, random: Any) -> tuple[int, list[
                 drawn.append(row)
             elif (place := int(random() * count)) < most:
                 drawn[place] = row
+        if count >= _MOST_SAMPLED_FROM:
+            break
     return count, drawn

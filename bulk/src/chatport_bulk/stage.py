@@ -9,7 +9,7 @@ checkpoint does not save that. The folder is one that all workers reach.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -21,11 +21,11 @@ import chatport
 from chatport import ConfigurationError
 
 from .answers import Answer, flat
-from .arrow_files import pa, schema_for, table_of
+from .arrow_files import schema_for, table_of
 from .asking import Asking, Ending, Settings, Step
 from .errors import RunStoppedError
 from .job import Job
-from .lanes import Lane, lanes_of
+from .lanes import Lane, bulk_config, lanes_of
 from .rowlog import RowLog
 from .rows import Row, digest_of
 from .tally import Tally
@@ -234,13 +234,8 @@ class _Opened:
             raise
 
     async def _make_client(self, stage: Stage) -> chatport.AsyncClient:
-        return chatport.AsyncClient(stage._config, observers=(stage.refused,), **stage._client_options)
+        return chatport.AsyncClient(bulk_config(stage._config), observers=(stage.refused,), **stage._client_options)
 
     def close(self) -> None:
         self.portal.call(self.client.aclose)
         self._starting.__exit__(None, None, None)
-
-
-def batches_of(table: Any, rows: int) -> Iterable[Any]:
-    """Cut a table into record batches of so many rows, for who has no engine."""
-    return pa.table(table).to_batches(max_chunksize=rows)

@@ -12,7 +12,8 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Counts since it was made. `total` rows are known to be in the input, None as long as that is not known."""
+    """Counts since it was made. `total` rows are known to be in the input, None as long as that is
+    not known. `active` calls are under way, of `limit` that may be."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -22,6 +23,8 @@ class Tally:
         self.skipped = 0
         self.total: int | None = None
         self.refusals = 0
+        self.active = 0
+        self.limit = 0
         self.tokens = 0
         self.costs: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
