@@ -117,7 +117,7 @@ class Asking:
         self._parked_rows = 0
         self._active = 0
         self._ended: list[tuple[_Pending, Answer]] = []
-        self._back: list[_Pending] = []
+        self._back: list[tuple[float, _Pending]] = []
         self._is_read = False
         self._ending: Ending | None = None
         self._waits_for_money = False
@@ -215,20 +215,22 @@ class Asking:
     async def _write(self, begun: list[_Pending]) -> None:
         ended, back = self._ended, self._back
         self._ended, self._back = [], []
-        step = Step([pending.row.key for pending in begun], [], [pending.row.key for pending in back], [])
+        step = Step([pending.row.key for pending in begun], [], [pending.row.key for _, pending in back], [])
         for pending, answer in ended:
             digest = digest_of(pending.row.content)
             step.ended.append((answer, digest))
             if pending.question is not None:
                 self._answer_parked(pending, answer, step)
         await anyio.to_thread.run_sync(self._commit, step)
-        for pending in [*back, *(pending for pending, _ in ended)]:
+        for pending in [*(pending for _, pending in back), *(pending for pending, _ in ended)]:
             if pending.lane is not None:  # an answer that was known needed none
                 pending.lane.active -= 1
                 self._active -= 1
                 pending.lane = None
         for answer, _ in step.ended:
             self.tally.count(answer)
+        for at, pending in back:
+            heapq.heappush(self._later, (at, next(self._order), pending))
         self.tally.active = self._active
         self.tally.limit = sum(lane.pace.limit for lane in self._lanes if lane.is_open)
         if self._first is not None:
@@ -403,8 +405,7 @@ class Asking:
 
     def _later_again(self, pending: _Pending, seconds: float) -> None:
         pending.avoid = pending.lane
-        self._back.append(pending)
-        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), pending))
+        self._back.append((time.monotonic() + seconds, pending))
         self._bell.set()
 
     def _finish(self, pending: _Pending, answer: Answer) -> None:
