@@ -157,13 +157,12 @@ def kill_again_and_again(rows: int, kills: int, place: Path, *, seed: int = 0, q
         emulator.vendor.requests = _Nowhere()
         config = place / "chatport.toml"
         key = emulator.vendor.api_key or "none"
-        config.write_text(
-            f'[providers.deepseek]\nbase_url = "{emulator.base_url}"\napi_key = "{key}"\n[retry]\nfirst_seconds = 0.01\n'
-            "longest_seconds = 0.05"
-        )
+        table = f'[providers.deepseek]\nbase_url = "{emulator.base_url}"\napi_key = "{key}"\n'
+        config.write_text(f"{table}[retry]\nfirst_seconds = 0.01\nlongest_seconds = 0.05\n")
+        script = str(Path(sys.executable).with_name("chatport"))
         command = [
-            str(Path(sys.executable).with_name("chatport")), "bulk", "run", str(source), "--config", str(config), "-y", "-m",
-            "deepseek:deepseek-flash", "-p", "say: {text}", "-o", str(out), "--format", "jsonl", "--concurrency", "32",
+            script, "bulk", "run", str(source), "--config", str(config), "-y", "-m", "deepseek:deepseek-flash",
+            "-p", "say: {text}", "-o", str(out), "--format", "jsonl", "--concurrency", "32",
         ]  # fmt: skip
         environment = {**os.environ, "CHATPORT_CONFIG": str(config)}
         while True:

@@ -190,9 +190,9 @@ def test_a_full_disk_loses_no_answer_and_the_run_goes_on_when_there_is_room(tmp_
     try:
         prepare = "; ".join(
             [
-                f"mount -t tmpfs -o size=20m tmpfs {tmp_path}",
+                f"mount -t tmpfs -o size=60m tmpfs {tmp_path}",
                 f"ln -s {source} {tmp_path}/rows.jsonl",
-                f"head -c 8000000 /dev/zero > {tmp_path}/filler",
+                f"head -c 44000000 /dev/zero > {tmp_path}/filler",
             ]
         )
         found = _in_namespace(prepare, _FULL, tmp_path)

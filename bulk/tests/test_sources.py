@@ -53,7 +53,7 @@ def test_csv_and_tsv_with_quotes_line_ends_and_a_byte_order_mark(tmp_path: Path)
     assert contents(tmp_path / "a.csv") == [{"id": "1", "text": 'two\nlines, and "quotes"'}, {"id": "2", "text": ""}]
     good, bad = (row for batch in open_source(tmp_path / "b.tsv").batches(JOB) for row in batch)
     assert good.content == {"id": "1", "text": "a,b"}
-    assert "more fields than the 2 of the header" in bad.problem
+    assert "more fields than the header has columns (2)" in bad.problem
 
 
 def test_a_folder_and_a_pattern_name_rows_by_file_and_number(tmp_path: Path) -> None:

@@ -138,6 +138,8 @@ class Asking:
 
         Where it is cancelled, what has ended until then is written down.
         """
+        for lane in self._lanes:
+            lane.wakes.append(self._wake)
         cap = self._settings.max_usd  # a budget estimates each call, so there is none without a cap
         try:
             with nullcontext() if cap is None else chatport.Budget(usd=cap, name="--max-usd"):
@@ -148,6 +150,8 @@ class Asking:
         except BaseExceptionGroup as group_of:
             raise _first_of(group_of) from None
         finally:
+            for lane in self._lanes:
+                lane.wakes.remove(self._wake)
             with anyio.CancelScope(shield=True):
                 if self._ended or self._back:
                     await self._write([])
@@ -224,7 +228,7 @@ class Asking:
         await anyio.to_thread.run_sync(self._commit, step)
         for pending in [*(pending for _, pending in back), *(pending for pending, _ in ended)]:
             if pending.lane is not None:  # an answer that was known needed none
-                pending.lane.active -= 1
+                pending.lane.leave()
                 self._active -= 1
                 pending.lane = None
         for answer, _ in step.ended:
@@ -410,6 +414,9 @@ class Asking:
 
     def _finish(self, pending: _Pending, answer: Answer) -> None:
         self._ended.append((pending, answer))
+        self._bell.set()
+
+    def _wake(self) -> None:
         self._bell.set()
 
     def ends(self, ending: Ending) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-import attrs
 import msgspec
 
 import chatport
@@ -37,9 +38,12 @@ _FATAL = (
 def bulk_config(config: Any) -> chatport.Config:
     """Return the configuration of a client for rows: it keeps the limits that vendors' headers tell, unless said."""
     loaded = chatport.load_config(config)
-    if loaded.pacing is not None:
+    if loaded.pacing is not None or isinstance(config, chatport.Config):
         return loaded
-    return attrs.evolve(loaded, pacing=chatport.load_config({"pacing": {"learn": True}}, environment={}).pacing)
+    learning: dict[str, Any] = {"pacing": {"learn": True}}
+    if isinstance(config, str | Path):
+        return chatport.load_config(learning, environment={**os.environ, "CHATPORT_CONFIG": str(config)})
+    return chatport.load_config({**(config or {}), **learning})
 
 
 class Lane(msgspec.Struct, eq=False):
@@ -50,6 +54,14 @@ class Lane(msgspec.Struct, eq=False):
     options: Mapping[str, Any] = msgspec.field(default_factory=dict)
     active: int = 0
     is_open: bool = True
+    wakes: list[Callable[[], None]] = msgspec.field(default_factory=list)
+    """Called when a place is free again: several who ask may share a lane."""
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self.active -= 1
+        for wake in self.wakes:
+            wake()
 
 
 def lanes_of(client: chatport.AsyncClient, model: str, *, spread: bool, most: int, first: int) -> list[Lane]:

@@ -12,6 +12,8 @@ _FIRST = 8
 _DECREASE = 0.7
 _LEAST_COOLDOWN_SECONDS = 1.0
 _STEP = 1.5
+_SLOW_SHARE = 0.05
+_LEAST_ANSWERS = 30
 _GAIN = 1.1
 _REST_SECONDS = 30.0
 
@@ -19,8 +21,9 @@ _REST_SECONDS = 30.0
 class Pace:
     """A number of calls at once that follows what comes of them. `now` is in monotonic seconds; nothing waits here.
 
-    Doubles each round until the vendor refuses, or until half as many more calls bring no tenth more answers; then it
-    grows by one a round. A refusal takes it down by three tenths, once for all calls of the same moment.
+    It doubles each round until the vendor refuses. A refusal takes it down by three tenths, once for all calls of the
+    same moment, and from then on it grows by a twentieth each round, by one at least. Where half as many more calls
+    bring no tenth more answers, it goes back to the fewer, and tries again after half a minute.
     """
 
     # Invariant: 1 <= limit <= most.
@@ -34,6 +37,7 @@ class Pace:
         self._seconds = 0.0
         self._mark: tuple[float, float] | None = None
         self._began: float | None = None
+        self._began_limit = 0.0
         self._count = 0
 
     @property
@@ -48,9 +52,9 @@ class Pace:
             self._began = None
             return
         if self._began is None:
-            self._began, self._count = now, 0
+            self._begin(now)
         self._count += 1
-        self._limit = min(self._limit + (1 / self._limit if self._is_slow else 1.0), self.most)
+        self._limit = min(self._limit + (max(1 / self._limit, _SLOW_SHARE) if self._is_slow else 1.0), self.most)
         self._look_whether_it_helps(now)
 
     def refused(self, now: float) -> None:
@@ -66,15 +70,18 @@ class Pace:
         """Go back to what was enough where more calls at once only wait longer."""
         assert self._began is not None
         passed = now - self._began
-        if self._count < 3 * self._limit or passed <= 0:
+        if self._count < max(2 * self._began_limit, _LEAST_ANSWERS) or passed <= 0:
             return
-        rate = self._count / passed
+        limit, rate = self._began_limit, self._count / passed
         if self._mark is None:
-            self._mark = (self._limit, rate)
-        elif self._limit >= self._mark[0] * _STEP or self._limit >= self.most:
+            self._mark = (limit, rate)
+        elif limit >= self._mark[0] * _STEP:
             if rate < self._mark[1] * _GAIN:
-                self._limit, self._is_slow = self._mark[0], True
+                self._limit = self._mark[0]
                 self._rest_until = now + _REST_SECONDS
             else:
-                self._mark = (self._limit, rate)
-        self._began, self._count = now, 0
+                self._mark = (limit, rate)
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        self._began, self._began_limit, self._count = now, self._limit, 0
