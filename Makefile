@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gateway bench-gateway test test-clients quick coverage test-pythons mutants bench bench-peers check lint types contracts docs wheels lock clean
+.PHONY: help demo demo-gateway bench-bulk bench-gateway test test-clients quick coverage test-pythons mutants bench bench-peers check lint types contracts docs wheels lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -75,6 +75,9 @@ bench: $(VENV)/synced ## measure ours against raw sockets and bare httpx, in abo
 
 bench-peers: $(VENV)/synced ## the same against other libraries, each in an environment of its own (needs a registry)
 	@$(PY) -m benchmarks.run --peers $(ARGS)
+
+bench-bulk: $(VENV)/synced ## ask a million rows, over loopback too, and kill a run a hundred times (ARGS="kills --kills 10")
+	@$(PY) -m benchmarks.bulk $(ARGS)
 
 bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load)
 	@$(PY) -m benchmarks.gateway $(ARGS)

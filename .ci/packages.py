@@ -24,7 +24,16 @@ print(json.dumps({d.name: sum(f.locate().stat().st_size for f in d.files) for d 
 """
 
 
-SERVERS = {"uvicorn", "httptools", "zstandard", "starlette", "chatport-surfaces", "chatport-gateway", "chatport-bulk", "pyarrow"}
+SERVERS = {
+    "uvicorn",
+    "httptools",
+    "zstandard",
+    "starlette",
+    "chatport-surfaces",
+    "chatport-gateway",
+    "chatport-bulk",
+    "pyarrow",
+}
 LOADED = """
 import sys
 before = set(sys.modules)

@@ -129,10 +129,12 @@ class Paid:
         self._share = share
         self._lock = threading.Lock()
         self.rows: Counter[int] = Counter()
+        self.seen = 0
 
     def __call__(self, number: int, request: EmulatedRequest) -> Fault | None:
         """Return the fault of a request; a request without one is an answer that is paid."""
         with self._lock:
+            self.seen += 1
             chance = self._random.random()
             if chance < self._share:
                 kinds = (
@@ -170,8 +172,11 @@ def kill_again_and_again(rows: int, kills: int, place: Path, *, seed: int = 0, q
                 command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, text=True
             )
             try:
-                wait = chance.uniform(0.8, 3.0) if killed < kills else None
-                _, said = child.communicate(timeout=wait)
+                before = paid.seen  # one in ten dies somewhere in its first seconds, the others while they ask
+                until = time.monotonic() + (chance.uniform(0, 3) if chance.random() < 0.1 else 60)
+                while killed < kills and paid.seen == before and child.poll() is None and time.monotonic() < until:
+                    time.sleep(0.01)
+                _, said = child.communicate(timeout=chance.uniform(0, 2.5) if killed < kills else None)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.communicate()

@@ -33,6 +33,7 @@ PAGES = [
     *sorted(ROOT.glob("plugins/*/README.md")),
     *sorted(ROOT.glob("protocols/*/README.md")),
     ROOT / "surfaces" / "README.md",
+    ROOT / "bulk" / "README.md",
 ]
 CORE = ROOT / "core" / "src" / "chatport"
 

@@ -59,9 +59,9 @@ class Job:
     def messages(self, row: Row) -> Any:
         """Return the messages for a row. Raises ChatportError, or what the function of the prompt raises."""
         if callable(self.prompt):
-            return self.prompt(row.content)
-        if self._template is not None:
-            said: Any = self._template.fill(row.content)
+            said: Any = self.prompt(row.content)
+        elif self._template is not None:
+            said = self._template.fill(row.content)
         else:
             said = _own_words(row.content)
         if not self.system and not self.images:
