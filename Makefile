@@ -7,13 +7,13 @@ PACKAGE := core
 PACKAGE_FOLDER = $(firstword $(wildcard $(PACKAGE) plugins/$(PACKAGE) plugins/provider-$(PACKAGE) protocols/$(PACKAGE)))
 # Percent of the core's lines and branches that its own tests reach at least; 91 were measured.
 CORE_COVERAGE := 90
-MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml surfaces/pyproject.toml gateway/pyproject.toml mcptools/pyproject.toml))
+MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml surfaces/pyproject.toml gateway/pyproject.toml mcptools/pyproject.toml bulk/pyproject.toml))
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gateway bench-gateway test test-clients test-kills quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
+.PHONY: help demo demo-gateway bench-bulk bench-gateway test test-clients test-kills quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -79,6 +79,9 @@ bench: $(VENV)/synced ## measure ours against raw sockets and bare httpx, in abo
 bench-peers: $(VENV)/synced ## the same against other libraries, each in an environment of its own (needs a registry)
 	@$(PY) -m benchmarks.run --peers $(ARGS)
 
+bench-bulk: $(VENV)/synced ## ask a million rows, over loopback too, and kill a run a hundred times (ARGS="kills --kills 10")
+	@$(PY) -m benchmarks.bulk $(ARGS)
+
 bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load)
 	@$(PY) -m benchmarks.gateway $(ARGS)
 
@@ -97,7 +100,7 @@ types: $(VENV)/synced
 		echo "== types of the sources as on $$system"; \
 		$(PY) -m mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; \
 	done
-	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests mcptools/tests tests benchmarks release)
+	@echo "== types of the tests" && $(PY) -m mypy --explicit-package-bases $(wildcard core/tests surfaces/tests gateway/tests mcptools/tests bulk/tests tests benchmarks release)
 
 site: $(VENV)/synced ## build the documentation into dist/site; installs Zensical (about 90 MB)
 	@$(PY) -c "import zensical" 2>/dev/null || $(call install,--require-hashes --only-binary :all: -r requirements/site.txt)
@@ -128,7 +131,7 @@ release: $(VENV)/release/synced ## build and check a release, and show it; publi
 
 lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
-	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --extra redis --extra team --extra postgres --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
+	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --extra redis --extra team --extra postgres --extra arrow --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
 		--no-emit-package chatport-surfaces --no-emit-package chatport-mcp --no-emit-package chatport-gateway -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
@@ -139,4 +142,4 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 
 clean: ## remove .venv and everything generated
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results tests/clients/.installed
-	find core protocols plugins surfaces gateway mcptools tests demo benchmarks release .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find core protocols plugins surfaces gateway mcptools bulk tests demo benchmarks release .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

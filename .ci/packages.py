@@ -24,8 +24,16 @@ print(json.dumps({d.name: sum(f.locate().stat().st_size for f in d.files) for d 
 """
 
 
-BESIDE = ("chatport_surfaces", "chatport_gateway", "chatport_mcp")
-SERVERS = {"uvicorn", "httptools", "zstandard", "starlette", "mcp", *(name.replace("_", "-") for name in BESIDE)}
+BESIDE = ("chatport_surfaces", "chatport_gateway", "chatport_mcp", "chatport_bulk")
+SERVERS = {
+    "uvicorn",
+    "httptools",
+    "zstandard",
+    "starlette",
+    "mcp",
+    "pyarrow",
+    *(name.replace("_", "-") for name in BESIDE),
+}
 LOADED = """
 import sys
 before = set(sys.modules)
@@ -210,6 +218,7 @@ def main() -> None:
         ROOT / "surfaces",
         ROOT / "gateway",
         ROOT / "mcptools",
+        ROOT / "bulk",
     ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

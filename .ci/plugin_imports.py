@@ -28,7 +28,7 @@ RENAMED = {
 
 def main(arguments: list[str]) -> int:
     """Check or mend; return the exit code."""
-    rooms = ("plugins/*", "protocols/*", "surfaces", "gateway", "mcptools")
+    rooms = ("plugins/*", "protocols/*", "surfaces", "gateway", "mcptools", "bulk")
     files = sorted(path for room in rooms for path in ROOT.glob(f"{room}/src/**/*.py"))
     if arguments == ["--fix"]:
         mend([path for path in files if any(wrong_imports(path))])

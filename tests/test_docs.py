@@ -66,6 +66,7 @@ PAGES = [
     *sorted(ROOT.glob("protocols/*/README.md")),
     ROOT / "surfaces" / "README.md",
     ROOT / "mcptools" / "README.md",
+    ROOT / "bulk" / "README.md",
 ]
 LANGUAGES = ("python", "toml", "shell", "sh", "json", "text")
 RUN_COMMANDS = ("explain", "models", "providers", "trust")
@@ -284,7 +285,7 @@ def line_above(example: Example) -> str:
 
 def file_named_above(example: Example) -> str | None:
     """Return the file that the line above a block names, if it ends in a file name and a colon."""
-    match = re.search(r"`([\w./-]+\.(?:py|toml|json))`:$", line_above(example))
+    match = re.search(r"`([\w./-]+\.(?:py|toml|jsonl?))`:$", line_above(example))
     return None if match is None or match[1] == "chatport.toml" else match[1]
 
 

@@ -38,6 +38,7 @@ PAGES = [
     *sorted(ROOT.glob("protocols/*/README.md")),
     ROOT / "surfaces" / "README.md",
     ROOT / "mcptools" / "README.md",
+    ROOT / "bulk" / "README.md",
 ]
 CORE = ROOT / "core" / "src" / "chatport"
 

@@ -39,7 +39,7 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
 _NO_TESTS = 5  # pytest's status where nothing was collected
 _LONGEST_ID = 300
 _QUICK = ("-m", "not slow and not real_server")
-_PACKAGES = ("core", "protocols/*", "plugins/*", "surfaces", "gateway")
+_PACKAGES = ("core", "protocols/*", "plugins/*", "surfaces", "gateway", "bulk")
 
 
 # --- what to change
