@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -64,15 +65,14 @@ class RunFolder:
 
 def _locked(path: Path) -> IO[bytes]:
     file = path.open("ab")
-    try:
+    if sys.platform != "win32":  # where two runs in one folder are not found out
         import fcntl
-    except ImportError:  # Windows: two runs in one folder are not found out
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise StorageError(
-            f"Another run is at work in {path.parent}. Wait for it, stop it, or name another folder with --out."
-        ) from None
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise StorageError(
+                f"Another run is at work in {path.parent}. Wait for it, stop it, or name another folder with --out."
+            ) from None
     return file

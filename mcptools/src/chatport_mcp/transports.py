@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -129,21 +128,21 @@ async def _stderr(words: LastWords) -> AsyncGenerator[Any, None]:
     if sys.platform == "win32":
         with open(os.devnull, "w") as nowhere:  # noqa: ASYNC230  # it is no file
             yield nowhere
-        return
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    try:
-        with os.fdopen(writing, "w") as errlog:
-            async with anyio.create_task_group() as group:
-                group.start_soon(_follow, reading, words)
-                try:
-                    yield errlog
-                finally:
-                    group.cancel_scope.cancel()
-    finally:
-        with suppress(OSError):  # a last look: nobody was there for what came at the very end
-            _take(reading, words)
-        os.close(reading)
+    else:
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        try:
+            with os.fdopen(writing, "w") as errlog:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(_follow, reading, words)
+                    try:
+                        yield errlog
+                    finally:
+                        group.cancel_scope.cancel()
+        finally:
+            with suppress(OSError):  # a last look: nobody was there for what came at the very end
+                _take(reading, words)
+            os.close(reading)
 
 
 async def _follow(reading: int, words: LastWords) -> None:

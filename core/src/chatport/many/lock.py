@@ -7,30 +7,29 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
 __all__ = ["is_taken", "lock_file"]
 
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
-if os.name == "nt":  # pragma: no cover
-    import msvcrt
+_PLACE = 0x7FFF_FFFF  # beyond the end: Windows lets nobody else read what is locked
 
-    _PLACE = 0x7FFF_FFFF  # beyond the end: Windows lets nobody else read what is locked
 
-    def lock_file(fileno: int) -> None:
-        """Lock it, without waiting. Raises OSError where it is locked, see `is_taken`, and where nothing can be."""
+def lock_file(fileno: int) -> None:
+    """Lock it, without waiting. Raises OSError where it is locked, see `is_taken`, and where nothing can be."""
+    if sys.platform == "win32":
+        import msvcrt
+
         at = os.lseek(fileno, 0, os.SEEK_CUR)
         os.lseek(fileno, _PLACE, os.SEEK_SET)
         try:
-            msvcrt.locking(fileno, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]  # Windows' own
+            msvcrt.locking(fileno, msvcrt.LK_NBLCK, 1)
         finally:
             os.lseek(fileno, at, os.SEEK_SET)
+    else:
+        import fcntl
 
-else:
-    import fcntl
-
-    def lock_file(fileno: int) -> None:
-        """Lock it, without waiting. Raises OSError where it is locked, see `is_taken`, and where nothing can be."""
         fcntl.flock(fileno, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -131,7 +131,7 @@ class LeaseServer:
                 await self._pause(_PAUSES_SECONDS[min(self._failures, len(_PAUSES_SECONDS)) - 1])
 
     async def _exchange(self, client: Any) -> None:
-        script = client.register_script(Path(__file__).with_name("script.lua").read_text())
+        script = client.register_script(Path(__file__).with_name("script.lua").read_text("utf-8"))
         await asyncio.wait_for(client.ping(), ANSWER_SECONDS)
         self._failures = 0
         self.leases.connected()

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from .rows import Entry, decode
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks: there one process alone uses a folder
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Journal", "abandoned", "entries", "lines_at", "locked"]
 
@@ -75,12 +71,13 @@ def lines_at(file: IO[bytes], position: int, most: int) -> bytes:
 
 def locked(file: IO[bytes]) -> bool:
     """Lock a file for this process; return whether it was free."""
-    if fcntl is None:
-        return True  # type: ignore[unreachable]  # on Windows
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    if sys.platform != "win32":  # which has no such locks: there one process alone uses a folder
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
     return True
 
 
