@@ -303,7 +303,8 @@ def test_a_file_that_was_cut_at_any_byte_goes_on(tmp_path: Path) -> None:
     map_over("sync", Answers(), range(3), resume=path, concurrency=1).whole()
     whole = path.read_bytes()
     asked = {line["index"]: line["asked"] for line in lines_of(path)[1:]}
-    for end in range(len(whole) + 1):
+    first = whole.index(b"\n") + 1  # a line is like any other: of those between every seventh byte will do
+    for end in [*range(first + 3), *range(first + 3, len(whole) - 90, 7), *range(len(whole) - 90, len(whole) + 1)]:
         path.write_bytes(whole[:end])
         there = indexes_in(path)
         kept = KeptAnswers(path, {"model": [MODEL]})

@@ -43,7 +43,7 @@ def end(loop: MapLoop, work: MapWork, how: str) -> None:
     loop.ended(work, reply, errors[how]() if how in errors else None)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     count=st.integers(0, 25),
