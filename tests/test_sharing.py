@@ -18,7 +18,7 @@ from chatport.sharing.limits import Rate, Stock
 from chatport.sharing.server import LeaseServer
 from chatport.testing import Emulator
 
-from .real_servers import RedisServer, running_redis
+from .databases import RedisServer, running_redis
 
 pytestmark = pytest.mark.xdist_group("redis")
 

@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 
 from chatport.errors import BudgetExceededError, ConfigurationError
 from chatport.facts import PeakHours, Price, PriceTier, estimate_cost
-from chatport.limits.budget import Budget, active_budgets, in_usd
+from chatport.limits.budget import Budget, Ledger, active_budgets, in_usd
 from chatport.types import Cost
 
 # --- reserve, settle, cancel
@@ -289,7 +289,7 @@ def test_asyncio_tasks_inherit_the_scope() -> None:
     """A task belongs to the scope it was started in, even after its end; a task's own scope is nobody else's."""
     outer, own = Budget(), Budget()
 
-    async def child(go_on: asyncio.Event) -> list[tuple[Budget, ...]]:
+    async def child(go_on: asyncio.Event) -> list[tuple[Ledger, ...]]:
         await go_on.wait()
         with own:
             await asyncio.sleep(0)
@@ -313,7 +313,7 @@ def test_asyncio_tasks_inherit_the_scope() -> None:
 def test_trio_tasks_inherit_the_scope() -> None:
     """In trio as in asyncio, and in the threads that trio starts."""
     outer, own = Budget(), Budget()
-    seen: list[tuple[Budget, ...]] = []
+    seen: list[tuple[Ledger, ...]] = []
 
     async def child() -> None:
         with own:
@@ -335,7 +335,7 @@ def test_trio_tasks_inherit_the_scope() -> None:
 def test_a_thread_of_ones_own_enters_the_budget_itself() -> None:
     """A plain thread starts outside every scope; the same budget can be entered there at the same time."""
     budget = Budget(usd=1.0)
-    seen: list[tuple[Budget, ...]] = []
+    seen: list[tuple[Ledger, ...]] = []
 
     def work() -> None:
         with budget:

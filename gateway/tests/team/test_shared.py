@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from tests.real_servers import PostgreSQL, RedisServer, running_postgresql, running_redis
+from tests.databases import PostgreSQL, RedisServer, running_postgresql, running_redis
 
 from chatport.testing import Emulator
 from chatport_gateway.team.store import Store

@@ -11,7 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect
-from tests.real_servers import running_postgresql
+from tests.databases import running_postgresql
 
 from chatport import ConfigurationError
 from chatport_gateway.team import schema
