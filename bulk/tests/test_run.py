@@ -65,7 +65,7 @@ def test_rows_are_answered_once_by_a_vendor_that_fails_every_third_time(world: W
 
 
 def test_a_bad_row_is_a_failure_with_its_reason_and_ends_nothing(world: World) -> None:
-    lines: list[dict[str, Any]] = [{"text": "fine"}, {"text": "error: 400"}, {"other": 1}, {"text": "fine too"}]
+    lines: list[dict[str, object]] = [{"text": "fine"}, {"text": "error: 400"}, {"other": 1}, {"text": "fine too"}]
     write_jsonl(world.rows, lines)
     with world.rows.open("a", encoding="utf-8") as file:
         file.write("{broken\n\n[1]\n")

@@ -180,10 +180,12 @@ class Run:
         """
         given = 0
         for batch in self.source.batches(self.job):
+            # In this order: what is no longer under way at the second look was written down before it.
+            open_keys = {row.key for row in batch if row.key in self._open_keys}
             known = self.log.known([row.key for row in batch])
             new = []
             for row in batch:
-                if row.key in self._open_keys or row.key in known:
+                if row.key in open_keys or row.key in known or row.key in self._open_keys:
                     self._check_row(row, known[row.key].digest if row.key in known else None)
                     self.tally.skipped += 1
                 elif self._limit is not None and given >= self._limit:

@@ -56,8 +56,7 @@ class Stage:
 
     `job` is sent to the workers as it is. `job.key` names the column that names a row for ever: without one rows are
     named by their places in their block. `folder` is where the logs of blocks are, None for none: then a block that is
-    run again is paid again. `client` are further arguments of `chatport.AsyncClient`; `clients` of its limits over
-    processes go there too.
+    run again is paid again. `client` are further arguments of `chatport.AsyncClient`.
 
     A row that cannot be answered is a row with `error` and `kind`: it never ends a run. What no row can survive (a key
     that is refused, a cap of money) raises RunStoppedError; what was answered until then is in the log of the block.
