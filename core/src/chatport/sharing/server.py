@@ -24,7 +24,7 @@ __all__ = ["LeaseServer", "check_address", "lease_server"]
 
 PREFIX = "{chatport}"
 """What each key begins with; the braces keep all of them on one node of a cluster, as a script needs it."""
-ANSWER_SECONDS = 1.0
+ANSWER_SECONDS = 3.0
 _PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _SCHEMES = ("redis", "rediss", "unix")
 

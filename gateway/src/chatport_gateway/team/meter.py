@@ -39,7 +39,7 @@ _REQUEST, _SLOT, _TOKENS, _MONEY = range(4)
 _Wanted: TypeAlias = tuple[Part, int, int]
 """So much of a limit, and which of the four it is. The first two are a call's, the others an attempt's."""
 
-_ANSWER_SECONDS = 2.0
+_ANSWER_SECONDS = 5.0
 _PREFIX, _numbers = secrets.token_hex(8), itertools.count()
 _FIELDS: Mapping[Kind, str] = {
     "requests": "requests_per_minute",
