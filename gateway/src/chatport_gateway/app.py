@@ -30,7 +30,7 @@ from chatport_surfaces import Answer, AsyncStreamedAnswer, ClientRequest, Record
 from .access import log_access
 from .bodies import Refused, read_body
 from .keys import KeyRing
-from .leaving import ClientLeft, watch, while_there
+from .leaving import ClientLeft, while_there
 from .settings import GatewaySettings, read_settings
 from .tenants import Tenants
 
@@ -145,7 +145,8 @@ class Gateway:
                 status = answer.status
                 self._ended(visit, status)
                 await _send_whole(send, answer, more, has_body=scope["method"] != "HEAD")
-            elif await _send_stream(send, receive, answer, more, visit, self._ended):
+            else:
+                await _send_stream(send, receive, answer, more, visit, self._ended)
                 status = answer.status
         except ClientLeft:
             pass
@@ -281,24 +282,23 @@ async def _send_stream(
     more: Sequence[tuple[str, str]],
     visit: _Visit,
     ended: Callable[[_Visit, int], None],
-) -> bool:
-    """Send a stream as it comes; return whether the client has stayed to its end. If it leaves, the vendor stops."""
-    stayed, meter = False, visit.meter
+) -> None:
+    """Send a stream as it comes. Raises ClientLeft when the client leaves before its end; then the vendor stops."""
+    meter = visit.meter
     if meter is not None:
         meter.first_at = time.monotonic()
+
+    async def pieces() -> None:
+        await send({"type": "http.response.start", "status": answer.status, "headers": _head(answer, more)})
+        async for piece in answer:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if meter is not None:
+            meter.reply = answer.stream.partial
+            ended(visit, answer.status)
+        await send({"type": "http.response.body", "body": b""})
+
     try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch, receive, tasks.cancel_scope)
-            await send({"type": "http.response.start", "status": answer.status, "headers": _head(answer, more)})
-            async for piece in answer:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            if meter is not None:
-                meter.reply = answer.stream.partial
-                ended(visit, answer.status)
-            await send({"type": "http.response.body", "body": b""})
-            stayed = True
-            tasks.cancel_scope.cancel()
+        await while_there(receive, pieces)
     finally:
         with anyio.CancelScope(shield=True):
             await answer.aclose()
-    return stayed
