@@ -343,8 +343,11 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network) ->
     with Emulator("ollama", models=("qwen3:8b",)) as ollama:
         monkeypatch.setenv("OLLAMA_HOST", ollama.base_url)
         reader = Reader(tmp_path, monkeypatch)
+        before = dict(os.environ)
         with reader.loop:
             yield reader
+        os.environ.clear()  # a page may set variables in its own way
+        os.environ.update(before)
     for module in [name for name in sys.modules if name not in loaded]:
         if str(tmp_path) in (getattr(sys.modules[module], "__file__", None) or ""):
             del sys.modules[module]
