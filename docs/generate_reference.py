@@ -27,7 +27,9 @@ from generate_hooks import Field, _default, _descriptions, _markdown, _struct_de
 
 import chatport
 import chatport.testing
+import chatport_bulk
 import chatport_gateway
+import chatport_mcp
 import chatport_surfaces
 
 FOLDER = Path(__file__).with_name("reference")
@@ -76,17 +78,34 @@ PAGES: Mapping[str, Page] = {
         ("chatport_surfaces",),
     ),
     "gateway": Page("Gateway", "`chatport_gateway`: see [the gateway](../gateway.md).", ("chatport_gateway",)),
+    "mcp": Page("MCP tools", "`chatport_mcp`: see [MCP tools](../mcp.md).", ("chatport_mcp",)),
+    "bulk": Page("Bulk", "`chatport_bulk`: see [bulk](../bulk.md).", ("chatport_bulk",)),
     "values": Page(
         "Messages, replies and other values", "What calls take and give. All values are frozen.", ("chatport",)
     ),
 }
 """In the order in which a module is looked for: the last one takes what no other does."""
-SHOWN = ("clients", "values", "events", "runs", "errors", "settings", "plugins", "testing", "surfaces", "gateway")
+SHOWN = (
+    "clients",
+    "values",
+    "events",
+    "runs",
+    "errors",
+    "settings",
+    "plugins",
+    "testing",
+    "surfaces",
+    "gateway",
+    "mcp",
+    "bulk",
+)
 HOMES: Mapping[str, ModuleType] = {
     "chatport": chatport,
     "chatport.testing": chatport.testing,
     "chatport_surfaces": chatport_surfaces,
     "chatport_gateway": chatport_gateway,
+    "chatport_mcp": chatport_mcp,
+    "chatport_bulk": chatport_bulk,
 }
 
 
