@@ -87,6 +87,7 @@ def opened(path: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture
         yield folder
 
 
+_PATIENCE_SECONDS = 5.0
 _SECONDS = 60.0
 
 
@@ -143,6 +144,20 @@ class Screen:
         self.type(f"{line}\r")
         self.expect("\n")  # of the line itself, which the terminal shows
         return self.expect(answer)
+
+    def interrupt(self, seen: str = "") -> None:
+        """Press Ctrl-C where a line is typed, until a text is seen, or the program has ended where none is given.
+
+        Python's readline loses a signal that comes between its prompt and its waiting: then one presses again.
+        """
+        for _ in range(int(_SECONDS / _PATIENCE_SECONDS)):
+            self.type("\x03")
+            ends_at = time.monotonic() + _PATIENCE_SECONDS
+            while self._read(ends_at):
+                if seen and self.seen.find(seen, self._at) >= 0:
+                    return
+            if self.process.poll() is not None:
+                return
 
     def left(self) -> int:
         """Wait until the program has ended, and return its exit code."""

@@ -87,7 +87,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_what_came(folder: Folder) -> None:
         assert str(kept).startswith("word word word")
         assert len(str(kept)) < 9000
         screen.expect("> ")
-        screen.type("\x03")  # where a line is typed, it leaves
+        screen.interrupt()  # where a line is typed, it leaves
         assert screen.left() == 0
 
 
@@ -208,7 +208,7 @@ def test_ctrl_c_in_the_question_about_a_tool_leaves_a_whole_conversation(folder:
     (folder.path / "sky.py").write_text('def weather() -> str:\n    """Tell it."""\n    return "rain"\n', "utf-8")
     with talk("--tool", "sky:weather") as screen:
         screen.ask("call: weather {}", "[a]lways: ")
-        screen.type("\x03")
+        screen.interrupt("Stopped. What had come is kept.")
         screen.expect("Stopped. What had come is kept.")
         screen.ask("say: on", "on\r\n")
     roles = [role for role, _ in said(folder)]
