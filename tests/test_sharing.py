@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -238,3 +239,26 @@ def test_what_is_no_address_is_said_at_once() -> None:
         with pytest.raises(chatport.ConfigurationError, match=words) as caught:
             chatport.Client({"pacing": pacing})
         assert "secret" not in str(caught.value)
+
+
+def test_the_thread_begins_with_the_first_call_and_ends_with_the_last_client(redis: RedisServer) -> None:
+    """A client that is only made asks nobody, and one that is gone leaves nothing that runs."""
+
+    def threads() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name == "chatport-leases"]
+
+    emulator = Emulator("compatible")
+    pacing = {"requests_per_minute": 600, "store": redis.url}
+    clients = [chatport.Client(emulator.config(pacing=pacing), transport=emulator) for _ in range(2)]
+    assert not threads()
+    for each in clients:
+        each.chat("say: hi", model="compatible:emulated-model")
+    del each
+    (thread,) = threads()
+    clients.pop().close()
+    gc.collect()
+    assert thread.is_alive()
+    clients.pop().close()
+    gc.collect()
+    thread.join(5)
+    assert not thread.is_alive()

@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from .leases import Ask as Ask, Demand as Demand, Leases as Leases, Share as Share
 from .limits import Limit as Limit, Rate as Rate, Stock as Stock
-from .server import LeaseServer as LeaseServer, lease_server as lease_server
+from .server import LeaseServer as LeaseServer, check_address as check_address, lease_server as lease_server
 
-__all__ = ["Ask", "Demand", "LeaseServer", "Leases", "Limit", "Rate", "Share", "Stock", "lease_server"]
+__all__ = ["Ask", "Demand", "LeaseServer", "Leases", "Limit", "Rate", "Share", "Stock", "check_address", "lease_server"]

@@ -117,9 +117,9 @@ class SharedPacer(Pacer):
 class SharedPacerBook(PacerBook):
     """The pacers of a client that shares them."""
 
-    def __init__(self, now: Callable[[], float], leases: Leases, *, refuses: bool) -> None:
+    def __init__(self, now: Callable[[], float], url: str, *, refuses: bool) -> None:
         super().__init__(now)
-        self._leases = leases
+        self._leases = lease_server(url, "[pacing] store", self).leases
         self._refuses = refuses
 
     def get(self, key: Hashable, limits: PaceLimits) -> Pacer:
@@ -139,7 +139,7 @@ def shared_pacers(url: str | None, env: str | None, now: Callable[[], float], *,
         url = os.environ.get(env)
         if not url:
             raise ConfigurationError(f"[pacing] store_env names the variable {env}, which is not set.")
-    return SharedPacerBook(now, lease_server(url or "", "[pacing] store").leases, refuses=refuses)
+    return SharedPacerBook(now, url or "", refuses=refuses)
 
 
 def _rate(leases: Leases, name: str, limit: int | None) -> Share | None:

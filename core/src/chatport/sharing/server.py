@@ -1,6 +1,7 @@
 """The thread that asks Valkey or Redis for a process's leases. It has an event loop of its own, so it serves any other.
 
-A run of the script is a batch: every `PERIOD_SECONDS`, and at once when a call waits. One batch at a time.
+A run of the script is a batch: every `PERIOD_SECONDS`, and at once when a call waits. One batch at a time. The thread
+begins when the first call asks, and ends, giving back what is leased, with the last of those who named the store.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import os
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,19 +46,24 @@ def check_address(url: str, where: str) -> None:
         ) from None
 
 
-def lease_server(url: str, where: str) -> LeaseServer:
-    """Return this process's leases at a store, the same for all who name it. See `check_address` for what it raises."""
+def lease_server(url: str, where: str, holder: object) -> LeaseServer:
+    """Return this process's leases at a store, the same for all who name it, until no `holder` of it is left.
+
+    See `check_address` for what it raises.
+    """
     check_address(url, where)
     with _lock:
         found = _servers.get(url)
         if found is None or not found.is_mine:
             if not _servers:
-                atexit.register(_close_all)
+                atexit.register(close_all)
             found = _servers[url] = LeaseServer(url)
+        weakref.finalize(holder, found.end_unheld).atexit = False
+        found.holders.add(holder)  # after that, so that it is gone when the other is called
     return found
 
 
-def _close_all() -> None:
+def close_all() -> None:
     """Give back what is leased when the program ends in order."""
     for server in list(_servers.values()):
         if server.is_mine:
@@ -64,7 +71,7 @@ def _close_all() -> None:
 
 
 class LeaseServer:
-    """Keeps `leases` in step with a store, from the first use until `close`."""
+    """Keeps `leases` in step with a store, from the first call that asks until `close`."""
 
     def __init__(self, url: str, *, prefix: str = PREFIX) -> None:
         self.leases = Leases(time.monotonic, self._wake)
@@ -77,8 +84,8 @@ class LeaseServer:
         self._is_closing = False
         self._failures = 0
         self._began = threading.Event()
-        self._thread = threading.Thread(target=self._live, name="chatport-leases", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        self.holders: weakref.WeakSet[object] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         return f"<chatport.LeaseServer {urlsplit(self._url).hostname}>"  # there may be a password in the rest
@@ -91,6 +98,7 @@ class LeaseServer:
     def wait_for_store(self, seconds: float = 5.0) -> bool:
         """Wait until the store has answered once; return whether it has. Blocks."""
         deadline = time.monotonic() + seconds
+        self._wake()
         self._began.wait(seconds)
         while self.leases.is_down and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -98,14 +106,32 @@ class LeaseServer:
 
     def close(self, seconds: float = 2.0) -> None:
         """Give back what is leased, and end. Blocks for so long at most."""
+        self._end()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def end_unheld(self) -> None:
+        """End, without waiting for it, if nobody holds it any more."""
+        if not self.holders:
+            self._end()
+
+    def _end(self) -> None:
+        """Have the thread end. A finalizer calls it, so it takes no lock that this thread may have already."""
         self._is_closing = True
-        self._wake()
-        self._thread.join(seconds)
-        with _lock:
-            if _servers.get(self._url) is self:
-                del _servers[self._url]
+        if _servers.get(self._url) is self:
+            _servers.pop(self._url, None)
+        self._signal()
 
     def _wake(self) -> None:
+        """Have the thread see to it that somebody waits; it begins, if need be once more, for the first."""
+        if self._thread is None or not self._thread.is_alive():
+            with _lock:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = threading.Thread(target=self._live, name="chatport-leases", daemon=True)
+                    self._thread.start()
+        self._signal()
+
+    def _signal(self) -> None:
         loop, called = self._loop, self._called
         if loop is not None and called is not None:
             with contextlib.suppress(RuntimeError):  # it has just ended

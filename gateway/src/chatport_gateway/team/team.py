@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from chatport import ConfigurationError
-from chatport.sharing import LeaseServer, Share, lease_server
+from chatport.sharing import LeaseServer, Share, check_address, lease_server
 
 from .accounts import Accounts
 from .clock import TOTAL, day_of, month_of, now_us
@@ -26,6 +26,7 @@ from .upkeep import Upkeep
 __all__ = ["Team"]
 
 _COMPARED_SECONDS = 10.0
+_REDIS = "[team] redis"
 
 
 class Team:
@@ -35,14 +36,13 @@ class Team:
     `directory` knows who asks, `accounts` what each may still use.
     """
 
-    def __init__(
-        self, settings: TeamSettings, store: Store, records: Records, shared: LeaseServer | None, log: Any
-    ) -> None:
+    def __init__(self, settings: TeamSettings, store: Store, records: Records, log: Any) -> None:
         self.settings = settings
         self.store = store
         self.records = records
-        self.shared = shared
-        self.accounts = Accounts(None if shared is None else shared.leases)
+        redis = settings.redis
+        self.shared: LeaseServer | None = None if redis is None else lease_server(redis, _REDIS, self)
+        self.accounts = Accounts(None if self.shared is None else self.shared.leases)
         self.directory = Directory(store, self.accounts, records, settings, log)
         self._log = log
         self._lock: IO[bytes] | None = None
@@ -53,14 +53,15 @@ class Team:
         """Open the store and begin to write. Raises ConfigurationError where something of it cannot be had."""
         folder = _made(settings.folder)
         lock = _alone(folder) if settings.is_sqlite and settings.redis is None else None
-        shared = None if settings.redis is None else lease_server(settings.redis, "[team] redis")
+        if settings.redis is not None:
+            check_address(settings.redis, _REDIS)
         try:
             store = await Store.open(settings.database)
         except BaseException:
             if lock is not None:
                 lock.close()
             raise
-        made = cls(settings, store, Records(store, folder / "journal", settings.records, log), shared, log)
+        made = cls(settings, store, Records(store, folder / "journal", settings.records, log), log)
         made._lock = lock
         try:
             await made._start()

@@ -1,0 +1,21 @@
+"""What every test of the house leaves as it found it, whoever runs after it in the same process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    """Forget how a test configured structlog, and end the threads that ask a store for leases."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+    if "chatport.sharing.server" in sys.modules:
+        from chatport.sharing.server import close_all
+
+        close_all()
