@@ -30,6 +30,11 @@ from ..many.loop import MapLoop, MapWork
 from ..many.plan import MapPlan
 from ..types import Reply
 from .aio import reply_of
+
+# async only: begin
+from .groups import leave_group
+
+# async only: end
 from .reasking import as_one, problem_of, with_problem
 
 if TYPE_CHECKING:
@@ -72,17 +77,7 @@ class AsyncCrew:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        self._group.cancel_scope.cancel()
-        # An error of the block is not the group's: it would come out of it wrapped.
-        is_own = error is None or not isinstance(error, anyio.get_cancelled_exc_class())
-        ending = (None, None, None) if is_own else (kind, error, trace)
-        try:
-            swallowed = await self._group.__aexit__(*ending)
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) > 1:
-                raise
-            raise group.exceptions[0] from None  # an item's function that ends the program
-        return None if is_own else swallowed
+        return await leave_group(self._group, kind, error, trace)
 
     def start(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Run a function beside the calls, until it ends or all are stopped."""

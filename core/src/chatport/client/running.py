@@ -33,6 +33,11 @@ from ..runs.work import ToolWork
 from ..types import Reply, ToolCall
 from ..types.runs import Run
 
+# async only: begin
+from .groups import leave_group
+
+# async only: end
+
 if TYPE_CHECKING:
     # async only: begin
     from .hedging import AsyncDriver
@@ -100,15 +105,8 @@ class AsyncRunStream:
         try:
             await self._stop()
         finally:
-            self._group.cancel_scope.cancel()
-            # An error of the block is not the group's: it would come out of it wrapped.
-            is_own = error is None or not isinstance(error, anyio.get_cancelled_exc_class())
-            ending = (None, None, None) if is_own else (kind, error, trace)
-            try:
-                swallowed = await self._group.__aexit__(*ending)
-            except BaseExceptionGroup as group:
-                raise group.exceptions[0] from None  # a tool that ends the program, or the first of several
-        return None if is_own else swallowed
+            swallowed = await leave_group(self._group, kind, error, trace)
+        return swallowed
         # async only: end
 
     def __aiter__(self) -> Self:
