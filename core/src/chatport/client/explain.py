@@ -126,10 +126,12 @@ def _changes(vendor: Vendor, call: Call, context: Context) -> Iterator[Change]:
 
 def _shaped(vendor: Vendor, count: int, call: Call, context: Context) -> WireRequest | None:
     """Return the request as the first `count` plugins shape it, None where they need the ones after them."""
-    own = len(vendor.provider.hooks)
-    provider = attrs.evolve(vendor.provider, hooks=vendor.provider.hooks[:count])
     try:
-        return shape(build_plan(provider, vendor.patches[: max(count - own, 0)]), call, context)[0]
+        if count not in vendor.layers:
+            provider = attrs.evolve(vendor.provider, hooks=vendor.provider.hooks[:count])
+            patches = vendor.patches[: max(count - len(vendor.provider.hooks), 0)]
+            vendor.layers[count] = build_plan(provider, patches)
+        return shape(vendor.layers[count], call, context)[0]
     except ChatportError:
         return None
 

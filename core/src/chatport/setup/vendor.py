@@ -52,6 +52,8 @@ class Vendor(Value):
     contexts: Bounded[str, Context] = attrs.field(
         factory=lambda: Bounded(MOST_MODELS), init=False, eq=False, repr=False
     )
+    layers: dict[int, Plan] = attrs.field(factory=dict, init=False, eq=False, repr=False)
+    """The chains as they are with the first so many plugins alone: made when `explain` first asks."""
     auth: tuple[str, str, Secret] | None = attrs.field(init=False, eq=False, repr=False)
 
     @auth.default
