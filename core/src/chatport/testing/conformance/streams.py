@@ -34,7 +34,7 @@ _KEEP_STATE = "keep what is needed between chunks in `state`, and decode each ch
 
 
 class StreamTests(ConformanceTests):
-    """The emulator's own streams, in every cut: in two pieces at each byte, byte by byte, and ended at each byte."""
+    """The emulator's own streams, cut in two, byte by byte, and ended early: see `_places`."""
 
     @pytest.mark.parametrize("kind", list(_PROMPTS))
     def test_a_stream_means_the_same_however_its_bytes_are_cut(self, kind: str) -> None:
@@ -44,7 +44,7 @@ class StreamTests(ConformanceTests):
             it.check_sum(whole)
             bytewise = it.events([body[place : place + 1] for place in range(len(body))])
             it.check(bytewise == whole, "decode_chunk", body, "byte by byte it means something else", _KEEP_STATE)
-            for place in range(1, len(body)) if kind != "letters" else _inside_letters(body):
+            for place in _places(body) if kind != "letters" else _inside_letters(body):
                 if it.events([body[:place], body[place:]]) != whole:
                     it.fail(
                         "decode_chunk", _cut(body, place), f"cut at byte {place} it means something else", _KEEP_STATE
@@ -55,7 +55,7 @@ class StreamTests(ConformanceTests):
         it, body = self.subject, self.subject.streamed(*_PROMPTS[kind])
         whole = it.events([body])[-1]
         assert isinstance(whole, Finished)
-        for place in range(len(body)):
+        for place in (0, *_places(body)):
             try:
                 last = it.events([body[:place]])[-1]
             except ChatportError as error:
@@ -126,6 +126,24 @@ class StreamTests(ConformanceTests):
 
 
 _SAYS_THE_END = rb'"finish_reason": ?"|"type": ?"response\.completed"'
+
+
+def _places(body: bytes) -> list[int]:
+    """Return where a stream is cut: at each byte near the end of a line, and in its first and last ones.
+
+    Inside a line it is cut at every 13th byte: no hook sees a part of one, and the framing, which does, is the core's,
+    whose tests cut recordings of all vendors at each byte. Where there are few lines each byte is a place.
+    """
+    ends = [place for place, byte in enumerate(body, 1) if byte == 10]
+    if len(ends) * 400 < len(body):
+        return list(range(1, len(body)))
+    near = {end + distance for end in ends for distance in range(-_NEAR, _NEAR + 1)}
+    edges = {*range(64), *range(len(body) - 64, len(body))}
+    return sorted(place for place in near | edges | {*range(0, len(body), 13)} if 0 < place < len(body))
+
+
+_NEAR = 7
+"""Bytes: as long as `data: ` and the first of its content."""
 
 
 def _inside_letters(body: bytes) -> list[int]:
