@@ -38,3 +38,20 @@ def test_the_check_of_values_is_read_when_it_is_used() -> None:
     code = "import sys, chatport.helpers; print('chatport.schemas.check' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain", "text/x-anything", "application/json", "application/xml", "application/yaml", "application/toml",
+        "application/javascript", "application/x-yaml", "application/x-ndjson", "application/sql", "application/x-sh",
+        "application/rtf", "application/ld+json", "application/atom+xml",
+    ],
+)  # fmt: skip
+def test_what_is_text_by_its_media_type(media_type: str) -> None:
+    assert helpers.is_text_type(media_type)
+
+
+@pytest.mark.parametrize("media_type", ["application/pdf", "image/svg+xml", "video/json", "application/jsonx", ""])
+def test_what_is_none(media_type: str) -> None:
+    assert not helpers.is_text_type(media_type)

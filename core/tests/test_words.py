@@ -59,3 +59,10 @@ def test_another_name_is_none(word: str) -> None:
 def test_the_name_of_an_option_may_have_a_part_more(option: str, meant: str | None) -> None:
     """What another library calls the same is near; another parameter is not, however alike it is spelt."""
     assert near_miss(option, CHAT_OPTIONS, parts=True) == (f" Did you mean {meant!r}?" if meant else "")
+
+
+def test_a_slip_is_found_behind_many_names_that_are_nearer() -> None:
+    """The next versions of a name have more of it in common, and are other names."""
+    others = [f"gpt-5.{number}-turbo" for number in (1, 3, 4, 5, 6, 7, 8, 9)]
+    assert near_miss("gpt-5.2-turbo", [*others, "gpt_5_2_turbo"]) == " Did you mean 'gpt_5_2_turbo'?"
+    assert near_miss("gpt-5.2-turbo", others) == near_miss("gpt-5.2-turbo", []) == ""

@@ -30,7 +30,7 @@ def near_miss(word: Any, known: Iterable[Any], *, parts: bool = False) -> str:
     choices = [name for name in known if isinstance(name, str)]
     close = [
         choice
-        for choice in difflib.get_close_matches(word.lower(), choices, 3, 0.6)
+        for choice in difflib.get_close_matches(word.lower(), choices, len(choices) or 1, 0.6)
         if _is_slip(word.lower(), choice.lower()) and (parts or not _goes_on(word.lower(), choice.lower()))
     ]
     if not close and parts:
