@@ -21,22 +21,21 @@ from chatport import (
     BadRequestError,
     ChatportError,
     Config,
-    ConfigurationError,
     OverloadedError,
     load_config,
 )
-from chatport_surfaces import Answer, AsyncStreamedAnswer, ClientRequest, Record, Surface
+from chatport_surfaces import Answer, AsyncStreamedAnswer, AsyncSurfaces, ClientRequest, Record, Surface
 
 from .access import log_access
 from .bodies import Refused, read_body
 from .keys import KeyRing
 from .leaving import ClientLeft, while_there
-from .settings import GatewaySettings, read_settings
+from .settings import GatewaySettings
+from .setup import Setup
 from .tenants import Tenants
 
 if TYPE_CHECKING:
     from .team.meter import Meter
-    from .team.settings import TeamSettings
     from .team.team import Team
 
 __all__ = ["Gateway"]
@@ -71,34 +70,70 @@ class Gateway:
         surfaces: Sequence[Surface] | None = None,
     ) -> None:
         loaded: Config = client.config if client is not None else load_config(config)
-        self.settings = settings or read_settings(loaded)
-        digests = self.settings.key_digests()
-        self.keys = KeyRing(digests)
+        self.setup = Setup.of(loaded, client, settings, surfaces)
+        """What requests are served with from now on; see `reload`."""
         self.is_stopping = False
-        self._owns_client = client is None
-        self.client = client or AsyncClient(loaded)
-        self.tenants = Tenants(self.client, surfaces, digests, self.settings)
-        self.surfaces = self.tenants.common
         self.log = structlog.get_logger("chatport.gateway")
         self.team: Team | None = None
         """Keys, limits and records of a team, once they are open; None without a `[team]` table."""
-        self._team_settings = _team_settings(loaded)
-        self._opening = anyio.Lock() if self._team_settings is not None else None
+        self._opening = anyio.Lock() if self.setup.team is not None else None
+        self._reloading = anyio.Lock()
+
+    @property
+    def settings(self) -> GatewaySettings:
+        """The settings that hold now."""
+        return self.setup.settings
+
+    @property
+    def keys(self) -> KeyRing:
+        """The keys that are taken now; those of a team are in its store."""
+        return self.setup.keys
+
+    @property
+    def client(self) -> AsyncClient:
+        """The client that calls are made with now."""
+        return self.setup.client
+
+    @property
+    def tenants(self) -> Tenants:
+        """What each key sees now."""
+        return self.setup.tenants
+
+    @property
+    def surfaces(self) -> AsyncSurfaces:
+        """The surfaces that requests come to now."""
+        return self.setup.tenants.common
 
     async def open(self) -> None:
         """Open what a `[team]` table names; the first request does it too. Raises ConfigurationError if it cannot."""
-        if self._opening is None or self._team_settings is None or self.is_stopping:
+        if self._opening is None or self.setup.team is None or self.is_stopping:
             return
         from .team.team import Team
 
         async with self._opening:
             if self.team is None:
-                self.team = await Team.open(self._team_settings, self.log)
+                self.team = await Team.open(self.setup.team, self.log)
+
+    async def reload(
+        self, config: Any = None, *, client: AsyncClient | None = None, settings: GatewaySettings | None = None
+    ) -> tuple[str, ...]:
+        """Serve another configuration from now on, with the arguments of making a gateway; the surfaces stay.
+
+        Requests under way end with the client that they began with, which is closed after the last of them. Returns the
+        settings that hold only for a process that starts anew: they stay as they are. Raises ConfigurationError, and
+        nothing has changed, for what is wrong, for a target that is unusable now and was not before, and for a gateway
+        that asks for a key and would do so no more.
+        """
+        from .reloading import reload
+
+        loaded: Config = client.config if client is not None else load_config(config)
+        async with self._reloading:
+            return await reload(self, lambda now: Setup.of(loaded, client, settings, now.given_surfaces, now))
 
     @property
     def is_guarded(self) -> bool:
         """Whether a key is asked for."""
-        return bool(self.keys) or self._team_settings is not None
+        return self.setup.is_guarded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, or the server's own start and end."""
@@ -115,8 +150,7 @@ class Gateway:
         if self.team is not None:
             await self.team.aclose()
             self.team = None
-        if self._owns_client:
-            await self.client.aclose()
+        await self.setup.aclose()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -133,7 +167,9 @@ class Gateway:
     # --- one request
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began, visit = time.monotonic(), _Visit()
+        began, setup = time.monotonic(), self.setup
+        visit = _Visit(setup)
+        setup.users += 1
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         request_id = visit.request_id = _request_id(headers)
@@ -156,6 +192,9 @@ class Gateway:
         finally:
             self._ended(visit, status)
             log_access(self.log, scope["method"], path, status, time.monotonic() - began, request_id, visit.record)
+            if setup.done():
+                with anyio.CancelScope(shield=True):
+                    await setup.aclose()
 
     def _ended(self, visit: _Visit, status: int) -> None:
         """Note what a request has used, before the last of its answer goes out."""
@@ -165,7 +204,8 @@ class Gateway:
     async def _answer(
         self, method: str, path: str, scope: Scope, headers: Mapping[str, str], receive: Receive, visit: _Visit
     ) -> Answer | AsyncStreamedAnswer:
-        surface = self.surfaces.table.find(method, path)
+        setup = visit.setup
+        surface = setup.tenants.common.table.find(method, path)
         if surface is None and path in _OPEN_PATHS and method in ("GET", "HEAD"):
             return self._state(path)
         if method == "OPTIONS" and self._cors(headers):
@@ -176,11 +216,11 @@ class Gateway:
                 await self._identify(headers, visit)
             except ChatportError as error:
                 return self._refusal(surface, error)
-        elif self.keys and (key := self.keys.which(headers)) is None:
+        elif setup.keys and (key := setup.keys.which(headers)) is None:
             return self._refusal(surface, AuthenticationError("The key of this gateway is missing or wrong."))
         try:
             body = await read_body(
-                receive, headers, most_bytes=self.settings.body_bytes, seconds=self.settings.body_seconds
+                receive, headers, most_bytes=setup.settings.body_bytes, seconds=setup.settings.body_seconds
             )
         except Refused as refused:
             return self._refusal(surface, BadRequestError(refused.reason), refused.status)
@@ -203,9 +243,9 @@ class Gateway:
         meter = visit.meter
         try:
             if meter is None:
-                return await self.tenants.of(key).answer(request, record=visit.record)
+                return await visit.setup.tenants.of(key).answer(request, record=visit.record)
             with meter:
-                surfaces = self.tenants.of_key(meter.member.key.id)
+                surfaces = visit.setup.tenants.of_key(meter.member.key.id)
                 return await surfaces.answer(request, record=meter, guard=meter)
         except Exception as problem:  # a mistake of ours: the client is to be told something in its own protocol
             self.log.exception("failed", path=request.path)
@@ -239,24 +279,13 @@ class Gateway:
 class _Visit:
     """What is known of a request while it is served. `meter` is a team's, and its record then."""
 
-    __slots__ = ("meter", "record", "request_id")
+    __slots__ = ("meter", "record", "request_id", "setup")
 
-    def __init__(self) -> None:
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
         self.request_id = ""
         self.record = Record()
         self.meter: Meter | None = None
-
-
-def _team_settings(config: Config) -> TeamSettings | None:
-    if "team" not in config.tables:
-        return None
-    try:
-        from .team.settings import read_team
-    except ImportError as error:
-        raise ConfigurationError(
-            f'[team] needs what the extra brings ({error.name} is missing): pip install "chatport-gateway[team]".'
-        ) from None
-    return read_team(config)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

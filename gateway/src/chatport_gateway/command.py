@@ -12,7 +12,7 @@ import click
 import structlog
 
 import chatport
-from chatport import ChatportError
+from chatport import ChatportError, Config
 
 __all__ = ["command"]
 
@@ -34,26 +34,33 @@ def command(
     """Serve every configured vendor to clients of chat completions, Responses and Messages, until Ctrl-C."""
     from .app import Gateway
     from .keys import hash_of
+    from .reloading import Reloads
     from .server import make_server, open_sockets
-    from .settings import read_settings
+    from .settings import GatewaySettings, read_settings
 
     if hash_key:
         click.echo(hash_of(sys.stdin.readline().rstrip("\n")))
         return
     try:
-        loaded = chatport.load_config(config)
-        settings = read_settings(loaded, host=host, port=port)
+
+        def read() -> tuple[Config, GatewaySettings]:
+            loaded = chatport.load_config(config)
+            return loaded, read_settings(loaded, host=host, port=port)
+
+        loaded, settings = read()
         if client is not None:
             click.echo(_told(client, settings, model))
             return
         gateway = Gateway(loaded, settings=settings)
-        server = make_server(gateway)
+        reloads = Reloads(gateway, read)
+        server = make_server(gateway, reloads)
         sockets = open_sockets(settings.host, settings.port)
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
-    _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
-    with contextlib.suppress(KeyboardInterrupt):  # it has been waited for: streams have ended
-        server.run(sockets=sockets)
+    with reloads.listening():
+        _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
+        with contextlib.suppress(KeyboardInterrupt):  # it has been waited for: streams have ended
+            server.run(sockets=sockets)
 
 
 def _told(client: str, settings: Any, model: str) -> str:

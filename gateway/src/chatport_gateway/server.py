@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
-import ipaddress
 import os
 import socket
 from types import FrameType
@@ -16,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from chatport import ConfigurationError
 
 from .app import Gateway
+from .reloading import Reloads
+from .settings import is_loopback
 
 __all__ = ["check_guarded", "make_server", "open_sockets"]
 
@@ -23,11 +25,7 @@ __all__ = ["check_guarded", "make_server", "open_sockets"]
 def check_guarded(gateway: Gateway) -> None:
     """Raise ConfigurationError for a gateway without a key that others could reach."""
     host = gateway.settings.host
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = host == "localhost"
-    if not gateway.is_guarded and not is_loopback:
+    if not gateway.is_guarded and not is_loopback(host):
         raise ConfigurationError(
             f"[gateway] host is {host}, and no key is set: anybody could spend your money. Set key_env or key_hashes, "
             "or listen on 127.0.0.1."
@@ -91,9 +89,10 @@ def _no_address(host: str, port: int, error: OSError) -> str:
 class _Protocol(HttpToolsProtocol):
     """Closes a connection whose request has no whole head in time; uvicorn has no bound on that."""
 
-    header_seconds = 10.0
+    gateway: Gateway
 
     def connection_made(self, transport: Any) -> None:
+        self.limit_concurrency = self.gateway.settings.connections or None  # as it is now
         super().connection_made(transport)
         self._await_head()
 
@@ -111,8 +110,9 @@ class _Protocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._have_head()
-        if self.header_seconds:
-            self._timer: asyncio.TimerHandle | None = self.loop.call_later(self.header_seconds, self.transport.close)
+        seconds = self.gateway.settings.header_seconds
+        if seconds:
+            self._timer: asyncio.TimerHandle | None = self.loop.call_later(seconds, self.transport.close)
 
     def _have_head(self) -> None:
         timer = getattr(self, "_timer", None)
@@ -122,20 +122,37 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Says at once that it takes nothing new, as soon as it is told to stop."""
+    """Says at once that it takes nothing new, as soon as it is told to stop; takes up settings that have changed."""
 
     gateway: Gateway
+    reloads: Reloads | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        async with contextlib.nullcontext() if self.reloads is None else self.reloads.at_work():
+            await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.reloads is not None:
+            self.reloads.started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.timeout_graceful_shutdown = int(self.gateway.settings.shutdown_seconds) or None  # as it is now
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.gateway.is_stopping = True
         super().handle_exit(sig, frame)
 
 
-def make_server(gateway: Gateway) -> uvicorn.Server:
-    """Return the server, ready to `run()` or to be awaited as `serve()`. Raises ConfigurationError, see above."""
+def make_server(gateway: Gateway, reloads: Reloads | None = None) -> uvicorn.Server:
+    """Return the server, ready to `run()` or to be awaited as `serve()`. Raises ConfigurationError, see above.
+
+    `reloads` is what has it read its configuration again while it runs.
+    """
     check_guarded(gateway)
     settings = gateway.settings
-    protocol = type("_BoundedProtocol", (_Protocol,), {"header_seconds": settings.header_seconds})
+    protocol = type("_BoundedProtocol", (_Protocol,), {"gateway": gateway})
     config = uvicorn.Config(
         gateway,
         host=settings.host,
@@ -147,10 +164,10 @@ def make_server(gateway: Gateway) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nothing here asks where a request came from
-        limit_concurrency=settings.connections or None,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds) or None,
     )
     server = _Server(config)
-    server.gateway = gateway
+    server.gateway, server.reloads = gateway, reloads
+    if reloads is not None:
+        reloads.leave = server.handle_exit
     return server

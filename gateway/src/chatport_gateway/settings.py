@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from chatport import Config, ConfigurationError
 
 from .keys import read_hash
 
-__all__ = ["GatewaySettings", "read_settings"]
+__all__ = ["GatewaySettings", "is_loopback", "read_settings"]
 
 _MIB = 1024 * 1024
 _STORES = ("memory",)
@@ -62,6 +63,14 @@ class GatewaySettings:
                 f"[gateway] seal_key_env: the secret in {self.seal_key_env} has at least {_SHORTEST_SECRET} bytes."
             )
         return secret
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def read_settings(config: Config, **given: Any) -> GatewaySettings:

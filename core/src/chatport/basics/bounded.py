@@ -113,6 +113,14 @@ class Shelf(Generic[K, V]):
                 self._recent[key] = value
             return value
 
+    def take_over(self, other: Shelf[K, V], is_kept: Callable[[K], bool]) -> None:
+        """Have what another one has of some keys, as if it had been made here; both use the same values then."""
+        with other._lock:
+            found = [(key, value) for key, value in other._recent.items() if is_kept(key)]
+        with self._lock:
+            for key, value in found[-self._most :]:
+                self._recent[key] = self._alive[key] = value
+
     def _has_room(self) -> bool:
         """Forget idle ones among the oldest until there is room. Those in use go to the other end of the queue."""
         for _ in range(_LOOKED_AT):

@@ -121,6 +121,31 @@ class BaseClient:
         provider, model = split_target(target)
         return self._vendors.facts(self._vendors.provider_to_explain(provider), model)  # which needs no key
 
+    def check(self, target: str) -> None:
+        """Raise what is wrong with a target, "provider:model", as far as it is known without sending anything.
+
+        That is a provider that is not there, an address, a setting or a correction that cannot be meant, a key that is
+        missing. A key that a command or a function gives, and a server that is to be searched for, are not asked for.
+        Raises ConfigurationError, PluginError.
+        """
+        expect(target, str, 'A target is a text, "provider:model"', ConfigurationError)
+        name, model = split_target(target)
+        if not self._vendors.is_ready(name):
+            self._vendors.outline(name)
+        else:
+            self._vendors.facts(self._routes.ready(name), model)
+
+    def go_on_from(self, before: BaseClient) -> None:
+        """Take the place of another client: begin where it stands, before the first call is made here.
+
+        Pacing, breakers and retry budgets of providers whose table says the same go on; those of others begin anew.
+        What was spent of `[budget]` stays spent under the new cap, and `totals` go on. Both may be used beside each
+        other until the other one is closed.
+        """
+        from .succession import take_over
+
+        take_over(self, before)
+
     def targets(self, model: str | None = None) -> tuple[str, ...]:
         """Return the targets that a name means, "provider:model" each, in order of preference. Nothing is sent.
 

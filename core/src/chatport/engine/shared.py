@@ -73,6 +73,10 @@ class BreakerBook:
         """Return the breaker of a target."""
         return self._breakers.find(target, self._new)
 
+    def take_over(self, other: BreakerBook, is_kept: Callable[[str], bool]) -> None:
+        """Have the breakers of some targets that another book has."""
+        self._breakers.take_over(other._breakers, is_kept)
+
     def _new(self) -> Breaker:
         return Breaker(self._policy, self._now)
 

@@ -152,6 +152,19 @@ class Budget(Ledger):
         caps += [f"{self._tokens.cap} tokens"] if self._tokens.cap is not None else []
         return f"<chatport.Budget {' '.join([self.name, 'of', ' and '.join(caps) or 'any size']).strip()}>"
 
+    def resize(
+        self,
+        *,
+        usd: float | None = None,
+        tokens: int | None = None,
+        unknown_cost: Literal["refuse", "allow"] = "refuse",
+    ) -> None:
+        """Set other caps, None for none. What is spent and reserved stays. Raises ConfigurationError as making one."""
+        fresh = Budget(usd=usd, tokens=tokens, unknown_cost=unknown_cost)
+        with self._lock:
+            self._money.cap, self._tokens.cap = fresh._money.cap, fresh._tokens.cap
+            self.unknown_cost = unknown_cost
+
     # --- an attempt's three steps
 
     def reserve(self, *, usd: float | None, tokens: int) -> Reservation:

@@ -164,6 +164,11 @@ class RetryBook:
         """Return the budget of a target, `provider:model`."""
         return self._targets.find(target, lambda: self._new(self._of_provider(target.partition(":")[0])))
 
+    def take_over(self, other: RetryBook, of_target: Callable[[str], bool], of_provider: Callable[[str], bool]) -> None:
+        """Have the budgets of some targets and providers that another book has."""
+        self._targets.take_over(other._targets, of_target)
+        self._providers.take_over(other._providers, of_provider)
+
     def _of_provider(self, name: str) -> RetryBudget:
         return self._providers.find(name, lambda: self._new(None))
 

@@ -175,11 +175,16 @@ class Routes:
         request = http_request(wire, vendor, encoded(wire, name)[1])
         return Route(context, vendor.plan, wire, request, Timeouts())
 
+    def ready(self, name: str) -> Vendor:
+        """Return a provider made ready. Raises ConfigurationError for one whose key is missing."""
+        vendor = self.vendors.provider(name)
+        if vendor.key is None and vendor.provider.auth.required:
+            raise ConfigurationError(_key_missing(vendor.provider), provider=name)
+        return vendor
+
     def raw_route(self, provider: str, target: str, wire: WireRequest, timeouts: Mapping[str, float]) -> Route:
         """Return the route of a request that is no chat, such as the model list: nothing of it is shaped."""
-        vendor = self.vendors.provider(provider)
-        if vendor.key is None and vendor.provider.auth.required:
-            raise ConfigurationError(_key_missing(vendor.provider), provider=provider)
+        vendor = self.ready(provider)
         model = target.partition(":")[2]
         operation: Literal["models", "embeddings"] = "models" if wire.method == "GET" else "embeddings"
         context = vendor.context(model) if operation == "models" else self.vendors.context(vendor, model)

@@ -95,6 +95,15 @@ class Directory:
         if self._looking:
             await asyncio.wait(list(self._looking.values()), timeout=10)
 
+    async def change(self, settings: TeamSettings) -> None:
+        """Let other settings hold. Raises StoreDownError, with nothing changed, where the store cannot be asked."""
+        before, self._settings = self._settings, settings
+        try:
+            await self._opened([GATEWAY])
+        except Exception as error:  # of each driver its own
+            self._settings = before
+            raise StoreDownError(f"The limits of [team] cannot be changed now ({type(error).__name__}).") from None
+
     # --- who asks
 
     def known(self, headers: Mapping[str, str]) -> Member | None:

@@ -80,6 +80,15 @@ class Team:
                 log.error("limits_store_down", on_store_down=self.settings.on_store_down)
             self._upkeep = Upkeep(self._compare, first_after=_COMPARED_SECONDS)
 
+    async def change(self, settings: TeamSettings) -> None:
+        """Let other settings hold from now on; where the store is stays as it is.
+
+        Raises StoreDownError, with nothing changed, while the store cannot be asked what is spent.
+        """
+        await self.directory.change(settings)
+        self.settings = settings
+        self.records.settings = settings.records
+
     async def aclose(self) -> None:
         """Write what there is, give back what is leased, and close the store."""
         if self._upkeep is not None:

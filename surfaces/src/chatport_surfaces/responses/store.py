@@ -39,6 +39,12 @@ class MemoryStore:
     def __len__(self) -> int:
         return len(self._held)
 
+    def resize(self, *, most: int, most_bytes: int) -> None:
+        """Set other bounds, and let go of the oldest answers that are beyond them."""
+        with self._lock:
+            self._most, self._most_bytes = most, most_bytes
+            self._make_room()
+
     def put(self, stored: Stored) -> None:
         """Keep an answer under its id, and let go of the oldest ones for it."""
         key, weight = stored.response["id"], len(jsoncodec.encode([stored.response, stored.input]))
@@ -49,8 +55,11 @@ class MemoryStore:
             self._held[key] = (stored, weight)
             self._bytes += weight
             self._homes.update({item["id"]: key for item in stored.response["output"] if item.get("id")})
-            while len(self._held) > self._most or self._bytes > self._most_bytes:
-                self._drop(next(iter(self._held)))
+            self._make_room()
+
+    def _make_room(self) -> None:
+        while len(self._held) > self._most or self._bytes > self._most_bytes:
+            self._drop(next(iter(self._held)))
 
     def get(self, response_id: str) -> Stored | None:
         """Return what is kept under an id, None if nothing is."""
