@@ -25,17 +25,20 @@ from chatport import (
     OverloadedError,
     load_config,
 )
-from chatport_surfaces import Answer, AsyncStreamedAnswer, ClientRequest, Record, Surface
+from chatport_surfaces import Answer, AsyncStreamedAnswer, ClientRequest, Surface
 
 from .access import log_access
 from .bodies import Refused, read_body
 from .keys import KeyRing
 from .leaving import ClientLeft, while_there
+from .metrics import metrics_of
+from .sending import send_stream, send_whole
 from .settings import GatewaySettings, read_settings
 from .tenants import Tenants
+from .tracing import observers_of, traced
+from .watching import LEFT, Visit, Watcher
 
 if TYPE_CHECKING:
-    from .team.meter import Meter
     from .team.settings import TeamSettings
     from .team.team import Team
 
@@ -76,17 +79,28 @@ class Gateway:
         self.keys = KeyRing(digests)
         self.is_stopping = False
         self._owns_client = client is None
-        self.client = client or AsyncClient(loaded)
+        self.client = client or AsyncClient(loaded, observers=observers_of(self.settings))
         self.tenants = Tenants(self.client, surfaces, digests, self.settings)
         self.surfaces = self.tenants.common
         self.log = structlog.get_logger("chatport.gateway")
+        self.watchers: list[Watcher] = []
+        """Who hears of each request, see `Watcher`."""
+        self.metrics = metrics_of(self, loaded)
         self.team: Team | None = None
         """Keys, limits and records of a team, once they are open; None without a `[team]` table."""
         self._team_settings = _team_settings(loaded)
         self._opening = anyio.Lock() if self._team_settings is not None else None
 
     async def open(self) -> None:
-        """Open what a `[team]` table names; the first request does it too. Raises ConfigurationError if it cannot."""
+        """Open what `[team]` and `[metrics]` name; the first request opens the team too.
+
+        Raises ConfigurationError for what cannot be opened.
+        """
+        if self.metrics is not None:
+            self.metrics.start()
+        await self._open_team()
+
+    async def _open_team(self) -> None:
         if self._opening is None or self._team_settings is None or self.is_stopping:
             return
         from .team.team import Team
@@ -112,6 +126,8 @@ class Gateway:
     async def aclose(self) -> None:
         """Close the client, unless it was given. Calls under way go on to their end."""
         self.is_stopping = True
+        if self.metrics is not None:
+            await self.metrics.stop()
         if self.team is not None:
             await self.team.aclose()
             self.team = None
@@ -133,20 +149,23 @@ class Gateway:
     # --- one request
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began, visit = time.monotonic(), _Visit()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        request_id = visit.request_id = _request_id(headers)
+        request_id = _request_id(headers)
+        visit = Visit(scope["method"], path, request_id)
+        for watcher in self.watchers:
+            watcher.begun(visit)
         more = ((REQUEST_ID, request_id), *self._cors(headers))
-        status = 499  # the client has left
+        status = LEFT
         try:
             answer = await self._answer(scope["method"], path, scope, headers, receive, visit)
             if isinstance(answer, Answer):
                 status = answer.status
                 self._ended(visit, status)
-                await _send_whole(send, answer, more, has_body=scope["method"] != "HEAD")
+                await send_whole(send, answer, more, has_body=scope["method"] != "HEAD")
             else:
-                await _send_stream(send, receive, answer, more, visit, self._ended)
+                self._begins(visit)
+                await send_stream(send, receive, answer, more, lambda: self._ended(visit, answer.status))
                 status = answer.status
         except ClientLeft:
             pass
@@ -155,17 +174,31 @@ class Gateway:
                 raise
         finally:
             self._ended(visit, status)
-            log_access(self.log, scope["method"], path, status, time.monotonic() - began, request_id, visit.record)
+            seconds = time.monotonic() - visit.began
+            log_access(self.log, scope["method"], path, status, seconds, request_id, visit.record)
 
-    def _ended(self, visit: _Visit, status: int) -> None:
-        """Note what a request has used, before the last of its answer goes out."""
+    def _begins(self, visit: Visit) -> None:
+        """Note that the first piece of a stream is there."""
+        visit.first_at = time.monotonic()
+        if visit.meter is not None:
+            visit.meter.first_at = visit.first_at
+        for watcher in self.watchers:
+            watcher.first(visit)
+
+    def _ended(self, visit: Visit, status: int) -> None:
+        """Note what a request has used, before the last of its answer goes out. The second time does nothing."""
+        if visit.is_over:
+            return
+        visit.is_over = True
+        for watcher in self.watchers:
+            watcher.ended(visit, status)
         if visit.meter is not None and self.team is not None:
             self.team.end(visit.meter, status)
 
     async def _answer(
-        self, method: str, path: str, scope: Scope, headers: Mapping[str, str], receive: Receive, visit: _Visit
+        self, method: str, path: str, scope: Scope, headers: Mapping[str, str], receive: Receive, visit: Visit
     ) -> Answer | AsyncStreamedAnswer:
-        surface = self.surfaces.table.find(method, path)
+        surface = visit.surface = self.surfaces.table.find(method, path)
         if surface is None and path in _OPEN_PATHS and method in ("GET", "HEAD"):
             return self._state(path)
         if method == "OPTIONS" and self._cors(headers):
@@ -186,19 +219,20 @@ class Gateway:
             return self._refusal(surface, BadRequestError(refused.reason), refused.status)
         query = scope.get("query_string", b"").decode("latin-1")
         request = ClientRequest(method, path, headers, query, body)
-        return await while_there(receive, partial(self._answered, key, surface, request, visit))
+        with traced(headers):
+            return await while_there(receive, partial(self._answered, key, surface, request, visit))
 
-    async def _identify(self, headers: Mapping[str, str], visit: _Visit) -> None:
+    async def _identify(self, headers: Mapping[str, str], visit: Visit) -> None:
         """Find out whose key a request brings. Raises AuthenticationError, OverloadedError."""
         if self.team is None:
-            await self.open()
+            await self._open_team()
         if self.team is None:
             raise OverloadedError("The gateway is stopping.", retryable=True, retry_after_seconds=1.0)
         member = await self.team.member(headers)
         visit.record = visit.meter = self.team.meter(member, visit.request_id)
 
     async def _answered(
-        self, key: bytes | None, surface: Surface | None, request: ClientRequest, visit: _Visit
+        self, key: bytes | None, surface: Surface | None, request: ClientRequest, visit: Visit
     ) -> Answer | AsyncStreamedAnswer:
         meter = visit.meter
         try:
@@ -236,17 +270,6 @@ class Gateway:
         return (("access-control-allow-origin", origin), ("vary", "origin"))
 
 
-class _Visit:
-    """What is known of a request while it is served. `meter` is a team's, and its record then."""
-
-    __slots__ = ("meter", "record", "request_id")
-
-    def __init__(self) -> None:
-        self.request_id = ""
-        self.record = Record()
-        self.meter: Meter | None = None
-
-
 def _team_settings(config: Config) -> TeamSettings | None:
     if "team" not in config.tables:
         return None
@@ -262,43 +285,3 @@ def _team_settings(config: Config) -> TeamSettings | None:
 def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get(REQUEST_ID, "")
     return given if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else f"req_{uuid4().hex}"
-
-
-def _head(answer: Any, more: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*answer.headers, *more)]
-
-
-async def _send_whole(send: Send, answer: Answer, more: Sequence[tuple[str, str]], *, has_body: bool) -> None:
-    length = ("content-length", str(len(answer.body)))
-    headers = _head(answer, (*more, length))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body if has_body else b""})
-
-
-async def _send_stream(
-    send: Send,
-    receive: Receive,
-    answer: AsyncStreamedAnswer,
-    more: Sequence[tuple[str, str]],
-    visit: _Visit,
-    ended: Callable[[_Visit, int], None],
-) -> None:
-    """Send a stream as it comes. Raises ClientLeft when the client leaves before its end; then the vendor stops."""
-    meter = visit.meter
-    if meter is not None:
-        meter.first_at = time.monotonic()
-
-    async def pieces() -> None:
-        await send({"type": "http.response.start", "status": answer.status, "headers": _head(answer, more)})
-        async for piece in answer:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if meter is not None:
-            meter.reply = answer.stream.partial
-            ended(visit, answer.status)
-        await send({"type": "http.response.body", "body": b""})
-
-    try:
-        await while_there(receive, pieces)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await answer.aclose()
