@@ -11,7 +11,7 @@ import structlog
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over thousands of tests that stay to the end: each full run of it took a second."""
+    """Let the garbage collector pass over the thousands of tests, which stay: a full run of it took a second."""
     gc.collect()
     gc.freeze()
 

@@ -30,8 +30,8 @@ NAMES = sorted(
     OpaqueReported OutputSpec OverloadedError Part Pending PermissionDeniedError PluginError Policy PolicyError
     Prefill Protocol Provider ProviderHooks QuotaExceededError RateLimitError RateLimits ReasoningDelta
     RefusalDelta Reply ReplyStarted ReplyStream Reservation Run RunEvent RunFinished RunLimitError RunStep
-    RunStream Secret ServerError ServerStep StreamInterruptedError StreamState TextDelta TextPart Tool ToolCall
-    ToolCallDelta ToolCallEnded ToolChoice ToolEnded ToolError ToolResult ToolStarted Totals TransportError
+    RunStream Secret ServerError ServerStep StreamInterruptedError StreamState TargetHealth TextDelta TextPart Tool
+    ToolCall ToolCallDelta ToolCallEnded ToolChoice ToolEnded ToolError ToolResult ToolStarted Totals TransportError
     UnsupportedFeatureError Usage UsageReported VendorPart Verdict VideoPart WireRequest WireTools __version__
     check_arguments hookimpl load_config load_facts run_tool run_tool_async schema_of
 """.split()  # noqa: SIM905  # a paragraph reads better than 100 lines

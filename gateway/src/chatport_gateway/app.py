@@ -24,18 +24,21 @@ from chatport import (
     OverloadedError,
     load_config,
 )
-from chatport_surfaces import Answer, AsyncStreamedAnswer, AsyncSurfaces, ClientRequest, Record, Surface
+from chatport_surfaces import Answer, AsyncStreamedAnswer, AsyncSurfaces, ClientRequest, Surface
 
 from .access import log_access
 from .bodies import Refused, read_body
 from .keys import KeyRing
 from .leaving import ClientLeft, while_there
+from .metrics import metrics_of
+from .sending import send_stream, send_whole
 from .settings import GatewaySettings
 from .setup import Setup
 from .tenants import Tenants
+from .tracing import traced
+from .watching import LEFT, Visit, Watcher
 
 if TYPE_CHECKING:
-    from .team.meter import Meter
     from .team.team import Team
 
 __all__ = ["Gateway"]
@@ -74,6 +77,9 @@ class Gateway:
         """What requests are served with from now on; see `reload`."""
         self.is_stopping = False
         self.log = structlog.get_logger("chatport.gateway")
+        self.watchers: list[Watcher] = []
+        """Who hears of each request, see `Watcher`."""
+        self.metrics = metrics_of(self, loaded)
         self.team: Team | None = None
         """Keys, limits and records of a team, once they are open; None without a `[team]` table."""
         self._opening = anyio.Lock() if self.setup.team is not None else None
@@ -105,7 +111,15 @@ class Gateway:
         return self.setup.tenants.common
 
     async def open(self) -> None:
-        """Open what a `[team]` table names; the first request does it too. Raises ConfigurationError if it cannot."""
+        """Open what `[team]` and `[metrics]` name; the first request opens the team too.
+
+        Raises ConfigurationError for what cannot be opened.
+        """
+        if self.metrics is not None:
+            self.metrics.start()
+        await self._open_team()
+
+    async def _open_team(self) -> None:
         if self._opening is None or self.setup.team is None or self.is_stopping:
             return
         from .team.team import Team
@@ -147,6 +161,8 @@ class Gateway:
     async def aclose(self) -> None:
         """Close the client, unless it was given. Calls under way go on to their end."""
         self.is_stopping = True
+        if self.metrics is not None:
+            await self.metrics.stop()
         if self.team is not None:
             await self.team.aclose()
             self.team = None
@@ -167,22 +183,25 @@ class Gateway:
     # --- one request
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began, setup = time.monotonic(), self.setup
-        visit = _Visit(setup)
+        setup = self.setup
         setup.users += 1
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        request_id = visit.request_id = _request_id(headers)
+        request_id = _request_id(headers)
+        visit = Visit(setup, scope["method"], path, request_id)
+        for watcher in self.watchers:
+            watcher.begun(visit)
         more = ((REQUEST_ID, request_id), *self._cors(headers))
-        status = 499  # the client has left
+        status = LEFT
         try:
             answer = await self._answer(scope["method"], path, scope, headers, receive, visit)
             if isinstance(answer, Answer):
                 status = answer.status
                 self._ended(visit, status)
-                await _send_whole(send, answer, more, has_body=scope["method"] != "HEAD")
+                await send_whole(send, answer, more, has_body=scope["method"] != "HEAD")
             else:
-                await _send_stream(send, receive, answer, more, visit, self._ended)
+                self._begins(visit)
+                await send_stream(send, receive, answer, more, lambda: self._ended(visit, answer.status))
                 status = answer.status
         except ClientLeft:
             pass
@@ -191,21 +210,35 @@ class Gateway:
                 raise
         finally:
             self._ended(visit, status)
-            log_access(self.log, scope["method"], path, status, time.monotonic() - began, request_id, visit.record)
+            seconds = time.monotonic() - visit.began
+            log_access(self.log, scope["method"], path, status, seconds, request_id, visit.record)
             if setup.done():
                 with anyio.CancelScope(shield=True):
                     await setup.aclose()
 
-    def _ended(self, visit: _Visit, status: int) -> None:
-        """Note what a request has used, before the last of its answer goes out."""
+    def _begins(self, visit: Visit) -> None:
+        """Note that the first piece of a stream is there."""
+        visit.first_at = time.monotonic()
+        if visit.meter is not None:
+            visit.meter.first_at = visit.first_at
+        for watcher in self.watchers:
+            watcher.first(visit)
+
+    def _ended(self, visit: Visit, status: int) -> None:
+        """Note what a request has used, before the last of its answer goes out. The second time does nothing."""
+        if visit.is_over:
+            return
+        visit.is_over = True
+        for watcher in self.watchers:
+            watcher.ended(visit, status)
         if visit.meter is not None and self.team is not None:
             self.team.end(visit.meter, status)
 
     async def _answer(
-        self, method: str, path: str, scope: Scope, headers: Mapping[str, str], receive: Receive, visit: _Visit
+        self, method: str, path: str, scope: Scope, headers: Mapping[str, str], receive: Receive, visit: Visit
     ) -> Answer | AsyncStreamedAnswer:
         setup = visit.setup
-        surface = setup.tenants.common.table.find(method, path)
+        surface = visit.surface = setup.tenants.common.table.find(method, path)
         if surface is None and path in _OPEN_PATHS and method in ("GET", "HEAD"):
             return self._state(path)
         if method == "OPTIONS" and self._cors(headers):
@@ -226,19 +259,20 @@ class Gateway:
             return self._refusal(surface, BadRequestError(refused.reason), refused.status)
         query = scope.get("query_string", b"").decode("latin-1")
         request = ClientRequest(method, path, headers, query, body)
-        return await while_there(receive, partial(self._answered, key, surface, request, visit))
+        with traced(headers):
+            return await while_there(receive, partial(self._answered, key, surface, request, visit))
 
-    async def _identify(self, headers: Mapping[str, str], visit: _Visit) -> None:
+    async def _identify(self, headers: Mapping[str, str], visit: Visit) -> None:
         """Find out whose key a request brings. Raises AuthenticationError, OverloadedError."""
         if self.team is None:
-            await self.open()
+            await self._open_team()
         if self.team is None:
             raise OverloadedError("The gateway is stopping.", retryable=True, retry_after_seconds=1.0)
         member = await self.team.member(headers)
         visit.record = visit.meter = self.team.meter(member, visit.request_id)
 
     async def _answered(
-        self, key: bytes | None, surface: Surface | None, request: ClientRequest, visit: _Visit
+        self, key: bytes | None, surface: Surface | None, request: ClientRequest, visit: Visit
     ) -> Answer | AsyncStreamedAnswer:
         meter = visit.meter
         try:
@@ -276,58 +310,6 @@ class Gateway:
         return (("access-control-allow-origin", origin), ("vary", "origin"))
 
 
-class _Visit:
-    """What is known of a request while it is served. `meter` is a team's, and its record then."""
-
-    __slots__ = ("meter", "record", "request_id", "setup")
-
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
-        self.request_id = ""
-        self.record = Record()
-        self.meter: Meter | None = None
-
-
 def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get(REQUEST_ID, "")
     return given if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else f"req_{uuid4().hex}"
-
-
-def _head(answer: Any, more: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*answer.headers, *more)]
-
-
-async def _send_whole(send: Send, answer: Answer, more: Sequence[tuple[str, str]], *, has_body: bool) -> None:
-    length = ("content-length", str(len(answer.body)))
-    headers = _head(answer, (*more, length))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body if has_body else b""})
-
-
-async def _send_stream(
-    send: Send,
-    receive: Receive,
-    answer: AsyncStreamedAnswer,
-    more: Sequence[tuple[str, str]],
-    visit: _Visit,
-    ended: Callable[[_Visit, int], None],
-) -> None:
-    """Send a stream as it comes. Raises ClientLeft when the client leaves before its end; then the vendor stops."""
-    meter = visit.meter
-    if meter is not None:
-        meter.first_at = time.monotonic()
-
-    async def pieces() -> None:
-        await send({"type": "http.response.start", "status": answer.status, "headers": _head(answer, more)})
-        async for piece in answer:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if meter is not None:
-            meter.reply = answer.stream.partial
-            ended(visit, answer.status)
-        await send({"type": "http.response.body", "body": b""})
-
-    try:
-        await while_there(receive, pieces)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await answer.aclose()

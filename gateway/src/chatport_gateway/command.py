@@ -55,6 +55,8 @@ def command(
         reloads = Reloads(gateway, read)
         server = make_server(gateway, reloads)
         sockets = open_sockets(settings.host, settings.port)
+        if gateway.metrics is not None:
+            gateway.metrics.bind()
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
     with reloads.listening():

@@ -35,10 +35,10 @@ def check_guarded(gateway: Gateway) -> None:
 _WAITING = 2048  # as the server itself says when it begins
 
 
-def open_sockets(host: str, port: int) -> list[socket.socket]:
+def open_sockets(host: str, port: int, table: str = "[gateway]") -> list[socket.socket]:
     """Return what listens at an address, on the same port for each of its forms; 0: a free one.
 
-    Raises ConfigurationError, which says why it cannot be had.
+    Raises ConfigurationError, which says why it cannot be had; `table` is where the address stands.
     """
     opened: list[socket.socket] = []
     try:
@@ -48,7 +48,7 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for one in opened:
             one.close()
-        raise ConfigurationError(_no_address(host, port, error)) from None
+        raise ConfigurationError(_no_address(host, port, error, table)) from None
     for one in opened:
         one.listen(_WAITING)  # whoever has read that it serves may ask at once
     return opened
@@ -72,15 +72,16 @@ def _bound(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
-def _no_address(host: str, port: int, error: OSError) -> str:
+def _no_address(host: str, port: int, error: OSError, table: str) -> str:
     """Return why an address cannot be had, and what to do."""
     where = f"Port {port} of {host}"
     if isinstance(error, socket.gaierror):
-        return f"[gateway] host is {host!r}, which is no address and no name that is known here."
+        return f"{table} host is {host!r}, which is no address and no name that is known here."
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is taken: something listens there already. Stop it, or give another port with --port."
+        how = "with --port" if table == "[gateway]" else f"in {table}"
+        return f"{where} is taken: something listens there already. Stop it, or give another port {how}."
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"[gateway] host is {host!r}, which is no address of this machine. 0.0.0.0 stands for all of them."
+        return f"{table} host is {host!r}, which is no address of this machine. 0.0.0.0 stands for all of them."
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{where} needs more rights than this program has. Ports from 1024 on do not."
     return f"{where} cannot be had: {error.strerror or error}."

@@ -13,7 +13,7 @@ from chatport import Config, ConfigurationError
 
 from .keys import read_hash
 
-__all__ = ["GatewaySettings", "is_loopback", "read_settings"]
+__all__ = ["GatewaySettings", "is_loopback", "read_settings", "variable"]
 
 _MIB = 1024 * 1024
 _STORES = ("memory",)
@@ -29,6 +29,7 @@ class GatewaySettings:
     closes what vendors want back: processes that share clients, and restarts, need the same one. `allow_origins` are
     the web pages whose scripts may ask; none unless named. `store` is `memory` to keep the newest answers of Responses,
     `store_answers` and `store_bytes` at most for each key, so that clients can go on from them; None: none are kept.
+    `telemetry`: calls become spans and metrics of OpenTelemetry, by the providers that the process has set up.
     """
 
     host: str = "127.0.0.1"
@@ -45,19 +46,20 @@ class GatewaySettings:
     store: str | None = None
     store_answers: int = 1000
     store_bytes: int = 64 * _MIB
+    telemetry: bool = False
 
     def key_digests(self, environment: Mapping[str, str] | None = None) -> tuple[bytes, ...]:
         """Return the digests of the keys that are taken. Raises ConfigurationError for a variable that is not set."""
         digests = [read_hash(text, "[gateway] key_hashes") for text in self.key_hashes]
         if self.key_env is not None:
-            digests.append(read_hash(_variable(self.key_env, "key_env", environment), "", is_key=True))
+            digests.append(read_hash(variable(self.key_env, "[gateway] key_env", environment), "", is_key=True))
         return tuple(digests)
 
     def seal_secret(self, environment: Mapping[str, str] | None = None) -> bytes | None:
         """Return the secret of the seal, None for one of this process. Raises ConfigurationError for a short one."""
         if self.seal_key_env is None:
             return None
-        secret = _variable(self.seal_key_env, "seal_key_env", environment).encode()
+        secret = variable(self.seal_key_env, "[gateway] seal_key_env", environment).encode()
         if len(secret) < _SHORTEST_SECRET:
             raise ConfigurationError(
                 f"[gateway] seal_key_env: the secret in {self.seal_key_env} has at least {_SHORTEST_SECRET} bytes."
@@ -103,6 +105,10 @@ def _fit(name: str, value: Any) -> Any:
         if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
             return tuple(value)
         raise ConfigurationError(f"[gateway] {name} is a list of texts.")
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+        raise ConfigurationError(f"[gateway] {name} is true or false, not {value!r}.")
     if isinstance(default, int | float):
         kinds = (int,) if isinstance(default, int) else (int, float)
         if isinstance(value, kinds) and not isinstance(value, bool) and value >= 0:
@@ -113,8 +119,9 @@ def _fit(name: str, value: Any) -> Any:
     raise ConfigurationError(f"[gateway] {name} is a text, not {value!r}.")
 
 
-def _variable(name: str, setting: str, environment: Mapping[str, str] | None) -> str:
+def variable(name: str, setting: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return what a variable holds that a setting names. Raises ConfigurationError where it is not set."""
     value = (os.environ if environment is None else environment).get(name)
     if not value:
-        raise ConfigurationError(f"[gateway] {setting} names the variable {name}, which is not set.")
+        raise ConfigurationError(f"{setting} names the variable {name}, which is not set.")
     return value

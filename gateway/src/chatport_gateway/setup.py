@@ -13,6 +13,7 @@ from chatport_surfaces import Surface
 from .keys import KeyRing
 from .settings import GatewaySettings, read_settings
 from .tenants import Tenants
+from .tracing import observers_of
 
 if TYPE_CHECKING:
     from .team.settings import TeamSettings
@@ -52,7 +53,7 @@ class Setup:
         settings = settings or read_settings(config)
         digests = settings.key_digests()
         team = _team_settings(config)
-        made = client or AsyncClient(config)
+        made = client or AsyncClient(config, observers=observers_of(settings))
         tenants = Tenants(made, surfaces, digests, settings, None if before is None else before.tenants)
         return cls(settings, KeyRing(digests), made, tenants, team, client is None, surfaces)
 

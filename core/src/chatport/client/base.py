@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..types.runs import Run
     from ..types.totals import Totals
     from .explain import Explanation
+    from .health import TargetHealth
     from .prices import ModelPrice
 
 __all__ = ["BaseClient", "is_httpx", "real_clock"]
@@ -114,6 +115,12 @@ class BaseClient:
     def totals(self) -> Totals:
         """What this client's calls have used and cost so far, those under way not yet. A forked child begins anew."""
         return self._shared.tally.totals()
+
+    def health(self) -> tuple[TargetHealth, ...]:
+        """Return how each target stands that was asked lately: breaker and queue. Nothing is sent."""
+        from .health import health_of
+
+        return health_of(self._shared)
 
     def facts(self, target: str) -> ModelFacts:
         """Return what is known of a model, the user's corrections included. Nothing is sent."""

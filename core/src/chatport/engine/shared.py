@@ -77,6 +77,10 @@ class BreakerBook:
         """Have the breakers of some targets that another book has."""
         self._breakers.take_over(other._breakers, is_kept)
 
+    def known(self) -> Mapping[str, Breaker]:
+        """Return those that there are, by target."""
+        return self._breakers.known()
+
     def _new(self) -> Breaker:
         return Breaker(self._policy, self._now)
 
