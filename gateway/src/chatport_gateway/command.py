@@ -49,6 +49,8 @@ def command(
         gateway = Gateway(loaded, settings=settings)
         server = make_server(gateway)
         sockets = open_sockets(settings.host, settings.port)
+        if server.beside is not None:
+            server.beside.bind()
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
     _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)

@@ -8,7 +8,7 @@ import ipaddress
 import os
 import socket
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,7 +17,10 @@ from chatport import ConfigurationError
 
 from .app import Gateway
 
-__all__ = ["check_guarded", "make_server", "open_sockets"]
+if TYPE_CHECKING:
+    from .admin.server import Beside
+
+__all__ = ["bounded_protocol", "check_guarded", "make_server", "open_sockets"]
 
 
 def check_guarded(gateway: Gateway) -> None:
@@ -37,10 +40,10 @@ def check_guarded(gateway: Gateway) -> None:
 _WAITING = 2048  # as the server itself says when it begins
 
 
-def open_sockets(host: str, port: int) -> list[socket.socket]:
+def open_sockets(host: str, port: int, table: str = "[gateway]") -> list[socket.socket]:
     """Return what listens at an address, on the same port for each of its forms; 0: a free one.
 
-    Raises ConfigurationError, which says why it cannot be had.
+    Raises ConfigurationError, which says why it cannot be had; `table` is where the address stands.
     """
     opened: list[socket.socket] = []
     try:
@@ -50,7 +53,7 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for one in opened:
             one.close()
-        raise ConfigurationError(_no_address(host, port, error)) from None
+        raise ConfigurationError(_no_address(host, port, error, table)) from None
     for one in opened:
         one.listen(_WAITING)  # whoever has read that it serves may ask at once
     return opened
@@ -74,15 +77,16 @@ def _bound(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
     return made
 
 
-def _no_address(host: str, port: int, error: OSError) -> str:
+def _no_address(host: str, port: int, error: OSError, table: str) -> str:
     """Return why an address cannot be had, and what to do."""
     where = f"Port {port} of {host}"
     if isinstance(error, socket.gaierror):
-        return f"[gateway] host is {host!r}, which is no address and no name that is known here."
+        return f"{table} host is {host!r}, which is no address and no name that is known here."
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is taken: something listens there already. Stop it, or give another port with --port."
+        how = "with --port" if table == "[gateway]" else f"in {table}"
+        return f"{where} is taken: something listens there already. Stop it, or give another port {how}."
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"[gateway] host is {host!r}, which is no address of this machine. 0.0.0.0 stands for all of them."
+        return f"{table} host is {host!r}, which is no address of this machine. 0.0.0.0 stands for all of them."
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{where} needs more rights than this program has. Ports from 1024 on do not."
     return f"{where} cannot be had: {error.strerror or error}."
@@ -121,21 +125,37 @@ class _Protocol(HttpToolsProtocol):
             self._timer = None
 
 
+def bounded_protocol(header_seconds: float) -> type[asyncio.Protocol]:
+    """Return the protocol of a server, in which a head may take so long; 0: as long as it likes."""
+    return type("_BoundedProtocol", (_Protocol,), {"header_seconds": header_seconds})
+
+
 class _Server(uvicorn.Server):
-    """Says at once that it takes nothing new, as soon as it is told to stop."""
+    """Says at once that it takes nothing new, as soon as it is told to stop. `beside` is served on its loop too."""
 
     gateway: Gateway
+    beside: Beside | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.beside is not None and self.started:
+            await self.beside.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.beside is not None:
+            await self.beside.stop()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.gateway.is_stopping = True
         super().handle_exit(sig, frame)
 
 
-def make_server(gateway: Gateway) -> uvicorn.Server:
+def make_server(gateway: Gateway) -> _Server:
     """Return the server, ready to `run()` or to be awaited as `serve()`. Raises ConfigurationError, see above."""
     check_guarded(gateway)
     settings = gateway.settings
-    protocol = type("_BoundedProtocol", (_Protocol,), {"header_seconds": settings.header_seconds})
+    protocol = bounded_protocol(settings.header_seconds)
     config = uvicorn.Config(
         gateway,
         host=settings.host,
@@ -153,4 +173,13 @@ def make_server(gateway: Gateway) -> uvicorn.Server:
     )
     server = _Server(config)
     server.gateway = gateway
+    server.beside = _admin(gateway)
     return server
+
+
+def _admin(gateway: Gateway) -> Beside | None:
+    if "admin" not in gateway.client.config.tables:
+        return None
+    from .admin.server import Beside  # which needs what the extra brings: a gateway with a team has it
+
+    return Beside.of(gateway)

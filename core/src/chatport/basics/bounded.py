@@ -113,6 +113,11 @@ class Shelf(Generic[K, V]):
                 self._recent[key] = value
             return value
 
+    def known(self) -> dict[K, V]:
+        """Return what is kept now; to look changes nothing of what is forgotten first."""
+        with self._lock:
+            return dict(self._recent)
+
     def _has_room(self) -> bool:
         """Forget idle ones among the oldest until there is room. Those in use go to the other end of the queue."""
         for _ in range(_LOOKED_AT):

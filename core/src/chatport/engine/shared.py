@@ -73,6 +73,10 @@ class BreakerBook:
         """Return the breaker of a target."""
         return self._breakers.find(target, self._new)
 
+    def known(self) -> Mapping[str, Breaker]:
+        """Return those that there are, by target."""
+        return self._breakers.known()
+
     def _new(self) -> Breaker:
         return Breaker(self._policy, self._now)
 
