@@ -57,6 +57,8 @@ def command(
         sockets = open_sockets(settings.host, settings.port)
         if gateway.metrics is not None:
             gateway.metrics.bind()
+        if server.beside is not None:
+            server.beside.bind()
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
     with reloads.listening():

@@ -7,8 +7,9 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,7 +20,10 @@ from .app import Gateway
 from .reloading import Reloads
 from .settings import is_loopback
 
-__all__ = ["check_guarded", "make_server", "open_sockets"]
+if TYPE_CHECKING:
+    from .admin.server import Beside
+
+__all__ = ["bounded_protocol", "check_guarded", "make_server", "open_sockets"]
 
 
 def check_guarded(gateway: Gateway) -> None:
@@ -90,10 +94,11 @@ def _no_address(host: str, port: int, error: OSError, table: str) -> str:
 class _Protocol(HttpToolsProtocol):
     """Closes a connection whose request has no whole head in time; uvicorn has no bound on that."""
 
-    gateway: Gateway
+    header_seconds: Callable[[], float]
+    most_connections: Callable[[], int]
 
     def connection_made(self, transport: Any) -> None:
-        self.limit_concurrency = self.gateway.settings.connections or None  # as it is now
+        self.limit_concurrency = type(self).most_connections() or None  # as it is now
         super().connection_made(transport)
         self._await_head()
 
@@ -111,7 +116,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._have_head()
-        seconds = self.gateway.settings.header_seconds
+        seconds = type(self).header_seconds()
         if seconds:
             self._timer: asyncio.TimerHandle | None = self.loop.call_later(seconds, self.transport.close)
 
@@ -122,11 +127,21 @@ class _Protocol(HttpToolsProtocol):
             self._timer = None
 
 
+def bounded_protocol(header_seconds: Callable[[], float], connections: Callable[[], int]) -> type[asyncio.Protocol]:
+    """Return the protocol of a server with so many connections, in which a head may take so long; 0: unbounded."""
+    bounds = {"header_seconds": staticmethod(header_seconds), "most_connections": staticmethod(connections)}
+    return type("_BoundedProtocol", (_Protocol,), bounds)
+
+
 class _Server(uvicorn.Server):
-    """Says at once that it takes nothing new, as soon as it is told to stop; takes up settings that have changed."""
+    """Says at once that it takes nothing new, as soon as it is told to stop; takes up settings that have changed.
+
+    `beside` is served on its loop too.
+    """
 
     gateway: Gateway
     reloads: Reloads | None = None
+    beside: Beside | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         async with contextlib.nullcontext() if self.reloads is None else self.reloads.at_work():
@@ -134,11 +149,15 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.beside is not None and self.started:
+            await self.beside.start()
         if self.reloads is not None:
             self.reloads.started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.config.timeout_graceful_shutdown = int(self.gateway.settings.shutdown_seconds) or None  # as it is now
+        if self.beside is not None:
+            await self.beside.stop()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -146,14 +165,14 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def make_server(gateway: Gateway, reloads: Reloads | None = None) -> uvicorn.Server:
+def make_server(gateway: Gateway, reloads: Reloads | None = None) -> _Server:
     """Return the server, ready to `run()` or to be awaited as `serve()`. Raises ConfigurationError, see above.
 
     `reloads` is what has it read its configuration again while it runs.
     """
     check_guarded(gateway)
     settings = gateway.settings
-    protocol = type("_BoundedProtocol", (_Protocol,), {"gateway": gateway})
+    protocol = bounded_protocol(lambda: gateway.settings.header_seconds, lambda: gateway.settings.connections)
     config = uvicorn.Config(
         gateway,
         host=settings.host,
@@ -169,6 +188,15 @@ def make_server(gateway: Gateway, reloads: Reloads | None = None) -> uvicorn.Ser
     )
     server = _Server(config)
     server.gateway, server.reloads = gateway, reloads
+    server.beside = _admin(gateway)
     if reloads is not None:
         reloads.leave = server.handle_exit
     return server
+
+
+def _admin(gateway: Gateway) -> Beside | None:
+    if "admin" not in gateway.client.config.tables:
+        return None
+    from .admin.server import Beside  # which needs what the extra brings: a gateway with a team has it
+
+    return Beside.of(gateway)

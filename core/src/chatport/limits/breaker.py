@@ -116,6 +116,13 @@ class Breaker:
         with self._lock:
             return self._blocked_seconds()
 
+    @property
+    def recent(self) -> tuple[int, int]:
+        """How many attempts there were in the last `window_seconds`, and how many of them failed; none while open."""
+        with self._lock:
+            self._recent.forget(self._now())
+            return self._recent.calls, self._recent.failed
+
     def _blocked_seconds(self) -> float:
         if self._open_until is None:
             return 0.0
@@ -170,12 +177,17 @@ class _Recent:
         self.failed = 0
 
     def add(self, failed: bool, now: float) -> None:
+        slot = self.forget(now)
+        calls, failures = self._slots.pop()[1:] if self._slots and self._slots[-1][0] == slot else (0, 0)
+        self._slots.append((slot, calls + 1, failures + failed))
+        self.calls += 1
+        self.failed += failed
+
+    def forget(self, now: float) -> int:
+        """Forget what is too old, and return the slot of now."""
         slot = int(now // self._slot_seconds)
         while self._slots and self._slots[0][0] <= slot - 60:
             _, calls, failures = self._slots.popleft()
             self.calls -= calls
             self.failed -= failures
-        calls, failures = self._slots.pop()[1:] if self._slots and self._slots[-1][0] == slot else (0, 0)
-        self._slots.append((slot, calls + 1, failures + failed))
-        self.calls += 1
-        self.failed += failed
+        return slot

@@ -73,7 +73,7 @@ _STATED_KEYS = ("regions", "trains", "free", "allow_plain_http")
 """What the user states of an endpoint: it goes with its base_url."""
 _KEYS_OF_ADDRESS = ("api_key", "auth", "query", *_STATED_KEYS)
 """What a table does not take over from another one with another base_url."""
-OTHERS_TABLES = ("gateway", "team", "records", "metrics", "cache", "bulk", "cli")
+OTHERS_TABLES = ("gateway", "team", "records", "admin", "metrics", "cache", "bulk", "cli")
 """Tables of what builds on the core, the command line included, which read them themselves."""
 _TOP_KEYS = (
     *OTHERS_TABLES,

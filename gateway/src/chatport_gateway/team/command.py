@@ -15,10 +15,10 @@ import click
 import chatport
 from chatport import ChatportError, ConfigurationError
 
+from .desk import BadName, Desk, state_of
 from .settings import read_team
 from .store import NotThere, Store, Taken
-from .usage import Usage
-from .values import GATEWAY, NANO, Holder, Key, Limits, holder_of
+from .values import GATEWAY, NANO, Key, Limits
 
 __all__ = ["group"]
 
@@ -57,8 +57,8 @@ def group(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-def _run(config: Path | None, work: Callable[[Store], Awaitable[T]]) -> T:
-    """Do some work with the store. What goes wrong is said in a line."""
+def _run(config: Path | None, work: Callable[[Desk], Awaitable[T]]) -> T:
+    """Do some work at a desk. What goes wrong is said in a line."""
 
     async def opened() -> T:
         settings = read_team(chatport.load_config(config))
@@ -66,11 +66,11 @@ def _run(config: Path | None, work: Callable[[Store], Awaitable[T]]) -> T:
             raise ConfigurationError("The configuration has no [team] table, so there are no keys and no records.")
         Path(settings.folder).mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  # nobody waits for this loop
         async with await Store.open(settings.database) as store:
-            return await work(store)
+            return await work(Desk(store, _actor()))
 
     try:
         return asyncio.run(opened())
-    except (ChatportError, NotThere, Taken) as error:
+    except (ChatportError, NotThere, Taken, BadName) as error:
         raise click.ClickException(str(error.args[0] if isinstance(error, LookupError) else error)) from None
 
 
@@ -81,14 +81,14 @@ def _actor() -> str:
         return "cli"
 
 
-def _later(text: str | None) -> datetime | None:
-    """Return the time that is so much later: `30m`, `24h`, `90d`."""
+def _span(text: str | None) -> timedelta | None:
+    """Return a span of time: `30m`, `24h`, `90d`."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d{1,6})([mhd])", text)
     if match is None:
         raise click.ClickException(f"{text!r} is no span of time: 30m, 24h or 90d.")
-    return datetime.now(UTC) + timedelta(**{_UNITS[match[2]]: int(match[1])})
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 # --- keys
@@ -118,17 +118,11 @@ def create_key(
     **given: Any,
 ) -> None:
     """Make a key, and print it: it is shown this once, and kept nowhere."""
-    limits, ends = _limits(given), _later(expires)
+    limits, span = _limits(given), _span(expires)
 
-    async def work(store: Store) -> str:
-        made = await store.create_key(
-            name,
-            actor=_actor(),
-            project_id=None if project is None else (await store.project(project)).id,
-            limits=limits,
-            models=models or None,
-            providers=providers or None,
-            expires=ends,
+    async def work(desk: Desk) -> str:
+        made = await desk.create_key(
+            name, project=project, limits=limits, models=models, providers=providers, expires_after=span
         )
         return made.secret
 
@@ -140,11 +134,11 @@ def create_key(
 def list_keys(config: Path | None) -> None:
     """List all keys: how they begin, their names, projects and state."""
 
-    async def work(store: Store) -> tuple[list[Key], dict[str, str]]:
+    async def work(desk: Desk) -> tuple[list[Key], dict[str, str]]:
         found: list[Key] = []
-        while page := await store.keys(after=found[-1].id if found else ""):
+        while page := await desk.store.keys(after=found[-1].id if found else ""):
             found += page
-        return found, {project.id: project.name for project in await store.projects()}
+        return found, {project.id: project.name for project in await desk.store.projects()}
 
     found, names = _run(config, work)
     rows = [(key.id, f"{key.shown}…", key.name, names.get(key.project_id or "", ""), _state(key)) for key in found]
@@ -152,12 +146,8 @@ def list_keys(config: Path | None) -> None:
 
 
 def _state(key: Key) -> str:
-    now = datetime.now(UTC).timestamp() * 1e6
-    if key.revoked_us is not None:
-        return "revoked"
-    if key.expires_us is None:
-        return "active"
-    return "expired" if key.expires_us <= now else f"until {_when(key.expires_us)}"
+    state = state_of(key)
+    return f"until {_when(key.expires_us)}" if state == "active" and key.expires_us is not None else state
 
 
 @keys.command("rotate")
@@ -166,10 +156,10 @@ def _state(key: Key) -> str:
 @click.pass_obj
 def rotate_key(config: Path | None, key: str, keep_old: str | None) -> None:
     """Put a new key in the place of one (its id or its beginning), and print it."""
-    until = _later(keep_old)
+    span = _span(keep_old)
 
-    async def work(store: Store) -> str:
-        return (await store.rotate_key((await store.key(_bare(key))).id, actor=_actor(), old_until=until)).secret
+    async def work(desk: Desk) -> str:
+        return (await desk.rotate_key(key, keep_old=span)).secret
 
     click.echo(_run(config, work))
 
@@ -180,15 +170,10 @@ def rotate_key(config: Path | None, key: str, keep_old: str | None) -> None:
 def revoke_key(config: Path | None, key: str) -> None:
     """Refuse a key (its id or its beginning) from now on."""
 
-    async def work(store: Store) -> None:
-        await store.revoke_key((await store.key(_bare(key))).id, actor=_actor())
+    async def work(desk: Desk) -> None:
+        await desk.revoke_key(key)
 
     _run(config, work)
-
-
-def _bare(key: str) -> str:
-    """Return the id or the beginning of a key. Of a whole key, its beginning: it does not belong here."""
-    return key.rstrip("…")[:14] if key.startswith("cpk_") else key
 
 
 # --- projects
@@ -207,8 +192,8 @@ def create_project(config: Path | None, /, name: str, **given: Any) -> None:
     """Make a project, and print its id."""
     limits = _limits(given)
 
-    async def work(store: Store) -> str:
-        return (await store.create_project(name, limits, actor=_actor())).id
+    async def work(desk: Desk) -> str:
+        return (await desk.create_project(name, limits)).id
 
     click.echo(_run(config, work))
 
@@ -218,24 +203,14 @@ def create_project(config: Path | None, /, name: str, **given: Any) -> None:
 def list_projects(config: Path | None) -> None:
     """List all projects."""
 
-    async def work(store: Store) -> Any:
-        return await store.projects()
+    async def work(desk: Desk) -> Any:
+        return await desk.store.projects()
 
     rows = [(one.id, one.name, "closed" if one.closed_us is not None else "open") for one in _run(config, work)]
     _table(("id", "name", "state"), rows)
 
 
 # --- limits and usage
-
-
-async def _holder(store: Store, text: str) -> Holder:
-    """Return who is meant: gateway, a project by name or id, a key by id or beginning."""
-    if text == GATEWAY:
-        return GATEWAY
-    try:
-        return holder_of("key", (await store.key(_bare(text))).id)
-    except NotThere:
-        return holder_of("project", (await store.project(text)).id)
 
 
 @group.group("limits")
@@ -248,14 +223,11 @@ def limits() -> None:
 @click.pass_obj
 def show_limits(config: Path | None, holder: str) -> None:
     """Show the limits of `gateway`, a project or a key, and what is spent of them."""
-    from .clock import TOTAL, day_of, month_of, now_us
 
-    async def work(store: Store) -> tuple[Limits, dict[str, int]]:
-        one, now = await _holder(store, holder), now_us()
-        windows = {"usd_day": day_of(now), "usd_month": month_of(now), "usd_total": TOTAL}
-        found = await Usage(store).standings([one], windows.values())
-        spent = {name: found[one, window].usd_nano for name, window in windows.items() if (one, window) in found}
-        return (await store.limits([one])).get(one, Limits()), spent
+    async def work(desk: Desk) -> tuple[Limits, dict[str, int]]:
+        one = await desk.holder(holder)
+        spent = (await desk.spent([one]))[one]
+        return (await desk.limits([one]))[one], {name: standing.usd_nano for name, standing in spent.items()}
 
     its, spent = _run(config, work)
     rows = []
@@ -273,8 +245,8 @@ def set_limits(config: Path | None, /, holder: str, **given: Any) -> None:
     """Put limits in the place of those of `gateway`, a project or a key. What is not named is not limited."""
     its = _limits(given)
 
-    async def work(store: Store) -> None:
-        await store.set_limits(await _holder(store, holder), its, actor=_actor())
+    async def work(desk: Desk) -> None:
+        await desk.set_limits(await desk.holder(holder), its)
 
     _run(config, work)
 
@@ -293,8 +265,8 @@ def usage(config: Path | None, days: int, by: Sequence[str]) -> None:
     since = (datetime.now(UTC) - timedelta(days=days - 1)).strftime("%Y-%m-%d")
     names = tuple(dict.fromkeys(by)) or ("day",)
 
-    async def work(store: Store) -> Any:
-        return await Usage(store).days(since=since, by=names)
+    async def work(desk: Desk) -> Any:
+        return await desk.usage.days(since=since, by=names)
 
     rows = [
         (

@@ -21,11 +21,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
+    column,
 )
 
 __all__ = [
     "audit",
     "contents",
+    "error_days",
     "journals",
     "keys",
     "limits",
@@ -44,6 +47,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+OK = bindparam("ok", "ok", String(16), literal_execute=True)
+"""As it stands in an index: a database takes that index where a statement says the same, with no parameter."""
 
 _ID = String(32)
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # which counts by itself in columns of this type alone
@@ -136,6 +142,14 @@ usage = Table(
     PrimaryKeyConstraint("at_us", "id"),
     Index(None, "key_id", "at_us"),
     Index(None, "project_id", "at_us"),
+    Index(  # what did not go well is seldom, and looked for
+        "ix_usage_outcome_at_us",
+        "outcome",
+        "at_us",
+        "id",
+        sqlite_where=column("outcome") != OK,
+        postgresql_where=column("outcome") != OK,
+    ),
     postgresql_partition_by="RANGE (at_us)",
 )
 
@@ -155,6 +169,20 @@ usage_days = Table(
     Column("unknown_cost_calls", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),
     PrimaryKeyConstraint("day", "key_id", "project_id", "model", "target", "outcome"),
+)
+
+error_days = Table(  # as `usage_days`, of what has an error alone: by kinds of it
+    "error_days",
+    metadata,
+    Column("day", String(10), nullable=False),
+    Column("error", String(64), nullable=False),
+    Column("key_id", _ID, nullable=False),
+    Column("project_id", _ID, nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("target", String(256), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("calls", BigInteger, nullable=False),
+    PrimaryKeyConstraint("day", "error", "key_id", "project_id", "model", "target", "outcome"),
 )
 
 contents = Table(

@@ -43,6 +43,8 @@ class Team:
         redis = settings.redis
         self.shared: LeaseServer | None = None if redis is None else lease_server(redis, _REDIS, self)
         self.accounts = Accounts(None if self.shared is None else self.shared.leases)
+        self.live: dict[str, Meter] = {}
+        """Requests under way in this process, by id, in the order that they came in."""
         self.directory = Directory(store, self.accounts, records, settings, log)
         self._log = log
         self._lock: IO[bytes] | None = None
@@ -110,10 +112,13 @@ class Team:
     def meter(self, member: Member, request_id: str) -> Meter:
         """Return what measures a request: to be entered around it, and ended after it."""
         leases = None if self.shared is None else self.shared.leases
-        return Meter(member, request_id, self.settings, self.records, leases)
+        made = Meter(member, request_id, self.settings, self.records, leases)
+        self.live[made.id] = made
+        return made
 
     def end(self, meter: Meter, status: int) -> None:
         """Give back what a call held, and note what it was. The second time does nothing."""
+        self.live.pop(meter.id, None)
         if meter.end() or meter.asked is None or meter.asked.kind not in ("chat", "embed"):
             return
         self.records.end(row_of(meter, status, self.settings.records.content))

@@ -25,6 +25,7 @@ __all__ = ["Usage"]
 
 _DAY_US = 86_400_000_000
 _DAY_KEYS = tuple(column.name for column in schema.usage_days.primary_key.columns)
+_ERROR_KEYS = tuple(column.name for column in schema.error_days.primary_key.columns)
 _DAY_SUMS = ("calls", "input_tokens", "output_tokens", "usd_nano", "unknown_cost_calls", "seconds")
 _SPENT_SUMS = ("usd_nano", "tokens", "calls")
 
@@ -47,6 +48,9 @@ class Usage:
                 if contents:
                     await connection.execute(insert(schema.contents), contents)
                 await _add(connection, schema.usage_days, _DAY_KEYS, _DAY_SUMS, _days(rows))
+                errors = _errors(rows)
+                if errors:
+                    await _add(connection, schema.error_days, _ERROR_KEYS, ("calls",), errors)
                 await _add(connection, schema.spent, ("holder", "window"), _SPENT_SUMS, _spent(rows))
             await self._move(connection, journal, position)
 
@@ -95,6 +99,8 @@ class Usage:
         for column, value in ((table.c.key_id, key_id), (table.c.project_id, project_id), (table.c.outcome, outcome)):
             if value is not None:
                 wanted = wanted.where(column == value)
+        if outcome is not None and outcome != "ok":
+            wanted = wanted.where(table.c.outcome != schema.OK)  # so that the index of these is taken
         if before is not None:
             at_us, id = before
             wanted = wanted.where((table.c.at_us < at_us) | and_(table.c.at_us == at_us, table.c.id < id))
@@ -180,6 +186,17 @@ def _days(rows: Iterable[CallRow]) -> dict[tuple[str, ...], list[float]]:
         added[3] += row.usd_nano or 0
         added[4] += row.usd_nano is None and row.outcome != "refused"
         added[5] += row.seconds
+    return sums
+
+
+def _errors(rows: Iterable[CallRow]) -> dict[tuple[str, ...], list[float]]:
+    sums: dict[tuple[str, ...], list[float]] = {}
+    calendar = _Calendar()
+    for row in rows:
+        if row.error is not None:
+            day = calendar[row.at_us // _DAY_US][0]
+            key = (day, row.error, row.key_id or "", row.project_id or "", row.model, row.target or "", row.outcome)
+            sums.setdefault(key, [0])[0] += 1
     return sums
 
 
