@@ -12,9 +12,11 @@ import pytest
 
 import chatport
 from chatport import Message, Reply, ToolCall, UnsupportedFeatureError
+from chatport.engine.commands import Head
 from chatport.plugins.installed import installed_providers
 from chatport.plugins.registry import load_provider
 from chatport.testing import Emulator, replay
+from chatport.testing.recordings import play, route_of
 
 NATIVE = "anthropic"  # whose own protocol has content blocks
 CLOSED = ("fireworks", "mistral", "cerebras")  # facts: no message, part, tool or call may have a further key
@@ -159,12 +161,16 @@ def test_a_key_of_a_native_call_comes_back(stream: bool) -> None:
 
 @pytest.mark.parametrize(("name", "body"), [("compatible", body_of(True)), (NATIVE, blocks_of(True))])
 def test_keys_survive_every_cut_of_a_stream(name: str, body: bytes) -> None:
-    whole = replay(name, body=body, stream=True)
+    route, head = route_of(name, "recorded", True), Head(200, {"content-type": "text/event-stream"})
+
+    def kept(*pieces: bytes) -> object:
+        reply = play(route, head, list(pieces), deliver=True)[1]
+        return reply.opaque, reply.tool_calls
+
+    whole = kept(body)
     for at in range(1, len(body)):
-        cut = replay(name, body=[body[:at], body[at:]], stream=True)
-        assert (cut.opaque, cut.tool_calls) == (whole.opaque, whole.tool_calls), at
-    bytewise = replay(name, body=[body[at : at + 1] for at in range(len(body))], stream=True)
-    assert (bytewise.opaque, bytewise.tool_calls) == (whole.opaque, whole.tool_calls)
+        assert kept(body[:at], body[at:]) == whole, at
+    assert kept(*(body[at : at + 1] for at in range(len(body)))) == whole
 
 
 def test_a_stream_that_is_cut_keeps_the_keys_it_had() -> None:
