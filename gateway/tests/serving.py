@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,6 +13,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 __all__ = ["Serving", "replace"]
 
@@ -53,6 +56,16 @@ class Serving:
         found = _PORT.search(self.wait_for("serving"))
         assert found is not None
         return found[1]
+
+    def wait_until_ready(self) -> None:
+        """Wait until it takes requests. Raises RuntimeError."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/ready", timeout=5).status_code == 200:
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"It does not serve ({self.process.returncode}):\n{self.log()[-3000:]}")
 
     def log(self) -> str:
         """Return what it has said."""

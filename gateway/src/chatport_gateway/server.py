@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from chatport import ConfigurationError
 
 from .app import Gateway
+from .notifying import tell_manager
 from .reloading import Reloads
 from .settings import is_loopback
 
@@ -133,6 +134,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        tell_manager("READY=1")
         if self.reloads is not None:
             self.reloads.started()
 
@@ -142,6 +144,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.gateway.is_stopping = True
+        tell_manager("STOPPING=1")
         super().handle_exit(sig, frame)
 
 
