@@ -59,7 +59,7 @@ class Serving:
 
     def wait_until_ready(self) -> None:
         """Wait until it takes requests. Raises RuntimeError."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{self.url}/ready", timeout=5).status_code == 200:
@@ -73,7 +73,7 @@ class Serving:
 
     def wait_for(self, words: str, times: int = 1) -> str:
         """Wait until it has said something so often; return all that it has said. Raises RuntimeError."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             said = self.log()
             if said.count(words) >= times:

@@ -100,7 +100,7 @@ def test_what_it_makes_serves_as_somebody_else_and_writes_nothing_but_its_state(
     command = ["chatport", "serve", "--config", str(config), "--host", "0.0.0.0", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **run)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         healthy = next(text for name, text in instructions() if name == "HEALTHCHECK")
         check = healthy.partition('"-c",')[2].strip(' "]').replace("4000", str(port))
         while subprocess.run(
