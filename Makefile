@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gateway bench-bulk bench-gateway test test-clients test-kills quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
+.PHONY: help demo demo-gateway bench-bulk bench-gateway test test-clients test-kills test-deploy quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -53,6 +53,9 @@ test-clients: $(VENV)/synced ## let real clients work through the gateway; insta
 
 test-kills: $(VENV)/synced ## kill a gateway under load fifty times, and look for what is lost; some minutes
 	@CHATPORT_KILLS=50 $(PY) -m pytest -n 0 gateway/tests/team/test_kill.py $(ARGS)
+
+test-deploy: $(VENV)/synced ## build the image's environment, and put nginx before two replicas that are killed, stopped and reloaded
+	@CHATPORT_DEPLOY=1 $(PY) -m pytest -n 0 gateway/tests/deploy $(ARGS)
 
 quick: $(VENV)/synced ## lint one package and run its own tests, without the slow ones (PACKAGE=provider-deepseek; core if not said)
 	@test -n "$(PACKAGE_FOLDER)" || { echo "there is no package $(PACKAGE): core, or a folder of plugins/" >&2; exit 1; }
@@ -134,6 +137,11 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --extra redis --extra team --extra postgres --extra arrow --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
 		--no-emit-package chatport-surfaces --no-emit-package chatport-mcp --no-emit-package chatport-gateway -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
+	@$(LOCK) --extra redis --extra team --extra postgres -c requirements/dev.txt --no-emit-package chatport-core \
+		--no-emit-package chatport-protocol-responses --no-emit-package chatport-surfaces --no-emit-package chatport-gateway \
+		-o requirements/gateway.txt core/pyproject.toml $(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml) \
+		surfaces/pyproject.toml gateway/pyproject.toml
+	@$(LOCK) --group wheels -c requirements/dev.txt -o requirements/wheels.txt
 	@$(LOCK) --group demo -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) --group site -c requirements/dev.txt -o requirements/site.txt
 	@$(LOCK) --group pyright -c requirements/dev.txt -o requirements/pyright.txt

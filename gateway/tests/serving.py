@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,6 +13,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 __all__ = ["Serving", "replace"]
 
@@ -54,13 +57,23 @@ class Serving:
         assert found is not None
         return found[1]
 
+    def wait_until_ready(self) -> None:
+        """Wait until it takes requests. Raises RuntimeError."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/ready", timeout=5).status_code == 200:
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"It does not serve ({self.process.returncode}):\n{self.log()[-3000:]}")
+
     def log(self) -> str:
         """Return what it has said."""
         return _COLOURS.sub("", self._log.read_text())
 
     def wait_for(self, words: str, times: int = 1) -> str:
         """Wait until it has said something so often; return all that it has said. Raises RuntimeError."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             said = self.log()
             if said.count(words) >= times:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -171,3 +172,15 @@ def test_the_end_of_its_terminal_ends_it(serve: Callable[..., Serving], ask: Ask
     assert ask(serving.url, "main").status_code == 200
     os.close(ours)
     assert serving.process.wait(20) == 0
+
+
+def test_the_manager_of_services_is_told_when_it_serves_and_when_it_stops(
+    serve: Callable[..., Serving], emulator: Emulator, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        serving = serve(config_of(emulator, "main"), NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert manager.recv(100) == b"READY=1"
+        serving.stop()
+        assert manager.recv(100) == b"STOPPING=1"

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from chatport import ConfigurationError
 
 from .app import Gateway
+from .notifying import tell_manager
 from .reloading import Reloads
 from .settings import is_loopback
 
@@ -151,6 +152,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.beside is not None and self.started:
             await self.beside.start()
+        tell_manager("READY=1")
         if self.reloads is not None:
             self.reloads.started()
 
@@ -162,6 +164,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.gateway.is_stopping = True
+        tell_manager("STOPPING=1")
         super().handle_exit(sig, frame)
 
 
