@@ -24,10 +24,13 @@ class Visit:
     """What is known of a request while it is served. `meter` is a team's, and its record then.
 
     `surface` is the protocol that is spoken, as the path tells it. `began` and `first_at`, when the first piece of a
-    streamed answer was there, are in seconds of the monotonic clock.
+    streamed answer was there, are in seconds of the monotonic clock. `cached` is `hit` or `miss` where the response
+    cache was asked.
     """
 
-    __slots__ = ("began", "first_at", "is_over", "meter", "method", "path", "record", "request_id", "surface")
+    __slots__ = (
+        "began", "cached", "first_at", "is_over", "meter", "method", "path", "record", "request_id", "surface",
+    )  # fmt: skip
 
     def __init__(self, method: str, path: str, request_id: str) -> None:
         self.began = time.monotonic()
@@ -38,6 +41,7 @@ class Visit:
         self.record = Record()
         self.meter: Meter | None = None
         self.first_at: float | None = None
+        self.cached: str | None = None
         self.is_over = False
 
 
