@@ -381,7 +381,7 @@ async def test_targets_by_weight_are_found_whichever_was_drawn() -> None:
     async with caching("compatible", emulator=emulator, aliases={"main": {"targets": entries}}) as one:
         for _ in range(40):
             await one.ask()
-        assert one.sent <= 12  # two answers are to be had; each draw of the call may be another one than the cache's
+        assert one.sent <= 25  # two answers are to be had; each draw of the call may be another one than the cache's
         assert await one.ask() == "hit"
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import coredis
+
 from .store import Entry, Store
 
 __all__ = ["RedisStore"]
@@ -16,6 +18,8 @@ __all__ = ["RedisStore"]
 PREFIX = "{chatport:cache}"
 """What each key begins with; the braces keep all of them on one node of a cluster, as the script needs it."""
 _ANSWER_SECONDS = 1.0
+_OPENED_SECONDS = 3.0
+"""How long to wait at the start: a busy machine is not an absent one."""
 _PAUSE_SECONDS = 0.5
 _AGE = struct.Struct(">d")
 
@@ -41,7 +45,7 @@ class RedisStore(Store):
         if self._task is None:
             self._task = asyncio.create_task(self._stay_connected())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_there.wait(), _ANSWER_SECONDS)
+                await asyncio.wait_for(self._is_there.wait(), _OPENED_SECONDS)
 
     async def close(self) -> None:
         task, self._task = self._task, None
@@ -90,8 +94,6 @@ class RedisStore(Store):
 
 
 def _connected(url: str) -> Any:
-    import coredis
-
     return coredis.Redis.from_url(
         url,
         max_connections=16,
