@@ -134,7 +134,7 @@ release: $(VENV)/release/synced ## build and check a release, and show it; publi
 
 lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upgrade)
 	@$(LOCK) --group bootstrap -o requirements/bootstrap.txt
-	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --extra redis --extra team --extra postgres --extra arrow --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
+	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --extra redis --extra team --extra postgres --extra metrics --extra arrow --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
 		--no-emit-package chatport-surfaces --no-emit-package chatport-mcp --no-emit-package chatport-gateway -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
 	@$(LOCK) --extra redis --extra team --extra postgres -c requirements/dev.txt --no-emit-package chatport-core \

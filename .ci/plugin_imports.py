@@ -46,7 +46,7 @@ def wrong_imports(path: Path) -> Iterator[tuple[ast.Import | ast.ImportFrom, str
     is_emulator = any("emulator" in part for part in path.relative_to(ROOT).parts[3:])
     is_gateway = path.relative_to(ROOT).parts[0] == "gateway"
     allowed = {"chatport", "chatport.helpers", *(["chatport.testing"] if is_emulator else [])}
-    allowed |= {"chatport.sharing"} if is_gateway else set()  # limits that its processes share
+    allowed |= {"chatport.otel", "chatport.sharing"} if is_gateway else set()  # spans; limits that its processes share
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]

@@ -53,6 +53,7 @@ REPLACEMENTS = (
     ("await ", ""),
     ("use an Client", "use an AsyncClient"),
     (", on asyncio or trio.", ", without an event loop."),
+    ("AsyncCalls", "Calls"),
     ("AsyncGuard", "Guard"),
     ("AsyncStreamedAnswer", "StreamedAnswer"),
     ("AsyncSurfaces", "Surfaces"),

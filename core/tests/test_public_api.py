@@ -24,7 +24,8 @@ NAMES = sorted(
     AudioDelta AudioPart Auth AuthenticationError BadRequestError Budget BudgetExceededError Call Change ChatOptions
     ChatportError Chunk ChunkSeen Citation CitationAdded CitationReported Client Config ConfigurationError
     ContentFilterError Context ContextLengthError Cost DeadlineError Dialect Discovery Embeddings ErrorDetails
-    ErrorReported Event Explanation Facts Failure FieldRule FilePart FinishReason FinishReported Finished HOOK_API
+    ErrorReported Event Explanation Facts Failure FieldRule FilePart Fingerprint FinishReason FinishReported Finished
+    HOOK_API
     HostFacts ImagePart Ledger LogprobsReported MalformedReplyError MapLimitError MapProgress MapResult MapStream
     Media MediaAdded Message MessagesInput ModelFacts ModelInfo ModelNotFoundError ModelPrice Native
     OpaqueReported OutputSpec OverloadedError Part Pending PermissionDeniedError PluginError Policy PolicyError

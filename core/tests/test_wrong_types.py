@@ -115,6 +115,7 @@ ELSEWHERE = {
         "RunStream",
         "Chunk",
         "StreamState",
+        "Fingerprint",
         "TargetHealth",
     ),  # made by the core alone
     *("ChatOptions", "Event", "FinishReason", "MessagesInput", "Part", "RunEvent"),  # names of types

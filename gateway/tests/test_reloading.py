@@ -121,6 +121,19 @@ async def test_what_cannot_change_stays_and_is_said() -> None:
         assert server.config.port == 4001
 
 
+async def test_a_cache_that_is_wanted_later_waits_for_a_start_and_is_said_each_time() -> None:
+    emulator = Emulator("compatible")
+    async with (
+        client_of(emulator) as client,
+        chatport.AsyncClient(emulator.config(cache={}), transport=emulator) as new,
+    ):
+        gateway = Gateway(client=client)
+        for _ in range(2):
+            assert await gateway.reload(client=new) == ("[cache]",)
+        assert gateway.cache is None
+        assert await gateway.reload(client=client) == ()
+
+
 async def test_a_target_that_was_unusable_before_keeps_nothing_from_changing() -> None:
     emulator = Emulator("compatible")
     broken = {"main": [TARGET], "broken": ["nobody:m"]}

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .client.aio import AsyncClient as AsyncClient
     from .client.embeddings import Embeddings as Embeddings
     from .client.explain import Change as Change, Explanation as Explanation
+    from .client.fingerprint import Fingerprint as Fingerprint
     from .client.health import TargetHealth as TargetHealth
     from .client.mapping import AsyncMapStream as AsyncMapStream
     from .client.mapping_sync import MapStream as MapStream
@@ -215,6 +216,7 @@ _HOMES = {
         "UsageReported",
     ),
     "client.explain": ("Change", "Explanation"),
+    "client.fingerprint": ("Fingerprint",),
     "client.health": ("TargetHealth",),
     "client.prices": ("ModelPrice",),
     "facts.file": ("Facts", "load_facts"),

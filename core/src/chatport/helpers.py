@@ -24,6 +24,7 @@ what they are for:
 * Headers and addresses: `header_count`, `host_of`.
 * What builds on the core: `installed` gives the objects under a group of entry points, each an `InstalledPlugin`;
   `SecretSource` reads a secret by reference, as keys are read; `near_miss` finds the word that was meant.
+* Answers that are kept: a `KeptAnswer` is a whole answer as bytes, and the stream that it was or might have been.
 * JSON, as the core reads and writes it: `jsoncodec`. All classes of errors: `errors`.
 * The standard's own steps, for a hook that wants one in another place than `yield` gives it. These are modules, and
   each hook is a function of its name in one: `standard_request` (`shape_request`), `standard_tools`
@@ -43,6 +44,7 @@ from .basics.media import (
 )
 from .basics.pieces import join_small as join_small
 from .call import is_native as is_native
+from .decoding.kept import KeptAnswer as KeptAnswer
 from .errors import over_limit as over_limit
 from .plugins.installed import InstalledPlugin as InstalledPlugin, installed as installed
 from .setup.origins import host_of as host_of

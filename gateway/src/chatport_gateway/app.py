@@ -28,6 +28,7 @@ from chatport_surfaces import Answer, AsyncStreamedAnswer, AsyncSurfaces, Client
 
 from .access import log_access
 from .bodies import Refused, read_body
+from .caching import cache_of, calls_of, marked
 from .keys import KeyRing
 from .leaving import ClientLeft, while_there
 from .metrics import metrics_of
@@ -80,6 +81,8 @@ class Gateway:
         self.watchers: list[Watcher] = []
         """Who hears of each request, see `Watcher`."""
         self.metrics = metrics_of(self, loaded)
+        self.cache = cache_of(loaded, self.log)
+        """Answers that are given again; None without a `[cache]` table."""
         self.team: Team | None = None
         """Keys, limits and records of a team, once they are open; None without a `[team]` table."""
         self._opening = anyio.Lock() if self.setup.team is not None else None
@@ -111,12 +114,14 @@ class Gateway:
         return self.setup.tenants.common
 
     async def open(self) -> None:
-        """Open what `[team]` and `[metrics]` name; the first request opens the team too.
+        """Open what `[team]`, `[metrics]` and `[cache]` name; the first request opens the team and the cache too.
 
         Raises ConfigurationError for what cannot be opened.
         """
         if self.metrics is not None:
             self.metrics.start()
+        if self.cache is not None:
+            await self.cache.open()
         await self._open_team()
 
     async def _open_team(self) -> None:
@@ -163,6 +168,8 @@ class Gateway:
         self.is_stopping = True
         if self.metrics is not None:
             await self.metrics.stop()
+        if self.cache is not None:
+            await self.cache.aclose()
         if self.team is not None:
             await self.team.aclose()
             self.team = None
@@ -276,11 +283,14 @@ class Gateway:
     ) -> Answer | AsyncStreamedAnswer:
         meter = visit.meter
         try:
+            calls = None if self.cache is None else await calls_of(self.cache, key, request, visit)
             if meter is None:
-                return await visit.setup.tenants.of(key).answer(request, record=visit.record)
-            with meter:
-                surfaces = visit.setup.tenants.of_key(meter.member.key.id)
-                return await surfaces.answer(request, record=meter, guard=meter)
+                answer = await visit.setup.tenants.of(key).answer(request, record=visit.record, calls=calls)
+            else:
+                with meter:
+                    surfaces = visit.setup.tenants.of_key(meter.member.key.id)
+                    answer = await surfaces.answer(request, record=meter, guard=meter, calls=calls)
+            return answer if calls is None else marked(answer, calls, visit)
         except Exception as problem:  # a mistake of ours: the client is to be told something in its own protocol
             self.log.exception("failed", path=request.path)
             visit.record.error = ChatportError(f"The gateway has failed ({type(problem).__name__}).")

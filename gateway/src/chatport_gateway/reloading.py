@@ -69,7 +69,8 @@ def _checked(now: Setup, make: Callable[[Setup], Setup]) -> tuple[Setup, tuple[s
         team, of_team = _kept(new.team, now.team, _OF_TEAM, "team")
     elif now.team is not new.team:
         of_team = ("[team]",)
-    new = attrs.evolve(new, settings=settings, team=team)
+    of_tables = [f"[{name}]" for name, table in now.fixed.items() if new.fixed[name] != table]
+    new = attrs.evolve(new, settings=settings, team=team, fixed=now.fixed)
     if now.is_guarded and not new.is_guarded:
         raise ConfigurationError(
             "[gateway] names no key any more, and this gateway asks for one: it is not opened while it runs. Start it "
@@ -77,11 +78,11 @@ def _checked(now: Setup, make: Callable[[Setup], Setup]) -> tuple[Setup, tuple[s
         )
     if not new.is_guarded and not is_loopback(settings.host):  # it cannot have been so before
         raise ConfigurationError(f"[gateway] host is {settings.host}, and no key is set.")
-    before, after = now.problems(), new.problems()
-    worse = [f"{name}: {said}" for name, said in after.items() if name not in before]
+    known = now.problems()
+    worse = [f"{name}: {said}" for name, said in new.problems().items() if name not in known]
     if worse:
         raise ConfigurationError(" ".join(worse[:5]))
-    return new, (*of_gateway, *of_team)
+    return new, (*of_gateway, *of_team, *of_tables)
 
 
 def _kept(new: Any, now: Any, names: tuple[str, ...], table: str) -> tuple[Any, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .team.settings import TeamSettings
 
 __all__ = ["Setup"]
+
+_FIXED = ("admin", "cache", "metrics")
 
 
 @attrs.define(eq=False)
@@ -36,6 +38,8 @@ class Setup:
     team: TeamSettings | None
     owns_client: bool
     given_surfaces: Sequence[Surface] | None
+    fixed: Mapping[str, Any]
+    """Tables of which the parts are made once, as they were then."""
     users: int = 0
     """How many requests are under way with it."""
     is_retired: bool = False
@@ -55,7 +59,8 @@ class Setup:
         team = _team_settings(config)
         made = client or AsyncClient(config, observers=observers_of(settings))
         tenants = Tenants(made, surfaces, digests, settings, None if before is None else before.tenants)
-        return cls(settings, KeyRing(digests), made, tenants, team, client is None, surfaces)
+        fixed = {name: config.tables.get(name) for name in _FIXED}
+        return cls(settings, KeyRing(digests), made, tenants, team, client is None, surfaces, fixed)
 
     @property
     def is_guarded(self) -> bool:

@@ -26,10 +26,13 @@ class Visit:
 
     `setup` is the configuration that it is served with, to its end.
     `surface` is the protocol that is spoken, as the path tells it. `began` and `first_at`, when the first piece of a
-    streamed answer was there, are in seconds of the monotonic clock.
+    streamed answer was there, are in seconds of the monotonic clock. `cached` is `hit` or `miss` where the response
+    cache was asked.
     """
 
-    __slots__ = ("began", "first_at", "is_over", "meter", "method", "path", "record", "request_id", "setup", "surface")
+    __slots__ = (
+        "began", "cached", "first_at", "is_over", "meter", "method", "path", "record", "request_id", "setup", "surface",
+    )  # fmt: skip
 
     def __init__(self, setup: Setup, method: str, path: str, request_id: str) -> None:
         self.setup = setup
@@ -41,6 +44,7 @@ class Visit:
         self.record = Record()
         self.meter: Meter | None = None
         self.first_at: float | None = None
+        self.cached: str | None = None
         self.is_over = False
 
 

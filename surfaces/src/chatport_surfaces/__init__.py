@@ -10,11 +10,12 @@ from .dropin import async_http_client as async_http_client, http_client as http_
 from .record import Record as Record
 from .sealing import Seal as Seal
 from .serving import (
+    AsyncCalls as AsyncCalls,
     AsyncGuard as AsyncGuard,
     AsyncStreamedAnswer as AsyncStreamedAnswer,
     AsyncSurfaces as AsyncSurfaces,
 )
-from .serving_sync import Guard as Guard, StreamedAnswer as StreamedAnswer, Surfaces as Surfaces
+from .serving_sync import Calls as Calls, Guard as Guard, StreamedAnswer as StreamedAnswer, Surfaces as Surfaces
 from .surface import (
     Answer as Answer,
     Asked as Asked,
@@ -27,9 +28,11 @@ from .surface import (
 __all__ = [
     "Answer",
     "Asked",
+    "AsyncCalls",
     "AsyncGuard",
     "AsyncStreamedAnswer",
     "AsyncSurfaces",
+    "Calls",
     "ClientRequest",
     "Guard",
     "Record",

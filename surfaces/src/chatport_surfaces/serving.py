@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
 import attrs
@@ -20,9 +20,11 @@ from chatport import (
     BadRequestError,
     ChatportError,
     ConfigurationError,
+    Embeddings,
     Event,
     ModelInfo,
     ModelNotFoundError,
+    Reply,
 )
 
 from .installed import Table, installed_surfaces
@@ -31,7 +33,7 @@ from .sealing import Seal
 from .surface import Answer, Asked, ClientRequest, Surface, SurfaceContext, Writer
 from .told import headers_of
 
-__all__ = ["AsyncGuard", "AsyncStreamedAnswer", "AsyncSurfaces"]
+__all__ = ["AsyncCalls", "AsyncGuard", "AsyncStreamedAnswer", "AsyncSurfaces"]
 
 _STREAM_HEADERS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
 
@@ -103,6 +105,19 @@ class AsyncGuard(ABC):
         return True
 
 
+class AsyncCalls(Protocol):
+    """Who makes the calls of a request in the place of the client: with its names, and its errors."""
+
+    async def chat(self, messages: Any, **options: Any) -> Reply:
+        """Return the whole answer."""
+
+    def stream(self, messages: Any, **options: Any) -> AsyncReplyStream:
+        """Return the answer as a stream, to be entered."""
+
+    async def embed(self, texts: Any, **options: Any) -> Embeddings:
+        """Return vectors."""
+
+
 class AsyncSurfaces:
     """Answers requests of any surface by the calls of one client.
 
@@ -132,11 +147,12 @@ class AsyncSurfaces:
         timeout: Mapping[str, float] | None = None,
         record: Record | None = None,
         guard: AsyncGuard | None = None,
+        calls: AsyncCalls | None = None,
     ) -> Answer | AsyncStreamedAnswer:
         """Return the answer to a request, errors included. A streamed one is to be closed.
 
         `timeout` are timers of a call by their names, in seconds, 0 for none. `record` is filled in. `guard` may refuse
-        it.
+        it. `calls` makes its calls in the client's place.
         """
         record = record or Record()
         surface = self.table.find(request.method, request.path)
@@ -149,13 +165,13 @@ class AsyncSurfaces:
                 asked = attrs.evolve(asked, options={"timeout": timeout, **asked.options})
             if guard is not None:
                 await guard.admit(asked)
-            return await self._asked(surface, asked, record, guard)
+            return await self._asked(surface, asked, record, guard, calls or self.client)
         except ChatportError as error:
             record.error = error
             return surface.error(error, self.context)
 
     async def _asked(
-        self, surface: Surface, asked: Asked, record: Record, guard: AsyncGuard | None
+        self, surface: Surface, asked: Asked, record: Record, guard: AsyncGuard | None, calls: AsyncCalls | AsyncClient
     ) -> Answer | AsyncStreamedAnswer:
         if asked.answer is not None:
             return asked.answer
@@ -166,25 +182,27 @@ class AsyncSurfaces:
                 return surface.listed(shown, asked, self.context)
             case "embed":
                 model = self._known(asked.model)
-                vectors = record.vectors = await self.client.embed(list(asked.messages), model=model, **asked.options)
+                vectors = record.vectors = await calls.embed(list(asked.messages), model=model, **asked.options)
                 return surface.embedded(vectors, asked, self.context)
             case "tokens":
                 tokens = self.client.estimate_tokens(
                     list(asked.messages), model=self._known(asked.model), **asked.options
                 )
                 return surface.counted(tokens, asked, self.context)
-        return await (self._stream if asked.stream else self._chat)(surface, asked, record)
+        return await (self._stream if asked.stream else self._chat)(surface, asked, record, calls)
 
-    async def _chat(self, surface: Surface, asked: Asked, record: Record) -> Answer:
+    async def _chat(self, surface: Surface, asked: Asked, record: Record, calls: AsyncCalls | AsyncClient) -> Answer:
         writer = surface.writer(asked, self.context)
-        reply = record.reply = await self.client.chat(list(asked.messages), **self._options(asked))
+        reply = record.reply = await calls.chat(list(asked.messages), **self._options(asked))
         answer = writer.whole(reply)
         return attrs.evolve(answer, headers=(*answer.headers, *headers_of(reply)))
 
-    async def _stream(self, surface: Surface, asked: Asked, record: Record) -> AsyncStreamedAnswer:
+    async def _stream(
+        self, surface: Surface, asked: Asked, record: Record, calls: AsyncCalls | AsyncClient
+    ) -> AsyncStreamedAnswer:
         """Begin a stream. Until there is content an error has its own status, and no byte was written."""
         writer = surface.writer(asked, self.context)
-        stream = self.client.stream(list(asked.messages), **self._options(asked))
+        stream = calls.stream(list(asked.messages), **self._options(asked))
         await stream.__aenter__()
         try:
             first = await stream.read()

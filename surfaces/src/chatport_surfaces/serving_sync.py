@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
 import attrs
@@ -19,9 +19,11 @@ from chatport import (
     ChatportError,
     Client,
     ConfigurationError,
+    Embeddings,
     Event,
     ModelInfo,
     ModelNotFoundError,
+    Reply,
     ReplyStream,
 )
 
@@ -31,7 +33,7 @@ from .sealing import Seal
 from .surface import Answer, Asked, ClientRequest, Surface, SurfaceContext, Writer
 from .told import headers_of
 
-__all__ = ["Guard", "StreamedAnswer", "Surfaces"]
+__all__ = ["Calls", "Guard", "StreamedAnswer", "Surfaces"]
 
 _STREAM_HEADERS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
 
@@ -103,6 +105,19 @@ class Guard(ABC):
         return True
 
 
+class Calls(Protocol):
+    """Who makes the calls of a request in the place of the client: with its names, and its errors."""
+
+    def chat(self, messages: Any, **options: Any) -> Reply:
+        """Return the whole answer."""
+
+    def stream(self, messages: Any, **options: Any) -> ReplyStream:
+        """Return the answer as a stream, to be entered."""
+
+    def embed(self, texts: Any, **options: Any) -> Embeddings:
+        """Return vectors."""
+
+
 class Surfaces:
     """Answers requests of any surface by the calls of one client.
 
@@ -132,11 +147,12 @@ class Surfaces:
         timeout: Mapping[str, float] | None = None,
         record: Record | None = None,
         guard: Guard | None = None,
+        calls: Calls | None = None,
     ) -> Answer | StreamedAnswer:
         """Return the answer to a request, errors included. A streamed one is to be closed.
 
         `timeout` are timers of a call by their names, in seconds, 0 for none. `record` is filled in. `guard` may refuse
-        it.
+        it. `calls` makes its calls in the client's place.
         """
         record = record or Record()
         surface = self.table.find(request.method, request.path)
@@ -149,12 +165,14 @@ class Surfaces:
                 asked = attrs.evolve(asked, options={"timeout": timeout, **asked.options})
             if guard is not None:
                 guard.admit(asked)
-            return self._asked(surface, asked, record, guard)
+            return self._asked(surface, asked, record, guard, calls or self.client)
         except ChatportError as error:
             record.error = error
             return surface.error(error, self.context)
 
-    def _asked(self, surface: Surface, asked: Asked, record: Record, guard: Guard | None) -> Answer | StreamedAnswer:
+    def _asked(
+        self, surface: Surface, asked: Asked, record: Record, guard: Guard | None, calls: Calls | Client
+    ) -> Answer | StreamedAnswer:
         if asked.answer is not None:
             return asked.answer
         match asked.kind:
@@ -164,25 +182,25 @@ class Surfaces:
                 return surface.listed(shown, asked, self.context)
             case "embed":
                 model = self._known(asked.model)
-                vectors = record.vectors = self.client.embed(list(asked.messages), model=model, **asked.options)
+                vectors = record.vectors = calls.embed(list(asked.messages), model=model, **asked.options)
                 return surface.embedded(vectors, asked, self.context)
             case "tokens":
                 tokens = self.client.estimate_tokens(
                     list(asked.messages), model=self._known(asked.model), **asked.options
                 )
                 return surface.counted(tokens, asked, self.context)
-        return (self._stream if asked.stream else self._chat)(surface, asked, record)
+        return (self._stream if asked.stream else self._chat)(surface, asked, record, calls)
 
-    def _chat(self, surface: Surface, asked: Asked, record: Record) -> Answer:
+    def _chat(self, surface: Surface, asked: Asked, record: Record, calls: Calls | Client) -> Answer:
         writer = surface.writer(asked, self.context)
-        reply = record.reply = self.client.chat(list(asked.messages), **self._options(asked))
+        reply = record.reply = calls.chat(list(asked.messages), **self._options(asked))
         answer = writer.whole(reply)
         return attrs.evolve(answer, headers=(*answer.headers, *headers_of(reply)))
 
-    def _stream(self, surface: Surface, asked: Asked, record: Record) -> StreamedAnswer:
+    def _stream(self, surface: Surface, asked: Asked, record: Record, calls: Calls | Client) -> StreamedAnswer:
         """Begin a stream. Until there is content an error has its own status, and no byte was written."""
         writer = surface.writer(asked, self.context)
-        stream = self.client.stream(list(asked.messages), **self._options(asked))
+        stream = calls.stream(list(asked.messages), **self._options(asked))
         stream.__enter__()
         try:
             first = stream.read()

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ..inputs.tools import ToolInput
     from .embeddings import Embeddings
     from .explain import Explanation
+    from .fingerprint import Fingerprint
 
     # async only: begin
     from .hedging import AsyncDriver
@@ -445,6 +446,42 @@ class AsyncClient(AsyncSeries):
             asked = count_of(wire.body["input"])
             parts.append(run_without_key(secrets, partial(read_embeddings, reply, asked, dimensions)))
         return run_without_key(secrets, partial(joined, parts))
+
+    async def fingerprint(
+        self, messages: MessagesInput, *, answered: str | None = None, **options: Any
+    ) -> Fingerprint | None:
+        """Return what a call is known by, options as for `chat`: the same for one that is streamed. Nothing is sent.
+
+        It is that of the target that is asked first, or of the one that has `answered`; None if it is none of the
+        call's. Raises before anything would be sent, as the call does.
+        """
+        from .fingerprint import fingerprint_of_route
+
+        for target, call, timeouts, merged in self._as_it_goes_to(messages, options, every=answered is not None):
+            await self._ready(split_target(target)[0], timeouts)
+            route = self._routes.route(call, target, timeouts=timeouts, options=merged)
+            if answered is None or route.context.target == answered:
+                return fingerprint_of_route(route, call)
+        return None
+
+    async def embed_fingerprint(
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str,
+        dimensions: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+        timeout: Any = None,
+    ) -> Fingerprint:
+        """Return what texts to embed are known by, with the options of `embed`. Nothing is sent."""
+        from .fingerprint import fingerprint_of_embedding
+
+        provider = split_target(self._routes.targets(model)[0][0].target)[0]
+        await self._ready(provider, read_timeout(timeout))
+        target, wires = self._embed_requests(texts, model, dimensions, extra)
+        return fingerprint_of_embedding(
+            target, [self._routes.raw_route(provider, target, wire, {}).request for wire in wires]
+        )
 
     async def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
         while not self._vendors.is_ready(provider):

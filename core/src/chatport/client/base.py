@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
@@ -230,6 +230,16 @@ class BaseClient:
         candidates[0].prepare_now(is_only=len(candidates) == 1)
         budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
         return CallMachine(candidates, self._shared, deliver, budgets)
+
+    def _as_it_goes_to(
+        self, messages: MessagesInput, options: Mapping[str, Any], *, every: bool
+    ) -> Iterator[tuple[str, Call, Mapping[str, float], Mapping[str, Any]]]:
+        """Give the targets of a call with what goes there: the one that is asked first, or every one that there is."""
+        call, timeouts, entries, merged = self._read(messages, False, options)
+        targets = [entry.target for entry in entries] if every else in_order(entries, call, self._shared.clock.random)
+        home = entries[0].target
+        for target in targets if every else targets[:1]:
+            yield target, _for_target(call, target, home) if call.headers else call, timeouts, merged
 
     def _second_try(self, first: CallMachine) -> CallMachine | None:
         """Return another try of a slow call: the next targets first, then the same one; None if it may not have one."""

@@ -22,7 +22,7 @@ from ..errors import BadRequestError
 from . import AudioPart, FilePart, ImagePart, Message, Reply, TextPart, VendorPart, VideoPart
 from .runs import Run
 
-__all__ = ["FORM", "from_json", "to_json", "written"]
+__all__ = ["FORM", "from_json", "read", "to_json", "written"]
 
 FORM = 1
 """The form that is written. All forms up to it are read."""
@@ -94,10 +94,10 @@ def from_json(cls: type[V], text: str | bytes) -> V:
             f"This {kind} was kept by a newer Chatport, in form {form}; this version reads forms up to {FORM}. "
             "Update chatport-core."
         )
-    return cast(V, _read(cls, whole.get("value"), kind))
+    return cast(V, read(cls, whole.get("value"), kind))
 
 
-def _read(hint: Any, given: Any, where: str) -> Any:
+def read(hint: Any, given: Any, where: str) -> Any:
     """Return a value as its annotation wants it. Raises BadRequestError with the place of what does not fit."""
     if hint is Any or hint is object:
         return given
@@ -111,7 +111,7 @@ def _read(hint: Any, given: Any, where: str) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(given, dict):
             return _wrong(given, "an object", where)
-        return {name: _read(inner[1], item, f"{where}.{name}") for name, item in given.items()}
+        return {name: read(inner[1], item, f"{where}.{name}") for name, item in given.items()}
     if issubclass(hint, Value):
         return _read_value(hint, given, where)
     is_number = hint is float and type(given) is int
@@ -126,7 +126,7 @@ def _read_one_of(options: tuple[Any, ...], given: Any, where: str) -> Any:
         part = _PARTS.get(name) if isinstance(name, str) else None
         return _read_value(part, given, where) if part else _wrong(given, f"a part: {', '.join(_PARTS)}", where)
     (option,) = [option for option in options if option is not types.NoneType]
-    return _read(option, given, where)
+    return read(option, given, where)
 
 
 def _read_list(inner: tuple[Any, ...], given: Any, where: str) -> Any:
@@ -135,9 +135,7 @@ def _read_list(inner: tuple[Any, ...], given: Any, where: str) -> Any:
     hints = [inner[0]] * len(given) if inner[-1] is Ellipsis else inner
     if len(hints) != len(given):
         return _wrong(given, f"a list of {len(hints)}", where)
-    return tuple(
-        [_read(hint, item, f"{where}[{at}]") for at, (hint, item) in enumerate(zip(hints, given, strict=True))]
-    )
+    return tuple([read(hint, item, f"{where}[{at}]") for at, (hint, item) in enumerate(zip(hints, given, strict=True))])
 
 
 def _read_value(cls: type[Value], given: Any, where: str) -> Value:
@@ -150,7 +148,7 @@ def _read_value(cls: type[Value], given: Any, where: str) -> Value:
     missing = [f.name for f in attrs.fields(cls) if f.default is attrs.NOTHING and f.name not in given]
     if missing:
         raise BadRequestError(f"{where} lacks the field {missing[0]!r}.")
-    return cls(**{name: _read(hints[name], item, f"{where}.{name}") for name, item in given.items()})
+    return cls(**{name: read(hints[name], item, f"{where}.{name}") for name, item in given.items()})
 
 
 @cache

@@ -78,7 +78,7 @@ class Counting(Watcher):
         self._fallbacks = counter(
             "chatport_gateway_fallbacks", "Calls for which more than one target was asked.", "gen_ai_request_model"
         )
-        self._cached = counter("chatport_gateway_cache_hits", "Calls that were answered from the cache.", "surface")
+        self._cached = counter("chatport_gateway_cache_requests", "Calls that the cache was asked for.", "result")
         self.lag = histogram(
             "chatport_gateway_event_loop_lag_seconds", "By how much later than wanted the event loop wakes.", _LAGS
         )
@@ -111,8 +111,9 @@ class Counting(Watcher):
         if error is not None and error.attempts:
             attempts = error.attempts
         cost = reply.cost if reply is not None else None if vectors is None else vectors.cost
-        if cost is not None and cost.basis == "cache":
-            self._of(self._cached, visit.surface.name if visit.surface else "").inc()
+        if visit.cached is not None:
+            self._of(self._cached, visit.cached).inc()
+        if visit.cached == "hit":
             return
         target = self._target(visit, attempts)
         provider, model = self._names.target(target)

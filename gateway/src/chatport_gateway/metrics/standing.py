@@ -41,6 +41,11 @@ class Standing(Collector):
         )
         yield from self._targets()
         yield from self._team()
+        cache = self._gateway.cache
+        if cache is not None:
+            yield CounterMetricFamily(
+                "chatport_gateway_cache_failures", "Times that the cache's store did not answer.", value=cache.failures
+            )
 
     def _targets(self) -> Iterator[Metric]:
         client = self._gateway.client

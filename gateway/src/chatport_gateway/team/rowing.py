@@ -27,7 +27,9 @@ def row_of(meter: Meter, status: int, content: str) -> CallRow:
         attempts = error.attempts
     usage = _usage(reply, vectors)
     cost = reply.cost if reply is not None else None if vectors is None else vectors.cost
-    is_known = meter.is_let_pass and not meter.is_unknown
+    is_kept = cost is not None and cost.basis == "cache"
+    usage = _NOTHING if is_kept else usage
+    is_known = is_kept or (meter.is_let_pass and not meter.is_unknown)
     row = CallRow(
         id=meter.id,
         at_us=meter.at_us,
@@ -66,6 +68,8 @@ def row_of(meter: Meter, status: int, content: str) -> CallRow:
 
 
 _NO_USAGE = Usage()
+_NOTHING = Usage(0, 0)
+"""What an answer from the cache has used."""
 
 
 def _usage(reply: Reply | None, vectors: Embeddings | None) -> Usage:
