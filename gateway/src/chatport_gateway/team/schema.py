@@ -69,7 +69,7 @@ keys = Table(
     Column("id", _ID, primary_key=True),
     Column("project_id", _ID, ForeignKey("projects.id"), index=True),
     Column("name", String(200), nullable=False),
-    Column("shown", String(32), nullable=False),  # the beginning of the key, for people
+    Column("shown", String(32), nullable=False, index=True),  # the beginning of the key, for people
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("old_digest", LargeBinary(32), unique=True),  # of the key before, taken until `old_until_us`
     Column("old_until_us", BigInteger),

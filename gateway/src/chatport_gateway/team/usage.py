@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, delete, func, insert, select
+from sqlalchemy import BigInteger, Table, bindparam, delete, func, insert, literal, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -103,7 +103,8 @@ class Usage:
             wanted = wanted.where(table.c.outcome != schema.OK)  # so that the index of these is taken
         if before is not None:
             at_us, id = before
-            wanted = wanted.where((table.c.at_us < at_us) | and_(table.c.at_us == at_us, table.c.id < id))
+            wanted = wanted.where(tuple_(table.c.at_us, table.c.id) < tuple_(literal(at_us, BigInteger), literal(id)))
+            wanted = wanted.where(table.c.at_us <= at_us)  # which an index of a key or an outcome can begin at
         async with self.engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(wanted.limit(most))).mappings()]
 

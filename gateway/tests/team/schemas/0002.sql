@@ -136,6 +136,7 @@ CREATE TABLE usage_days (
 CREATE INDEX ix_keys_project_id ON keys (project_id);
 CREATE INDEX ix_usage_key_id_at_us ON usage (key_id, at_us);
 CREATE INDEX ix_usage_project_id_at_us ON usage (project_id, at_us);
+CREATE INDEX ix_keys_shown ON keys (shown);
 CREATE INDEX ix_usage_outcome_at_us ON usage (outcome, at_us, id) WHERE outcome != 'ok';
 COMMIT;
 

@@ -1,4 +1,4 @@
-"""Errors by day and kind, and an index for what did not go well: so that a page need not read all calls."""
+"""Errors by day and kind, and indexes for what did not go well and how keys begin: no page has to read all."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def upgrade() -> None:
             "day", "error", "key_id", "project_id", "model", "target", "outcome", name="pk_error_days"
         ),
     )
+    op.create_index("ix_keys_shown", "keys", ["shown"])
     is_not_ok = sa.column("outcome") != sa.bindparam("ok", "ok", sa.String(16), literal_execute=True)
     op.create_index(
         "ix_usage_outcome_at_us",
