@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gateway bench-bulk bench-gateway test test-clients test-kills test-deploy quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
+.PHONY: help demo demo-gateway bench-bulk bench-gateway bench-records test test-clients test-kills test-deploy quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -87,6 +87,9 @@ bench-bulk: $(VENV)/synced ## ask a million rows, over loopback too, and kill a 
 
 bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load)
 	@$(PY) -m benchmarks.gateway $(ARGS)
+
+bench-records: $(VENV)/synced ## measure what the admin page asks of a million calls
+	@$(PY) -m benchmarks.records $(ARGS)
 
 check: lint types contracts ## lint, format check, types, import contracts, generated pages
 	@$(MAKE) --no-print-directory docs CHECK=1

@@ -63,6 +63,8 @@ def command(
         raise click.ClickException(str(error)) from error
     with reloads.listening():
         _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
+        if server.beside is not None:
+            structlog.get_logger("chatport.gateway").info("admin", **server.beside.address)
         with contextlib.suppress(KeyboardInterrupt):  # it has been waited for: streams have ended
             server.run(sockets=sockets)
 

@@ -8,12 +8,14 @@ from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import attrs
 import httpx
 import pytest
 
 from chatport.testing import Emulator
-from chatport_gateway.admin.app import ROUTES, Admin
+from chatport_gateway.admin.app import Admin
 from chatport_gateway.admin.routes import Route
 from chatport_gateway.admin.settings import AdminSettings
 
@@ -34,6 +36,7 @@ class AdminWorld:
     def __init__(self, world: World, settings: AdminSettings) -> None:
         self.world = world
         self.admin = Admin(world.gateway, settings)
+        self.parts: dict[str, str] = {}
 
     def client(self, token: str | None = TOKEN, **headers: str) -> httpx.AsyncClient:
         """Return a client of the admin port."""
@@ -60,6 +63,39 @@ class AdminWorld:
         return answer.json()
 
 
+@attrs.frozen
+class Raw:
+    """An answer, as it went out."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def ask_raw(
+    one: AdminWorld, method: str, path: str, *, query: bytes = b"", body: bytes = b"", kind: str = "application/json"
+) -> Raw:
+    """Ask with the token, by what no client would send: the path is as it stands on the wire."""
+    sent: list[Any] = []
+    raw = path.encode("utf-8", "surrogatepass")
+    headers = [
+        (b"host", b"localhost"),
+        (b"authorization", f"Bearer {TOKEN}".encode()),
+        (b"content-type", kind.encode()),
+    ]
+    scope = {"type": "http", "method": method, "path": unquote(path), "raw_path": raw, "query_string": query}
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await one.admin({**scope, "headers": headers}, receive, send)
+    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Raw(sent[0]["status"], told, sent[1]["body"])
+
+
 @pytest.fixture
 async def admin(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     """Return a function that opens a gateway with its admin port until the end of the test."""
@@ -79,20 +115,18 @@ def path_of(route: Route, **parts: str) -> str:
     return re.sub(r"\{([a-z_]+)\}", lambda match: parts[match[1]], route.path)
 
 
-async def populate(one: AdminWorld) -> dict[str, str]:
+async def populate(one: AdminWorld, project: str = "web") -> dict[str, str]:
     """Make a project, a key and some calls; return what the paths of routes need, by name."""
-    project = await one.post("/api/v1/projects", name="web", limits={"usd_month": 100})
+    made_project = await one.post("/api/v1/projects", name=project, limits={"usd_month": 100})
     limits = {"usd_day": 5, "requests_per_minute": 60, "tokens_per_minute": 90000, "concurrency": 4}
-    made = await one.post("/api/v1/keys", name="ci", project_id=project["id"], limits=limits, models=["*"])
+    made = await one.post("/api/v1/keys", name="ci", project_id=made_project["id"], limits=limits, models=["*"])
     for text in ("say: one", "say: two", "say: three"):
         assert (await one.world.ask(made["secret"], text)).status_code == 200
     assert (await one.world.ask(made["secret"], model="nobody")).status_code == 404
     await one.world.team.records.flush()
     id = made["key"]["id"]
-    return {"key_id": id, "project_id": project["id"], "holder": f"key:{id}", "secret": made["secret"]}
+    return {"key_id": id, "project_id": made_project["id"], "holder": f"key:{id}", "secret": made["secret"]}
 
-
-ALL = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES.all]
 
 BODIES: dict[str, dict[str, Any]] = {
     "create_key": {"name": "another", "models": ["chat-*"], "providers": ["compatible"], "expires_seconds": 60},

@@ -18,7 +18,7 @@ from chatport_gateway.admin.routes import Route
 from chatport_gateway.team_command import command
 
 from ..team.conftest import MODEL
-from .conftest import ALL, BODIES, AdminWorld, path_of, populate
+from .conftest import BODIES, AdminWorld, path_of, populate
 
 pytestmark = pytest.mark.anyio
 Open = Callable[..., Awaitable[AdminWorld]]
@@ -37,10 +37,13 @@ async def test_the_description_has_every_route_and_no_other(admin: Open) -> None
     assert len({one["operationId"] for one in operations}) == len(operations)
 
 
-@pytest.mark.parametrize("route", ALL)
-async def test_each_answer_and_each_error_fits_its_schema(admin: Open, route: Route) -> None:
+async def test_each_answer_and_each_error_fits_its_schema(admin: Open) -> None:
     one = await admin()
-    parts = await populate(one)
+    for number, route in enumerate(ROUTES.all):
+        await _check_route(one, route, await populate(one, f"project {number}"))
+
+
+async def _check_route(one: AdminWorld, route: Route, parts: dict[str, str]) -> None:
     described = await one.get("/api/v1/openapi.json")
     operation = described["paths"][route.path][route.method.lower()]
     body = {"json": BODIES[route.name]} if route.body is not None else {}
@@ -264,41 +267,40 @@ async def test_both_ways_leave_the_same_in_the_log(admin: Open, tmp_path: Path) 
 # --- what cannot be meant
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "words"),
-    [
-        ("POST", "/api/v1/keys", {"name": "x", "colour": "red"}, "colour"),
-        ("POST", "/api/v1/keys", {"name": ""}, "name"),
-        ("POST", "/api/v1/keys", {"name": "x" * 101}, "name"),
-        ("POST", "/api/v1/keys", {"name": "a\u202egnp.exe"}, "direction"),
-        ("POST", "/api/v1/keys", {"name": "a\nb"}, "control"),
-        ("POST", "/api/v1/keys", {"name": " a"}, "space"),
-        ("POST", "/api/v1/keys", {"name": "a", "models": ["a\x00b"]}, "control"),
-        ("POST", "/api/v1/keys", {"name": "a", "limits": {"usd_day": -1}}, "usd_day"),
-        ("POST", "/api/v1/keys", {"name": "a", "limits": {"usd_day": True}}, "usd_day"),
-        ("POST", "/api/v1/keys", {"name": "a", "limits": {"concurrency": 0}}, "concurrency"),
-        ("POST", "/api/v1/keys", {"name": "a", "expires_seconds": 10**12}, "expires_seconds"),
-        ("POST", "/api/v1/keys", [], "object"),
-        ("POST", "/api/v1/projects", {"name": "gateway"}, "gateway"),
-        ("GET", "/api/v1/keys?most=201", None, "most"),
-        ("GET", "/api/v1/keys?most=1&most=2", None, "twice"),
-        ("GET", "/api/v1/keys?after=%00", None, "control"),
-        ("GET", "/api/v1/usage?since=2026-13-01", None, "since"),
-        ("GET", "/api/v1/usage?since=2026-02-01&until=2026-01-01", None, "after"),
-        ("GET", "/api/v1/usage?since=2020-01-01&until=2026-01-01", None, "days"),
-        ("GET", "/api/v1/usage?by=secret", None, "by"),
-        ("GET", "/api/v1/calls?before=x", None, "next"),
-        ("GET", "/api/v1/calls?outcome=ok&key_id=a", None, "one of them"),
-        ("GET", "/api/v1/calls", {"a": 1}, "no body"),
-    ],
-)
-async def test_what_cannot_be_meant_is_refused_with_a_reason(
-    admin: Open, method: str, path: str, body: Any, words: str
-) -> None:
+REFUSED: list[tuple[str, str, Any, str]] = [
+    ("POST", "/api/v1/keys", {"name": "x", "colour": "red"}, "colour"),
+    ("POST", "/api/v1/keys", {"name": ""}, "name"),
+    ("POST", "/api/v1/keys", {"name": "x" * 101}, "name"),
+    ("POST", "/api/v1/keys", {"name": "a\u202egnp.exe"}, "direction"),
+    ("POST", "/api/v1/keys", {"name": "a\nb"}, "control"),
+    ("POST", "/api/v1/keys", {"name": " a"}, "space"),
+    ("POST", "/api/v1/keys", {"name": "a", "models": ["a\x00b"]}, "control"),
+    ("POST", "/api/v1/keys", {"name": "a", "limits": {"usd_day": -1}}, "usd_day"),
+    ("POST", "/api/v1/keys", {"name": "a", "limits": {"usd_day": True}}, "usd_day"),
+    ("POST", "/api/v1/keys", {"name": "a", "limits": {"concurrency": 0}}, "concurrency"),
+    ("POST", "/api/v1/keys", {"name": "a", "expires_seconds": 10**12}, "expires_seconds"),
+    ("POST", "/api/v1/keys", [], "object"),
+    ("POST", "/api/v1/projects", {"name": "gateway"}, "gateway"),
+    ("GET", "/api/v1/keys?most=201", None, "most"),
+    ("GET", "/api/v1/keys?most=1&most=2", None, "twice"),
+    ("GET", "/api/v1/keys?after=%00", None, "control"),
+    ("GET", "/api/v1/usage?since=2026-13-01", None, "since"),
+    ("GET", "/api/v1/usage?since=2026-02-01&until=2026-01-01", None, "after"),
+    ("GET", "/api/v1/usage?since=2020-01-01&until=2026-01-01", None, "days"),
+    ("GET", "/api/v1/usage?by=secret", None, "by"),
+    ("GET", "/api/v1/calls?before=x", None, "next"),
+    ("GET", "/api/v1/calls?outcome=ok&key_id=a", None, "one of them"),
+    ("GET", "/api/v1/calls", {"a": 1}, "no body"),
+]
+"""Method, path, body, and a word of the reason."""
+
+
+async def test_what_cannot_be_meant_is_refused_with_a_reason(admin: Open) -> None:
     one = await admin()
-    answer = await one.ask(method, path, **({} if body is None else {"json": body}))
-    assert answer.status_code == 400, answer.text
-    assert words in answer.json()["error"]["message"]
+    for method, path, body, words in REFUSED:
+        answer = await one.ask(method, path, **({} if body is None else {"json": body}))
+        assert answer.status_code == 400, (path, body, answer.text)
+        assert words in answer.json()["error"]["message"]
     assert (await one.get("/api/v1/audit"))["entries"] == []
 
 

@@ -6,16 +6,18 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, insert, inspect
+from sqlalchemy import Connection, insert, inspect, select
 from tests.databases import running_postgresql
 
 from chatport import ConfigurationError
 from chatport_gateway.team import schema
-from chatport_gateway.team.clock import now_us
+from chatport_gateway.team.clock import day_of, now_us, us_of
+from chatport_gateway.team.figures import Figures
 from chatport_gateway.team.migrate import migrate, newest_revision
 from chatport_gateway.team.retention import drop_old, make_room
 from chatport_gateway.team.rows import Begun, CallRow, lost
@@ -123,6 +125,64 @@ async def test_what_is_old_is_dropped_and_sums_stay(database: str) -> None:
         await usage.write([_row(n, now + n) for n in range(5)], "new", 1)
         assert await drop_old(store, usage_days=365, content_days=30) == 50
         assert len(await usage.calls(most=10_000)) == before + 5
+
+
+async def test_what_was_there_before_is_in_the_new_sums(database: str) -> None:
+    """Taken back to the schema before and brought up again, a database has the sums that it had."""
+    async with await Store.open(database) as store:
+        await make_room(store)
+        rows = [_row(n, now_us() + n, f"key {n % 3}", "sums of sums") for n in range(40)]
+        for n, row in enumerate(rows):
+            row.target = ("one:a", "two:b", None)[n % 3]
+            row.outcome = ("ok", "failed", "refused", "lost")[n % 4]  # type: ignore[assignment]
+            row.error = (None, "ServerError", "LimitReachedError", None)[n % 4]
+        await Usage(store).write(rows, "sums", 1)
+        added_up = await _all_sums(store)
+        async with store.engine.begin() as connection:
+            for table in (schema.usage_sums, schema.error_days):
+                await connection.run_sync(table.drop)
+            for name in ("ix_keys_shown", "ix_usage_outcome_at_us"):
+                await connection.exec_driver_sql(f"DROP INDEX {name}")
+            await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    async with await Store.open(database) as store:
+        assert await _all_sums(store) == added_up
+        assert sum(key[0] == "all" for key in added_up) >= 1
+
+
+async def _all_sums(store: Store) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    async with store.engine.connect() as connection:
+        for table in (schema.usage_sums, schema.error_days):
+            places = len(table.primary_key.columns)
+            for row in await connection.execute(select(table)):
+                found[tuple(row[:places])] = tuple(round(float(number), 6) for number in row[places:])
+    return found
+
+
+async def test_figures_are_the_same_from_few_sums_and_from_many(database: str) -> None:
+    """What is asked of one key is added up from other rows than what is asked of all."""
+    async with await Store.open(database) as store:
+        await make_room(store)
+        at_us = us_of(datetime(2026, 6, 1 if database.startswith("postgresql") else 2, 12, tzinfo=UTC))
+        rows = [_row(n, at_us + n, "alone", "only") for n in range(30)]
+        for n, row in enumerate(rows):
+            row.target, row.outcome = ("one:a", "one:b", "two:c", None)[n % 4], ("ok", "failed")[n % 2]  # type: ignore[assignment]
+        await Usage(store).write(rows, "figures", 1)
+        figures, day = Figures(store), day_of(at_us)
+        for by in ("key", "project", "model", "target", "vendor", "outcome"):
+            few, many = [
+                await figures.by_group(by, day, day, key_id=key, project_id=None, most=9) for key in (None, "alone")
+            ]
+            assert [dict(row) for row in few] == [dict(row) for row in many], by
+            groups = [row["group"] for row in few]
+            assert sum(row["calls"] for row in few) == 30
+            few, many = [
+                await figures.by_group_and_day(by, groups, day, day, key_id=key, project_id=None)
+                for key in (None, "alone")
+            ]
+            assert sorted(map(str, few)) == sorted(map(str, many))
+        vendors = await figures.by_group("vendor", day, day, key_id=None, project_id=None, most=9)
+        assert {row["group"]: row["failed_calls"] for row in vendors} == {"one": 8, "two": 0, "": 7}
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:

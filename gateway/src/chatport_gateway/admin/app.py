@@ -80,7 +80,7 @@ class Admin:
             pass
         finally:
             seconds = round(time.monotonic() - began, 6)
-            self.log.info("admin", method=method[:16], path=_shown(scope["path"]), status=status, seconds=seconds)
+            self.log.info("admin", method=method[:16], path=_known(scope["path"]), status=status, seconds=seconds)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answered:
         try:
@@ -101,7 +101,7 @@ class Admin:
             self.log.error("store_down", error=type(error).__name__)
             return _problem(_Refusal(503, "store_down", "The database cannot be asked now.", ("retry-after", "1")))
         except Exception as error:
-            self.log.exception("admin_failed", path=_shown(scope["path"]))
+            self.log.exception("admin_failed", path=_known(scope["path"]))
             return _problem(_Refusal(500, "failed", f"The admin port has failed ({type(error).__name__})."))
 
     async def _found(self, scope: Scope, receive: Receive) -> Answered:
@@ -207,9 +207,11 @@ def _problem(refusal: _Refusal) -> Answered:
     return Answered(refusal.status, _json.encode(problem), headers)
 
 
-def _shown(path: str) -> str:
-    """Return a path as the log may have it."""
-    return "".join([letter if letter.isprintable() else "\ufffd" for letter in path[:200]])
+def _known(path: str) -> str:
+    """Return a path as the log has it: as it stands in the table, since a person may have pasted a key into it."""
+    if path == DESCRIPTION or file_at(path) is not None:
+        return path
+    return next((route.path for route in ROUTES.all if route.pattern.fullmatch(path)), "unknown")
 
 
 async def _send(send: Send, answer: Answered, *, has_body: bool) -> None:

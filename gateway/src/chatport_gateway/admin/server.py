@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
 
@@ -50,6 +50,11 @@ class Beside:
     def port(self) -> int:
         """Where it listens, once it does."""
         return int(self._sockets[0].getsockname()[1])
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """`host` and `port`, for the log."""
+        return {"host": self.settings.host, "port": self.port}
 
     def bind(self) -> None:
         """Take the port. Raises ConfigurationError where that cannot be."""

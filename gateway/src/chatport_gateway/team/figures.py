@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, Select, Table, case, func, select
 
 from . import schema
 from .store import Store
@@ -19,9 +19,9 @@ __all__ = ["By", "Figures"]
 
 By: TypeAlias = Literal["key", "project", "model", "target", "vendor", "outcome"]
 
-_DAYS = schema.usage_days
 _ERRORS = schema.error_days
 _FAILED = ("failed", "lost")
+_SUMS = ("calls", "input_tokens", "output_tokens", "usd_nano", "unknown_cost_calls", "seconds")
 Row: TypeAlias = Mapping[str, Any]
 
 
@@ -35,27 +35,26 @@ class Figures:
 
     async def by_day(self, since: str, until: str, *, key_id: str | None, project_id: str | None) -> Sequence[Row]:
         """Return the sums of each day."""
-        wanted = _within(select(_DAYS.c.day, *_sums()), since, until, key_id, project_id)
-        return await self._rows(wanted.group_by(_DAYS.c.day).order_by(_DAYS.c.day))
+        table, wanted = self._sums(None, since, until, key_id, project_id)
+        return await self._rows(wanted.group_by(table.c.day).order_by(table.c.day))
 
     async def by_group(
         self, by: By, since: str, until: str, *, key_id: str | None, project_id: str | None, most: int
     ) -> Sequence[Row]:
         """Return the sums of the groups that cost most, as `group`."""
-        group = self._group(by)
-        sums = _sums()
-        wanted = _within(select(group, *sums), since, until, key_id, project_id).group_by(group)
-        of_name = {column.name: column for column in sums}
-        return await self._rows(wanted.order_by(of_name["usd_nano"].desc(), of_name["calls"].desc(), group).limit(most))
+        _, wanted = self._sums(by, since, until, key_id, project_id)
+        usd, calls, group = (wanted.selected_columns[name] for name in ("usd_nano", "calls", "group"))
+        wanted = wanted.group_by(group).order_by(usd.desc(), calls.desc(), group)
+        return await self._rows(wanted.limit(most))
 
     async def by_group_and_day(
         self, by: By, groups: Sequence[str], since: str, until: str, *, key_id: str | None, project_id: str | None
     ) -> Sequence[Row]:
         """Return the sums of each day of some groups."""
-        group = self._group(by)
-        wanted = _within(select(group, _DAYS.c.day, *_sums()), since, until, key_id, project_id)
-        wanted = wanted.where(group.element.in_(groups))
-        return await self._rows(wanted.group_by(group, _DAYS.c.day).order_by(_DAYS.c.day))
+        table, wanted = self._sums(by, since, until, key_id, project_id)
+        group: Any = wanted.selected_columns["group"]
+        wanted = wanted.add_columns(table.c.day).where(group.element.in_(groups))
+        return await self._rows(wanted.group_by(group, table.c.day).order_by(table.c.day))
 
     async def errors(self, since: str, until: str, *, most: int) -> Sequence[Row]:
         """Return how many calls ended in each kind of error: `error`, `outcome`, `target`, `calls`."""
@@ -96,37 +95,37 @@ class Figures:
 
     # ---
 
-    def _group(self, by: By) -> Any:
-        column: ColumnElement[Any]
-        match by:
-            case "key" | "project":
-                column = _DAYS.c[f"{by}_id"]
-            case "vendor":
-                column = _provider(self.engine.dialect.name)
-            case _:
-                column = _DAYS.c[by]
-        return column.label("group")
+    def _sums(
+        self, by: By | None, since: str, until: str, key_id: str | None, project_id: str | None
+    ) -> tuple[Table, Select[Any]]:
+        """Return the table that has some sums, and the question for them: by a group, or (None) by day."""
+        is_narrow = key_id is not None or project_id is not None
+        table = schema.usage_days if is_narrow else schema.usage_sums
+        group = table.c.day if by is None else self._group(by, table).label("group")
+        failed = case((table.c.outcome.in_(_FAILED), table.c.calls), else_=0) if is_narrow else table.c.failed_calls
+        sums = [func.sum(table.c[name]).label(name) for name in _SUMS]
+        wanted = select(group, *sums, func.sum(failed).label("failed_calls"))
+        if not is_narrow:
+            wanted = wanted.where(table.c.kind == ("all" if by is None else "target" if by == "vendor" else by))
+        for name, id in (("key_id", key_id), ("project_id", project_id)):
+            if id is not None:
+                wanted = wanted.where(table.c[name] == id)
+        return table, wanted.where(table.c.day >= since, table.c.day <= until)
+
+    def _group(self, by: By, table: Table) -> Any:
+        if table is schema.usage_sums:
+            return _provider(table.c.name, self.engine.dialect.name) if by == "vendor" else table.c.name
+        if by == "vendor":
+            return _provider(table.c.target, self.engine.dialect.name)
+        return table.c[f"{by}_id" if by in ("key", "project") else by]
 
     async def _rows(self, wanted: Select[Any]) -> Sequence[Row]:
         async with self.engine.connect() as connection:
             return list((await connection.execute(wanted)).mappings())
 
 
-def _provider(dialect: str) -> ColumnElement[Any]:
+def _provider(target: ColumnElement[str], dialect: str) -> ColumnElement[Any]:
     """Return what stands before the colon of a target."""
     if dialect == "postgresql":
-        return func.split_part(_DAYS.c.target, ":", 1)
-    return func.substr(_DAYS.c.target, 1, func.instr(_DAYS.c.target, ":") - 1)
-
-
-def _sums() -> list[Any]:
-    names = ("calls", "input_tokens", "output_tokens", "usd_nano", "unknown_cost_calls", "seconds")
-    failed = func.sum(case((_DAYS.c.outcome.in_(_FAILED), _DAYS.c.calls), else_=0)).label("failed_calls")
-    return [*[func.sum(_DAYS.c[name]).label(name) for name in names], failed]
-
-
-def _within(wanted: Select[Any], since: str, until: str, key_id: str | None, project_id: str | None) -> Select[Any]:
-    wanted = wanted.where(_DAYS.c.day >= since, _DAYS.c.day <= until)
-    if key_id is not None:
-        wanted = wanted.where(_DAYS.c.key_id == key_id)
-    return wanted if project_id is None else wanted.where(_DAYS.c.project_id == project_id)
+        return func.split_part(target, ":", 1)
+    return func.substr(target, 1, func.instr(target, ":") - 1)

@@ -37,6 +37,7 @@ __all__ = [
     "spent",
     "usage",
     "usage_days",
+    "usage_sums",
 ]
 
 metadata = MetaData(
@@ -69,7 +70,7 @@ keys = Table(
     Column("id", _ID, primary_key=True),
     Column("project_id", _ID, ForeignKey("projects.id"), index=True),
     Column("name", String(200), nullable=False),
-    Column("shown", String(32), nullable=False),  # the beginning of the key, for people
+    Column("shown", String(32), nullable=False, index=True),  # the beginning of the key, for people
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("old_digest", LargeBinary(32), unique=True),  # of the key before, taken until `old_until_us`
     Column("old_until_us", BigInteger),
@@ -171,18 +172,31 @@ usage_days = Table(
     PrimaryKeyConstraint("day", "key_id", "project_id", "model", "target", "outcome"),
 )
 
-error_days = Table(  # as `usage_days`, of what has an error alone: by kinds of it
+usage_sums = Table(  # the same once more, by one thing at a time: few rows, for whoever asks for months of it
+    "usage_sums",
+    metadata,
+    Column("kind", String(8), nullable=False),  # "all", "key", "project", "model", "target", "outcome"
+    Column("day", String(10), nullable=False),
+    Column("name", String(256), nullable=False),  # the id, name or outcome; "" of "all"
+    Column("calls", BigInteger, nullable=False),
+    Column("failed_calls", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("usd_nano", BigInteger, nullable=False),
+    Column("unknown_cost_calls", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    PrimaryKeyConstraint("kind", "day", "name"),
+)
+
+error_days = Table(
     "error_days",
     metadata,
     Column("day", String(10), nullable=False),
     Column("error", String(64), nullable=False),
-    Column("key_id", _ID, nullable=False),
-    Column("project_id", _ID, nullable=False),
-    Column("model", String(256), nullable=False),
-    Column("target", String(256), nullable=False),
     Column("outcome", String(16), nullable=False),
+    Column("target", String(256), nullable=False),
     Column("calls", BigInteger, nullable=False),
-    PrimaryKeyConstraint("day", "error", "key_id", "project_id", "model", "target", "outcome"),
+    PrimaryKeyConstraint("day", "error", "outcome", "target"),
 )
 
 contents = Table(

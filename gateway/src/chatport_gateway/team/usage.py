@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, delete, func, insert, select
+from sqlalchemy import BigInteger, Table, bindparam, delete, func, insert, literal, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +25,7 @@ __all__ = ["Usage"]
 
 _DAY_US = 86_400_000_000
 _DAY_KEYS = tuple(column.name for column in schema.usage_days.primary_key.columns)
+_KIND_KEYS = tuple(column.name for column in schema.usage_sums.primary_key.columns)
 _ERROR_KEYS = tuple(column.name for column in schema.error_days.primary_key.columns)
 _DAY_SUMS = ("calls", "input_tokens", "output_tokens", "usd_nano", "unknown_cost_calls", "seconds")
 _SPENT_SUMS = ("usd_nano", "tokens", "calls")
@@ -47,7 +48,9 @@ class Usage:
                 contents = [_content(row) for row in rows if row.request is not None or row.reply is not None]
                 if contents:
                     await connection.execute(insert(schema.contents), contents)
-                await _add(connection, schema.usage_days, _DAY_KEYS, _DAY_SUMS, _days(rows))
+                days = _days(rows)
+                await _add(connection, schema.usage_days, _DAY_KEYS, _DAY_SUMS, days)
+                await _add(connection, schema.usage_sums, _KIND_KEYS, (*_DAY_SUMS, "failed_calls"), _kinds(days))
                 errors = _errors(rows)
                 if errors:
                     await _add(connection, schema.error_days, _ERROR_KEYS, ("calls",), errors)
@@ -103,7 +106,8 @@ class Usage:
             wanted = wanted.where(table.c.outcome != schema.OK)  # so that the index of these is taken
         if before is not None:
             at_us, id = before
-            wanted = wanted.where((table.c.at_us < at_us) | and_(table.c.at_us == at_us, table.c.id < id))
+            wanted = wanted.where(tuple_(table.c.at_us, table.c.id) < tuple_(literal(at_us, BigInteger), literal(id)))
+            wanted = wanted.where(table.c.at_us <= at_us)  # which an index of a key or an outcome can begin at
         async with self.engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(wanted.limit(most))).mappings()]
 
@@ -189,13 +193,32 @@ def _days(rows: Iterable[CallRow]) -> dict[tuple[str, ...], list[float]]:
     return sums
 
 
+_KINDS = (("all", None), ("key", 1), ("project", 2), ("model", 3), ("target", 4), ("outcome", 5))
+
+
+def _kinds(days: Mapping[tuple[str, ...], Sequence[float]]) -> dict[tuple[str, ...], list[float]]:
+    """Return the sums of days by one thing at a time, with those of calls that failed."""
+    sums: dict[tuple[str, ...], list[float]] = {}
+    for key, its in days.items():
+        failed = its[0] if key[5] in ("failed", "lost") else 0
+        for kind, place in _KINDS:
+            name = (kind, key[0], "" if place is None else key[place])
+            added = sums.get(name)
+            if added is None:
+                sums[name] = [*its, failed]
+                continue
+            for at, amount in enumerate(its):
+                added[at] += amount
+            added[-1] += failed
+    return sums
+
+
 def _errors(rows: Iterable[CallRow]) -> dict[tuple[str, ...], list[float]]:
     sums: dict[tuple[str, ...], list[float]] = {}
     calendar = _Calendar()
     for row in rows:
         if row.error is not None:
-            day = calendar[row.at_us // _DAY_US][0]
-            key = (day, row.error, row.key_id or "", row.project_id or "", row.model, row.target or "", row.outcome)
+            key = (calendar[row.at_us // _DAY_US][0], row.error, row.outcome, row.target or "")
             sums.setdefault(key, [0])[0] += 1
     return sums
 

@@ -23,13 +23,10 @@ CREATE TABLE contents (
 CREATE TABLE error_days (
 	day VARCHAR(10) NOT NULL, 
 	error VARCHAR(64) NOT NULL, 
-	key_id VARCHAR(32) NOT NULL, 
-	project_id VARCHAR(32) NOT NULL, 
-	model VARCHAR(256) NOT NULL, 
-	target VARCHAR(256) NOT NULL, 
 	outcome VARCHAR(16) NOT NULL, 
+	target VARCHAR(256) NOT NULL, 
 	calls BIGINT NOT NULL, 
-	CONSTRAINT pk_error_days PRIMARY KEY (day, error, key_id, project_id, model, target, outcome)
+	CONSTRAINT pk_error_days PRIMARY KEY (day, error, outcome, target)
 );
 CREATE TABLE journals (
 	name VARCHAR(64) NOT NULL, 
@@ -133,9 +130,23 @@ CREATE TABLE usage_days (
 	seconds FLOAT NOT NULL, 
 	CONSTRAINT pk_usage_days PRIMARY KEY (day, key_id, project_id, model, target, outcome)
 );
+CREATE TABLE usage_sums (
+	kind VARCHAR(8) NOT NULL, 
+	day VARCHAR(10) NOT NULL, 
+	name VARCHAR(256) NOT NULL, 
+	calls BIGINT NOT NULL, 
+	failed_calls BIGINT NOT NULL, 
+	input_tokens BIGINT NOT NULL, 
+	output_tokens BIGINT NOT NULL, 
+	usd_nano BIGINT NOT NULL, 
+	unknown_cost_calls BIGINT NOT NULL, 
+	seconds FLOAT NOT NULL, 
+	CONSTRAINT pk_usage_sums PRIMARY KEY (kind, day, name)
+);
 CREATE INDEX ix_keys_project_id ON keys (project_id);
 CREATE INDEX ix_usage_key_id_at_us ON usage (key_id, at_us);
 CREATE INDEX ix_usage_project_id_at_us ON usage (project_id, at_us);
+CREATE INDEX ix_keys_shown ON keys (shown);
 CREATE INDEX ix_usage_outcome_at_us ON usage (outcome, at_us, id) WHERE outcome != 'ok';
 COMMIT;
 

@@ -8,8 +8,14 @@ const TOP = 14;
 const BOTTOM = 26;
 const LEFT = 58;
 
+// Of what stands at the lines, all with as many digits as the distance of two of them needs.
+function dollars(value, step) {
+  const digits = Math.max(0, Math.ceil(-Math.log10(step) + (Number.isInteger(step * 10 ** Math.ceil(-Math.log10(step))) ? 0 : 1)));
+  return value >= 10000 ? `$${brief(value)}` : `$${value.toFixed(Math.min(digits, 9))}`;
+}
+
 export const MEASURES = {
-  usd: { title: "Cost", of: (sums) => sums.usd, shown: usd, axis: (value) => (value >= 10000 ? `$${brief(value)}` : value >= 10 || value === 0 ? `$${value}` : usd(value)) },
+  usd: { title: "Cost", of: (sums) => sums.usd, shown: usd, axis: dollars },
   calls: { title: "Calls", of: (sums) => sums.calls, shown: brief, axis: brief },
   tokens: { title: "Tokens", of: (sums) => sums.input_tokens + sums.output_tokens, shown: brief, axis: brief },
 };
@@ -78,7 +84,7 @@ export function chart(usage, measure) {
     plot.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     plot.setAttribute("width", width);
     const lines = [0, 0.25, 0.5, 0.75, 1].map((share) =>
-      svg("g", { class: share ? "line" : "line base" }, svg("line", { x1: LEFT, x2: width - 4, y1: y(top * share), y2: y(top * share) }), svg("text", { x: LEFT - 10, y: y(top * share) + 4, "text-anchor": "end" }, axis(Number((top * share).toPrecision(6))))),
+      svg("g", { class: share ? "line" : "line base" }, svg("line", { x1: LEFT, x2: width - 4, y1: y(top * share), y2: y(top * share) }), svg("text", { x: LEFT - 10, y: y(top * share) + 4, "text-anchor": "end" }, axis(Number((top * share).toPrecision(6)), top / 4))),
     );
     columns = stacks.map((stack, at) => {
       const x = LEFT + slot * at + (slot - bar) / 2;
