@@ -24,6 +24,7 @@ from chatport.testing import (
     table_of,
     text_of,
 )
+from chatport.testing.batches import BatchesEmulator
 from chatport_responses.emulator import ResponsesEmulator
 
 __all__ = ["GroqEmulator"]
@@ -57,7 +58,7 @@ _ERRORS: Mapping[int, tuple[str, str, str | None]] = {
 }
 
 
-class GroqEmulator(ResponsesEmulator, VendorEmulator):
+class GroqEmulator(BatchesEmulator, ResponsesEmulator, VendorEmulator):
     """Groq's twin.
 
     Settings: `usage_form` ("both" places, or "x_groq" as in 2025), `tokens_per_minute` (a larger request is a 413),
