@@ -14,6 +14,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import HTTP
 from typing import Any
@@ -327,6 +328,11 @@ class BatchesEmulator(VendorEmulator):
         return {"id": f"batch_req_{own}", "custom_id": own, "response": None, "error": error}
 
     # --- what is told of it
+
+    @staticmethod
+    def stamp(seconds: float) -> str:
+        """Return a time as ISO 8601 has it."""
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
 
     def state_word(self, job: EmulatedBatch) -> str:
         """Return the vendor's word for the state of a batch."""
