@@ -115,12 +115,12 @@ class BatchesEmulator(VendorEmulator):
         """Give method, pattern of the end of the path, and what answers it."""
         files, jobs = re.escape(self.files_path), re.escape(self.jobs_path)
         yield "POST", re.escape(self.upload_path), self.upload
-        yield "GET", f"{files}/([^/]+)/content", self.content
-        yield "DELETE", f"{files}/([^/]+)", self.delete
-        yield "POST", jobs, self.create
+        yield "GET", f"{files}/([^/]+)/content", self.file_content
+        yield "DELETE", f"{files}/([^/]+)", self.delete_file
+        yield "POST", jobs, self.create_batch
         yield "GET", jobs, self.listing
-        yield "POST", f"{jobs}/([^/]+)/cancel", self.cancel
-        yield "GET", f"{jobs}/([^/]+)", self.look
+        yield "POST", f"{jobs}/([^/]+)/cancel", self.cancel_batch
+        yield "GET", f"{jobs}/([^/]+)", self.look_at
 
     # --- files
 
@@ -131,10 +131,10 @@ class BatchesEmulator(VendorEmulator):
             raise self.refuse(400, f"'{fields.get('purpose')}' is not one of ['{self.purpose}'] - 'purpose'")
         if len(content) > self.most_batch_bytes:
             raise self.refuse(413, f"The file is too large: {len(content)} bytes.")
-        key = self.keep(content, name)
+        key = self.keep_file(content, name)
         return self.reply(200, self.file_view(key))
 
-    def keep(self, content: bytes, name: str) -> str:
+    def keep_file(self, content: bytes, name: str) -> str:
         """Keep a file, and return its id."""
         key = self.file_id(len(self.file_names) + 1)
         self.files[key], self.file_names[key] = content, name
@@ -151,7 +151,7 @@ class BatchesEmulator(VendorEmulator):
             "filename": self.file_names[key], "purpose": self.purpose,
         }  # fmt: skip
 
-    def content(self, request: EmulatedRequest, key: str) -> EmulatedResponse:
+    def file_content(self, request: EmulatedRequest, key: str) -> EmulatedResponse:
         """Give the content of a file, in pieces."""
         if key not in self.files:
             raise self.refuse(404, f"No such File object: {key}")
@@ -159,7 +159,7 @@ class BatchesEmulator(VendorEmulator):
         pieces = [data[start : start + 4096] for start in range(0, len(data), 4096)]
         return EmulatedResponse(200, self.headers("application/octet-stream"), pieces or [b""])
 
-    def delete(self, request: EmulatedRequest, key: str) -> EmulatedResponse:
+    def delete_file(self, request: EmulatedRequest, key: str) -> EmulatedResponse:
         """Delete a file."""
         if self.files.pop(key, None) is None:
             raise self.refuse(404, f"No such File object: {key}")
@@ -167,7 +167,7 @@ class BatchesEmulator(VendorEmulator):
 
     # --- batches
 
-    def create(self, request: EmulatedRequest) -> EmulatedResponse:
+    def create_batch(self, request: EmulatedRequest) -> EmulatedResponse:
         """Make a batch of a file."""
         asked = request.json()
         key = self.input_file(asked)
@@ -176,7 +176,7 @@ class BatchesEmulator(VendorEmulator):
         endpoint = str(asked.get("endpoint"))
         if endpoint not in self.endpoints:
             raise self.refuse(400, f"Invalid endpoint: {endpoint}", param="endpoint")
-        batch = self.begin(endpoint, self.files[key], asked)
+        batch = self.begin_batch(endpoint, self.files[key], asked)
         batch.file = key
         return self.reply(200, self.created_view(batch))
 
@@ -184,7 +184,7 @@ class BatchesEmulator(VendorEmulator):
         """Return the id of the file of which a batch is made."""
         return str(asked.get("input_file_id"))
 
-    def begin(self, endpoint: str, content: bytes, asked: Mapping[str, Any]) -> EmulatedBatch:
+    def begin_batch(self, endpoint: str, content: bytes, asked: Mapping[str, Any]) -> EmulatedBatch:
         """Make a batch of what a file holds; one that is not valid has failed at once."""
         number = len(self.jobs)
         play = self.plays[number] if number < len(self.plays) else BatchPlay()
@@ -242,14 +242,14 @@ class BatchesEmulator(VendorEmulator):
         newest = [self.job_view(job) for job in reversed(self.jobs.values())]
         return self.reply(200, {"object": "list", "data": newest[:100], "has_more": len(newest) > 100})
 
-    def look(self, request: EmulatedRequest, key: str) -> EmulatedResponse:
+    def look_at(self, request: EmulatedRequest, key: str) -> EmulatedResponse:
         """Tell how a batch goes; it gets on by that."""
         job = self.job(key)
         job.looks += 1
         if job.state == "cancelling":
-            self.end(job, "cancelled")
+            self.end_batch(job, "cancelled")
         elif job.is_open and job.looks >= job.play.looks:
-            self.end(job, job.play.ending)
+            self.end_batch(job, job.play.ending)
         return self.reply(200, self.job_view(job))
 
     def job(self, key: str) -> EmulatedBatch:
@@ -258,7 +258,7 @@ class BatchesEmulator(VendorEmulator):
             raise self.refuse(404, f"No batch found with id '{key}'.")
         return self.jobs[key]
 
-    def cancel(self, request: EmulatedRequest, key: str) -> EmulatedResponse:
+    def cancel_batch(self, request: EmulatedRequest, key: str) -> EmulatedResponse:
         """Begin to stop a batch."""
         job = self.job(key)
         if not job.is_open:
@@ -268,7 +268,7 @@ class BatchesEmulator(VendorEmulator):
 
     # --- its end
 
-    def end(self, job: EmulatedBatch, ending: str) -> None:
+    def end_batch(self, job: EmulatedBatch, ending: str) -> None:
         """Work on a batch, and write its files."""
         job.state = ending
         if ending == "failed":
@@ -278,7 +278,7 @@ class BatchesEmulator(VendorEmulator):
         chance = random.Random(len(self.worked_on))
         order = chance.sample(job.requests, len(job.requests))  # results come in no order
         done = order[: round(len(order) * job.play.done)]
-        results = [self.work(job.endpoint, own, body) for own, body in done]
+        results = [self.work_on(job.endpoint, own, body) for own, body in done]
         results = results[round(len(results) * job.play.missing) :]
         results += results[: job.play.duplicates]
         lines: dict[str, list[dict[str, Any]]] = {"output": [], "error": []}
@@ -301,9 +301,9 @@ class BatchesEmulator(VendorEmulator):
         for name, found in lines.items():
             if found:
                 text = "".join(json.dumps(line) + "\n" for line in found)
-                job.outputs[name] = self.keep(text.encode(), f"{job.id}_{name}.jsonl")
+                job.outputs[name] = self.keep_file(text.encode(), f"{job.id}_{name}.jsonl")
 
-    def work(self, endpoint: str, own: str, body: dict[str, Any]) -> tuple[str, int, Any]:
+    def work_on(self, endpoint: str, own: str, body: dict[str, Any]) -> tuple[str, int, Any]:
         """Answer a request of a batch as it is answered online; return its own id, the status and the body."""
         self.serial += 1
         request = EmulatedRequest("POST", endpoint, {"content-type": "application/json"}, json.dumps(body).encode())

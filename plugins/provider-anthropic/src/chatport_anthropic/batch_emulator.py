@@ -29,13 +29,13 @@ class MessageBatches(BatchesEmulator):
 
     def batch_routes(self) -> Iterator[tuple[str, str, Callable[..., EmulatedResponse]]]:
         """Give method, pattern of the end of the path, and what answers it."""
-        yield "POST", self.jobs_path, self.create
+        yield "POST", self.jobs_path, self.create_batch
         yield "GET", self.jobs_path, self.listing
-        yield "POST", f"{self.jobs_path}/([^/]+)/cancel", self.cancel
+        yield "POST", f"{self.jobs_path}/([^/]+)/cancel", self.cancel_batch
         yield "GET", f"{self.jobs_path}/([^/]+)/results", self.results
-        yield "GET", f"{self.jobs_path}/([^/]+)", self.look
+        yield "GET", f"{self.jobs_path}/([^/]+)", self.look_at
 
-    def create(self, request: EmulatedRequest) -> EmulatedResponse:
+    def create_batch(self, request: EmulatedRequest) -> EmulatedResponse:
         """Make a batch of the requests in it."""
         if len(request.content) > self.most_batch_bytes:
             raise self.refuse(413, "Request exceeds the maximum size")
@@ -47,7 +47,7 @@ class MessageBatches(BatchesEmulator):
         requests, problems = self.read_lines(content, "/v1/messages")
         if problems or len(requests) > self.most_batch_rows:
             raise self.refuse(400, str(problems[0]["message"] if problems else "requests: too many"))
-        return self.reply(200, self.job_view(self.begin("/v1/messages", content, {})))
+        return self.reply(200, self.job_view(self.begin_batch("/v1/messages", content, {})))
 
     def job_id(self, number: int) -> str:
         """Return the id of a batch."""

@@ -29,13 +29,13 @@ class MistralBatches(BatchesEmulator):
         "cancelled": "CANCELLED",
     }
 
-    def create(self, request: EmulatedRequest) -> EmulatedResponse:
+    def create_batch(self, request: EmulatedRequest) -> EmulatedResponse:
         """Make a batch of a file."""
         asked = request.json()
         hours = asked.get("timeout_hours", 24)
         if asked.keys() - _KNOWN or type(hours) is not int or not asked.get("model"):
             raise self.refuse(422, "The job is not valid.")
-        return super().create(request)
+        return super().create_batch(request)
 
     def input_file(self, asked: Mapping[str, Any]) -> str:
         """Return the id of the file of which a batch is made."""
