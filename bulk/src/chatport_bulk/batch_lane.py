@@ -132,9 +132,10 @@ class BatchLane:
         if self._settings.cancels:
             return await self._cancel_and_read()
         while self._round() < self._settings.rounds and not self._is_late():
+            was_open = len(self._desk.log.open())
             made = await self._fill()
             await self._wait_for(lambda batches: not batches)
-            if not made and not self._is_over_limit:
+            if not made and not was_open and not self._is_over_limit:
                 break
             if not self._is_over_limit:
                 log.set_meta(batch_round=str(self._round() + 1))
