@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,54 @@ def test_a_batch_whose_beginning_was_not_answered_is_found_again_and_not_begun_t
     assert set(world.worked_on.values()) == {1}
 
 
+def test_somebody_elses_batch_of_the_same_size_is_told_from_ours_by_its_results(tmp_path: Path) -> None:
+    world = BatchWorld(tmp_path, "anthropic")
+    world.write(3)
+    lost: list[str] = []
+
+    def lose(number: int, request: EmulatedRequest) -> Fault | None:
+        if request.method == "POST" and not lost:
+            lost.append(request.path)
+            (ours,) = world.vendor.jobs.values()
+            theirs = world.vendor.begin_batch(
+                "/v1/messages", b"".join(_theirs(n, dict(body)) for n, (_, body) in enumerate(ours.requests)), {}
+            )
+            theirs.created -= 10
+            return faults.reset_before_head()
+        return None
+
+    world.emulator.misbehave(lose)
+    report = world.run()
+    assert (report.ending.how, report.standing.answered) == ("done", 3)
+    assert {one["answer"] for one in world.answers().values()} == {f"word {n}." for n in range(3)}
+    assert len(world.vendor.jobs) == 2, "ours was not begun again"
+    assert not world.online
+
+
+def _theirs(number: int, body: dict[str, Any]) -> bytes:
+    body["messages"] = [{"role": "user", "content": "say: something else"}]
+    return json.dumps({"custom_id": f"theirs-{number}", "params": body}).encode() + b"\n"
+
+
+@pytest.mark.parametrize("provider", list(MODELS))
+@pytest.mark.parametrize("ending", ["expired", "cancelled"])
+def test_of_every_vendor_an_unfinished_batch_is_read_and_a_bad_row_fails(
+    provider: str, ending: str, tmp_path: Path
+) -> None:
+    world = BatchWorld(tmp_path, provider)
+    world.write(9)
+    with world.rows.open("a", encoding="utf-8") as file:
+        file.write('{"id": "bad", "text": "x\\nerror: 400"}\n')
+    world.vendor.plays = (BatchPlay(ending=ending, done=0.5),)
+    report = world.run()
+    assert (report.ending.how, report.standing.answered, report.standing.failed) == ("done", 9, 1)
+    assert set(world.failed()) == {"bad"}
+    assert world.failed()["bad"]["kind"] in ("BadRequestError", "ContextLengthError", "UnsupportedFeatureError")
+    assert [len(job.requests) for job in world.vendor.jobs.values()] == [10, 5]
+    assert set(world.worked_on.values()) == {1}
+    assert not world.online
+
+
 def test_a_batch_that_was_never_begun_is_begun_when_it_is_not_among_the_newest(world: BatchWorld) -> None:
     world.write(12)
     created = world.vendor.create_batch
@@ -267,6 +316,25 @@ def test_passing_failures_of_each_request_cost_nothing_but_time(world: BatchWorl
     assert (report.ending.how, report.standing.answered) == ("done", 25)
     assert set(world.worked_on.values()) == {1}
     assert not world.online
+
+
+@pytest.mark.parametrize("how", ["clean", "reset", "closed"])
+def test_results_that_are_cut_are_fetched_again_and_no_row_is_paid_twice(world: BatchWorld, how: Any) -> None:
+    world.write(30)
+    cuts: list[str] = []
+
+    def cut(number: int, request: EmulatedRequest) -> Fault | None:
+        if request.path.endswith("/content") and not cuts:
+            cuts.append(request.path)
+            return faults.cut(at_byte=3000, how=how)
+        return None
+
+    world.emulator.misbehave(cut)
+    report = world.run()
+    assert cuts
+    assert report.standing.answered == 30
+    assert len(world.vendor.jobs) == 1
+    assert set(world.worked_on.values()) == {1}
 
 
 # --- stopping and going on

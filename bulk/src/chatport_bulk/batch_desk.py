@@ -19,7 +19,7 @@ from .batch_api import Seen, VendorBatches
 from .batch_draft import Draft
 from .batch_ids import own_id
 from .batch_log import Batch, BatchLog, BatchRow
-from .batch_reading import Result, ResultReader, results_in
+from .batch_reading import Result, ResultReader, is_whole, results_in
 from .lanes import is_refusal
 from .rows import Key
 from .tally import Tally
@@ -31,6 +31,7 @@ T = TypeVar("T")
 Patiently: TypeAlias = Callable[[Callable[[], Awaitable[str]]], Awaitable[str]]
 
 _ROWS_OF_A_STEP = 500
+_FETCHES = 3
 _UNSURE = (408, 409, 425)
 """Statuses below 500 that do not say for sure that nothing was begun."""
 
@@ -193,10 +194,13 @@ class BatchDesk:
         place = self.folder / f"{batch.name}.results"
         try:
             for output in batch.outputs:
-                await self._vendor.download(output, place)
+                await self._fetch(output, place)
                 await self._take(place, left, reading)
         finally:
             place.unlink(missing_ok=True)
+        is_sure = bool(batch.file) or len(rows) < batch.rows or reading.is_of_this
+        if reading.is_of_another and not is_sure:
+            return await self._is_not_ours(batch)
         ending = self._ending_of(reading)
         if ending is None:
             await self._commit(reading)
@@ -213,12 +217,26 @@ class BatchDesk:
             raise StopError(ending)
         return batch
 
+    async def _is_not_ours(self, batch: Batch) -> Batch:
+        """Look for a batch again that was known by no more than its size and time: this one is somebody else's."""
+        await self._in_thread(self.log.exclude, batch.job)
+        return await self._turn(batch, "creating", job="", outputs=())
+
+    async def _fetch(self, output: str, place: Path) -> None:
+        """Bring a file of results. One that ends within a line is fetched again, a few times."""
+        for _ in range(_FETCHES):
+            await self._vendor.download(output, place)
+            if await self._in_thread(is_whole, place):
+                return
+
     async def _take(self, place: Path, left: dict[str, BatchRow], reading: _Reading) -> None:
         seconds = max(self._now() - reading.began, 0.0)
         for own, told in results_in(place, self._vendor.rule):
             row = left.get(own)
-            if row is None:
-                continue  # another one of the same, or of somebody else
+            if row is None:  # another one of the same, or of somebody else
+                reading.is_of_another = True
+                continue
+            reading.is_of_this = True
             result = await self._reader.read(row, told, seconds)
             if result.answer is None:
                 reading.note(result)
@@ -278,6 +296,8 @@ class _Reading:
 
     def __init__(self, began: float) -> None:
         self.began = began
+        self.is_of_this = False
+        self.is_of_another = False
         self.held: list[tuple[Answer, BatchRow]] = []
         self.fatal: ChatportError | None = None
         self.wasted: dict[str, float] = {}

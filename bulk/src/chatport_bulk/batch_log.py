@@ -135,6 +135,15 @@ class BatchLog:
             ).fetchall()
         return {k: BatchRow(k, digest, question, msgspec.json.decode(kept)) for k, digest, question, kept in rows}
 
+    def exclude(self, job: str) -> None:
+        """Note that a batch is somebody else's, so that it is not taken for one of this run again."""
+        with self._log.transaction() as db:
+            db.execute(
+                "INSERT INTO batches SELECT coalesce(max(number), 0) + 1, 'given up', '', '', '', 0, 0, 0, '', ?, '[]', "
+                "'not of this run', 0, 0, 0 FROM batches",
+                (job,),
+            )
+
     def questions(self) -> set[bytes]:
         """Return what is asked in batches that are open, by the digests."""
         with self._log.reading() as db:

@@ -26,9 +26,11 @@ from .batch_log import BatchRow
 from .job import Job
 from .lanes import is_fatal, is_refusal, is_transient
 
-__all__ = ["Result", "ResultReader", "results_in"]
+__all__ = ["Result", "ResultReader", "is_whole", "results_in"]
 
 _SAID = "the row's own messages"
+_LONGEST_END = 4 * 1024 * 1024
+"""Of a longer last line it is not told whether it is whole."""
 
 
 @attrs.frozen
@@ -54,6 +56,21 @@ def results_in(place: Path, rule: BatchRule) -> Iterator[tuple[str, Mapping[str,
             own = told.get("custom_id") if isinstance(told, dict) else None
             if isinstance(own, str):
                 yield own, told
+
+
+def is_whole(place: Path) -> bool:
+    """Whether a file of results ends with a whole line: a server may cut it in good order, as far as HTTP can tell."""
+    with place.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(size - _LONGEST_END, 0))
+        end = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+    if not end or len(end) >= _LONGEST_END:
+        return True
+    try:
+        msgspec.json.decode(end)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 class ResultReader:

@@ -102,25 +102,25 @@ class BatchesEmulator(VendorEmulator):
     def _batch_answer(self, request: EmulatedRequest) -> EmulatedResponse | None:
         path = request.path.partition("?")[0]
         for method, pattern, answer in self.batch_routes():
-            found = re.search(pattern + "$", path)
+            found = wild_steps(path, pattern)
             if found is not None and request.method == method:
                 try:
                     self.check_key(request)
-                    return answer(request, *found.groups())
+                    return answer(request, *found)
                 except Refusal as refusal:
                     return self.reply(refusal.status, refusal.body, refusal.headers)
         return None
 
     def batch_routes(self) -> Iterator[tuple[str, str, Callable[..., EmulatedResponse]]]:
-        """Give method, pattern of the end of the path, and what answers it."""
-        files, jobs = re.escape(self.files_path), re.escape(self.jobs_path)
-        yield "POST", re.escape(self.upload_path), self.upload
-        yield "GET", f"{files}/([^/]+)/content", self.file_content
-        yield "DELETE", f"{files}/([^/]+)", self.delete_file
+        """Give method, end of the path with `*` for any step, and what answers it."""
+        files, jobs = self.files_path, self.jobs_path
+        yield "POST", self.upload_path, self.upload
+        yield "GET", f"{files}/*/content", self.file_content
+        yield "DELETE", f"{files}/*", self.delete_file
         yield "POST", jobs, self.create_batch
         yield "GET", jobs, self.listing
-        yield "POST", f"{jobs}/([^/]+)/cancel", self.cancel_batch
-        yield "GET", f"{jobs}/([^/]+)", self.look_at
+        yield "POST", f"{jobs}/*/cancel", self.cancel_batch
+        yield "GET", f"{jobs}/*", self.look_at
 
     # --- files
 
@@ -362,6 +362,15 @@ class BatchesEmulator(VendorEmulator):
             },
             "metadata": job.asked.get("metadata"),
         }
+
+
+def wild_steps(path: str, end: str) -> list[str] | None:
+    """Return the steps of a path that stand for `*` in its end, None if it does not end so."""
+    wanted = end.strip("/").split("/")
+    steps = path.split("/")[-len(wanted) :]
+    if len(steps) < len(wanted) or any(want not in ("*", step) for want, step in zip(wanted, steps, strict=True)):
+        return None
+    return [step for want, step in zip(wanted, steps, strict=True) if want == "*"]
 
 
 def read_form(request: EmulatedRequest) -> tuple[dict[str, str], str, bytes]:

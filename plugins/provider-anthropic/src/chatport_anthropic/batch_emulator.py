@@ -28,12 +28,12 @@ class MessageBatches(BatchesEmulator):
     }
 
     def batch_routes(self) -> Iterator[tuple[str, str, Callable[..., EmulatedResponse]]]:
-        """Give method, pattern of the end of the path, and what answers it."""
+        """Give method, end of the path with `*` for any step, and what answers it."""
         yield "POST", self.jobs_path, self.create_batch
         yield "GET", self.jobs_path, self.listing
-        yield "POST", f"{self.jobs_path}/([^/]+)/cancel", self.cancel_batch
-        yield "GET", f"{self.jobs_path}/([^/]+)/results", self.results
-        yield "GET", f"{self.jobs_path}/([^/]+)", self.look_at
+        yield "POST", f"{self.jobs_path}/*/cancel", self.cancel_batch
+        yield "GET", f"{self.jobs_path}/*/results", self.results
+        yield "GET", f"{self.jobs_path}/*", self.look_at
 
     def create_batch(self, request: EmulatedRequest) -> EmulatedResponse:
         """Make a batch of the requests in it."""
