@@ -139,8 +139,8 @@ class BatchLog:
         """Note that a batch is somebody else's, so that it is not taken for one of this run again."""
         with self._log.transaction() as db:
             db.execute(
-                "INSERT INTO batches SELECT coalesce(max(number), 0) + 1, 'given up', '', '', '', 0, 0, 0, '', ?, '[]', "
-                "'not of this run', 0, 0, 0 FROM batches",
+                "INSERT INTO batches SELECT coalesce(max(number), 0) + 1, 'given up', '', '', '', 0, 0, 0, '', ?, "
+                "'[]', 'another run', 0, 0, 0 FROM batches",
                 (job,),
             )
 
