@@ -21,8 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chatport.testing import Break, Emulator, Fault, Pause, Performance, Scene, faults
-from chatport.testing.batches import BatchesEmulator, BatchPlay
+from chatport.testing import BatchesEmulator, BatchPlay, Break, Emulator, Fault, Pause, Performance, Scene, faults
 from chatport.testing.emulator import EmulatedRequest
 from chatport_bulk import RowLog
 

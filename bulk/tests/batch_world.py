@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chatport.testing import Emulator, VirtualClock
-from chatport.testing.batches import BatchesEmulator
+from chatport.testing import BatchesEmulator, Emulator, VirtualClock
 from chatport_bulk import BatchSettings, Job, Report, Run, run
 
 from .conftest import write_jsonl

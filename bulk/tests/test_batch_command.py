@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from chatport.testing import Emulator
-from chatport.testing.batches import BatchesEmulator, BatchPlay
+from chatport.testing import BatchesEmulator, BatchPlay, Emulator
 from chatport_bulk.command import command
 
 from .conftest import write_jsonl

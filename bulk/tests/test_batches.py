@@ -11,8 +11,7 @@ import anyio
 import pytest
 
 from chatport import ConfigurationError
-from chatport.testing import EmulatedRequest, EmulatedResponse, Fault, Refusal, faults
-from chatport.testing.batches import BatchPlay
+from chatport.testing import BatchPlay, EmulatedRequest, EmulatedResponse, Fault, Refusal, faults
 from chatport_bulk import BatchSettings, Job, Settings, run
 from chatport_bulk.rowlog import RowLog
 

@@ -12,7 +12,7 @@ import attrs
 import msgspec
 
 import chatport
-from chatport.facts.batches import BatchRule
+from chatport.helpers import BatchRule
 
 from .batch_log import Batch
 

@@ -7,6 +7,7 @@ next pass, and after the last one, or after the deadline, to the online lane.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,6 @@ import msgspec
 
 import chatport
 from chatport import ChatportError
-from chatport.client.base import real_clock
 
 from .answers import Answer
 from .asking import Ending, Step
@@ -71,7 +71,7 @@ class BatchLane:
         self._settings = settings
         self._target, self._rule, alias = batch_target(host.client, host.job.model)
         options = {**alias, **host.job.call_options()}
-        self._clock = host.options.get("clock") or real_clock()
+        self._clock = host.options.get("clock")
         self._vendor = VendorBatches(host.client, self._target, self._rule)
         most = [n for n in (settings.most_enqueued_tokens, self._rule.most_enqueued_tokens) if n is not None]
         self._most_tokens: float | None = min(most, default=None)
@@ -374,7 +374,7 @@ class BatchLane:
     async def _wait(self) -> None:
         seconds = self._poll_seconds
         self._poll_seconds = min(seconds * 1.5, self._settings.longest_poll_seconds)
-        if self._clock.sleep is not None:
+        if self._clock is not None and self._clock.sleep is not None:
             self._clock.sleep(seconds)
             await anyio.lowlevel.checkpoint()
             return
@@ -395,7 +395,7 @@ class BatchLane:
     # --- time, and what is told
 
     def _now(self) -> float:
-        return float(self._clock.utcnow().timestamp())
+        return time.time() if self._clock is None else float(self._clock.utcnow().timestamp())
 
     def _now_began(self) -> float | None:
         return float(self._host.log.meta("batch_began") or 0) or None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio.lowlevel
 import attrs
@@ -16,10 +16,7 @@ import msgspec
 
 import chatport
 from chatport import ChatportError, Cost, Reply
-from chatport.engine.commands import Head
-from chatport.facts.batches import BatchRule
-from chatport.helpers import jsoncodec
-from chatport.limits.retry import RetryPolicy
+from chatport.helpers import BatchRule, jsoncodec
 
 from .answers import Answer, answer_of, failure_of
 from .batch_log import BatchRow
@@ -88,7 +85,7 @@ class ResultReader:
         self._post = _Post()
         alone = attrs.evolve(
             config,
-            retry=RetryPolicy(attempts=1),
+            retry=attrs.evolve(config.retry, attempts=1),
             pacing=None,
             pacing_store=None,
             providers={name: attrs.evolve(one, pacing=None) for name, one in config.providers.items()},
@@ -178,9 +175,14 @@ class _Post:
         """Nothing is open."""
 
 
+class _Head(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+
+
 class _Letter:
     def __init__(self, status: int, body: bytes) -> None:
-        self.head = Head(status, {"content-type": "application/json"})
+        self.head = _Head(status, {"content-type": "application/json"})
         self._body = body
 
     async def read(self, seconds: float | None) -> bytes:

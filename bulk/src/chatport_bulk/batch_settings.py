@@ -10,8 +10,7 @@ import attrs
 
 import chatport
 from chatport import ConfigurationError
-from chatport.facts.batches import BatchRule
-from chatport.helpers import installed
+from chatport.helpers import BatchRule, installed
 
 __all__ = ["BatchSettings", "batch_target", "rule_of"]
 

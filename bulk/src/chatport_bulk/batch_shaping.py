@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import chatport
-from chatport.facts.prices import estimate_cost
-from chatport.helpers import jsoncodec
+from chatport.helpers import estimate_cost, jsoncodec
 
 from .answers import Answer, failure_of
 from .batch_api import VendorBatches

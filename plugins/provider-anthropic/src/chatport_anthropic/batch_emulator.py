@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from chatport.testing import EmulatedRequest, EmulatedResponse
-from chatport.testing.batches import BatchesEmulator, EmulatedBatch
+from chatport.testing import BatchesEmulator, EmulatedBatch, EmulatedRequest, EmulatedResponse
 
 __all__ = ["MessageBatches"]
 

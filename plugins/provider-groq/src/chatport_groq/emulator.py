@@ -13,6 +13,7 @@ import attrs
 
 from chatport.helpers import jsoncodec
 from chatport.testing import (
+    BatchesEmulator,
     EmulatedResponse,
     Refusal,
     Script,
@@ -24,7 +25,6 @@ from chatport.testing import (
     table_of,
     text_of,
 )
-from chatport.testing.batches import BatchesEmulator
 from chatport_responses.emulator import ResponsesEmulator
 
 __all__ = ["GroqEmulator"]

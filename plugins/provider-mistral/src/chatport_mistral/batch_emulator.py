@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chatport.testing import EmulatedRequest, EmulatedResponse
-from chatport.testing.batches import BatchesEmulator, EmulatedBatch
+from chatport.testing import BatchesEmulator, EmulatedBatch, EmulatedRequest, EmulatedResponse
 
 __all__ = ["MistralBatches"]
 

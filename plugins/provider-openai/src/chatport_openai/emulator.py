@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from chatport.testing import (
+    BatchesEmulator,
     EmulatedRequest,
     EmulatedResponse,
     Misfit,
@@ -25,7 +26,6 @@ from chatport.testing import (
     sse,
     table_of,
 )
-from chatport.testing.batches import BatchesEmulator
 from chatport_responses.emulator import ResponsesEmulator
 
 __all__ = ["OpenAIEmulator"]

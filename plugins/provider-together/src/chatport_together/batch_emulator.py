@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chatport.testing import EmulatedRequest, EmulatedResponse
-from chatport.testing.batches import BatchesEmulator, EmulatedBatch, read_form
+from chatport.testing import BatchesEmulator, EmulatedBatch, EmulatedRequest, EmulatedResponse, read_form
 
 __all__ = ["TogetherBatches"]
 
