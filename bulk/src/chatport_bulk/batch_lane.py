@@ -7,14 +7,12 @@ next pass, and after the last one, or after the deadline, to the online lane.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 import attrs
 import msgspec
@@ -31,6 +29,7 @@ from .batch_log import Batch, BatchLog
 from .batch_reading import ResultReader
 from .batch_settings import BatchSettings, batch_target
 from .batch_shaping import Shaper
+from .batch_waiting import Waiting
 from .job import Job
 from .lanes import is_fatal, is_refusal, is_transient
 from .rowlog import RowLog
@@ -38,8 +37,6 @@ from .rows import Row, digest_of
 from .tally import Tally
 
 __all__ = ["BatchHost", "BatchLane"]
-
-T = TypeVar("T")
 
 _LOOKS_FOR_LOST = 3
 """How often a batch is looked for whose beginning was not answered, before it is begun anew: lists may lag behind."""
@@ -71,7 +68,9 @@ class BatchLane:
         self._settings = settings
         self._target, self._rule, alias = batch_target(host.client, host.job.model)
         options = {**alias, **host.job.call_options()}
-        self._clock = host.options.get("clock")
+        self._waiting = Waiting(
+            host.options.get("clock"), settings.poll_seconds, settings.longest_poll_seconds, host.patience_seconds
+        )
         self._vendor = VendorBatches(host.client, self._target, self._rule)
         most = [n for n in (settings.most_enqueued_tokens, self._rule.most_enqueued_tokens) if n is not None]
         self._most_tokens: float | None = min(most, default=None)
@@ -96,18 +95,16 @@ class BatchLane:
             give_back=host.give_back,
             spend=host.log.add_spent,
             tally=host.tally,
-            now=self._now,
+            now=self._waiting.now,
             same_failures=host.same_failures,
             deletes_files=settings.deletes_files,
         )
-        self._stopped = anyio.Event()
         self._is_over_limit = False
         self._number = 1
-        self._poll_seconds = settings.poll_seconds
 
     def stop(self) -> None:
         """Begin no more batches and wait for none. Those at the vendor go on there."""
-        self._stopped.set()
+        self._waiting.stop()
 
     async def run(self) -> Ending | None:
         """Ask the rows. Raises StorageError and what reading the input raises."""
@@ -116,6 +113,8 @@ class BatchLane:
         except StopError as stop:
             return stop.ending
         except ChatportError as error:
+            if self._waiting.is_stopped:
+                return self._stopped()
             if not (is_fatal(error) or is_refusal(error) or is_transient(error) or error.status):
                 raise
             return Ending("failed", f"A batch could not be made or read. {type(error).__name__}: {error}")
@@ -140,7 +139,7 @@ class BatchLane:
             if not self._is_over_limit:
                 log.set_meta(batch_round=str(self._round() + 1))
             else:
-                await self._wait()
+                await self._waiting.wait()
             self._is_over_limit = False
         await self._wait_for(lambda batches: not batches)
         log.set_meta(batch_round="0", batch_began="")
@@ -160,9 +159,9 @@ class BatchLane:
         open_now = self._desk.log.open()
         for batch in open_now:
             if batch.state == "creating":
-                batch = await self._patiently(partial(self._settle, batch))
+                batch = await self._waiting.patiently(partial(self._settle, batch))
             if batch.state == "open":
-                await self._patiently(partial(self._desk.cancel, batch))
+                await self._waiting.patiently(partial(self._desk.cancel, batch))
         await self._wait_for(lambda batches: not batches)
         ended = [batch for batch in self._desk.log.all() if batch.number in {one.number for one in open_now}]
         answered = sum(batch.answered for batch in ended)
@@ -288,15 +287,15 @@ class BatchLane:
         """Begin a batch; return 1, or 0 where the vendor takes no more for now."""
         self._check_stopped()
         if self._now_began() is None:
-            self._host.log.set_meta(batch_began=str(self._now()))
+            self._host.log.set_meta(batch_began=str(self._waiting.now()))
         try:
-            batch = await self._desk.begin(draft, self._number, self._target, self._patiently)
+            batch = await self._desk.begin(draft, self._number, self._target, self._waiting.patiently)
             if batch.state == "creating":
-                await self._patiently(partial(self._settle, batch))
+                await self._waiting.patiently(partial(self._settle, batch))
         except TooManyError:
             self._note_too_many(draft.tokens, len(draft.rows))
             return 0
-        self._poll_seconds = self._settings.poll_seconds
+        self._waiting.quicken()
         self._tell()
         return 1
 
@@ -319,7 +318,7 @@ class BatchLane:
             found = await self._desk.find(batch)
             if found is not None:
                 return found
-            await self._wait()
+            await self._waiting.wait()
         return await self._desk.begin_again(batch)
 
     # --- waiting
@@ -336,15 +335,15 @@ class BatchLane:
             if self._is_late():
                 for batch in batches:
                     if batch.state == "open" and batch.number not in cancelled:
-                        await self._patiently(partial(self._desk.cancel, batch))
+                        await self._waiting.patiently(partial(self._desk.cancel, batch))
                         cancelled.add(batch.number)
             before = len(batches)
             for batch in batches:
-                await self._patiently(partial(self._get_on, batch))
+                await self._waiting.patiently(partial(self._get_on, batch))
             if len(self._desk.log.open()) < before:
-                self._poll_seconds = self._settings.poll_seconds
+                self._waiting.quicken()
                 continue
-            await self._wait()
+            await self._waiting.wait()
 
     async def _get_on(self, batch: Batch) -> None:
         """Take a batch as far as it goes now."""
@@ -359,50 +358,27 @@ class BatchLane:
         if batch.state == "ended":
             await self._desk.read(batch)
 
-    async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Do a step, again where it fails for passing reasons, as long as there is patience."""
-        until = self._now() + self._host.patience_seconds
-        while True:
-            try:
-                return await step()
-            except ChatportError as error:
-                if is_fatal(error) or not (is_refusal(error) or is_transient(error)) or self._now() > until:
-                    raise
-            await self._wait()
-            self._check_stopped()
-
-    async def _wait(self) -> None:
-        seconds = self._poll_seconds
-        self._poll_seconds = min(seconds * 1.5, self._settings.longest_poll_seconds)
-        if self._clock is not None and self._clock.sleep is not None:
-            self._clock.sleep(seconds)
-            await anyio.lowlevel.checkpoint()
-            return
-        with anyio.move_on_after(seconds):
-            await self._stopped.wait()
-
     def _check_stopped(self) -> None:
-        if not self._stopped.is_set():
-            return
+        if self._waiting.is_stopped:
+            raise StopError(self._stopped())
+
+    def _stopped(self) -> Ending:
         batches = [batch for batch in self._desk.log.open() if batch.job]
         rows = sum(batch.rows for batch in batches)
         stay = (
             f" {len(batches)} batches with {rows:,} rows stay at the vendor and go on there: the same command reads "
             "them, and `chatport bulk cancel` stops them."
         )
-        raise StopError(Ending("stopped", "It was stopped." + (stay if batches else "")))
+        return Ending("stopped", "It was stopped." + (stay if batches else ""))
 
-    # --- time, and what is told
-
-    def _now(self) -> float:
-        return time.time() if self._clock is None else float(self._clock.utcnow().timestamp())
+    # --- what it stands at
 
     def _now_began(self) -> float | None:
         return float(self._host.log.meta("batch_began") or 0) or None
 
     def _is_late(self) -> bool:
         began, deadline = self._now_began(), self._settings.deadline_seconds
-        return began is not None and deadline is not None and self._now() >= began + deadline
+        return began is not None and deadline is not None and self._waiting.now() >= began + deadline
 
     def _round(self) -> int:
         return int(self._host.log.meta("batch_round") or 0)
