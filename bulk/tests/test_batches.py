@@ -378,6 +378,30 @@ def _stopped_with_an_open_batch(world: BatchWorld, looks: int = 3, done: float =
     assert report.standing.under_way == 10
 
 
+def test_a_batch_that_the_vendor_no_longer_knows_is_told_and_its_rows_are_asked_again(world: BatchWorld) -> None:
+    _stopped_with_an_open_batch(world)
+    world.clock.advance(31 * 86_400)
+    world.vendor.jobs.clear()
+    report = world.run()
+    assert (report.ending.how, report.standing.answered) == ("done", 10)
+    assert "Its 10 rows may have been paid" in report.tally.problems["The batch batch_00000001 is gone"]
+
+
+def test_results_that_the_vendor_has_deleted_are_told_and_their_rows_are_asked_again(world: BatchWorld) -> None:
+    world.write(10)
+
+    def forget(number: int, request: EmulatedRequest) -> None:
+        if world.vendor.jobs and len(world.vendor.jobs) == 1:
+            for output in world.vendor.jobs["batch_00000001"].outputs.values():
+                world.vendor.files.pop(output, None)
+
+    world.emulator.misbehave(forget)
+    report = world.run()
+    assert (report.ending.how, report.standing.answered) == ("done", 10)
+    assert len(world.vendor.jobs) == 2
+    assert any(name.endswith("are gone") for name in report.tally.problems)
+
+
 def test_cancelling_keeps_what_was_answered_and_leaves_the_rest(world: BatchWorld) -> None:
     _stopped_with_an_open_batch(world, looks=10**9, done=0.5)
     report = world.run(batch=BatchSettings(cancels=True))

@@ -32,6 +32,8 @@ Patiently: TypeAlias = Callable[[Callable[[], Awaitable[str]]], Awaitable[str]]
 
 _ROWS_OF_A_STEP = 500
 _FETCHES = 3
+_NEW_SECONDS = 600.0
+"""For so long a vendor may not find a batch that it has just made."""
 _UNSURE = (408, 409, 425)
 """Statuses below 500 that do not say for sure that nothing was begun."""
 
@@ -155,8 +157,19 @@ class BatchDesk:
     # --- while it goes on
 
     async def look(self, batch: Batch) -> Batch:
-        """Ask how a batch goes."""
-        seen = await self._vendor.look(batch.job)
+        """Ask how a batch goes. One that the vendor does not know any more is given up."""
+        try:
+            seen = await self._vendor.look(batch.job)
+        except ChatportError as error:
+            if error.status != 404:
+                raise
+            if self._now() - batch.began < _NEW_SECONDS:
+                return batch
+            self._tally.problems[f"The batch {batch.job} is gone"] = (
+                f"{batch.target.partition(':')[0]} does not know it any more. Its {batch.rows:,} rows may have been "
+                "paid, and are asked again."
+            )
+            return await self.give_up(batch)
         if seen.is_ended:
             batch = await self._turn(batch, "ended", said=seen.status, outputs=seen.outputs)
             if seen.problems:
@@ -225,7 +238,15 @@ class BatchDesk:
     async def _fetch(self, output: str, place: Path) -> None:
         """Bring a file of results. One that ends within a line is fetched again, a few times."""
         for _ in range(_FETCHES):
-            await self._vendor.download(output, place)
+            try:
+                await self._vendor.download(output, place)
+            except ChatportError as error:
+                if error.status != 404:
+                    raise
+                self._tally.problems[f"The results {output} are gone"] = (
+                    "The vendor does not have them any more. Rows whose answers were in them are asked again."
+                )
+                await self._in_thread(place.write_bytes, b"")
             if await self._in_thread(is_whole, place):
                 return
 

@@ -298,7 +298,9 @@ class Run:
     async def _ask(self) -> Ending:
         """Ask in the lane that was chosen, and what that leaves online. Batches that are open are read in any case."""
         is_online = self._lane != "batch"
-        if is_online:
+        if is_online and self._max_usd is not None:  # what is reserved for open batches is spoken for
+            self._max_usd -= sum(batch.usd for batch in BatchLog(self.log).open())
+        if is_online and (self._max_usd is None or self._max_usd > 0):
             ending = await self._ask_online()
             if ending.how != "done" or not BatchLog(self.log).open():
                 return ending
