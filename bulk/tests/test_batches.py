@@ -52,6 +52,17 @@ def test_a_row_costs_half_of_what_it_costs_online(world: BatchWorld) -> None:
         assert (one["input_tokens"], one["target"]) == (online[key]["input_tokens"], online[key]["target"])
 
 
+def test_what_a_vendor_takes_and_at_which_price_can_be_corrected_in_the_configuration(world: BatchWorld) -> None:
+    world.write(6)
+    world.run()
+    usual = sum(one["cost"] for one in world.answers().values())
+    world.config["models"] = {world.model: {"rules": {"batch": {"price_factor": 0.25, "most_rows": 4}}}}
+    world.out = world.folder / "other"
+    world.run()
+    assert sum(one["cost"] for one in world.answers().values()) == pytest.approx(usual / 2)
+    assert [len(job.requests) for job in world.vendor.jobs.values()] == [6, 4, 2]
+
+
 def test_a_request_in_a_batch_is_the_one_that_is_sent_online(world: BatchWorld) -> None:
     world.write(1)
     job = Job(world.model, "say: {text}", system="Be brief.", options={"max_tokens": 50, "temperature": 0.5, "seed": 7})
