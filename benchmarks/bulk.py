@@ -4,6 +4,7 @@
     python -m benchmarks.bulk million --rows 1000000
     python -m benchmarks.bulk loopback --rows 50000
     python -m benchmarks.bulk kills --kills 100 --rows 5000
+    python -m benchmarks.bulk batches --kills 100 --rows 300
 
 Rates are rows for each second of CPU time of the run's own process (one core), and of wall time beside it.
 """
@@ -229,10 +230,29 @@ def kills(rows: int, number: int) -> None:
     print(f"killed {done} times: every row answered once, no call paid twice that was not shown")
 
 
+def batches(rows: int, number: int) -> None:
+    """Kill runs by a vendor's batches, with fresh ones until there were so many kills."""
+    from .bulk_batches import kill_batches
+
+    done, seed = 0, 0
+    while done < number:
+        provider = ("openai", "anthropic", "mistral")[seed % 3]
+        with tempfile.TemporaryDirectory() as place:
+            found = kill_batches(
+                rows, Path(place), provider=provider, kills=min(number - done, 12), seed=seed, quiet=False
+            )
+        done, seed = done + found["killed"], seed + 1
+        print(f"\r  {provider}: {found}", flush=True)
+        wrong = found["written"] + found["failed"] != rows or found["written_twice"] or found["under_way"]
+        if wrong or found["paid_twice_in_batches"]:
+            raise SystemExit("A promise was broken.")
+    print(f"killed {done} times: every row answered once, no row paid twice in batches")
+
+
 def main() -> None:
     """Read the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("million", "loopback", "kills", "all"), default="all")
+    parser.add_argument("what", nargs="?", choices=("million", "loopback", "kills", "batches", "all"), default="all")
     parser.add_argument("--rows", type=int)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--format", choices=("parquet", "jsonl"), default="parquet")
@@ -243,6 +263,8 @@ def main() -> None:
         loopback(given.rows or 50_000, given.format)
     if given.what in ("kills", "all"):
         kills(given.rows or 5_000, given.kills)
+    if given.what in ("batches", "all"):
+        batches(given.rows or 300, given.kills)
     print(f"(this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB)")
 
 

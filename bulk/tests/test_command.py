@@ -195,7 +195,8 @@ def test_every_option_of_every_command_is_in_the_manual() -> None:
 
 def test_the_public_names_are_these_and_each_is_in_the_manual() -> None:
     names = [
-        "Answer", "Asking", "ChangedRunError", "Comparison", "Ending", "Job", "Plan", "Report", "Row", "RowLog", "Run",
+        "Answer", "Asking", "BatchSettings",
+        "ChangedRunError", "Comparison", "Ending", "Job", "Plan", "Report", "Row", "RowLog", "Run",
         "RunStoppedError", "Settings", "Source", "Stage", "Standing", "Step", "StorageError", "Tally", "compare",
         "open_source", "output_schema", "plan", "run",
     ]  # fmt: skip

@@ -21,6 +21,8 @@ import msgspec
 import chatport
 from chatport import ChatportError, ConfigurationError
 
+from .batch_command import BATCH_OPTIONS, batch_lines, batch_options, batch_settings
+
 __all__ = ["command"]
 
 _ASK_ABOVE_USD = 10.0
@@ -81,6 +83,7 @@ def _running(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("-o", "--out", required=True, help="The folder of the run.")
 @_asking
 @_running
+@batch_options
 def run_command(input: str, out: str, **given: Any) -> None:
     """Ask about every row of INPUT; the same command again goes on where it stopped.
 
@@ -94,21 +97,49 @@ def run_command(input: str, out: str, **given: Any) -> None:
 @command.command("resume")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @_running
+@batch_options
 def resume_command(folder: str, **how: Any) -> None:
     """Go on with the run in FOLDER, with the input and prompt that it was begun with."""
+    with _reporting():
+        begun = _begun(folder)
+        _run(begun["input"], folder, begun["asked"], how)
+
+
+@command.command("cancel")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@click.option("--batch-poll", type=click.FloatRange(0, min_open=True), help="Seconds between the first looks (10).")
+@click.option("--delete-files", is_flag=True, help="Delete the vendor's files of a batch that was read.")
+def cancel_command(folder: str, **batch: Any) -> None:
+    """Cancel the open batches of the run in FOLDER, wait until they say so, and keep what they have answered."""
+    from .batch_log import BatchLog
     from .rowlog import RowLog
 
     with _reporting():
-        path = Path(folder) / "run.sqlite"
-        if not path.is_file():
-            raise ConfigurationError(f"{folder} holds no run: it has no run.sqlite.")
-        log = RowLog(path, read_only=True)
-        told = log.meta("command")
+        begun = _begun(folder)
+        log = RowLog(Path(folder) / "run.sqlite", read_only=True)
+        is_any = bool(BatchLog(log, read_only=True).open())
         log.close()
-        if told is None:
-            raise ConfigurationError(f"The run in {folder} was not begun by `chatport bulk run`; go on as it began.")
-        begun = json.loads(told)
-        _run(begun["input"], folder, begun["asked"], how)
+        if not is_any:
+            click.echo("No batch is open.", err=True)
+            return
+        how = {"max_usd": None, "concurrency": 1, "limit": None, "retry_failed": False, "changed": "keep"}
+        rest = {"patience": 900.0, "yes": True, "lane": "batch", **batch}
+        _run(begun["input"], folder, begun["asked"], {**how, **rest}, cancels=True)
+
+
+def _begun(folder: str) -> Any:
+    """Return with what the run in a folder was begun."""
+    from .rowlog import RowLog
+
+    path = Path(folder) / "run.sqlite"
+    if not path.is_file():
+        raise ConfigurationError(f"{folder} holds no run: it has no run.sqlite.")
+    log = RowLog(path, read_only=True)
+    told = log.meta("command")
+    log.close()
+    if told is None:
+        raise ConfigurationError(f"The run in {folder} was not begun by `chatport bulk run`; go on as it began.")
+    return json.loads(told)
 
 
 @command.command("plan")
@@ -130,18 +161,22 @@ def plan_command(input: str, out: str | None, rows: int, **asked: Any) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def status_command(folder: str, as_json: bool) -> None:
     """Say what the run in FOLDER stands at, also while it goes on."""
+    from .batch_log import BatchLog
     from .rowlog import RowLog
 
     with _reporting():
         if not (Path(folder) / "run.sqlite").is_file():
             raise ConfigurationError(f"{folder} holds no run: it has no run.sqlite.")
         log = RowLog(Path(folder) / "run.sqlite", read_only=True)
-        standing = log.standing()
+        standing, batches = log.standing(), BatchLog(log, read_only=True).all()
         log.close()
         if as_json:
-            click.echo(msgspec.json.encode(standing).decode())
+            told = msgspec.to_builtins(standing)
+            if batches:
+                told["batches"] = msgspec.to_builtins(batches)
+            click.echo(msgspec.json.encode(told).decode())
             return
-        for line in _standing_lines(standing):
+        for line in (*_standing_lines(standing), *batch_lines(batches)):
             click.echo(line)
 
 
@@ -166,7 +201,7 @@ def compare_command(a: str, b: str, page: str | None, differences: int) -> None:
 
 
 def _split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    names = ("max_usd", "concurrency", "limit", "retry_failed", "changed", "patience", "yes")
+    names = ("max_usd", "concurrency", "limit", "retry_failed", "changed", "patience", "yes", *BATCH_OPTIONS)
     return {k: v for k, v in given.items() if k not in names}, {k: v for k, v in given.items() if k in names}
 
 
@@ -254,14 +289,14 @@ def _function(place: str) -> Callable[[Mapping[str, Any]], Any]:
 # --- running
 
 
-def _run(input: str, out: str, asked: Mapping[str, Any], how: Mapping[str, Any]) -> None:
+def _run(input: str, out: str, asked: Mapping[str, Any], how: Mapping[str, Any], *, cancels: bool = False) -> None:
     from .asking import Settings
     from .running import Run
 
     asked = {**asked, "kind": asked["kind"] or _format_of(out)}
     job = _job(asked)
     if how["max_usd"] is None and not how["yes"]:
-        _confirm(input, job, out, asked["config"], how["limit"])
+        _confirm(input, job, out, asked["config"], how["limit"], how["lane"])
     made = Run(
         input,
         job,
@@ -272,6 +307,8 @@ def _run(input: str, out: str, asked: Mapping[str, Any], how: Mapping[str, Any])
         retry_failed=how["retry_failed"],
         changed=how["changed"],
         limit=how["limit"],
+        lane=how["lane"],
+        batch=batch_settings(how, cancels=cancels),
     )
     made.log.set_meta(command=json.dumps({"input": input, "asked": asked}))
     if made.lost:
@@ -280,7 +317,11 @@ def _run(input: str, out: str, asked: Mapping[str, Any], how: Mapping[str, Any])
             "again.",
             err=True,
         )
-    _report(_watched(made))
+    report = _watched(made)
+    if cancels:
+        click.echo(report.ending.reason, err=True)
+        return
+    _report(report)
 
 
 def _format_of(out: str) -> str:
@@ -332,11 +373,12 @@ async def _listen(made: Any, scope: anyio.CancelScope) -> None:
             if not is_first:
                 raise KeyboardInterrupt
             is_first = False
-            click.echo("Stopping: calls under way are waited for. Once more to leave them.", err=True)
+            waiting = "batches stay at the vendor" if made.tally.batches else "calls under way are waited for"
+            click.echo(f"Stopping: {waiting}. Once more to leave at once.", err=True)
             made.stop()
 
 
-def _confirm(input: str, job: Any, out: str, config: Any, limit: int | None) -> None:
+def _confirm(input: str, job: Any, out: str, config: Any, limit: int | None, lane: str | None) -> None:
     """Ask before a run that will cost more than `[bulk] ask_above_usd`, or refuse where nobody can be asked."""
     from .planning import plan
 
@@ -349,6 +391,7 @@ def _confirm(input: str, job: Any, out: str, config: Any, limit: int | None) -> 
         return
     rate = 1.0 if found.currency == "USD" else loaded.budget.rates.get(found.currency, 1.0)
     usd = found.amount * rate * (min(limit, found.left) / found.left if limit else 1)
+    usd *= found.batch_factor or 1.0 if lane == "batch" else 1.0
     if usd <= most:
         return
     words = f"This will cost about {found.amount:,.2f} {found.currency} for {found.left:,} rows."

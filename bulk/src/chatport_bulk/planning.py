@@ -46,6 +46,8 @@ class Plan:
     currency: str
     seconds: float | None
     limit: str
+    batch_factor: float | None = None
+    """What of the cost is paid with `--lane batch`; None: the model takes no batches."""
 
     @property
     def left(self) -> int | None:
@@ -67,6 +69,8 @@ class Plan:
             lines.append('cost: not known; state the model\'s prices in [models."PROVIDER:MODEL"]')
         else:
             lines.append(f"cost: about {self.amount:,.4f} {self.currency}, at list price")
+            if self.batch_factor is not None and self.batch_factor < 1:
+                lines.append(f"in batches: about {self.amount * self.batch_factor:,.4f} {self.currency} (--lane batch)")
         if self.seconds is None:
             lines.append("time: not known; no limit is configured, and nothing was measured here yet")
         else:
@@ -105,6 +109,9 @@ def plan(
                 problems.append(f"{error}")
         facts = asker.facts(target)
         limits = _limits(asker.config, target)
+    rule = None if facts.rules is None else facts.rules.batch
+    is_measured = standing is not None and bool(standing.answered)  # what was paid is at whatever price it was
+    factor = None if rule is None or not rule.available or is_measured else rule.price_factor
     asked = sum(sizes) / len(sizes) if sizes else 0.0
     answered, basis = _output_tokens(job, facts, standing)
     if standing is not None and standing.answered and standing.totals.get("input_tokens"):
@@ -115,7 +122,7 @@ def plan(
     seconds, limit = _time(limits, asked + answered, left, standing)
     return Plan(
         job.model, total, is_exact, done, len(drawn), len(problems), problems[0] if problems else "", asked, answered,
-        basis, amount, currency, seconds, limit,
+        basis, amount, currency, seconds, limit, factor,
     )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ def told(tally: Tally) -> str:
         parts.append(f"{in_words(left)} left")
     if tally.limit:
         parts.append(f"{tally.active} of {tally.limit} at once")
+    if tally.batches:
+        parts.append(tally.batches)
     if tally.refusals:
         parts.append(f"{tally.refusals:,} refused for speed")
     parts += [f"{number:,} {kind}" for kind, number in tally.kinds.most_common(4)]

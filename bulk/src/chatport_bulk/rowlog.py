@@ -121,6 +121,25 @@ class RowLog:
                     self._db.execute("ROLLBACK")
                 raise
 
+    # --- for tables beside these
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection in a transaction: all that is done in the block is on the disk after it, or nothing."""
+        with self._transaction():
+            yield self._db
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for a look."""
+        with self._lock, self._telling():
+            yield self._db
+
+    def add_spent(self, sums: Mapping[str, float]) -> None:
+        """Add to the sums what was spent on what has brought no answer: `cost USD`, `input_tokens` and so on."""
+        with self._transaction():
+            self._add(sums)
+
     # --- what the run is
 
     def meta(self, name: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,9 @@ import attrs
 import chatport
 
 from .asking import Asking, Ending, Settings, Step
+from .batch_lane import BatchHost, BatchLane
+from .batch_log import BatchLog
+from .batch_settings import BatchSettings, batch_target
 from .errors import ChangedRunError, RunStoppedError, StorageError
 from .folder import RunFolder
 from .job import Job
@@ -47,7 +50,8 @@ class Run:
     """A run, to be made once and run once. The same input, job and folder go on where the run before stopped.
 
     `changed="keep"` keeps the answers of rows that are not what they were; "error" refuses to go on. `limit` asks no
-    more than so many rows in this session. `client` are further arguments of `chatport.AsyncClient`.
+    more than so many rows in this session. `client` are further arguments of `chatport.AsyncClient`. `lane` "batch"
+    asks by the vendor's batches, as `batch` says; None is the lane of the session before, else "online".
 
     Raises ChangedRunError, StorageError and ConfigurationError while it is made, before anything is sent.
     """
@@ -65,8 +69,16 @@ class Run:
         changed: Literal["error", "keep"] = "error",
         limit: int | None = None,
         client: Mapping[str, Any] | None = None,
+        lane: Literal["online", "batch"] | None = None,
+        batch: BatchSettings | None = None,
     ) -> None:
         self.job = job
+        self._lane = lane
+        self._batch_settings = batch or BatchSettings()
+        self._batches: BatchLane | None = None
+        self._client_options = dict(client or {})
+        self._max_usd_wanted = max_usd
+        self._chosen: set[Key] = set()
         self.settings = settings or Settings()
         self._changed = changed
         self._limit = limit
@@ -77,6 +89,8 @@ class Run:
         self.source = open_source(input)
         self._client = chatport.AsyncClient(bulk_config(config), observers=(self._observe,), **(client or {}))
         targets = self._client.targets(job.model)
+        if lane == "batch":
+            batch_target(self._client, job.model)  # where it takes none, that is said before anything is made
         self.folder = RunFolder(Path(out))
         try:
             self.log = RowLog(self.folder.log)
@@ -108,6 +122,8 @@ class Run:
         )
         self.parts.sweep()
         self.log.set_meta(job=json.dumps(wanted), is_single=str(int(self.source.is_single)))
+        self._lane = self._lane or ("batch" if self.log.meta("lane") == "batch" else "online")
+        self.log.set_meta(lane=self._lane)
         self.lost = self.log.open_session()
         if retry_failed:
             self.log.forget_failures()
@@ -160,16 +176,20 @@ class Run:
         if max_usd is None:
             return None
         standing = self.log.standing()
-        rates = {**self._client.config.budget.rates, "USD": 1.0}
-        spent = sum(amount * rates.get(currency, 1.0) for currency, amount in standing.costs.items())
-        each = spent / standing.answered if standing.answered else 0.0
-        left = max_usd - spent - each * standing.lost
+        spent, lost = self._spent(standing)
+        left = max_usd - spent - lost
         if left <= 0:
             raise RunStoppedError(
                 f"--max-usd {max_usd:g} is spent: {spent:.6f} USD for {standing.answered} rows. Nothing was sent. "
                 "Raise it, and run the same command again."
             )
         return left
+
+    def _spent(self, standing: Standing) -> tuple[float, float]:
+        """Return what was spent, and what lost calls may have cost, in USD."""
+        rates = {**self._client.config.budget.rates, "USD": 1.0}
+        spent = sum(amount * rates.get(currency, 1.0) for currency, amount in standing.costs.items())
+        return spent, spent / standing.answered * standing.lost if standing.answered else 0.0
 
     # --- the rows
 
@@ -178,7 +198,6 @@ class Run:
 
         Raises ChangedRunError for a row that is not what it was when it was answered, and for two rows of one key.
         """
-        given = 0
         for batch in self.source.batches(self.job):
             # In this order: what is no longer under way at the second look was written down before it.
             open_keys = {row.key for row in batch if row.key in self._open_keys}
@@ -188,16 +207,28 @@ class Run:
                 if row.key in open_keys or row.key in known or row.key in self._open_keys:
                     self._check_row(row, known[row.key].digest if row.key in known else None)
                     self.tally.skipped += 1
-                elif self._limit is not None and given >= self._limit:
+                elif self._is_beyond_limit(row.key):
                     continue
                 else:
                     self._open_keys.add(row.key)
                     new.append(row)
-                    given += 1
             if new:
                 yield new
-            if self._limit is not None and given >= self._limit:
+            if self._limit is not None and len(self._chosen) >= self._limit and not self._batches:
                 return
+
+    def _is_beyond_limit(self, key: Key) -> bool:
+        """Whether a row is left for another session. Those of this one may be given several times."""
+        if self._limit is None or key in self._chosen:
+            return False
+        if len(self._chosen) >= self._limit:
+            return True
+        self._chosen.add(key)
+        return False
+
+    def give_back(self, keys: Iterable[Key]) -> None:
+        """Let rows be given again that were given, and are not under way."""
+        self._open_keys.difference_update(keys)
 
     def _check_row(self, row: Row, digest: bytes | None) -> None:
         if digest is None or self._changed == "keep" or digest == digest_of(row.content):
@@ -243,6 +274,8 @@ class Run:
 
     def stop(self) -> None:
         """Begin no more calls; those under way end, and are kept. For Ctrl-C."""
+        if self._batches is not None:
+            self._batches.stop()
         if self._asking is not None:
             self._asking.stop("stopped", "It was stopped.")
 
@@ -263,6 +296,48 @@ class Run:
         return Report(ending, self._standing, self.tally, self.folder.path, self.lost)
 
     async def _ask(self) -> Ending:
+        """Ask in the lane that was chosen, and what that leaves online. Batches that are open are read in any case."""
+        is_online = self._lane != "batch"
+        if is_online and self._max_usd is not None:  # what is reserved for open batches is spoken for
+            self._max_usd -= sum(batch.usd for batch in BatchLog(self.log).open())
+        if is_online and (self._max_usd is None or self._max_usd > 0):
+            ending = await self._ask_online()
+            if ending.how != "done" or not BatchLog(self.log).open():
+                return ending
+        how = attrs.evolve(self._batch_settings, rounds=0) if is_online else self._batch_settings
+        self._batches = BatchLane(self._host(), how)
+        left = await self._batches.run()
+        if left is not None:
+            return left
+        try:
+            self._max_usd = self._money_left(self._max_usd_wanted)
+        except RunStoppedError as error:
+            return Ending("money", error.message)
+        self.tally.skipped = -self.tally.ended  # which are passed over once more
+        return await self._ask_online()
+
+    def _host(self) -> BatchHost:
+        return BatchHost(
+            self._client,
+            self._client_options,
+            self.job,
+            self.log,
+            self.folder.path,
+            self.tally,
+            self.to_ask,
+            self.write,
+            self.give_back,
+            self._rest_of_money,
+            self.settings.same_failures,
+            self.settings.patience_seconds,
+        )
+
+    def _rest_of_money(self) -> float | None:
+        if self._max_usd_wanted is None:
+            return None
+        return self._max_usd_wanted - sum(self._spent(self.log.standing()))
+
+    async def _ask_online(self) -> Ending:
         settings = attrs.evolve(self.settings, max_usd=self._max_usd)
         lanes = lanes_of(
             self._client,

@@ -29,6 +29,8 @@ class Tally:
         self.costs: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.problems: dict[str, str] = {}
+        self.batches = ""
+        """What is open at a vendor, in words."""
 
     def count(self, answer: Answer) -> None:
         """Count a row that ended."""

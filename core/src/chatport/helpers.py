@@ -23,7 +23,8 @@ what they are for:
 * Errors: `read_error`, `effective_status`, `named_status`.
 * Headers and addresses: `header_count`, `host_of`.
 * What builds on the core: `installed` gives the objects under a group of entry points, each an `InstalledPlugin`;
-  `SecretSource` reads a secret by reference, as keys are read; `near_miss` finds the word that was meant.
+  `SecretSource` reads a secret by reference, as keys are read; `near_miss` finds the word that was meant. `BatchRule`
+  says how a model takes batches, and `estimate_cost` what so many tokens cost at most.
 * Answers that are kept: a `KeptAnswer` is a whole answer as bytes, and the stream that it was or might have been.
 * JSON, as the core reads and writes it: `jsoncodec`. All classes of errors: `errors`.
 * The standard's own steps, for a hook that wants one in another place than `yield` gives it. These are modules, and
@@ -46,6 +47,8 @@ from .basics.pieces import join_small as join_small
 from .call import is_native as is_native
 from .decoding.kept import KeptAnswer as KeptAnswer
 from .errors import over_limit as over_limit
+from .facts.batches import BatchRule as BatchRule
+from .facts.prices import estimate_cost as estimate_cost
 from .plugins.installed import InstalledPlugin as InstalledPlugin, installed as installed
 from .setup.origins import host_of as host_of
 from .standard import (

@@ -32,6 +32,7 @@ from ..types import Adjustment
 from .candidates import ChatCandidate, RequestCandidate
 
 if TYPE_CHECKING:
+    from ..engine.plain import Into, PlainRequest
     from ..many.plan import MapPlan
     from ..runs.loop import RunLoop
     from ..runs.plan import RunPlan
@@ -309,7 +310,16 @@ class BaseClient:
         budgets = (*active_budgets(), *((self._budget,) if self._budget is not None else ()))
         return CallMachine([candidate], self._shared, False, budgets)
 
-    def _explain(self, messages: MessagesInput, options: Mapping[str, Any]) -> Explanation:
+    def _plain_request(
+        self, provider: str, wire: WireRequest, content: bytes, into: Into | None, repeats: bool, **how: Any
+    ) -> PlainRequest:
+        """Return a machine for a request that is no call of a model."""
+        from ..engine.plain import PlainRequest
+
+        route = self._routes.plain_route(provider, how["model"], wire, content, read_timeout(how["timeout"]))
+        return PlainRequest(route, self._shared, into, repeats)
+
+    def _explain(self, messages: MessagesInput, options: Mapping[str, Any], changes: bool) -> Explanation:
         from .explain import explain_call
 
         stream = bool(options.get("stream", False))
@@ -317,7 +327,7 @@ class BaseClient:
         call, timeouts, entries, merged = self._read(messages, stream, rest)
         target = in_order(entries, call, self._shared.clock.random)[0]
         call = _for_target(call, target, entries[0].target) if call.headers else call
-        return explain_call(self._routes, call, target, timeouts, merged)
+        return explain_call(self._routes, call, target, timeouts, merged, changes=changes)
 
     def _models_target(self, provider: str) -> tuple[str, WireRequest]:
         vendor = self._vendors.provider(provider)

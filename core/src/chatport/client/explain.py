@@ -83,7 +83,13 @@ class Explanation:
 
 
 def explain_call(
-    routes: Routes, call: Call, target: str, timeouts: Mapping[str, float], options: Mapping[str, Any]
+    routes: Routes,
+    call: Call,
+    target: str,
+    timeouts: Mapping[str, float],
+    options: Mapping[str, Any],
+    *,
+    changes: bool = True,
 ) -> Explanation:
     """Return the explanation of a call to a target. Nothing is sent, and no key is needed."""
     vendor = routes.vendors.provider_to_explain(split_target(target)[0])
@@ -102,7 +108,7 @@ def explain_call(
         route.wire.body,
         route.wire.stream,
         route.wire.adjustments,
-        tuple(_changes(vendor, route.call or call, route.context)),
+        tuple(_changes(vendor, route.call or call, route.context)) if changes else (),
         route.context.provider.protocol,
         route.why,
     )

@@ -31,6 +31,7 @@ from ..events import Event
 from ..inputs.messages import MessagesInput
 from ..inputs.options import EMBED_OPTIONS, read_timeout, unknown_option
 from ..plugins.guarding import guarded
+from ..setup.shaping import plain_wire
 from ..setup.targets import split_target
 from ..transport import Exchange, Transport
 from ..types import ModelInfo, Reply
@@ -41,6 +42,7 @@ from .waiting import pause, run_beside, run_blocking, sleep
 if TYPE_CHECKING:
     from ..basics.secret import Secret
     from ..call import Native
+    from ..engine.plain import Into
     from ..inputs.options import Effort, UntypedOptions
     from ..inputs.tools import ToolInput
     from .embeddings import Embeddings
@@ -444,6 +446,35 @@ class Client(Series):
             target, [self._routes.raw_route(provider, target, wire, {}).request for wire in wires]
         )
 
+    def request(
+        self,
+        provider: str,
+        method: Literal["GET", "POST", "DELETE"],
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        model: str = "*",
+        into: Into | None = None,
+        repeats: bool = True,
+        timeout: float | Mapping[str, float] | None = None,
+    ) -> Any:
+        """Ask a provider for something that is no call of a model, such as a file or a batch; return the answer's JSON.
+
+        `path` is below the base URL and begins with a slash; the provider's key goes with it, there and nowhere else.
+        `body` is sent as JSON, `content` as it is, with its own `content-type` among `headers`. `into` is called when
+        an answer begins, again if that attempt fails, and gives the function that takes its pieces: then None is
+        returned. `repeats` False: it is sent once, since nobody knows what a second one would do. `model` is for the
+        policy. Raises ChatportError as a call does.
+        """
+        self._check_open()
+        self._ready(provider, read_timeout(timeout))
+        wire, sent = plain_wire(method, path, body, content, headers)
+        machine = self._plain_request(provider, wire, sent, into, repeats, model=model, timeout=timeout)
+        self._run(machine)
+        return machine.data
+
     def _ready(self, provider: str, timers: Mapping[str, float]) -> None:
         while not self._vendors.is_ready(provider):
             seconds = self._vendors.total_seconds(provider, timers)
@@ -463,6 +494,9 @@ class Client(Series):
     def _run(self, machine: Machine) -> Reply:
         return reply_of(_Driver(machine, self._transport()))
 
-    def explain(self, messages: MessagesInput, **options: Any) -> Explanation:
-        """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent."""
-        return self._explain(messages, options)
+    def explain(self, messages: MessagesInput, *, changes: bool = True, **options: Any) -> Explanation:
+        """Return the request that `chat` (or, with `stream=True`, `stream`) would send. Nothing is sent.
+
+        Without `changes` it does not say which plugin made what of it, which takes most of the time.
+        """
+        return self._explain(messages, options, changes)

@@ -17,6 +17,7 @@ import attrs
 import msgspec
 
 from ..basics.frozen import freeze_fields
+from .batches import BatchRule
 
 __all__ = [
     "AddressRule",
@@ -448,6 +449,7 @@ class Rules(msgspec.Struct, frozen=True):
     known_fields: KnownFieldsRule | None = None
     protocol: ProtocolRule | None = None
     unavailable: UnavailableRule | None = None
+    batch: BatchRule | None = None
 
     def __post_init__(self) -> None:
         freeze_fields(self, "parts", "fields")
@@ -593,6 +595,10 @@ def check_rules(rules: Rules | None, where: str) -> None:
     if rules.call_ids is not None:
         _check_pattern(rules.call_ids.fits, f"{where}: call_ids.fits")
         rules.call_ids.made_of("")
+    if rules.batch is not None:
+        _check_pattern(rules.batch.id_form, f"{where}: batch.id_form")
+    if rules.batch is not None and not 0 < rules.batch.price_factor <= 1:
+        raise ValueError(f"{where}: batch.price_factor is above 0 and at most 1, not {rules.batch.price_factor!r}")
 
 
 def check_errors(rules: tuple[ErrorRule, ...]) -> None:

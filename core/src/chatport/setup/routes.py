@@ -204,6 +204,18 @@ class Routes:
         timers = self.timeouts(vendor, timeouts, streams=False)
         return Route(context, plan, wire, request, timers, operation=operation)
 
+    def plain_route(
+        self, provider: str, model: str, wire: WireRequest, content: bytes, timeouts: Mapping[str, float]
+    ) -> Route:
+        """Return the route of a request for something of the vendor's that is no model, such as a file."""
+        vendor = self.vendors.provider(provider)
+        if vendor.key is None and vendor.provider.auth.required:
+            raise ConfigurationError(_key_missing(vendor.provider), provider=provider)
+        self._check_policy(vendor, model)
+        request = http_request(wire, vendor, content)
+        timers = self.timeouts(vendor, timeouts, streams=False)
+        return Route(vendor.context(model), vendor.plan, wire, request, timers, operation="plain")
+
     def _follow(
         self, call: Call, vendor: Vendor, facts: ModelFacts, given: Mapping[str, Any]
     ) -> tuple[Call, Adjustment]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin
 
@@ -11,6 +11,7 @@ import msgspec
 
 from .. import jsoncodec
 from ..basics.secret import Secret
+from ..basics.typed import expect
 from ..basics.version import __version__
 from ..call import Call, Context, WireRequest, WireTools
 from ..decoding.body import ACCEPT_ENCODING
@@ -26,6 +27,7 @@ __all__ = [
     "check_content",
     "encoded",
     "http_request",
+    "plain_wire",
     "refuse_losses",
     "shape",
     "shape_whole",
@@ -131,6 +133,19 @@ def encoded(wire: WireRequest, provider: str) -> tuple[WireRequest, bytes]:
 
     reason = "halves of surrogate pairs cannot be written, and are replaced"
     return attrs.evolve(wire, body=body).note("invalid", places_of_halves(wire.body)[0], reason), content
+
+
+def plain_wire(
+    method: str, path: str, body: Mapping[str, Any] | None, content: bytes, headers: Mapping[str, str] | None
+) -> tuple[WireRequest, bytes]:
+    """Return a request that is no call of a model, and its bytes. Raises BadRequestError for what is none."""
+    expect(path, str, "path is a text", BadRequestError)
+    if path[:1] != "/" or ".." in path:
+        raise BadRequestError(f"path begins with a slash, and stays below the base URL: not {path!r:.80}.")
+    if body is not None and content:
+        raise BadRequestError("Give either body, which is sent as JSON, or content, which is sent as it is.")
+    wire = WireRequest(path, {} if body is None else body, method, dict(headers or {}))
+    return wire, encoded(wire, "")[1] if body is not None else content
 
 
 def http_request(wire: WireRequest, vendor: Vendor, content: bytes) -> HttpRequest:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .answers import Answer, NoAnswerError
+    from .batches import BatchesEmulator, BatchPlay, EmulatedBatch, read_form
     from .clock import VirtualClock
     from .emulator import (
         EmulatedRequest,
@@ -32,14 +33,15 @@ if TYPE_CHECKING:
     from .tapes.tape import Tape
 
 __all__ = [
-    "Answer", "Break", "EmulatedRequest", "EmulatedResponse", "Emulator", "Fault", "Misfit", "NoAnswerError",
-    "Pause", "Performance", "Refusal", "Scene", "Script", "Tape", "TapeMissError", "TapeUnusedError", "VendorEmulator",
-    "VirtualClock", "chosen_name", "decode_events", "example_of", "functions_of", "list_of", "parts_of", "replay",
-    "sse", "table_of", "text_of",
+    "Answer", "BatchPlay", "BatchesEmulator", "Break", "EmulatedBatch", "EmulatedRequest", "EmulatedResponse",
+    "Emulator", "Fault", "Misfit", "NoAnswerError", "Pause", "Performance", "Refusal", "Scene", "Script", "Tape",
+    "TapeMissError", "TapeUnusedError", "VendorEmulator", "VirtualClock", "chosen_name", "decode_events",
+    "example_of", "functions_of", "list_of", "parts_of", "read_form", "replay", "sse", "table_of", "text_of",
 ]  # fmt: skip
 
 _HOMES = {
     "answers": ("Answer", "NoAnswerError"),
+    "batches": ("BatchPlay", "BatchesEmulator", "EmulatedBatch", "read_form"),
     "clock": ("VirtualClock",),
     "emulator": (
         "EmulatedRequest",

@@ -23,6 +23,7 @@ from chatport.testing import (
     text_of,
 )
 
+from .batch_emulator import MessageBatches
 from .compatible_emulator import CompatibleEndpoint
 from .emulator_models import ALWAYS, MODELS, alias, rules_of
 from .emulator_shapes import SHAPES
@@ -48,7 +49,7 @@ _CALL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
-class AnthropicEmulator(VendorEmulator):
+class AnthropicEmulator(MessageBatches, VendorEmulator):
     """Anthropic's twin. It checks signatures, and on the newest models that they stand where they were made.
 
     It serves the OpenAI-compatible endpoint too.

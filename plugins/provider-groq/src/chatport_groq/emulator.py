@@ -13,6 +13,7 @@ import attrs
 
 from chatport.helpers import jsoncodec
 from chatport.testing import (
+    BatchesEmulator,
     EmulatedResponse,
     Refusal,
     Script,
@@ -57,7 +58,7 @@ _ERRORS: Mapping[int, tuple[str, str, str | None]] = {
 }
 
 
-class GroqEmulator(ResponsesEmulator, VendorEmulator):
+class GroqEmulator(BatchesEmulator, ResponsesEmulator, VendorEmulator):
     """Groq's twin.
 
     Settings: `usage_form` ("both" places, or "x_groq" as in 2025), `tokens_per_minute` (a larger request is a 413),

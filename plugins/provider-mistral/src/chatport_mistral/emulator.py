@@ -23,6 +23,8 @@ from chatport.testing import (
     text_of,
 )
 
+from .batch_emulator import MistralBatches
+
 __all__ = ["MistralEmulator"]
 
 _GROUPS = (  # the names of one model, MI-U4
@@ -85,7 +87,7 @@ _ERRORS: Mapping[int, tuple[str, str, str | None]] = {
 }
 
 
-class MistralEmulator(VendorEmulator):
+class MistralEmulator(MistralBatches, VendorEmulator):
     """Mistral's twin.
 
     Settings: `models`, `api_key`, `cached_tokens` (of each prompt), `priority` (the tier of calls with

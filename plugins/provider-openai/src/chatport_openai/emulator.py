@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from chatport.testing import (
+    BatchesEmulator,
     EmulatedRequest,
     EmulatedResponse,
     Misfit,
@@ -106,7 +107,7 @@ _ERRORS: Mapping[int, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-class OpenAIEmulator(ResponsesEmulator, VendorEmulator):
+class OpenAIEmulator(BatchesEmulator, ResponsesEmulator, VendorEmulator):
     """The chat completions, responses and embeddings of api.openai.com.
 
     Settings: `verified` False refuses streams of o3 and gpt-5 (OA-X7); `has_quota` False answers every call as an
@@ -114,6 +115,7 @@ class OpenAIEmulator(ResponsesEmulator, VendorEmulator):
     """
 
     name = "openai"
+    endpoints: Sequence[str] = ("/v1/chat/completions", "/v1/responses")  # OA-E2
     models: Sequence[str] = (
         *("gpt-6.2-astra", "gpt-6.2-sol", "gpt-6.1-sol", "gpt-6.1-terra", "gpt-6-astra", "gpt-6-sol", "gpt-6-luna"),
         *(

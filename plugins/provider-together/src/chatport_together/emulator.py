@@ -11,6 +11,8 @@ import attrs
 
 from chatport.testing import EmulatedRequest, EmulatedResponse, Misfit, Refusal, Script, VendorEmulator, sse
 
+from .batch_emulator import TogetherBatches
+
 __all__ = ["TogetherEmulator"]
 
 _BIG_SEED = 12_658_879_820_317_954_000  # TG-S1, TG-I5
@@ -51,7 +53,7 @@ _ERRORS: Mapping[int, tuple[str, str, str | None]] = {
 }
 
 
-class TogetherEmulator(VendorEmulator):
+class TogetherEmulator(TogetherBatches, VendorEmulator):
     """Together's twin. Model families reason in their three ways (TG-P6); what a model cannot read is ignored (TG-M1).
 
     Settings: `older` (the shapes of 2025), `usage_unasked` (False: only for those who ask), `stop_word`,
