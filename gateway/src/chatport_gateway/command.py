@@ -48,9 +48,9 @@ def command(
             return
         gateway = Gateway(loaded, settings=settings)
         server = make_server(gateway)
-        sockets = open_sockets(settings.host, settings.port)
         if gateway.metrics is not None:
             gateway.metrics.bind()
+        sockets = open_sockets(settings.host, settings.port)
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
     _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
