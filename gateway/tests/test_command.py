@@ -114,6 +114,14 @@ def test_a_port_that_is_taken() -> None:
     assert "--port" in said
 
 
+def test_a_port_of_the_metrics_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused("--port", "0", config=f"[metrics]\nport = {port}\n" + CONFIG)
+    assert f"Port {port} of 127.0.0.1 is taken" in said
+    assert "another port in [metrics]" in said
+
+
 @pytest.mark.parametrize(
     ("host", "words"),
     [("192.0.2.1", "no address of this machine"), ("no such name", "no name that is known here")],
@@ -131,6 +139,8 @@ WRONG: Mapping[str, tuple[str, str]] = {
     "a short key": ('[gateway]\nkey_env = "SHORT"\n', "at least 16 characters"),
     "a short secret": ('[gateway]\nseal_key_env = "SHORT"\n', "SHORT has at least 16 bytes"),
     "no guard": ('[gateway]\nhost = "0.0.0.0"\n', "no key is set"),
+    "a metric misspelt": ("[metrics]\nprot = 1\n", "[metrics] has no 'prot'"),
+    "a cache for ever": ("[cache]\nttl_seconds = 0\n", "[cache] ttl_seconds is a number above 0"),
     "no such store": ('[gateway]\nstore = "disk"\n', "store is one of memory"),
     "an alias of nothing": ("[aliases]\nmain = []\n", "main"),
 }

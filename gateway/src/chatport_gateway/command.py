@@ -54,11 +54,11 @@ def command(
         gateway = Gateway(loaded, settings=settings)
         reloads = Reloads(gateway, read)
         server = make_server(gateway, reloads)
-        sockets = open_sockets(settings.host, settings.port)
         if gateway.metrics is not None:
             gateway.metrics.bind()
         if server.beside is not None:
             server.beside.bind()
+        sockets = open_sockets(settings.host, settings.port)
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
     with reloads.listening():

@@ -55,10 +55,14 @@ class RedisStore(Store):
 
     async def get(self, key: bytes) -> Entry | None:
         value = await self._asked(lambda client: client.get(self._name(key)))
-        return None if value is None else Entry(value[_AGE.size :], _AGE.unpack_from(value)[0])
+        if value is None:
+            return None
+        if not value.startswith(key):  # nobody is to see what another request was answered, whatever went wrong there
+            raise ValueError("The cache's store has answered with another entry.")
+        return Entry(value[len(key) + _AGE.size :], _AGE.unpack_from(value, len(key))[0])
 
     async def put(self, key: bytes, entry: Entry, ttl_seconds: float) -> None:
-        value = _AGE.pack(entry.at_seconds) + entry.data
+        value = key + _AGE.pack(entry.at_seconds) + entry.data
         places = [f"{self._prefix}:{name}" for name in ("ages", "sizes", "total")]
         told = [f"{self._prefix}:k:", key.hex(), value, len(value), entry.at_seconds, ttl_seconds, self._most_bytes]
         await self._asked(lambda client: self._script(keys=places, args=told))
