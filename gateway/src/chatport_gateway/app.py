@@ -35,6 +35,7 @@ from .settings import GatewaySettings, read_settings
 from .tenants import Tenants
 
 if TYPE_CHECKING:
+    from .admin.server import Beside
     from .team.meter import Meter
     from .team.settings import TeamSettings
     from .team.team import Team
@@ -82,6 +83,8 @@ class Gateway:
         self.log = structlog.get_logger("chatport.gateway")
         self.team: Team | None = None
         """Keys, limits and records of a team, once they are open; None without a `[team]` table."""
+        self.admin: Beside | None = None
+        """The admin port, once a server was made that serves it too; None without an `[admin]` table."""
         self._team_settings = _team_settings(loaded)
         self._opening = anyio.Lock() if self._team_settings is not None else None
 

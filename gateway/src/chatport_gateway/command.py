@@ -49,13 +49,13 @@ def command(
         gateway = Gateway(loaded, settings=settings)
         server = make_server(gateway)
         sockets = open_sockets(settings.host, settings.port)
-        if server.beside is not None:
-            server.beside.bind()
+        if gateway.admin is not None:
+            gateway.admin.bind()
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
     _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
-    if server.beside is not None:
-        structlog.get_logger("chatport.gateway").info("admin", **server.beside.address)
+    if gateway.admin is not None:
+        structlog.get_logger("chatport.gateway").info("admin", **gateway.admin.address)
     with contextlib.suppress(KeyboardInterrupt):  # it has been waited for: streams have ended
         server.run(sockets=sockets)
 

@@ -131,19 +131,18 @@ def bounded_protocol(header_seconds: float) -> type[asyncio.Protocol]:
 
 
 class _Server(uvicorn.Server):
-    """Says at once that it takes nothing new, as soon as it is told to stop. `beside` is served on its loop too."""
+    """Says at once that it takes nothing new, as soon as it is told to stop. Its loop serves the admin port, too."""
 
     gateway: Gateway
-    beside: Beside | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.beside is not None and self.started:
-            await self.beside.start()
+        if self.gateway.admin is not None and self.started:
+            await self.gateway.admin.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.beside is not None:
-            await self.beside.stop()
+        if self.gateway.admin is not None:
+            await self.gateway.admin.stop()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -151,7 +150,7 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def make_server(gateway: Gateway) -> _Server:
+def make_server(gateway: Gateway) -> uvicorn.Server:
     """Return the server, ready to `run()` or to be awaited as `serve()`. Raises ConfigurationError, see above."""
     check_guarded(gateway)
     settings = gateway.settings
@@ -173,7 +172,7 @@ def make_server(gateway: Gateway) -> _Server:
     )
     server = _Server(config)
     server.gateway = gateway
-    server.beside = _admin(gateway)
+    gateway.admin = _admin(gateway)
     return server
 
 

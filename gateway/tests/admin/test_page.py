@@ -80,8 +80,8 @@ def site_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     gateway = Gateway(client=chatport.AsyncClient(config, transport=emulator), settings=GatewaySettings(port=0))
     listening = Listening(gateway)
     try:
-        assert listening.server.beside is not None
-        origin = f"http://127.0.0.1:{listening.server.beside.port}"
+        assert listening.gateway.admin is not None
+        origin = f"http://127.0.0.1:{listening.gateway.admin.port}"
         with chromium(tmp_path_factory.mktemp("chromium")) as browser:
             site = Site(browser, listening.url, origin)
             _populate(site)

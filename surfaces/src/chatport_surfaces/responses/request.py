@@ -187,8 +187,9 @@ _TOLD: Mapping[str, Callable[[Any], bool]] = {
         ("instructions", "tools", "parallel_tool_calls", "top_logprobs", "metadata", "stream_options"), _always
     ),
     "reasoning": lambda value: isinstance(value, Mapping) and value.keys() <= {"effort", "summary", "generate_summary"},
-    "text": lambda value: isinstance(value, Mapping)
-    and (value.keys() <= {"format"} or value.get("verbosity") in (None, "medium")),
+    "text": lambda value: (
+        isinstance(value, Mapping) and (value.keys() <= {"format"} or value.get("verbosity") in (None, "medium"))
+    ),
     "include": lambda value: isinstance(value, list) and all(one in (_ENCRYPTED, _LOGPROBS) for one in value),
     "service_tier": lambda value: value in ("auto", "default"),
     "truncation": lambda value: value == "disabled",
