@@ -59,7 +59,7 @@ class Observed:
 
     async def read(self, path: str = "/metrics", **options: Any) -> httpx.Response:
         async with httpx.AsyncClient() as http:
-            return await http.get(f"http://127.0.0.1:{self.metrics.port}{path}", **options)
+            return await http.get(f"http://127.0.0.1:{self.metrics.beside.port}{path}", **options)
 
     async def samples(self, **options: Any) -> dict[str, list[tuple[dict[str, str], float]]]:
         """Return all that is told, by name."""
@@ -288,7 +288,7 @@ async def test_it_is_on_an_address_of_its_own() -> None:
         transport = httpx.ASGITransport(one.gateway)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway.example") as http:
             assert (await http.get("/metrics")).status_code == 404
-        port = one.metrics.port
+        port = one.metrics.beside.port
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port or 0)) != 0  # it has ended with the gateway
 

@@ -40,6 +40,7 @@ from .tracing import traced
 from .watching import LEFT, Visit, Watcher
 
 if TYPE_CHECKING:
+    from .beside import Beside
     from .team.team import Team
 
 __all__ = ["Gateway"]
@@ -85,6 +86,8 @@ class Gateway:
         """Answers that are given again; None without a `[cache]` table."""
         self.team: Team | None = None
         """Keys, limits and records of a team, once they are open; None without a `[team]` table."""
+        self.admin: Beside | None = None
+        """The admin port, once a server was made that serves it too; None without an `[admin]` table."""
         self._opening = anyio.Lock() if self.setup.team is not None else None
         self._reloading = anyio.Lock()
 
@@ -112,6 +115,11 @@ class Gateway:
     def surfaces(self) -> AsyncSurfaces:
         """The surfaces that requests come to now."""
         return self.setup.tenants.common
+
+    @property
+    def besides(self) -> list[Beside]:
+        """What is served on addresses of their own."""
+        return [*([] if self.metrics is None else [self.metrics.beside]), *filter(None, [self.admin])]
 
     async def open(self) -> None:
         """Open what `[team]`, `[metrics]` and `[cache]` name; the first request opens the team and the cache too.

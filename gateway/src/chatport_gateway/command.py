@@ -34,8 +34,9 @@ def command(
     """Serve every configured vendor to clients of chat completions, Responses and Messages, until Ctrl-C."""
     from .app import Gateway
     from .keys import hash_of
+    from .ports import open_sockets
     from .reloading import Reloads
-    from .server import make_server, open_sockets
+    from .server import make_server
     from .settings import GatewaySettings, read_settings
 
     if hash_key:
@@ -54,17 +55,15 @@ def command(
         gateway = Gateway(loaded, settings=settings)
         reloads = Reloads(gateway, read)
         server = make_server(gateway, reloads)
-        if gateway.metrics is not None:
-            gateway.metrics.bind()
-        if server.beside is not None:
-            server.beside.bind()
+        for beside in gateway.besides:
+            beside.bind()
         sockets = open_sockets(settings.host, settings.port)
     except ChatportError as error:
         raise click.ClickException(str(error)) from error
     with reloads.listening():
         _announce(settings.host, sockets[0].getsockname()[1], gateway.surfaces.problems)
-        if server.beside is not None:
-            structlog.get_logger("chatport.gateway").info("admin", **server.beside.address)
+        if gateway.admin is not None:
+            structlog.get_logger("chatport.gateway").info("admin", **gateway.admin.address)
         with contextlib.suppress(KeyboardInterrupt):  # it has been waited for: streams have ended
             server.run(sockets=sockets)
 

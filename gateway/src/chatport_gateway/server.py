@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import errno
-import os
 import socket
-from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chatport import ConfigurationError
 
 from .app import Gateway
 from .notifying import tell_manager
+from .protocol import bounded_protocol
 from .reloading import Reloads
 from .settings import is_loopback
 
 if TYPE_CHECKING:
-    from .admin.server import Beside
+    from .beside import Beside
 
-__all__ = ["bounded_protocol", "check_guarded", "make_server", "open_sockets"]
+__all__ = ["check_guarded", "make_server"]
 
 
 def check_guarded(gateway: Gateway) -> None:
@@ -37,112 +33,14 @@ def check_guarded(gateway: Gateway) -> None:
         )
 
 
-_WAITING = 2048  # as the server itself says when it begins
-
-
-def open_sockets(host: str, port: int, table: str = "[gateway]") -> list[socket.socket]:
-    """Return what listens at an address, on the same port for each of its forms; 0: a free one.
-
-    Raises ConfigurationError, which says why it cannot be had; `table` is where the address stands.
-    """
-    opened: list[socket.socket] = []
-    try:
-        for family, kind, protocol, _, address in _forms(host, port):
-            at = opened[0].getsockname()[1] if opened else address[1]
-            opened.append(_bound(socket.socket(family, kind, protocol), (address[0], at, *address[2:])))
-    except OSError as error:
-        for one in opened:
-            one.close()
-        raise ConfigurationError(_no_address(host, port, error, table)) from None
-    for one in opened:
-        one.listen(_WAITING)  # whoever has read that it serves may ask at once
-    return opened
-
-
-def _forms(host: str, port: int) -> list[Any]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return sorted(dict.fromkeys(found))
-
-
-def _bound(made: socket.socket, address: tuple[Any, ...]) -> socket.socket:
-    try:
-        if os.name == "posix":  # elsewhere it would let two listen on one port
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if made.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(address)
-    except OSError:
-        made.close()
-        raise
-    return made
-
-
-def _no_address(host: str, port: int, error: OSError, table: str) -> str:
-    """Return why an address cannot be had, and what to do."""
-    where = f"Port {port} of {host}"
-    if isinstance(error, socket.gaierror):
-        return f"{table} host is {host!r}, which is no address and no name that is known here."
-    if error.errno == errno.EADDRINUSE:
-        how = "with --port" if table == "[gateway]" else f"in {table}"
-        return f"{where} is taken: something listens there already. Stop it, or give another port {how}."
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{table} host is {host!r}, which is no address of this machine. 0.0.0.0 stands for all of them."
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{where} needs more rights than this program has. Ports from 1024 on do not."
-    return f"{where} cannot be had: {error.strerror or error}."
-
-
-class _Protocol(HttpToolsProtocol):
-    """Closes a connection whose request has no whole head in time; uvicorn has no bound on that."""
-
-    header_seconds: Callable[[], float]
-    most_connections: Callable[[], int]
-
-    def connection_made(self, transport: Any) -> None:
-        self.limit_concurrency = type(self).most_connections() or None  # as it is now
-        super().connection_made(transport)
-        self._await_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._have_head()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        self._await_head()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._have_head()
-        super().on_headers_complete()
-
-    def _await_head(self) -> None:
-        self._have_head()
-        seconds = type(self).header_seconds()
-        if seconds:
-            self._timer: asyncio.TimerHandle | None = self.loop.call_later(seconds, self.transport.close)
-
-    def _have_head(self) -> None:
-        timer = getattr(self, "_timer", None)
-        if timer is not None:
-            timer.cancel()
-            self._timer = None
-
-
-def bounded_protocol(header_seconds: Callable[[], float], connections: Callable[[], int]) -> type[asyncio.Protocol]:
-    """Return the protocol of a server with so many connections, in which a head may take so long; 0: unbounded."""
-    bounds = {"header_seconds": staticmethod(header_seconds), "most_connections": staticmethod(connections)}
-    return type("_BoundedProtocol", (_Protocol,), bounds)
-
-
 class _Server(uvicorn.Server):
     """Says at once that it takes nothing new, as soon as it is told to stop; takes up settings that have changed.
 
-    `beside` is served on its loop too.
+    Its loop serves the admin port, too.
     """
 
     gateway: Gateway
     reloads: Reloads | None = None
-    beside: Beside | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         async with contextlib.nullcontext() if self.reloads is None else self.reloads.at_work():
@@ -150,16 +48,16 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.beside is not None and self.started:
-            await self.beside.start()
+        if self.gateway.admin is not None and self.started:
+            self.gateway.admin.start()
         tell_manager("READY=1")
         if self.reloads is not None:
             self.reloads.started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.config.timeout_graceful_shutdown = int(self.gateway.settings.shutdown_seconds) or None  # as it is now
-        if self.beside is not None:
-            await self.beside.stop()
+        if self.gateway.admin is not None:
+            await self.gateway.admin.stop()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -168,7 +66,7 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def make_server(gateway: Gateway, reloads: Reloads | None = None) -> _Server:
+def make_server(gateway: Gateway, reloads: Reloads | None = None) -> uvicorn.Server:
     """Return the server, ready to `run()` or to be awaited as `serve()`. Raises ConfigurationError, see above.
 
     `reloads` is what has it read its configuration again while it runs.
@@ -191,7 +89,7 @@ def make_server(gateway: Gateway, reloads: Reloads | None = None) -> _Server:
     )
     server = _Server(config)
     server.gateway, server.reloads = gateway, reloads
-    server.beside = _admin(gateway)
+    gateway.admin = _admin(gateway)
     if reloads is not None:
         reloads.leave = server.handle_exit
     return server
@@ -200,6 +98,6 @@ def make_server(gateway: Gateway, reloads: Reloads | None = None) -> _Server:
 def _admin(gateway: Gateway) -> Beside | None:
     if "admin" not in gateway.client.config.tables:
         return None
-    from .admin.server import Beside  # which needs what the extra brings: a gateway with a team has it
+    from .admin.server import admin_of  # which needs what the extra brings: a gateway with a team has it
 
-    return Beside.of(gateway)
+    return admin_of(gateway)

@@ -98,7 +98,8 @@ async def test_an_old_key_is_kept_for_as_long_as_it_is_told(admin: Open) -> None
 async def test_pages_of_keys_have_each_once(admin: Open) -> None:
     one = await admin()
     made = {(await one.post("/api/v1/keys", name=f"key {n}"))["key"]["id"] for n in range(5)}
-    seen, after = [], {}
+    seen: list[str] = []
+    after: dict[str, str] = {}
     while True:
         page = await one.get("/api/v1/keys", most=2, **after)
         seen += [key["id"] for key in page["keys"]]
@@ -185,7 +186,8 @@ async def test_pages_of_calls_are_the_newest_first_and_have_each_once(admin: Ope
     one = await admin()
     await populate(one)
     whole = [call["id"] for call in (await one.get("/api/v1/calls"))["calls"]]
-    seen, before = [], {}
+    seen: list[str] = []
+    before: dict[str, str] = {}
     while True:
         page = await one.get("/api/v1/calls", most=1, **before)
         seen += [call["id"] for call in page["calls"]]

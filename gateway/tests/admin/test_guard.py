@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from structlog.testing import capture_logs
 from chatport import ConfigurationError, load_config
 from chatport_gateway.admin import app as admin_app
 from chatport_gateway.admin.app import ROUTES
+from chatport_gateway.admin.guard import has_token
 from chatport_gateway.admin.pages import PAGE_HEADERS
 from chatport_gateway.admin.routes import Route
 from chatport_gateway.admin.settings import AdminSettings, read_admin
@@ -76,16 +78,16 @@ async def test_nothing_but_the_token_opens_a_route(admin: Open) -> None:
 async def _check_closed(
     one: AdminWorld, route: Route, parts: dict[str, str], credentials: Mapping[str, dict[str, str]]
 ) -> None:
-    body = {"json": BODIES[route.name]} if route.body is not None else {}
+    body = BODIES[route.name] if route.body is not None else None
     before = len(await one.world.team.store.audit())
     for what, headers in credentials.items():
         async with one.client(None, **headers) as client:
-            answer = await client.request(route.method, path_of(route, **parts), **body)
+            answer = await client.request(route.method, path_of(route, **parts), json=body)
         assert answer.status_code == 401, what
         assert answer.json()["error"]["code"] == "token"
         assert answer.headers["www-authenticate"] == "Bearer"
     async with one.client(None) as client:
-        in_query = await client.request(route.method, f"{path_of(route, **parts)}?token={TOKEN}", **body)
+        in_query = await client.request(route.method, f"{path_of(route, **parts)}?token={TOKEN}", json=body)
     assert in_query.status_code == 401
     assert len(await one.world.team.store.audit()) == before
 
@@ -121,19 +123,17 @@ async def test_a_key_that_is_the_token_by_its_hash_opens_nothing(admin: Open) ->
 
 def test_the_token_is_compared_in_a_time_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """By `hmac.compare_digest`, over hashes of one length, for every token that is brought."""
-    from chatport_gateway.admin import guard
-
     compared: list[tuple[int, int]] = []
-    real = guard.hmac.compare_digest
+    real = hmac.compare_digest
 
     def compare(one: bytes, other: bytes) -> bool:
         compared.append((len(one), len(other)))
-        return real(one, other)
+        return bool(real(one, other))
 
-    monkeypatch.setattr(guard.hmac, "compare_digest", compare)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
     its = AdminSettings(sha256(TOKEN.encode()).digest())
     for sent in ("", "x", TOKEN[:5], TOKEN):
-        assert guard.has_token(its, {"authorization": f"Bearer {sent}"}) is (sent == TOKEN)
+        assert has_token(its, {"authorization": f"Bearer {sent}"}) is (sent == TOKEN)
     assert compared == [(32, 32)] * 4
 
 

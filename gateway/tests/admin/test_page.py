@@ -51,7 +51,7 @@ class Site:
 
     def open(self) -> None:
         """Open the page anew, with nobody signed in."""
-        self.browser.open(f"{self.origin}/")
+        self.browser.open(f"{self.origin}/page.css")  # where no script of the page can keep a token meanwhile
         self.browser.run("sessionStorage.clear()")
         self.browser.open(f"{self.origin}/")
         self.browser.wait("document.activeElement.id === 'token'")
@@ -80,8 +80,8 @@ def site_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     gateway = Gateway(client=chatport.AsyncClient(config, transport=emulator), settings=GatewaySettings(port=0))
     listening = Listening(gateway)
     try:
-        assert listening.server.beside is not None
-        origin = f"http://127.0.0.1:{listening.server.beside.port}"
+        assert listening.gateway.admin is not None
+        origin = f"http://127.0.0.1:{listening.gateway.admin.port}"
         with chromium(tmp_path_factory.mktemp("chromium")) as browser:
             site = Site(browser, listening.url, origin)
             _populate(site)

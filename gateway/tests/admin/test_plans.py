@@ -52,7 +52,7 @@ async def test_no_question_of_the_page_reads_all_calls(admin: Open) -> None:
     async with engine.connect() as connection:
         for statement, parameters in dict.fromkeys((text, tuple(values)) for text, values in asked):
             found = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            plan = [row[3] for row in found]
+            plan = [row.detail for row in found]
             _check(statement, plan, seen)
     assert seen["usage"] >= 8
     assert seen["others"] >= 15

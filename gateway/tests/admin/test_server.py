@@ -44,8 +44,8 @@ def _gateway(folder: Path, **admin: Any) -> Gateway:
 def _listening(folder: Path) -> Iterator[tuple[Listening, str]]:
     made = Listening(_gateway(folder))
     try:
-        assert made.server.beside is not None
-        yield made, f"http://127.0.0.1:{made.server.beside.port}"
+        assert made.gateway.admin is not None
+        yield made, f"http://127.0.0.1:{made.gateway.admin.port}"
     finally:
         made.stop()
 
@@ -86,16 +86,19 @@ def test_a_page_that_is_held_open_holds_nothing_up(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_is_said_before_anything_begins(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        server = make_server(_gateway(tmp_path, port=port))
-        assert server.beside is not None
+        gateway = _gateway(tmp_path, port=port)
+        make_server(gateway)
+        assert gateway.admin is not None
         with pytest.raises(ConfigurationError, match=rf"Port {port} of 127.0.0.1 is taken.*in \[admin\]"):
-            server.beside.bind()
+            gateway.admin.bind()
 
 
 def test_a_gateway_without_the_table_has_no_such_port(tmp_path: Path) -> None:
     emulator = Emulator("compatible")
     client = chatport.AsyncClient(emulator.config(team={"folder": str(tmp_path)}), transport=emulator)
-    assert make_server(Gateway(client=client)).beside is None
+    gateway = Gateway(client=client)
+    make_server(gateway)
+    assert gateway.admin is None
 
 
 @pytest.mark.slow

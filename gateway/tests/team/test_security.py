@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from structlog.testing import capture_logs
 
 from chatport.testing import Emulator
+from chatport.testing.faults import cut, echo_key, rate_limited, status
 from chatport_gateway import GatewaySettings
 from chatport_surfaces.installed import installed_surfaces
 
@@ -243,6 +244,46 @@ async def test_what_a_client_writes_becomes_no_header_and_no_line(
     assert {json.loads(line)["event"] for line in lines} == {"request"}
     rows = await one.rows()
     assert all(row["model"].isprintable() for row in rows)
+
+
+# --- what never comes to light
+
+
+async def test_no_key_and_no_prompt_comes_to_light(world: Open, tmp_path: Path) -> None:
+    """Of a vendor that tells it in its errors, of the gateway, of clients: in no answer, log, database or journal."""
+    vendor, prompt = "sk-" + "canary" * 6, "say: the-canary-of-a-prompt"
+    emulator = Emulator(
+        "compatible", faults=[echo_key(), None, cut(after_events=2), status(500), rate_limited(1.0)] * 3
+    )
+    provider = {**emulator.config()["providers"]["compatible"], "api_key": vendor}
+    with capture_logs() as logged:
+        one = await world(emulator, retry={"attempts": 1}, breaker={"failures": 99}, providers={"compatible": provider})
+        one.gateway.log = structlog.get_logger("canary")
+        key = await one.key("ci")
+        told = []
+        for protocol in PROTOCOLS:
+            for stream in (False, True, True, False, False):
+                async with one.client(key) as client:
+                    answer = await client.post(protocol.path, json=protocol.body(prompt, stream=stream))
+                told.append(answer.text + str(answer.headers))
+            async with one.client(key.secret[:-1] + "!") as client:
+                told.append((await client.post(protocol.path, json=protocol.body(prompt, stream=False))).text)
+        files = _all_bytes(tmp_path)
+        rows = await one.rows()
+        files += _all_bytes(tmp_path)
+    assert any(request.headers["authorization"] == f"Bearer {vendor}" for request in emulator.requests)
+    assert len(rows) == 15
+    assert {row["outcome"] for row in rows} >= {"ok", "failed"}
+    for canary in (vendor, key.secret, key.secret[15:]):
+        assert not [text for text in told if canary in text]
+        assert canary.encode() not in files
+        assert canary not in str(logged)
+    assert b"canary-of-a-prompt" not in files
+    assert "canary-of-a-prompt" not in str(logged)
+
+
+def _all_bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 PATHS = """

@@ -134,7 +134,7 @@ async def test_what_was_there_before_is_in_the_new_sums(database: str) -> None:
         rows = [_row(n, now_us() + n, f"key {n % 3}", "sums of sums") for n in range(40)]
         for n, row in enumerate(rows):
             row.target = ("one:a", "two:b", None)[n % 3]
-            row.outcome = ("ok", "failed", "refused", "lost")[n % 4]  # type: ignore[assignment]
+            row.outcome = ("ok", "failed", "refused", "lost")[n % 4]
             row.error = (None, "ServerError", "LimitReachedError", None)[n % 4]
         await Usage(store).write(rows, "sums", 1)
         added_up = await _all_sums(store)
@@ -166,7 +166,7 @@ async def test_figures_are_the_same_from_few_sums_and_from_many(database: str) -
         at_us = us_of(datetime(2026, 6, 1 if database.startswith("postgresql") else 2, 12, tzinfo=UTC))
         rows = [_row(n, at_us + n, "alone", "only") for n in range(30)]
         for n, row in enumerate(rows):
-            row.target, row.outcome = ("one:a", "one:b", "two:c", None)[n % 4], ("ok", "failed")[n % 2]  # type: ignore[assignment]
+            row.target, row.outcome = ("one:a", "one:b", "two:c", None)[n % 4], ("ok", "failed")[n % 2]
         await Usage(store).write(rows, "figures", 1)
         figures, day = Figures(store), day_of(at_us)
         for by in ("key", "project", "model", "target", "vendor", "outcome"):

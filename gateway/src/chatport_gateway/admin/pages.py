@@ -35,6 +35,7 @@ _FILES: Mapping[str, tuple[str, str]] = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/favicon.ico": ("icon.svg", "image/svg+xml"),  # browsers ask for it by themselves
     **{
         f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
         for name in ("page", "chart", "dialogs", "elements", "sections")

@@ -1,22 +1,18 @@
-"""`/metrics` on an address of its own, for whoever may read it."""
+"""`/metrics`, for whoever may read it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import uvicorn
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from ..keys import KeyRing
 
-__all__ = ["Listener", "Page"]
+__all__ = ["Page"]
 
-_MOST_CONNECTIONS = 32
 _PLAIN = ((b"content-type", b"text/plain; charset=utf-8"),)
 
 
@@ -46,41 +42,3 @@ class Page:
         # In a thread: a thousand series take longer to write than a stream should wait for its next piece.
         body = await asyncio.to_thread(encode, self._registry)
         return 200, ((b"content-type", kind.encode()),), body
-
-
-class _Beside(uvicorn.Server):
-    """A server beside another one, which hears the signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave them alone."""
-        yield
-
-
-class Listener:
-    """Serves an application on sockets that are open already, from `start` to `stop`."""
-
-    def __init__(self, app: Any, sockets: list[socket.socket]) -> None:
-        self._sockets = sockets
-        self._server = _Beside(
-            uvicorn.Config(
-                app,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=_MOST_CONNECTIONS,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._task = asyncio.create_task(self._server.serve(self._sockets))
-
-    async def stop(self) -> None:
-        """End it."""
-        self._server.should_exit = True
-        await asyncio.gather(self._task, return_exceptions=True)
-        for one in self._sockets:
-            one.close()

@@ -1,0 +1,53 @@
+"""HTTP on a connection, with bounds that uvicorn does not have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+__all__ = ["bounded_protocol"]
+
+
+class _Protocol(HttpToolsProtocol):
+    """Closes a connection whose request has no whole head in time; uvicorn has no bound on that."""
+
+    header_seconds: Callable[[], float]
+    most_connections: Callable[[], int]
+
+    def connection_made(self, transport: Any) -> None:
+        self.limit_concurrency = type(self).most_connections() or None  # as it is now
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._have_head()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._await_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._have_head()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._have_head()
+        seconds = type(self).header_seconds()
+        if seconds:
+            self._timer: asyncio.TimerHandle | None = self.loop.call_later(seconds, self.transport.close)
+
+    def _have_head(self) -> None:
+        timer = getattr(self, "_timer", None)
+        if timer is not None:
+            timer.cancel()
+            self._timer = None
+
+
+def bounded_protocol(header_seconds: Callable[[], float], connections: Callable[[], int]) -> type[asyncio.Protocol]:
+    """Return the protocol of a server with so many connections, in which a head may take so long; 0: unbounded."""
+    bounds = {"header_seconds": staticmethod(header_seconds), "most_connections": staticmethod(connections)}
+    return type("_BoundedProtocol", (_Protocol,), bounds)
