@@ -30,7 +30,7 @@ from chatport.testing.emulator import EmulatedRequest
 
 from . import vendor
 
-__all__ = ["Paid", "kill_again_and_again", "main", "write_rows"]
+__all__ = ["Nowhere", "Paid", "kill_again_and_again", "main", "write_rows"]
 
 _ROW = re.compile(rb"row-(\d+)-")
 _CHILD = """
@@ -156,7 +156,7 @@ def kill_again_and_again(rows: int, kills: int, place: Path, *, seed: int = 0, q
     paid = Paid(seed)
     killed = 0
     with Emulator("deepseek", faults=paid) as emulator:
-        emulator.vendor.requests = _Nowhere()
+        emulator.vendor.requests = Nowhere()
         config = place / "chatport.toml"
         key = emulator.vendor.api_key or "none"
         table = f'[providers.deepseek]\nbase_url = "{emulator.base_url}"\napi_key = "{key}"\n'
@@ -190,7 +190,7 @@ def kill_again_and_again(rows: int, kills: int, place: Path, *, seed: int = 0, q
     return {"killed": killed, **_account(out, rows, paid)}
 
 
-class _Nowhere(list[EmulatedRequest]):
+class Nowhere(list[EmulatedRequest]):
     def append(self, item: EmulatedRequest) -> None:
         """Keep nothing: an emulator lists all it was asked."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .answers import Answer as Answer
     from .asking import Asking as Asking, Ending as Ending, Settings as Settings, Step as Step
+    from .blocks import standing_of_blocks as standing_of_blocks
     from .comparing import Comparison as Comparison, compare as compare
     from .errors import (
         ChangedRunError as ChangedRunError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "answers": ("Answer",),
     "asking": ("Asking", "Ending", "Settings", "Step"),
+    "blocks": ("standing_of_blocks",),
     "comparing": ("Comparison", "compare"),
     "errors": ("ChangedRunError", "RunStoppedError", "StorageError"),
     "job": ("Job",),
