@@ -114,6 +114,7 @@ class Stage:
 
     def close(self) -> None:
         """Close the client and its thread. Safe to call twice."""
+        _open_stages.discard(self)
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
@@ -122,7 +123,7 @@ class Stage:
         with _OPENING:
             if self._opened is None:
                 self._opened = _Opened(self)
-                threading.Thread(target=_close_at_exit, args=(weakref.ref(self),), daemon=True).start()
+                _close_at_exit(self)
             return self._opened
 
     def refused(self, event: str, fields: Mapping[str, Any]) -> None:
@@ -194,12 +195,26 @@ class Stage:
 _OPENING = threading.Lock()
 
 
-def _close_at_exit(of: weakref.ref[Stage]) -> None:
-    """Close a stage that its engine has not closed when the program ends, which waits for the threads of its loop."""
-    threading.main_thread().join()
-    stage = of()
-    if stage is not None:
+def _close_at_exit(stage: Stage) -> None:
+    """See to it that a stage which its engine does not close is closed when the program ends.
+
+    That waits for the threads of the stage's loop before `atexit` comes; this is what `concurrent.futures` does.
+    """
+    if not _registered:
+        _registered.append(True)
+        register: Any = threading._register_atexit  # type: ignore[attr-defined]  # it has no public name
+        with suppress(RuntimeError):  # the program is ending
+            register(_close_all)
+    _open_stages.add(stage)
+
+
+def _close_all() -> None:
+    for stage in list(_open_stages):
         stage.close()
+
+
+_open_stages: weakref.WeakSet[Stage] = weakref.WeakSet()
+_registered: list[bool] = []
 
 
 def _row(job: Job, content: Mapping[str, Any], place: int) -> Row:

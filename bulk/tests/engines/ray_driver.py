@@ -25,6 +25,7 @@ def main(told: dict[str, Any]) -> None:
         Job(told["model"], "say: {text}", key="id", keep=["text"]),
         told["folder"],
         workers=told["workers"],
+        cpus=told.get("cpus", 0.1),
         config=told["config"],
         settings=Settings(concurrency=told["concurrency"], first_concurrency=told["concurrency"]),
     )
