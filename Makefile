@@ -94,7 +94,7 @@ bench: $(VENV)/synced ## measure ours against raw sockets and bare httpx, in abo
 bench-peers: $(VENV)/synced ## the same against other libraries, each in an environment of its own (needs a registry)
 	@$(PY) -m benchmarks.run --peers $(ARGS)
 
-bench-bulk: $(VENV)/synced ## ask a million rows, over loopback too, and kill a run a hundred times (ARGS="kills --kills 10")
+bench-bulk: $(VENV)/synced ## ask a million rows, over loopback too, kill a run a hundred times, share limits (ARGS="kills --kills 10")
 	@$(PY) -m benchmarks.bulk $(ARGS)
 
 bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load)

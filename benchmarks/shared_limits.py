@@ -125,6 +125,7 @@ class _Trial:
             "refused": len(refused),
             "used_percent": round(100 * len(came) / (limit * seconds / 60), 2),
             "most_in_a_minute": found["most_in_a_minute"],
+            "last_refused": max(refused, default=began) - began,
             "ended": codes,
         }
 
@@ -153,7 +154,8 @@ def main(arguments: list[str] | None = None) -> None:
     told = parser.parse_args(arguments)
     for found in shared_limits(told):
         print(
-            f"{found['kind']}: {found['answered']:,} answered and {found['refused']} refused in {told.seconds:g} s, "
+            f"{found['kind']}: {found['answered']:,} answered and {found['refused']} refused (the last after "
+            f"{found['last_refused']:.1f} s) in {told.seconds:g} s, "
             f"{found['used_percent']} % of the limit used; at most {found['most_in_a_minute']} came in any 60 s",
             flush=True,
         )

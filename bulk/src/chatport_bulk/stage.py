@@ -30,7 +30,7 @@ from .errors import RunStoppedError
 from .job import Job
 from .lanes import Lane, bulk_config, lanes_of
 from .rowlog import RowLog
-from .rows import Row
+from .rows import Key, Row
 from .tally import Tally
 
 __all__ = ["Stage", "output_schema"]
@@ -171,6 +171,7 @@ class Stage:
             self._settings_of_a_block(),
             batches=block.batches().__next__,
             commit=block.commit,
+            forget=block.forget,
             tally=self.tally,
         )
         opened.askings.append(asking)
@@ -244,6 +245,11 @@ class _Block:
         if self.log is not None:
             self.log.step(step.begun, step.ended, step.back)
         self.answers.update((answer.key, answer) for answer, _ in step.ended)
+
+    def forget(self, keys: Sequence[Key]) -> None:
+        """Let rows be asked again that have failed like all the first ones."""
+        if self.log is not None:
+            self.log.forget_failures(keys)
 
 
 class _Opened:
