@@ -113,6 +113,45 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_sent(tmp_pat
     assert not emulator.requests
 
 
+def test_rows_that_are_cut_anew_are_not_paid_again(tmp_path: Path) -> None:
+    """On more machines, an engine makes other blocks of the same rows."""
+    emulator = Emulator("compatible")
+    with stage(emulator, tmp_path) as asking:
+        for block in rows(60).to_batches(max_chunksize=20):
+            asking(block)
+    again = stage(emulator, tmp_path)
+    assert again.recall() == again.recall() == 60
+    with again as asking:
+        found = [asking(block) for block in rows(70).to_batches(max_chunksize=35)]
+    answers = pa.concat_tables(found)
+    assert answers.column("answer").to_pylist() == rows(70).column("text").to_pylist()
+    assert answers.column("key").to_pylist() == rows(70).column("id").to_pylist()
+    assert len(emulator.requests) == 70
+    assert standing_of_blocks(tmp_path).answered == 70
+    with stage(emulator, tmp_path, Job(MODEL, "say: {text}!", key="id")) as another_job:
+        assert another_job.recall() == 0
+        another_job(rows(5))
+    assert len(emulator.requests) == 75
+
+
+def test_rows_without_a_key_are_known_by_what_is_in_them(tmp_path: Path) -> None:
+    emulator = Emulator("compatible")
+    job = Job(MODEL, "say: {text}")
+    with stage(emulator, tmp_path, job) as asking:
+        asking(rows(10))
+    (removed,) = (tmp_path / "blocks").glob("*/*.sqlite")
+    again = stage(emulator, tmp_path, job)
+    again.recall()
+    with again as asking:
+        moved = asking(rows(6, start=4))
+        assert moved.column("key").to_pylist() == ["1", "2", "3", "4", "5", "6"]
+        assert moved.column("answer").to_pylist() == rows(6, start=4).column("text").to_pylist()
+        assert len(emulator.requests) == 10
+        removed.unlink()
+        assert None not in asking(rows(3, start=2)).column("answer").to_pylist()
+    assert len(emulator.requests) == 13
+
+
 _NOT_CLOSED = """
 import sys
 import pyarrow as pa

@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from .errors import StorageError
 from .job import Job
+from .recall import Recall
 from .rowlog import RowLog, Standing
 from .rows import Row, digest_of
 
@@ -34,6 +35,8 @@ class Blocks:
         self.folder = folder.absolute() / "blocks"
         self._job = job
         self._journal_mode: Literal["WAL", "TRUNCATE"] = journal_mode
+        self._digest = digest_of(job.fingerprint()).hex()
+        self.recall = Recall(self.folder, self._digest)
 
     def path_of(self, rows: Sequence[Row]) -> Path:
         """Return where the log of these rows is: the same for the same rows in the same order, wherever that is."""
@@ -56,7 +59,10 @@ class Blocks:
             _unlock(path.with_suffix(".lock"), lock)
 
     def _open(self, path: Path) -> RowLog:
-        return RowLog(path, journal_mode=self._journal_mode)
+        log = RowLog(path, journal_mode=self._journal_mode)
+        if log.meta("job") is None:
+            log.set_meta(job=self._digest)
+        return log
 
     def note_an_answer(self) -> None:
         """Note, for all workers, that a row was answered."""
@@ -70,7 +76,7 @@ class Blocks:
 
     @property
     def _mark(self) -> Path:
-        return self.folder / f"{digest_of(self._job.fingerprint()).hex()}.answered"
+        return self.folder / f"{self._digest}.answered"
 
 
 def standing_of_blocks(folder: str | Path) -> Standing:

@@ -42,5 +42,7 @@ def ask(
             answers = self._stage(pyarrow.Table.from_struct_array(rows.to_arrow()))
             return answers.to_struct_array().combine_chunks()
 
-    worker = daft.cls(Worker, max_concurrency=workers)(Stage(job, folder, **stage))
+    asking = Stage(job, folder, **stage)
+    asking.recall()
+    worker = daft.cls(Worker, max_concurrency=workers)(asking)
     return frame.select(worker.answer(to_struct(*(frame[name] for name in frame.column_names))))

@@ -40,7 +40,9 @@ def ask(frame: Any, job: Job, folder: str | Path | None, **stage: Any) -> Any:
     kept = pyarrow.Schema.from_pandas(frame._meta, preserve_index=False)
     meta = _frame(output_schema(job, kept).empty_table(), pandas)
     meta.index = frame._meta.index
-    worker = _Worker(Stage(job, folder, **stage))
+    asking = Stage(job, folder, **stage)
+    asking.recall()
+    worker = _Worker(asking)
     return frame.map_partitions(worker, meta=meta, enforce_metadata=False)
 
 

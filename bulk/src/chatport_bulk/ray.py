@@ -41,9 +41,11 @@ def ask(
         from ray.data import ActorPoolStrategy
     except ImportError as error:
         raise ConfigurationError("Rows go through Ray Data only with it: pip install 'chatport-bulk[ray]'.") from error
+    asking = Stage(job, folder, **stage)
+    asking.recall()
     return dataset.map_batches(
         _Worker,
-        fn_constructor_args=(Stage(job, folder, **stage),),
+        fn_constructor_args=(asking,),
         batch_format="pyarrow",
         batch_size=None,  # whole blocks: batches of a size are put together as blocks happen to arrive
         compute=ActorPoolStrategy(size=workers, max_concurrent_calls_per_actor=blocks_at_once),

@@ -272,6 +272,11 @@ class RowLog:
             yield from (decode(data) for _, data in found)
             after = found[-1][0]
 
+    def answered(self) -> list[tuple[Key, bytes]]:
+        """Return the keys of the answered rows, each with the digest of its content."""
+        with self._lock, self._telling():
+            return self._run("SELECT key, digest FROM rows WHERE state = ?", _ANSWERED).fetchall()
+
     def answers_in_journal(self, keys: Sequence[Key]) -> dict[Key, Answer]:
         """Return the answers of these rows that are in no part yet."""
         with self._lock, self._telling():

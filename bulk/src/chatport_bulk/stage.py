@@ -100,6 +100,14 @@ class Stage:
         opened = self._open()
         return opened.portal.call(self._answer, opened, batch)
 
+    def recall(self) -> int:
+        """Let rows be found that were answered in blocks of another cut; return how many answered rows are known.
+
+        To be called where the workers are told what to do, before the stage is sent to them; `ask` of an engine does
+        it. It reads each log that has changed since the last time. Raises StorageError where it cannot be written.
+        """
+        return 0 if self._blocks is None else self._blocks.recall.write()
+
     def over(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Give the answers to record batches as record batches, then close: what Spark's `mapInArrow` calls."""
         with self:
@@ -160,6 +168,9 @@ class Stage:
             log.forget_failures()
         block.answers.update(log.answers_in_journal([row.key for row in rows]))
         block.answers.update((answer.key, answer) for answer in log.failures())
+        if self._blocks is not None:
+            new = [row for row in rows if row.key not in block.answers and not row.problem]
+            block.answers.update((answer.key, answer) for answer in self._blocks.recall.find(new))
         self.tally.skipped += len(block.answers)
         return block
 
