@@ -78,8 +78,8 @@ def main() -> None:
                 found = json.loads(done.stdout.splitlines()[-1])
                 name = f"Ray, {workers} actor{'s' * (workers > 1)}" if workers else "a stage of this process"
                 print(
-                    f"{name}: {found['rest']:,.0f} rows/s after the first block, which came after {found['first']:.1f} s; "
-                    f"{time.monotonic() - began:.0f} s in all",
+                    f"{name}: {found['rest']:,.0f} rows/s after the first block, which came after "
+                    f"{found['first']:.1f} s; {time.monotonic() - began:.0f} s in all",
                     flush=True,
                 )
 

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 from chatport import ConfigurationError
 from chatport.testing import Emulator
 from chatport_bulk import Job, RunStoppedError, Settings, Stage, StorageError, standing_of_blocks
+from chatport_bulk.command import command
 
 from .conftest import MODEL, QUICK
 
@@ -64,6 +66,14 @@ def test_one_bad_block_ends_no_run_in_which_rows_were_answered(tmp_path: Path) -
     assert kinds == ["BadRequestError"] * 30
     standing = standing_of_blocks(tmp_path)
     assert (standing.answered, standing.failed, dict(standing.failures)) == (5, 30, {"BadRequestError": 30})
+
+
+def test_status_says_what_the_blocks_stand_at(tmp_path: Path) -> None:
+    with stage(Emulator("compatible"), tmp_path) as asking:
+        asking(rows(5))
+        asking(rows(7, start=5))
+    found = CliRunner().invoke(command, ["status", str(tmp_path)])
+    assert (found.exit_code, "answered: 12\n" in found.output) == (0, True), found.output
 
 
 def test_a_cap_is_for_all_blocks_of_a_stage(tmp_path: Path) -> None:

@@ -129,15 +129,19 @@ def plan_command(input: str, out: str | None, rows: int, **asked: Any) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--json", "as_json", is_flag=True)
 def status_command(folder: str, as_json: bool) -> None:
-    """Say what the run in FOLDER stands at, also while it goes on."""
+    """Say what the run in FOLDER stands at, or the blocks of an engine; also while it goes on."""
+    from .blocks import standing_of_blocks
     from .rowlog import RowLog
 
     with _reporting():
-        if not (Path(folder) / "run.sqlite").is_file():
-            raise ConfigurationError(f"{folder} holds no run: it has no run.sqlite.")
-        log = RowLog(Path(folder) / "run.sqlite", read_only=True)
-        standing = log.standing()
-        log.close()
+        if (Path(folder) / "run.sqlite").is_file():
+            log = RowLog(Path(folder) / "run.sqlite", read_only=True)
+            standing = log.standing()
+            log.close()
+        elif (Path(folder) / "blocks").is_dir():
+            standing = standing_of_blocks(folder)
+        else:
+            raise ConfigurationError(f"{folder} holds no run: it has no run.sqlite, and no blocks of an engine.")
         if as_json:
             click.echo(msgspec.json.encode(standing).decode())
             return
