@@ -68,7 +68,9 @@ blocks = [
     for at in range(0, told["rows"], told["block"])
 ]
 job = Job("compatible:emulated-model", "say: {text}", key="id")
-with Stage(job, told["folder"], config=emulator.config(), client={"transport": emulator}) as stage:
+with Stage(
+    job, told["folder"], config=emulator.config(), client={"transport": emulator}, journal_mode=told["mode"]
+) as stage:
     stage(blocks[0].slice(0, 1))
     began, cpu = time.monotonic(), time.process_time()
     for block in blocks:
@@ -147,8 +149,14 @@ def loopback(rows: int, kind: str) -> None:
 def stage(rows: int, block: int = 1_000) -> None:
     """Give a stage blocks of the emulator's rows in process: without a log, with one, and once more from the log."""
     with tempfile.TemporaryDirectory() as place:
-        for name, folder in (("no log", None), ("a log", f"{place}/logs"), ("answered before", f"{place}/logs")):
-            told = {"rows": rows, "block": block, "folder": folder}
+        kinds = (
+            ("no log", None, "TRUNCATE"),
+            ("a log", f"{place}/logs", "TRUNCATE"),
+            ("answered before", f"{place}/logs", "TRUNCATE"),
+            ("a log of one machine (WAL)", f"{place}/wal", "WAL"),
+        )
+        for name, folder, mode in kinds:
+            told = {"rows": rows, "block": block, "folder": folder, "mode": mode}
             with subprocess.Popen([sys.executable, "-c", _STAGE, json.dumps(told)], stdout=subprocess.PIPE) as child:
                 assert child.stdout is not None
                 found = json.loads(child.stdout.read())
