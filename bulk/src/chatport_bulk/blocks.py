@@ -139,24 +139,23 @@ async def _locked(path: Path) -> IO[bytes] | None:
         ) from error
 
 
-def _try_lock(path: Path) -> IO[bytes] | Literal["held"] | None:
-    if sys.platform == "win32":  # where two workers with the same block are not found out
-        return None
-    import fcntl
+def _try_lock(path: Path) -> IO[bytes] | None | Literal["held"]:
+    if sys.platform != "win32":  # where two workers with the same block are not found out
+        import fcntl
 
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, file):
+                return file
+        except BlockingIOError:
+            pass
+        except OSError:
+            file.close()
+            raise
+        file.close()  # somebody has it, or has removed it in between
         return "held"
-    except OSError:
-        file.close()
-        raise
-    if not _is_at(path, file):  # its holder has removed it in between
-        file.close()
-        return "held"
-    return file
+    return None
 
 
 def _is_at(path: Path, file: IO[bytes]) -> bool:
