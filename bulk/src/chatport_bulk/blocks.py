@@ -139,23 +139,21 @@ async def _locked(path: Path) -> IO[bytes] | None:
         ) from error
 
 
-def _try_lock(path: Path) -> IO[bytes] | None | Literal["held"]:
+def _try_lock(path: Path) -> IO[bytes] | Literal["held"] | None:
+    found: IO[bytes] | Literal["held"] | None = None
     if sys.platform != "win32":  # where two workers with the same block are not found out
         import fcntl
 
         file = path.open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(path, file):
-                return file
+            found = file if _is_at(path, file) else "held"  # its holder has removed it in between
         except BlockingIOError:
-            pass
-        except OSError:
-            file.close()
-            raise
-        file.close()  # somebody has it, or has removed it in between
-        return "held"
-    return None
+            found = "held"
+        finally:
+            if found is not file:
+                file.close()
+    return found
 
 
 def _is_at(path: Path, file: IO[bytes]) -> bool:
