@@ -13,7 +13,7 @@ LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gateway bench-bulk bench-gateway bench-records test test-clients test-kills test-deploy quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
+.PHONY: help demo demo-gateway bench-bulk bench-gateway bench-records test test-clients test-kills test-deploy test-engines quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -57,11 +57,26 @@ test-kills: $(VENV)/synced ## kill a gateway under load fifty times, and look fo
 test-deploy: $(VENV)/synced ## build the image's environment, and put nginx before two replicas that are killed, stopped and reloaded
 	@CHATPORT_DEPLOY=1 $(PY) -m pytest -n 0 gateway/tests/deploy $(ARGS)
 
+# Ray, Dask and Daft bring 400 MB and hold other versions of pyarrow: they meet the rest only here.
+ENGINES := .venv-engines
+ENGINES_MEMBERS := core protocols/responses plugins/provider-deepseek bulk
+$(ENGINES)/synced: $(VENV)/synced requirements/engines.txt $(ENGINES_MEMBERS:=/pyproject.toml)
+	@echo "== installing Ray, Dask and Daft, in an environment of their own"
+	@$(PYTHON) -m venv $(ENGINES)
+	@$(PY) -m uv pip install -q --compile-bytecode --python $(ENGINES)/bin/python --require-hashes -r requirements/engines.txt || \
+		$(ENGINES)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/engines.txt
+	@$(PY) -m uv pip install -q --python $(ENGINES)/bin/python --no-deps --no-build-isolation $(addprefix -e ,$(ENGINES_MEMBERS)) || \
+		$(ENGINES)/bin/python -m pip install -q --no-deps --no-build-isolation $(addprefix -e ,$(ENGINES_MEMBERS))
+	@touch $@
+
+test-engines: $(ENGINES)/synced ## let Ray, Dask and Daft run the stage, and kill them; installs them (100 kills: CHATPORT_KILLS=100)
+	@$(ENGINES)/bin/python -m pytest -m engines bulk/tests/engines $(ARGS)
+
 quick: $(VENV)/synced ## lint one package and run its own tests, without the slow ones (PACKAGE=provider-deepseek; core if not said)
 	@test -n "$(PACKAGE_FOLDER)" || { echo "there is no package $(PACKAGE): core, or a folder of plugins/" >&2; exit 1; }
 	@$(PY) -m ruff check --output-format concise $(PACKAGE_FOLDER)
 	@$(PY) -m ruff format --check $(PACKAGE_FOLDER)
-	@$(PY) -m pytest -q -n 2 --dist worksteal -m "not real_server and not slow" --ignore-glob='*/test_recordings.py' \
+	@$(PY) -m pytest -q -n 2 --dist worksteal -m "not real_server and not slow and not engines" --ignore-glob='*/test_recordings.py' \
 		$(PACKAGE_FOLDER)/tests $(ARGS)
 
 coverage: $(VENV)/synced ## run core's own tests, and fail if they reach less of the core than they did
@@ -82,7 +97,7 @@ bench: $(VENV)/synced ## measure ours against raw sockets and bare httpx, in abo
 bench-peers: $(VENV)/synced ## the same against other libraries, each in an environment of its own (needs a registry)
 	@$(PY) -m benchmarks.run --peers $(ARGS)
 
-bench-bulk: $(VENV)/synced ## ask a million rows, over loopback too, and kill a run a hundred times (ARGS="kills --kills 10")
+bench-bulk: $(VENV)/synced ## ask a million rows, over loopback too, kill a run a hundred times, share limits (ARGS="kills --kills 10")
 	@$(PY) -m benchmarks.bulk $(ARGS)
 
 bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load)
@@ -140,7 +155,7 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 	@$(LOCK) --group dev --extra testing --extra httpx2 --extra otel --extra trio --extra redis --extra team --extra postgres --extra metrics --extra arrow --no-emit-package chatport-core --no-emit-package chatport-protocol-responses \
 		--no-emit-package chatport-surfaces --no-emit-package chatport-mcp --no-emit-package chatport-gateway -o requirements/dev.txt \
 		$(MEMBERS:=/pyproject.toml)
-	@$(LOCK) --extra redis --extra team --extra postgres -c requirements/dev.txt --no-emit-package chatport-core \
+	@$(LOCK) --extra redis --extra team --extra postgres --extra metrics -c requirements/dev.txt --no-emit-package chatport-core \
 		--no-emit-package chatport-protocol-responses --no-emit-package chatport-surfaces --no-emit-package chatport-gateway \
 		-o requirements/gateway.txt core/pyproject.toml $(wildcard protocols/*/pyproject.toml plugins/*/pyproject.toml) \
 		surfaces/pyproject.toml gateway/pyproject.toml
@@ -150,7 +165,9 @@ lock: $(VENV)/synced ## pin requirements/*.txt anew (to upgrade: LOCKFLAGS=--upg
 	@$(LOCK) --group pyright -c requirements/dev.txt -o requirements/pyright.txt
 	@$(LOCK) --group nginx -c requirements/dev.txt -o requirements/nginx.txt
 	@$(LOCK) --group release -o requirements/release.txt
+	@$(LOCK) --group engines --extra redis --extra testing --extra ray --extra dask --extra daft --no-emit-package chatport-core \
+		-o requirements/engines.txt core/pyproject.toml bulk/pyproject.toml
 
 clean: ## remove .venv and everything generated
-	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results tests/clients/.installed
+	rm -rf .venv .venv-engines dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* benchmarks/.venvs benchmarks/.results tests/clients/.installed
 	find core protocols plugins surfaces gateway mcptools bulk tests demo benchmarks release .ci -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

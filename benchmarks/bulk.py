@@ -5,6 +5,8 @@
     python -m benchmarks.bulk loopback --rows 50000
     python -m benchmarks.bulk kills --kills 100 --rows 5000
     python -m benchmarks.bulk batches --kills 100 --rows 300
+    python -m benchmarks.bulk --shared-limits      the same as `limits`: processes that share a vendor's limit
+    python -m benchmarks.bulk stage                what the stage costs a row, as an engine's worker runs it
 
 Rates are rows for each second of CPU time of the run's own process (one core), and of wall time beside it.
 """
@@ -29,10 +31,11 @@ from typing import Any
 from chatport.testing import Emulator, Fault, faults
 from chatport.testing.emulator import EmulatedRequest
 
-from . import vendor
+from . import shared_limits, vendor
 
-__all__ = ["Paid", "kill_again_and_again", "main", "write_rows"]
+__all__ = ["Nowhere", "Paid", "kill_again_and_again", "main", "stage", "write_rows"]
 
+_CHOICES = ("million", "loopback", "kills", "batches", "stage", "limits", "all")
 _ROW = re.compile(rb"row-(\d+)-")
 _CHILD = """
 import json, resource, sys, time
@@ -52,6 +55,28 @@ print(json.dumps({
     "answered": report.standing.answered, "parts": report.standing.parts,
     "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }))
+"""
+_STAGE = """
+import json, sys, time
+import pyarrow as pa
+from chatport.testing import Emulator
+from chatport_bulk import Job, Stage
+told = json.loads(sys.argv[1])
+emulator = Emulator("compatible")
+emulator.vendor.requests = type("Nowhere", (list,), {"append": lambda self, item: None})()
+blocks = [
+    pa.table({"id": [f"id-{n}" for n in range(at, at + told["block"])], "text": ["some words"] * told["block"]})
+    for at in range(0, told["rows"], told["block"])
+]
+job = Job("compatible:emulated-model", "say: {text}", key="id")
+with Stage(
+    job, told["folder"], config=emulator.config(), client={"transport": emulator}, journal_mode=told["mode"]
+) as stage:
+    stage(blocks[0].slice(0, 1))
+    began, cpu = time.monotonic(), time.process_time()
+    for block in blocks:
+        stage(block)
+    print(json.dumps({"seconds": time.monotonic() - began, "cpu": time.process_time() - cpu}))
 """
 
 
@@ -122,6 +147,27 @@ def loopback(rows: int, kind: str) -> None:
         )
 
 
+def stage(rows: int, block: int = 1_000) -> None:
+    """Give a stage blocks of the emulator's rows in process: without a log, with one, and once more from the log."""
+    with tempfile.TemporaryDirectory() as place:
+        kinds = (
+            ("no log", None, "TRUNCATE"),
+            ("a log", f"{place}/logs", "TRUNCATE"),
+            ("answered before", f"{place}/logs", "TRUNCATE"),
+            ("a log of one machine (WAL)", f"{place}/wal", "WAL"),
+        )
+        for name, folder, mode in kinds:
+            told = {"rows": rows, "block": block, "folder": folder, "mode": mode}
+            with subprocess.Popen([sys.executable, "-c", _STAGE, json.dumps(told)], stdout=subprocess.PIPE) as child:
+                assert child.stdout is not None
+                found = json.loads(child.stdout.read())
+            print(
+                f"stage, blocks of {block:,}, {name}: {found['cpu'] / rows * 1e6:,.0f} us of CPU and "
+                f"{found['seconds'] / rows * 1e6:,.0f} us of wall time a row; {rows / found['seconds']:,.0f} rows/s",
+                flush=True,
+            )
+
+
 class Paid:
     """Faults for an emulator, one request in so many; and how often each row was answered, which is what is paid."""
 
@@ -157,7 +203,7 @@ def kill_again_and_again(rows: int, kills: int, place: Path, *, seed: int = 0, q
     paid = Paid(seed)
     killed = 0
     with Emulator("deepseek", faults=paid) as emulator:
-        emulator.vendor.requests = _Nowhere()
+        emulator.vendor.requests = Nowhere()
         config = place / "chatport.toml"
         key = emulator.vendor.api_key or "none"
         table = f'[providers.deepseek]\nbase_url = "{emulator.base_url}"\napi_key = "{key}"\n'
@@ -191,7 +237,7 @@ def kill_again_and_again(rows: int, kills: int, place: Path, *, seed: int = 0, q
     return {"killed": killed, **_account(out, rows, paid)}
 
 
-class _Nowhere(list[EmulatedRequest]):
+class Nowhere(list[EmulatedRequest]):
     def append(self, item: EmulatedRequest) -> None:
         """Keep nothing: an emulator lists all it was asked."""
 
@@ -252,11 +298,14 @@ def batches(rows: int, number: int) -> None:
 def main() -> None:
     """Read the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("million", "loopback", "kills", "batches", "all"), default="all")
+    parser.add_argument("what", nargs="?", choices=_CHOICES, default="all")
+    parser.add_argument("--shared-limits", action="store_true")
     parser.add_argument("--rows", type=int)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--format", choices=("parquet", "jsonl"), default="parquet")
     given = parser.parse_args()
+    if given.shared_limits:
+        given.what = "limits"
     if given.what in ("million", "all"):
         million(given.rows or 1_000_000, given.format)
     if given.what in ("loopback", "all"):
@@ -265,6 +314,10 @@ def main() -> None:
         kills(given.rows or 5_000, given.kills)
     if given.what in ("batches", "all"):
         batches(given.rows or 300, given.kills)
+    if given.what in ("stage", "all"):
+        stage(given.rows or 20_000)
+    if given.what in ("limits", "all"):
+        shared_limits.main([])
     print(f"(this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB)")
 
 

@@ -188,7 +188,7 @@ with chatport.Client(emulator.config(pacing=pacing, timeouts={"queue": 60}), tra
 
 
 def test_library_users_share_pacing(redis: RedisServer) -> None:
-    """Two programs together keep what one would keep: 600 requests a minute, with no more than a burst of 31."""
+    """Two programs together keep what one would keep: 600 requests a minute, with no more than a burst of 13."""
     command = [sys.executable, "-c", PACE, redis.url]
     programs = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for program in programs:
@@ -197,7 +197,7 @@ def test_library_users_share_pacing(redis: RedisServer) -> None:
     times = sorted(float(line) for program in programs for line in program.communicate("go\n", timeout=60)[0].split())
     assert len(times) == 50
     seconds = times[-1] - times[0]
-    assert (50 - 31) / 9.5 - 0.3 <= seconds < 10
+    assert (50 - 13) / 9.65 - 0.3 <= seconds < 10
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

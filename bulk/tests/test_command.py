@@ -198,7 +198,7 @@ def test_the_public_names_are_these_and_each_is_in_the_manual() -> None:
         "Answer", "Asking", "BatchSettings",
         "ChangedRunError", "Comparison", "Ending", "Job", "Plan", "Report", "Row", "RowLog", "Run",
         "RunStoppedError", "Settings", "Source", "Stage", "Standing", "Step", "StorageError", "Tally", "compare",
-        "open_source", "output_schema", "plan", "run",
+        "open_source", "output_schema", "plan", "run", "standing_of_blocks",
     ]  # fmt: skip
     assert chatport_bulk.__all__ == names
     page = DOCS.read_text("utf-8")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import click
@@ -22,6 +22,9 @@ import chatport
 from chatport import ChatportError, ConfigurationError
 
 from .batch_command import BATCH_OPTIONS, batch_lines, batch_options, batch_settings
+
+if TYPE_CHECKING:
+    from .batch_log import Batch
 
 __all__ = ["command"]
 
@@ -160,16 +163,21 @@ def plan_command(input: str, out: str | None, rows: int, **asked: Any) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--json", "as_json", is_flag=True)
 def status_command(folder: str, as_json: bool) -> None:
-    """Say what the run in FOLDER stands at, also while it goes on."""
+    """Say what the run in FOLDER stands at, or the blocks of an engine; also while it goes on."""
     from .batch_log import BatchLog
+    from .blocks import standing_of_blocks
     from .rowlog import RowLog
 
+    batches: list[Batch] = []
     with _reporting():
-        if not (Path(folder) / "run.sqlite").is_file():
-            raise ConfigurationError(f"{folder} holds no run: it has no run.sqlite.")
-        log = RowLog(Path(folder) / "run.sqlite", read_only=True)
-        standing, batches = log.standing(), BatchLog(log, read_only=True).all()
-        log.close()
+        if (Path(folder) / "run.sqlite").is_file():
+            log = RowLog(Path(folder) / "run.sqlite", read_only=True)
+            standing, batches = log.standing(), BatchLog(log, read_only=True).all()
+            log.close()
+        elif (Path(folder) / "blocks").is_dir():
+            standing = standing_of_blocks(folder)
+        else:
+            raise ConfigurationError(f"{folder} holds no run: it has no run.sqlite, and no blocks of an engine.")
         if as_json:
             told = msgspec.to_builtins(standing)
             if batches:

@@ -30,7 +30,8 @@ from .rows import Key
 
 __all__ = ["Known", "RowLog", "Standing"]
 
-_SCHEMA = """
+_VERSION = "1"
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files(number INTEGER PRIMARY KEY, name TEXT UNIQUE, bytes INTEGER, digest TEXT);
 CREATE TABLE IF NOT EXISTS sessions(id INTEGER PRIMARY KEY, began REAL, ended REAL, how TEXT, lost INTEGER);
@@ -41,9 +42,9 @@ CREATE TABLE IF NOT EXISTS journal(id INTEGER PRIMARY KEY, key, answer BLOB NOT 
 CREATE TABLE IF NOT EXISTS parts(number INTEGER PRIMARY KEY, name TEXT, rows INTEGER);
 CREATE TABLE IF NOT EXISTS memo(digest BLOB PRIMARY KEY, answer BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS totals(name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO meta VALUES ('version', '{_VERSION}');
 """
 _ANSWERED, _FAILED = 1, 2
-_VERSION = "1"
 _COUNTED = ("input_tokens", "output_tokens", "attempts", "seconds")
 
 
@@ -91,8 +92,8 @@ class RowLog:
                 return
             self._run(f"PRAGMA journal_mode = {journal_mode}")
             self._run("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
-            self._run("INSERT OR IGNORE INTO meta VALUES ('version', ?)", _VERSION)
+            # One transaction: each takes some waits for the disk, and a block of a stage begins with this.
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         if self.meta("version") != _VERSION:
             raise StorageError(f"{path} was written by another version of chatport-bulk; this one reads {_VERSION}.")
 
@@ -289,6 +290,11 @@ class RowLog:
                 return
             yield from (decode(data) for _, data in found)
             after = found[-1][0]
+
+    def answered(self) -> list[tuple[Key, bytes]]:
+        """Return the keys of the answered rows, each with the digest of its content."""
+        with self._lock, self._telling():
+            return self._run("SELECT key, digest FROM rows WHERE state = ?", _ANSWERED).fetchall()
 
     def answers_in_journal(self, keys: Sequence[Key]) -> dict[Key, Answer]:
         """Return the answers of these rows that are in no part yet."""
