@@ -9,9 +9,9 @@ from pathlib import Path
 
 from hypothesis import given, settings, strategies as st
 
-from chatport_bulk.batch_draft import Bounds, Draft, Line
-from chatport_bulk.batch_ids import own_id
-from chatport_bulk.batch_log import Batch, BatchLog, BatchRow
+from chatport_bulk.batches.draft import Bounds, Draft, Line
+from chatport_bulk.batches.ids import own_id
+from chatport_bulk.batches.log import Batch, BatchLog, BatchRow
 from chatport_bulk.rowlog import RowLog
 
 KEYS = st.lists(st.one_of(st.integers(0, 2**60), st.text(min_size=1, max_size=120)), unique=True, max_size=40)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .answers import Answer as Answer
     from .asking import Asking as Asking, Ending as Ending, Settings as Settings, Step as Step
-    from .batch_settings import BatchSettings as BatchSettings
+    from .batches.settings import BatchSettings as BatchSettings
     from .blocks import standing_of_blocks as standing_of_blocks
     from .comparing import Comparison as Comparison, compare as compare
     from .errors import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "answers": ("Answer",),
     "asking": ("Asking", "Ending", "Settings", "Step"),
-    "batch_settings": ("BatchSettings",),
+    "batches.settings": ("BatchSettings",),
     "blocks": ("standing_of_blocks",),
     "comparing": ("Comparison", "compare"),
     "errors": ("ChangedRunError", "RunStoppedError", "StorageError"),

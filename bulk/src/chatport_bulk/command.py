@@ -21,10 +21,10 @@ import msgspec
 import chatport
 from chatport import ChatportError, ConfigurationError
 
-from .batch_command import BATCH_OPTIONS, batch_lines, batch_options, batch_settings
+from .batches.command import BATCH_OPTIONS, batch_lines, batch_options, batch_settings
 
 if TYPE_CHECKING:
-    from .batch_log import Batch
+    from .batches.log import Batch
 
 __all__ = ["command"]
 
@@ -114,7 +114,7 @@ def resume_command(folder: str, **how: Any) -> None:
 @click.option("--delete-files", is_flag=True, help="Delete the vendor's files of a batch that was read.")
 def cancel_command(folder: str, **batch: Any) -> None:
     """Cancel the open batches of the run in FOLDER, wait until they say so, and keep what they have answered."""
-    from .batch_log import BatchLog
+    from .batches.log import BatchLog
     from .rowlog import RowLog
 
     with _reporting():
@@ -164,7 +164,7 @@ def plan_command(input: str, out: str | None, rows: int, **asked: Any) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def status_command(folder: str, as_json: bool) -> None:
     """Say what the run in FOLDER stands at, or the blocks of an engine; also while it goes on."""
-    from .batch_log import BatchLog
+    from .batches.log import BatchLog
     from .blocks import standing_of_blocks
     from .rowlog import RowLog
 

@@ -14,9 +14,9 @@ import attrs
 import chatport
 
 from .asking import Asking, Ending, Settings, Step
-from .batch_lane import BatchHost, BatchLane
-from .batch_log import BatchLog
-from .batch_settings import BatchSettings, batch_target
+from .batches.lane import BatchHost, BatchLane
+from .batches.log import BatchLog
+from .batches.settings import BatchSettings, batch_target
 from .errors import ChangedRunError, RunStoppedError, StorageError
 from .folder import RunFolder
 from .job import Job

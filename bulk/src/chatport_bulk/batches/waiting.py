@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from chatport import ChatportError
 
-from .lanes import is_fatal, is_refusal, is_transient
+from ..lanes import is_fatal, is_refusal, is_transient
 
 __all__ = ["Waiting"]
 

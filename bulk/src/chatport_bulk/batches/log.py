@@ -19,8 +19,8 @@ from typing import Any
 
 import msgspec
 
-from .rowlog import RowLog
-from .rows import Key
+from ..rowlog import RowLog
+from ..rows import Key
 
 __all__ = ["Batch", "BatchLog", "BatchRow"]
 

@@ -13,16 +13,16 @@ import anyio.to_thread
 
 from chatport import ChatportError, MalformedReplyError, RateLimitError
 
-from .answers import Answer
-from .asking import Ending, Step
-from .batch_api import Seen, VendorBatches
-from .batch_draft import Draft
-from .batch_ids import own_id
-from .batch_log import Batch, BatchLog, BatchRow
-from .batch_reading import Result, ResultReader, is_whole, results_in
-from .lanes import is_refusal
-from .rows import Key
-from .tally import Tally
+from ..answers import Answer
+from ..asking import Ending, Step
+from ..lanes import is_refusal
+from ..rows import Key
+from ..tally import Tally
+from .api import Seen, VendorBatches
+from .draft import Draft
+from .ids import own_id
+from .log import Batch, BatchLog, BatchRow
+from .reading import Result, ResultReader, is_whole, results_in
 
 __all__ = ["BatchDesk", "StopError", "TooManyError"]
 

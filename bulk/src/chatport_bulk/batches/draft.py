@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from .batch_log import BatchRow
+from .log import BatchRow
 
 __all__ = ["Bounds", "Draft", "Line"]
 

@@ -14,7 +14,7 @@ import msgspec
 import chatport
 from chatport.helpers import BatchRule
 
-from .batch_log import Batch
+from .log import Batch
 
 __all__ = ["Seen", "VendorBatches"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 
-from .rows import Key
+from ..rows import Key
 
 __all__ = ["own_id"]
 

@@ -10,8 +10,8 @@ import click
 
 from chatport import ConfigurationError
 
-from .batch_log import Batch
-from .batch_settings import BatchSettings
+from .log import Batch
+from .settings import BatchSettings
 
 __all__ = ["BATCH_OPTIONS", "batch_lines", "batch_options", "batch_settings"]
 

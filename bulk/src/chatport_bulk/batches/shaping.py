@@ -9,12 +9,12 @@ from typing import Any
 import chatport
 from chatport.helpers import estimate_cost, jsoncodec
 
-from .answers import Answer, failure_of
-from .batch_api import VendorBatches
-from .batch_draft import Line
-from .batch_log import BatchRow
-from .job import Job
-from .rows import Row, digest_of
+from ..answers import Answer, failure_of
+from ..job import Job
+from ..rows import Row, digest_of
+from .api import VendorBatches
+from .draft import Line
+from .log import BatchRow
 
 __all__ = ["Shaper"]
 

@@ -20,21 +20,21 @@ import msgspec
 import chatport
 from chatport import ChatportError
 
-from .answers import Answer
-from .asking import Ending, Step
-from .batch_api import VendorBatches
-from .batch_desk import BatchDesk, StopError, TooManyError
-from .batch_draft import Bounds, Draft, Line
-from .batch_log import Batch, BatchLog
-from .batch_reading import ResultReader
-from .batch_settings import BatchSettings, batch_target
-from .batch_shaping import Shaper
-from .batch_waiting import Waiting
-from .job import Job
-from .lanes import is_fatal, is_refusal, is_transient
-from .rowlog import RowLog
-from .rows import Row, digest_of
-from .tally import Tally
+from ..answers import Answer
+from ..asking import Ending, Step
+from ..job import Job
+from ..lanes import is_fatal, is_refusal, is_transient
+from ..rowlog import RowLog
+from ..rows import Row, digest_of
+from ..tally import Tally
+from .api import VendorBatches
+from .desk import BatchDesk, StopError, TooManyError
+from .draft import Bounds, Draft, Line
+from .log import Batch, BatchLog
+from .reading import ResultReader
+from .settings import BatchSettings, batch_target
+from .shaping import Shaper
+from .waiting import Waiting
 
 __all__ = ["BatchHost", "BatchLane"]
 

@@ -18,10 +18,10 @@ import chatport
 from chatport import ChatportError, Cost, Reply
 from chatport.helpers import BatchRule, jsoncodec
 
-from .answers import Answer, answer_of, failure_of
-from .batch_log import BatchRow
-from .job import Job
-from .lanes import is_fatal, is_refusal, is_transient
+from ..answers import Answer, answer_of, failure_of
+from ..job import Job
+from ..lanes import is_fatal, is_refusal, is_transient
+from .log import BatchRow
 
 __all__ = ["Result", "ResultReader", "is_whole", "results_in"]
 
