@@ -136,9 +136,12 @@ class _Server(uvicorn.Server):
     gateway: Gateway
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        admin = self.gateway.admin
+        if admin is not None:
+            admin.bind()  # so that who sees that this one serves can reach that one
         await super().startup(sockets)
-        if self.gateway.admin is not None and self.started:
-            await self.gateway.admin.start()
+        if admin is not None and self.started:
+            await admin.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self.gateway.admin is not None:
