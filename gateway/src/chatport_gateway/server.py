@@ -47,9 +47,12 @@ class _Server(uvicorn.Server):
             await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        admin = self.gateway.admin
+        if admin is not None:
+            admin.bind()  # so that who sees that this one serves can reach that one
         await super().startup(sockets)
-        if self.gateway.admin is not None and self.started:
-            self.gateway.admin.start()
+        if admin is not None and self.started:
+            admin.start()
         tell_manager("READY=1")
         if self.reloads is not None:
             self.reloads.started()
