@@ -85,7 +85,7 @@ bench-peers: $(VENV)/synced ## the same against other libraries, each in an envi
 bench-bulk: $(VENV)/synced ## ask a million rows, over loopback too, and kill a run a hundred times (ARGS="kills --kills 10")
 	@$(PY) -m benchmarks.bulk $(ARGS)
 
-bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load)
+bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load; --team, --team-shared: beside one with keys and records)
 	@$(PY) -m benchmarks.gateway $(ARGS)
 
 check: lint types contracts ## lint, format check, types, import contracts, generated pages

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from os import urandom
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import anyio
 import structlog
@@ -290,7 +290,11 @@ class _Visit:
 
 def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get(REQUEST_ID, "")
-    return given if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else f"req_{uuid4().hex}"
+    return (
+        given
+        if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable()
+        else f"req_{urandom(16).hex()}"
+    )
 
 
 def _head(answer: Any, more: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
