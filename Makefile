@@ -100,7 +100,7 @@ bench-peers: $(VENV)/synced ## the same against other libraries, each in an envi
 bench-bulk: $(VENV)/synced ## ask a million rows, over loopback too, kill a run a hundred times, share limits (ARGS="kills --kills 10")
 	@$(PY) -m benchmarks.bulk $(ARGS)
 
-bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load)
+bench-gateway: $(VENV)/synced ## measure what the gateway costs (ARGS="--soak 600": and ten minutes of mixed load; --team, --team-shared: beside one with keys and records)
 	@$(PY) -m benchmarks.gateway $(ARGS)
 
 bench-records: $(VENV)/synced ## measure what the admin page asks of a million calls

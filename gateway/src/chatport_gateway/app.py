@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from os import urandom
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import anyio
 import structlog
@@ -330,4 +330,5 @@ class Gateway:
 
 def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get(REQUEST_ID, "")
-    return given if 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() else f"req_{uuid4().hex}"
+    is_fit = 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable()
+    return given if is_fit else f"req_{urandom(16).hex()}"

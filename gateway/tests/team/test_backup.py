@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -27,7 +26,7 @@ async def test_what_is_put_back_serves_and_takes_what_the_journals_know_beyond_i
         rows = await world.rows()
     for name in ("team.db-wal", "team.db-shm"):
         (folder / name).unlink(missing_ok=True)
-    shutil.copy(backup, folder / "team.db")
+    backup.replace(folder / "team.db")  # another file: what still has the old one open cannot write into it
     with sqlite3.connect(folder / "team.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import urandom
 from typing import Any, Protocol, Self
-from uuid import uuid4
 
 import attrs
 
@@ -247,7 +247,7 @@ class AsyncSurfaces:
 
 
 def _new_id(prefix: str) -> str:
-    return prefix + uuid4().hex
+    return prefix + urandom(16).hex()
 
 
 def _unknown_path(request: ClientRequest, methods: Sequence[str], problems: Sequence[str]) -> Answer:

@@ -26,7 +26,7 @@ from ..errors import (
 from ..plugins.guarding import blamed, guarded, wrong_result
 from ..plugins.results import problem_of
 from ..standard.endings import UNKNOWN
-from ..types import Reply
+from ..types import Cost, Reply, Usage
 from .commands import Clock, Command, Deliver, Head, Read, Send, TimerExpired, TransportFailure, Wait
 from .delivery import Delivery
 from .route import Route, request_id, run_side_hook, tell_who_was_asked
@@ -86,6 +86,8 @@ class AttemptRun:
         self.head: Head | None = None
         self.raw: Any = None
         self.heard = False
+        self.known_cost: tuple[Usage, bool, Cost | None] | None = None
+        """What a usage costs, with or without reasoning, once it has been worked out."""
         self._clock = clock
         self._delivery = Delivery(self.collector, takes_events=deliver)
         self._caller_names: CallerNames | None = None

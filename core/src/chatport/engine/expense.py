@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..basics.hosts import is_private
-from ..call import Context
+from ..call import Call, Context
 from ..errors import ChatportError
+from ..facts.models import ModelFacts
 from ..facts.prices import charged, cost_of, estimate_cost
 from ..limits.budget import Ledger, Reservation, in_usd
 from ..standard.paths import at
@@ -87,14 +89,17 @@ class Expense:
         return {"usd": in_usd(cost, self._shared.rates), "tokens": counts[0] + come, "is_guess": True}
 
 
+@cache
+def _estimators() -> tuple[Callable[[Call], int], Callable[[Call, ModelFacts], int], Callable[[str], float]]:
+    """Return the estimates of input, output and text: loaded where a call has a budget, looked up once."""
+    from ..limits.estimate import estimate_input_tokens, estimate_output_tokens, estimate_text_tokens
+
+    return estimate_input_tokens, estimate_output_tokens, estimate_text_tokens
+
+
 def _estimated(route: Route) -> tuple[int, int] | None:
     """Return about how many tokens go out and come back; None for what is no call of a model."""
-    from ..limits.estimate import (  # only calls with a budget need it
-        estimate_input_tokens,
-        estimate_output_tokens,
-        estimate_text_tokens,
-    )
-
+    estimate_input_tokens, estimate_output_tokens, estimate_text_tokens = _estimators()
     if route.call is not None:
         return estimate_input_tokens(route.call), estimate_output_tokens(route.call, route.context.facts)
     texts = route.wire.body.get("input") if route.operation == "embeddings" else None
@@ -130,8 +135,15 @@ def cost_of_attempt(attempt: AttemptRun, shared: Shared) -> Cost | None:
     usage, context = attempt.collector.usage, attempt.route.context
     if usage is None:
         return None
+    thinking = bool(attempt.collector.first.reasoning or usage.reasoning_tokens)
+    known = attempt.known_cost
+    if known is None or known[0] is not usage or known[1] is not thinking:
+        known = attempt.known_cost = usage, thinking, _cost(usage, context, shared, thinking=thinking)
+    return known[2]
+
+
+def _cost(usage: Usage, context: Context, shared: Shared, *, thinking: bool) -> Cost | None:
     said = _charged(usage, context)
     if said is not None or not context.facts.prices:
         return said
-    thinking = bool(attempt.collector.first.reasoning or usage.reasoning_tokens)
     return cost_of(usage, context.facts.prices, at=shared.clock.utcnow(), thinking=thinking)

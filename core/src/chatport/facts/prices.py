@@ -117,6 +117,8 @@ def cost_of(
 
 def _with_units(amount: float, told: Mapping[str, Any], price: Price) -> float:
     """Return the amount with what is charged beside the tokens, at the rate of the tier that the vendor names."""
+    if not price.units and not price.factors:
+        return amount
     for name, rate in price.units.items():
         count = told.get(name)
         if isinstance(count, int | float) and not isinstance(count, bool) and 0 < count < float("inf"):
@@ -165,6 +167,8 @@ def charged(amount: Any, factor: float = 1) -> Cost | None:
 
 def price_at(prices: Sequence[Price], moment: datetime) -> Price | None:
     """Return the price that holds at a moment, None where none does: the latest, and one of a host before others."""
+    if len(prices) == 1 and prices[0].since is None and prices[0].until is None:
+        return prices[0]
     day = moment.date().isoformat()
     valid = [p for p in prices if (p.since or "") <= day and (p.until is None or day < p.until)]
     return max(valid, key=lambda price: (bool(price.hosts), price.since or ""), default=None)
@@ -172,5 +176,7 @@ def price_at(prices: Sequence[Price], moment: datetime) -> Price | None:
 
 def rates_for(price: Price, input_tokens: int) -> Price | PriceTier:
     """Return the rates of a price for a request with so much input: its own, or those of the tier that it reaches."""
+    if not price.tiers:
+        return price
     reached = [tier for tier in price.tiers if input_tokens > tier.above_input_tokens]
     return max(reached, key=lambda tier: tier.above_input_tokens, default=price)

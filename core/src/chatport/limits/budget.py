@@ -67,7 +67,11 @@ class Ledger(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Taken out by identity, not reset to what was before: scopes of generators may end in another order.
-        entered = list(_ENTERED.get())
+        found = _ENTERED.get()
+        if found and found[-1] is self:
+            _ENTERED.set(found[:-1])
+            return
+        entered = list(found)
         for index in reversed(range(len(entered))):
             if entered[index] is self:
                 del entered[index]

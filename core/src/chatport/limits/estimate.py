@@ -42,6 +42,7 @@ _SIGNS_PER_TOKEN = 1.4  # all of ASCII that is neither a letter nor a space: cod
 _LETTERS_PER_TOKEN = 2
 _TOKENS_PER_SYMBOL = 2
 
+_SHORTEST_NOISE = 32
 _NOISE = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 _PLAIN = re.compile(r"[A-Za-z ]+")
 _DENSE = re.compile(r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef]+")
@@ -74,7 +75,7 @@ def estimate_text_tokens(text: str) -> float:
     code, JSON and numbers, and runs of 32 and more without a space, such as base64: 1.4. Other alphabets, and letters
     with accents: 2. Chinese, Japanese, Korean: 1. Anything else, such as emoji: two tokens each.
     """
-    rest, noise = _without(_NOISE, text)
+    rest, noise = _without(_NOISE, text) if len(text) >= _SHORTEST_NOISE else (text, 0)
     rest, plain = _without(_PLAIN, rest)
     tokens = plain / _LATIN_CHARACTERS_PER_TOKEN
     if not rest.isascii():

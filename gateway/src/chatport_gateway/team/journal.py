@@ -30,12 +30,13 @@ class Journal:
         self.path = folder / f"{self.name}{_SUFFIX}"
         self._file = self.path.open("xb", buffering=0)
         os.chmod(self.path, 0o600)
+        self._number = self._file.fileno()
         locked(self._file)
         self.size = 0
 
     def append(self, line: bytes) -> None:
         """Write a line. Raises OSError where there is no room."""
-        written = os.write(self._file.fileno(), line)
+        written = os.write(self._number, line)
         self.size += written
         if written < len(line):  # a disk that is full: what follows must not continue this line
             self.size += os.write(self._file.fileno(), b"\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from chatport import Attempt, Embeddings, Reply, Usage
@@ -17,6 +18,12 @@ from .rows import CallRow, Outcome, clean
 __all__ = ["row_of"]
 
 _LEFT = 499
+
+
+@lru_cache(1024)
+def _known(text: str | None, most: int) -> str | None:
+    """Return a text of ours, which comes again with each call, as the database takes it."""
+    return clean(text, most)
 
 
 def row_of(meter: Meter, status: int, content: str) -> CallRow:
@@ -55,8 +62,8 @@ def row_of(meter: Meter, status: int, content: str) -> CallRow:
         is_estimate=meter.is_estimate,
         reserved_nano=meter.reserved_nano,
         cost=None if cost is None else cost.amount,
-        currency=None if cost is None else clean(cost.currency, 8),
-        cost_basis=None if cost is None else clean(cost.basis, 256),
+        currency=None if cost is None else _known(cost.currency, 8),
+        cost_basis=None if cost is None else _known(cost.basis, 256),
         queue_seconds=None if meter.granted_at is None else round(meter.granted_at - meter.began, 6),
         first_seconds=None if meter.first_at is None else round(meter.first_at - meter.began, 6),
         seconds=round(time.monotonic() - meter.began, 6),
@@ -89,7 +96,7 @@ def _outcome(meter: Meter, status: int) -> Outcome:
 def _target(meter: Meter, attempts: Sequence[Attempt]) -> str | None:
     """Return who has answered, or was asked last."""
     if attempts:
-        return clean(attempts[-1].target, 256)
+        return _known(attempts[-1].target, 256)
     reply = meter.reply
     if reply is not None:
         return clean(f"{reply.provider}:{reply.model}", 256)
@@ -98,7 +105,7 @@ def _target(meter: Meter, attempts: Sequence[Attempt]) -> str | None:
 
 def _attempt(attempt: Attempt) -> list[Any]:
     return [
-        clean(attempt.target, 256),
+        _known(attempt.target, 256),
         attempt.outcome,
         attempt.status,
         round(attempt.seconds, 6),
