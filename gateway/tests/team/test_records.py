@@ -96,6 +96,19 @@ async def test_sums_are_those_of_the_rows(world: Open) -> None:
     assert [one.usd_nano for one in standings.values() if one.holder != f"key:{keys[0].key.id}"] == [total, total]
 
 
+async def test_names_that_a_key_makes_up_are_one_in_the_sums(world: Open) -> None:
+    """Rows have them as they were; sums by name would grow as somebody likes."""
+    one = await world()
+    key, narrow = await one.key("ci"), await one.key("narrow", models=["other"])
+    for number in range(5):
+        assert (await one.ask(key, model=f"made-up-{number}")).status_code == 404
+        assert (await one.ask(narrow, model=f"elsewhere-{number}")).status_code in (403, 404)
+    assert len({row["model"] for row in await one.rows()}) == 10
+    for table in ("usage_days", "error_days"):
+        assert len(one.sql(f"SELECT * FROM {table}")) <= 4, table
+    assert one.sql("SELECT DISTINCT model FROM usage_days") == [("",)]
+
+
 @pytest.mark.parametrize("content", ["none", "hash", "full"])
 async def test_what_was_said_is_kept_only_where_asked(world: Open, content: str, tmp_path: Path) -> None:
     """And what looks like a key is not, nor is the gateway's own: not in the database, its log, or the journal."""

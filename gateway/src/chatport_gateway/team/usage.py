@@ -180,7 +180,7 @@ def _days(rows: Iterable[CallRow]) -> dict[tuple[str, ...], list[float]]:
     calendar = _Calendar()
     for row in rows:
         day = calendar[row.at_us // _DAY_US][0]
-        key = (day, row.key_id or "", row.project_id or "", row.model, row.target or "", row.outcome)
+        key = (day, row.key_id or "", row.project_id or "", *_names(row), row.outcome)
         added = sums.get(key)
         if added is None:
             added = sums[key] = [0, 0, 0, 0, 0, 0.0]
@@ -191,6 +191,14 @@ def _days(rows: Iterable[CallRow]) -> dict[tuple[str, ...], list[float]]:
         added[4] += row.usd_nano is None and row.outcome != "refused"
         added[5] += row.seconds
     return sums
+
+
+def _names(row: CallRow) -> tuple[str, str]:
+    """Return model and target as sums have them. All names that are not known are one: a key could make up many."""
+    target = row.target or ""
+    if row.error == "ModelNotFoundError":
+        return "", f"{target.partition(':')[0]}:" if target else ""
+    return "" if row.error == "PermissionDeniedError" and not target else row.model, target
 
 
 _KINDS = (("all", None), ("key", 1), ("project", 2), ("model", 3), ("target", 4), ("outcome", 5))
@@ -218,7 +226,7 @@ def _errors(rows: Iterable[CallRow]) -> dict[tuple[str, ...], list[float]]:
     calendar = _Calendar()
     for row in rows:
         if row.error is not None:
-            key = (calendar[row.at_us // _DAY_US][0], row.error, row.outcome, row.target or "")
+            key = (calendar[row.at_us // _DAY_US][0], row.error, row.outcome, _names(row)[1])
             sums.setdefault(key, [0])[0] += 1
     return sums
 
