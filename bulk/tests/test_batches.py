@@ -502,7 +502,8 @@ def test_over_loopback_the_same_bytes_do_the_same(provider: str, tmp_path: Path)
     world.write(40)
     with world.emulator:
         config = world.emulator.config(**QUICK)
-        options = {"config": config, "client": {}, "batch": BatchSettings(most_rows=15, poll_seconds=0.01)}
+        settings = BatchSettings(most_rows=15, poll_seconds=0.01)
+        options: dict[str, Any] = {"config": config, "client": {}, "batch": settings}
         report = run(world.rows, world.job, world.out, lane="batch", **options)
     assert (report.ending.how, report.standing.answered) == ("done", 40)
     assert len(world.vendor.jobs) == 3

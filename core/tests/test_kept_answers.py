@@ -40,7 +40,7 @@ events = st.one_of(
     usages.map(chatport.UsageReported),
     st.builds(chatport.ChunkSeen, texts, st.binary(max_size=20), texts),
 )
-replies = st.builds(
+replies: st.SearchStrategy[chatport.Reply] = st.builds(
     chatport.Reply,
     text=texts,
     reasoning=st.none() | texts,

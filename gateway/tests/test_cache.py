@@ -78,7 +78,7 @@ class Caching:
         """Ask in chat completions; return whether that was a `hit` or a `miss`, or what else became of it."""
         body = {"model": "main", "messages": [{"role": "user", "content": text}], "stream": stream, **options}
         answer = await self.post("/v1/chat/completions", body, **(headers or {}))
-        return answer.headers.get("x-chatport-cache", str(answer.status_code))
+        return str(answer.headers.get("x-chatport-cache", answer.status_code))
 
 
 @asynccontextmanager

@@ -211,7 +211,7 @@ def test_the_names_are_those_of_the_conventions() -> None:
     """What core calls them for OpenTelemetry, as Prometheus writes it: dots, and the unit at the end."""
 
     def written(metric: Any) -> str:
-        return metric.name.replace(".", "_") + ("_seconds" if metric.unit == "s" else "")
+        return str(metric.name).replace(".", "_") + ("_seconds" if metric.unit == "s" else "")
 
     counting = Gateway({"metrics": {}}).metrics.counting  # type: ignore[union-attr]  # there is a table
     ours = {"duration": counting._duration, "tokens": counting._tokens, "first_chunk": counting._first}
@@ -227,7 +227,7 @@ def test_the_names_are_those_of_the_conventions() -> None:
 
 async def test_breakers_and_queues_are_looked_up() -> None:
     emulator = Emulator("compatible", faults=[faults.status(500)] * 2)
-    tables = {"retry": {"attempts": 1}, "breaker": {"failures": 2}, "pacing": {"concurrency": 5}}
+    tables: dict[str, Any] = {"retry": {"attempts": 1}, "breaker": {"failures": 2}, "pacing": {"concurrency": 5}}
     async with observed(emulator, **tables) as one:
         labels = {"gen_ai_provider_name": "compatible", "gen_ai_request_model": "emulated-model"}
         await one.ask()

@@ -91,8 +91,7 @@ async def test_no_route_opens_without_a_key_that_is_alive(world: Open) -> None:
 async def test_one_project_does_not_see_the_answers_of_another(world: Open) -> None:
     """Nor a key those of another one of its project. A key that was renewed is the same key."""
     one = await world()
-    one.gateway.settings = GatewaySettings(store="memory")
-    one.gateway.tenants._settings = one.gateway.settings
+    await one.gateway.reload(client=one.gateway.client, settings=GatewaySettings(store="memory"))
     web = await one.team.store.create_project("web", actor="test")
     shop = await one.team.store.create_project("shop", actor="test")
     mine, beside, other = [
