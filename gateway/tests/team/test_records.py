@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +205,33 @@ async def test_a_full_journal_lets_no_call_pass(world: Open) -> None:
     assert (refused.status_code, refused.headers["x-should-retry"]) == (503, "true")
     await one.team.records.flush()
     assert (await one.ask(key)).status_code == 200
+
+
+@pytest.mark.parametrize("number", [1, 25, 57])
+async def test_many_rows_at_once_are_each_what_they_are(world: Callable[..., Any], number: int) -> None:
+    here = await world()
+    key = await here.key()
+    await here.ask(key)
+    first = (await here.rows())[0]
+    made = [
+        changed(
+            first, id=f"row-{place:03}", request_id=f"req-{place}", input_tokens=place, attempts=[["t", "ok", place]]
+        )
+        for place in range(number)
+    ]
+    await here.team.records.usage.write(made, "another", 1)
+    rows = {row["id"]: row for row in await here.rows()}
+    assert len(rows) == number + 1
+    for place in range(number):
+        row = rows[f"row-{place:03}"]
+        assert (row["request_id"], row["input_tokens"]) == (f"req-{place}", place)
+        assert row["attempts"] == [["t", "ok", place]]
+        assert {name: row[name] for name in ("model", "target", "seconds", "usd_nano", "stream")} == {
+            name: first[name] for name in ("model", "target", "seconds", "usd_nano", "stream")
+        }
+
+
+def changed(row: Mapping[str, Any], **other: Any) -> CallRow:
+    """Return a row as the journal has it, with some of it changed."""
+    known = {name: row[name] for name in CallRow.__struct_fields__ if name in row}
+    return CallRow(**{**known, **other})

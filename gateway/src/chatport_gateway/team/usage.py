@@ -7,6 +7,7 @@ again after it. Nothing here is asked while a call is served.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import BigInteger, Table, bindparam, delete, func, insert, literal, select, tuple_
@@ -24,6 +25,7 @@ from .values import GATEWAY, Holder, Standing, holder_of
 __all__ = ["Usage"]
 
 _DAY_US = 86_400_000_000
+_AT_ONCE = 25
 _DAY_KEYS = tuple(column.name for column in schema.usage_days.primary_key.columns)
 _KIND_KEYS = tuple(column.name for column in schema.usage_sums.primary_key.columns)
 _ERROR_KEYS = tuple(column.name for column in schema.error_days.primary_key.columns)
@@ -43,8 +45,7 @@ class Usage:
         """Write rows, and that a journal is written as far as a position; all or nothing."""
         async with self.engine.begin() as connection:
             if rows:
-                statement, names = _usage_insert(connection.dialect)
-                await connection.exec_driver_sql(statement, [_values(row, names) for row in rows])
+                await _insert(connection, rows)
                 contents = [_content(row) for row in rows if row.request is not None or row.reply is not None]
                 if contents:
                     await connection.execute(insert(schema.contents), contents)
@@ -141,19 +142,36 @@ def _number(value: Any) -> int | float:
     return value if isinstance(value, float) else int(value or 0)
 
 
-_compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
+_compiled: dict[tuple[str, int], tuple[str, tuple[str, ...]]] = {}
 
 
-def _usage_insert(dialect: Any) -> tuple[str, tuple[str, ...]]:
-    """Return the statement for one row as the driver takes it, and its columns in order.
+async def _insert(connection: AsyncConnection, rows: Sequence[CallRow]) -> None:
+    """Insert rows. In SQLite many by one statement: after each the driver's thread has to wait for the interpreter."""
+    at_once = _AT_ONCE if connection.dialect.name == "sqlite" else 1
+    whole = len(rows) - len(rows) % at_once
+    for number, some in ((at_once, rows[:whole]), (1, rows[whole:])):
+        if some:
+            statement, names = _usage_insert(connection.dialect, number)
+            values = [_values(row, names) for row in some]
+            many = [tuple(chain.from_iterable(values[at : at + number])) for at in range(0, len(values), number)]
+            await connection.exec_driver_sql(statement, many)
+
+
+def _usage_insert(dialect: Any, number: int) -> tuple[str, tuple[str, ...]]:
+    """Return the statement for so many rows as the driver takes it, and the columns of each in order.
 
     SQLAlchemy makes it of the table, once: made anew with its values for each batch it takes twice the time, and this
     is the one statement whose time counts.
     """
-    found = _compiled.get(dialect.name)
+    found = _compiled.get((dialect.name, number))
     if found is None:
-        made = insert(schema.usage).compile(dialect=dialect)
-        found = _compiled[dialect.name] = (str(made), tuple(made.positiontup or ()))
+        one = insert(schema.usage).compile(dialect=dialect)
+        names = tuple(one.positiontup or ())
+        rows: list[dict[str, Any]] = [{name: bindparam(f"{name}_{row}") for name in names} for row in range(number)]
+        made = one if number == 1 else insert(schema.usage).values(rows).compile(dialect=dialect)
+        order = tuple(made.positiontup or ())
+        assert number == 1 or order == tuple([f"{name}_{row}" for row in range(number) for name in names])
+        found = _compiled[dialect.name, number] = (str(made), names)
     return found
 
 
