@@ -170,7 +170,7 @@ class Reloads:
 
 def _has_terminal() -> bool:
     """Whether there is a terminal that a Ctrl-C would come from."""
-    with contextlib.suppress(OSError), open("/dev/tty"):
+    with contextlib.suppress(OSError), open("/dev/tty", "rb"):
         return True
     return False
 

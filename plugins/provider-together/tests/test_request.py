@@ -40,6 +40,14 @@ def test_addresses_and_keys(explain):
     assert explain(settings={"debug": "1"}).headers["x-together-debug"] == "1"
 
 
+def test_batches_are_said_as_facts():
+    """TG-E1: half the price is true of some models only, so none is taken off."""
+    rules = provider.facts.models[0].facts["rules"]["batch"]
+    assert rules["price_factor"] == 1
+    assert rules["files"]["fields"]["purpose"] == "batch-api"
+    assert (rules["most_rows"], rules["most_bytes"]) == (50_000, 100_000_000)
+
+
 OWN = {
     "top_k": 40, "min_p": 0.1, "repetition_penalty": 1.1, "n": 2, "logit_bias": {"1": -1}, "safety_model": "a/b",
     "compliance": "hipaa", "context_length_exceeded_behavior": "truncate", "logprobs": 5,

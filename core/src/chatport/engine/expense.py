@@ -135,15 +135,14 @@ def cost_of_attempt(attempt: AttemptRun, shared: Shared) -> Cost | None:
     usage, context = attempt.collector.usage, attempt.route.context
     if usage is None:
         return None
+    if not context.facts.prices:
+        return _charged(usage, context)
     thinking = bool(attempt.collector.first.reasoning or usage.reasoning_tokens)
     known = attempt.known_cost
-    if known is None or known[0] is not usage or known[1] is not thinking:
-        known = attempt.known_cost = usage, thinking, _cost(usage, context, shared, thinking=thinking)
-    return known[2]
-
-
-def _cost(usage: Usage, context: Context, shared: Shared, *, thinking: bool) -> Cost | None:
-    said = _charged(usage, context)
-    if said is not None or not context.facts.prices:
-        return said
-    return cost_of(usage, context.facts.prices, at=shared.clock.utcnow(), thinking=thinking)
+    if known is not None and known[0] is usage and known[1] is thinking:
+        return known[2]
+    cost = _charged(usage, context)
+    if cost is None:
+        cost = cost_of(usage, context.facts.prices, at=shared.clock.utcnow(), thinking=thinking)
+    attempt.known_cost = usage, thinking, cost
+    return cost

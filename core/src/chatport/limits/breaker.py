@@ -177,17 +177,18 @@ class _Recent:
         self.failed = 0
 
     def add(self, failed: bool, now: float) -> None:
-        slot = self.forget(now)
+        slot = int(now // self._slot_seconds)
+        if self._slots and self._slots[0][0] <= slot - 60:
+            self.forget(now)
         calls, failures = self._slots.pop()[1:] if self._slots and self._slots[-1][0] == slot else (0, 0)
         self._slots.append((slot, calls + 1, failures + failed))
         self.calls += 1
         self.failed += failed
 
-    def forget(self, now: float) -> int:
-        """Forget what is too old, and return the slot of now."""
+    def forget(self, now: float) -> None:
+        """Forget what is too old."""
         slot = int(now // self._slot_seconds)
         while self._slots and self._slots[0][0] <= slot - 60:
             _, calls, failures = self._slots.popleft()
             self.calls -= calls
             self.failed -= failures
-        return slot
