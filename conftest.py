@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
+_FROZEN_AFTER = 500
+_runs = itertools.count(1)
+
 
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over the thousands of tests, which stay: a full run of it took a second."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_logfinish() -> None:
+    """And over what stays of those that have run: recordings that are read once, modules, reports."""
+    if next(_runs) % _FROZEN_AFTER == 0:
+        pytest_collection_finish()
 
 
 @pytest.fixture(autouse=True)

@@ -176,7 +176,6 @@ def steps(route: Route, head: Head, pieces: list[bytes]) -> int:
             play(route, head, pieces, deliver=True)
 
     run()  # what is imported or remembered once
-    gc.collect()
     gc.disable()  # else what other tests left behind may end in here, and be counted
     try:
         return count_steps(run)
