@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from .ports import open_sockets
-from .protocol import bounded_protocol
+from .protocol import server_config
 
 __all__ = ["Beside"]
 
@@ -58,15 +58,11 @@ class Beside:
         if self._task is not None:
             return
         self.bind()
-        config = uvicorn.Config(
+        config = server_config(
             self.app,
-            http=bounded_protocol(lambda: _HEADER_SECONDS, lambda: _CONNECTIONS),
-            ws="none",
+            lambda: _HEADER_SECONDS,
+            lambda: _CONNECTIONS,
             lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
             timeout_graceful_shutdown=_LAST_SECONDS,
         )
         self._server = _Server(config)

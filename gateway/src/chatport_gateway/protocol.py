@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["bounded_protocol"]
+__all__ = ["server_config"]
 
 
 class _Protocol(HttpToolsProtocol):
@@ -47,7 +48,18 @@ class _Protocol(HttpToolsProtocol):
             self._timer = None
 
 
-def bounded_protocol(header_seconds: Callable[[], float], connections: Callable[[], int]) -> type[asyncio.Protocol]:
-    """Return the protocol of a server with so many connections, in which a head may take so long; 0: unbounded."""
+def server_config(
+    app: Any, header_seconds: Callable[[], float], connections: Callable[[], int], **more: Any
+) -> uvicorn.Config:
+    """Return how an application is served with so many connections, in which a head may take so long; 0: unbounded."""
     bounds = {"header_seconds": staticmethod(header_seconds), "most_connections": staticmethod(connections)}
-    return type("_BoundedProtocol", (_Protocol,), bounds)
+    return uvicorn.Config(
+        app,
+        http=type("_BoundedProtocol", (_Protocol,), bounds),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nothing here asks where a request came from
+        **more,
+    )

@@ -13,7 +13,7 @@ from chatport import ConfigurationError
 
 from .app import Gateway
 from .notifying import tell_manager
-from .protocol import bounded_protocol
+from .protocol import server_config
 from .reloading import Reloads
 from .settings import is_loopback
 
@@ -76,18 +76,13 @@ def make_server(gateway: Gateway, reloads: Reloads | None = None) -> uvicorn.Ser
     """
     check_guarded(gateway)
     settings = gateway.settings
-    protocol = bounded_protocol(lambda: gateway.settings.header_seconds, lambda: gateway.settings.connections)
-    config = uvicorn.Config(
+    config = server_config(
         gateway,
+        lambda: gateway.settings.header_seconds,
+        lambda: gateway.settings.connections,
         host=settings.host,
         port=settings.port,
-        http=protocol,
-        ws="none",
         lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # nothing here asks where a request came from
         timeout_keep_alive=75,
     )
     server = _Server(config)

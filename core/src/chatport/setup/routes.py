@@ -208,9 +208,7 @@ class Routes:
         self, provider: str, model: str, wire: WireRequest, content: bytes, timeouts: Mapping[str, float]
     ) -> Route:
         """Return the route of a request for something of the vendor's that is no model, such as a file."""
-        vendor = self.vendors.provider(provider)
-        if vendor.key is None and vendor.provider.auth.required:
-            raise ConfigurationError(_key_missing(vendor.provider), provider=provider)
+        vendor = self.ready(provider)
         self._check_policy(vendor, model)
         request = http_request(wire, vendor, content)
         timers = self.timeouts(vendor, timeouts, streams=False)

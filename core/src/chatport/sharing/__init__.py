@@ -9,7 +9,7 @@ room; its names may still change.
 from __future__ import annotations
 
 from .leases import Ask as Ask, Demand as Demand, Leases as Leases, Share as Share
-from .limits import Limit as Limit, Rate as Rate, Stock as Stock, settle_all as settle_all, take_all as take_all
+from .limits import Limit as Limit, Rate as Rate, Stock as Stock
 from .server import LeaseServer as LeaseServer, check_address as check_address, lease_server as lease_server
 
 __all__ = [
@@ -23,6 +23,4 @@ __all__ = [
     "Stock",
     "check_address",
     "lease_server",
-    "settle_all",
-    "take_all",
 ]

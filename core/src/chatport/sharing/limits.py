@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
 
-__all__ = ["Limit", "Rate", "Stock", "settle_all", "take_all"]
+__all__ = ["Limit", "Rate", "Stock"]
 
 _MINUTE_SECONDS = 60.0
 
@@ -107,37 +105,3 @@ class Stock(Limit):
     def settle(self, taken: int, used: int, now: float) -> None:
         self.held -= taken
         self.spent += used
-
-
-L = TypeVar("L", bound=Limit)
-
-
-def take_all(wanted: Sequence[tuple[L, int, Any]], now: float) -> tuple[L, float] | None:
-    """Take so much of each, or nothing of any; return what lacks and for how long, None if all was taken.
-
-    What stands behind each amount is the caller's. A call has a dozen limits: the usual kind is asked here itself.
-    """
-    for limit, amount, _ in wanted:
-        if isinstance(limit, Stock):
-            if limit.spent + limit.held + amount > limit.cap:
-                return limit, math.inf
-        else:
-            wait = limit.lacks(amount, now)
-            if wait:
-                return limit, wait
-    for limit, amount, _ in wanted:
-        if isinstance(limit, Stock):
-            limit.held += amount
-        else:
-            limit.take(amount, now)
-    return None
-
-
-def settle_all(settled: Iterable[tuple[Limit, int, int]], now: float) -> None:
-    """Put what was used of each in the place of what was taken."""
-    for limit, taken, used in settled:
-        if isinstance(limit, Stock):
-            limit.held -= taken
-            limit.spent += used
-        else:
-            limit.settle(taken, used, now)

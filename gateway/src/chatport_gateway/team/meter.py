@@ -10,7 +10,7 @@ import itertools
 import math
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from chatport import (
@@ -21,7 +21,7 @@ from chatport import (
     PermissionDeniedError,
     Reservation,
 )
-from chatport.sharing import Ask, Demand, Leases, settle_all, take_all
+from chatport.sharing import Ask, Demand, Leases
 from chatport_surfaces import Asked, AsyncGuard, Record
 
 from .accounts import Account, Kind, Part
@@ -189,10 +189,14 @@ class Meter(Ledger, AsyncGuard, Record):
                 wanted += [(part, nano or 0, _MONEY) for part in account.money.values()]
         return wanted
 
-    def _take(self, wanted: Sequence[_Wanted]) -> None:
-        short = take_all(wanted, time.monotonic())
-        if short is not None:
-            raise self._refusal(*short)
+    def _take(self, wanted: Iterable[_Wanted]) -> None:
+        now = time.monotonic()
+        for part, amount, _ in wanted:
+            wait = part.lacks(amount, now)
+            if wait:
+                raise self._refusal(part, wait)
+        for part, amount, _ in wanted:
+            part.take(amount, now)
 
     def _take_shared(self, wanted: Iterable[_Wanted], leases: Leases) -> Pending | None:
         ask, self._ask = self._ask, None
@@ -230,7 +234,9 @@ class Meter(Ledger, AsyncGuard, Record):
         if self._leases is not None:
             self._leases.settle(settled)  # type: ignore[arg-type]  # all are shares
             return
-        settle_all(settled, time.monotonic())
+        now = time.monotonic()
+        for part, taken, used in settled:
+            part.settle(taken, used, now)
 
     def _begin(self, reservation: Reservation) -> None:
         self._begun = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import attrs
 
 from chatport import Config, ConfigurationError
 
+from ..settings import variable
 from .values import Limits
 
 __all__ = ["RecordSettings", "TeamSettings", "read_team"]
@@ -71,7 +71,7 @@ def read_team(config: Config, environment: Mapping[str, str] | None = None) -> T
     given = dict(table)
     for name in ("database", "redis"):
         if f"{name}_env" in given:
-            values[name] = _variable(given.pop(f"{name}_env"), f"[team] {name}_env", environment)
+            values[name] = variable(str(given.pop(f"{name}_env")), f"[team] {name}_env", environment)
         elif name in given:
             values[name] = _without_password(given.pop(name), name)
     values["limits"] = _limits(given)
@@ -129,11 +129,4 @@ def _without_password(value: Any, name: str) -> str:
             f"[team] {name}: a password does not stand in the file. Name the variable that holds the whole address "
             f"with {name}_env."
         )
-    return value
-
-
-def _variable(name: Any, where: str, environment: Mapping[str, str] | None) -> str:
-    value = (os.environ if environment is None else environment).get(str(name))
-    if not value:
-        raise ConfigurationError(f"{where} names the variable {name}, which is not set.")
     return value
