@@ -182,6 +182,14 @@ def test_a_head_that_trickles_is_closed(serve: Serve) -> None:
             assert slow.recv(1000) == b""
 
 
+def test_a_second_head_that_trickles_is_closed_too(serve: Serve) -> None:
+    served = serve(settings=GatewaySettings(port=0, header_seconds=0.2))
+    with connect(served) as slow:
+        slow.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\nGET /he")
+        assert slow.recv(1000).startswith(b"HTTP/1.1 200")
+        assert slow.recv(1000) == b""
+
+
 def test_a_body_that_does_not_come_is_refused(serve: Serve) -> None:
     served = serve(settings=GatewaySettings(port=0, body_seconds=0.2))
     with connect(served) as slow:

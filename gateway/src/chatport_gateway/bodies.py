@@ -6,10 +6,9 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import anyio
 import zstandard
 
-from .leaving import ClientLeft
+from .leaving import ClientLeft, within
 
 __all__ = ["Refused", "read_body"]
 
@@ -35,17 +34,17 @@ async def read_body(receive: Receive, headers: Mapping[str, str], *, most_bytes:
     pieces: list[bytes] = []
     size, more = 0, True
     while more:
-        with anyio.move_on_after(seconds or None):
-            message = await receive()
-            if message["type"] != "http.request":
-                raise ClientLeft
-            pieces.append(message.get("body", b""))
-            size += len(pieces[-1])
-            if size > most_bytes:
-                raise _too_large(most_bytes)
-            more = message.get("more_body", False)
-            continue
-        raise Refused(408, f"Nothing of the body has come for {seconds:g} s.")
+        try:
+            message = await within(seconds, receive)
+        except TimeoutError:
+            raise Refused(408, f"Nothing of the body has come for {seconds:g} s.") from None
+        if message["type"] != "http.request":
+            raise ClientLeft
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > most_bytes:
+            raise _too_large(most_bytes)
+        more = message.get("more_body", False)
     return unpacked(b"".join(pieces), headers.get("content-encoding", ""), most_bytes)
 
 

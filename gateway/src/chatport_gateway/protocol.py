@@ -12,6 +12,36 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 __all__ = ["server_config"]
 
 
+class _Joining:
+    """A transport that sends the head of an answer with what follows it at once: uvicorn asks for each by itself."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        head = self._head
+        if head:
+            self._head = b""
+            self._transport.write(head + data)
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")
+
+
 class _Protocol(HttpToolsProtocol):
     """Closes a connection whose request has no whole head in time; uvicorn has no bound on that."""
 
@@ -20,18 +50,27 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         self.limit_concurrency = type(self).most_connections() or None  # as it is now
-        super().connection_made(transport)
+        super().connection_made(_Joining(transport, self.loop))  # type: ignore[arg-type]
+        self._is_in_head = False
+        self._timer: asyncio.TimerHandle | None = None
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._have_head()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_in_head:  # as a rule a head comes whole
+            self._is_in_head = False
+            self._await_head()
+
     def on_message_begin(self) -> None:
-        self._await_head()
+        self._is_in_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._is_in_head = False
         self._have_head()
         super().on_headers_complete()
 
@@ -39,10 +78,10 @@ class _Protocol(HttpToolsProtocol):
         self._have_head()
         seconds = type(self).header_seconds()
         if seconds:
-            self._timer: asyncio.TimerHandle | None = self.loop.call_later(seconds, self.transport.close)
+            self._timer = self.loop.call_later(seconds, self.transport.close)
 
     def _have_head(self) -> None:
-        timer = getattr(self, "_timer", None)
+        timer = self._timer
         if timer is not None:
             timer.cancel()
             self._timer = None

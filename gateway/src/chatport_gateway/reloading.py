@@ -102,6 +102,8 @@ class Reloads:
 
     def __init__(self, gateway: Gateway, read: Read) -> None:
         self.leave: Callable[[int, FrameType | None], None] = lambda sig, frame: None
+        self.settle: Callable[[], None] = lambda: None
+        """What is done once another configuration holds."""
         self._gateway, self._read = gateway, read
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wanted = asyncio.Event()
@@ -163,6 +165,7 @@ class Reloads:
         except Exception as error:  # a plugin's or a driver's: its words may hold anything, and what is served stays
             gateway.log.error("reload_refused", error=f"{type(error).__name__} at {_place_of(error)}")
         else:
+            self.settle()
             gateway.log.info("reloaded")
             if kept:
                 gateway.log.warning("restart_needed", settings=list(kept))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import uvicorn
 from chatport import ConfigurationError
 
 from .app import Gateway
+from .longlived import settle
 from .notifying import tell_manager
 from .protocol import server_config
 from .reloading import Reloads
@@ -41,6 +43,11 @@ class _Server(uvicorn.Server):
 
     gateway: Gateway
     reloads: Reloads | None = None
+    _has_process = False
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        self._has_process = threading.current_thread() is threading.main_thread()  # else there is other work in it
+        super().run(sockets)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         async with contextlib.nullcontext() if self.reloads is None else self.reloads.at_work():
@@ -53,6 +60,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if admin is not None and self.started:
             admin.start()
+        if self._has_process:
+            settle()
+            if self.reloads is not None:
+                self.reloads.settle = settle
         tell_manager("READY=1")
         if self.reloads is not None:
             self.reloads.started()

@@ -196,6 +196,26 @@ async def test_a_journal_begins_anew_and_keeps_what_is_open(tmp_path: Path, monk
         await records.stop()
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_batch_is_written_once_whoever_stops_waiting_for_it(tmp_path: Path, steps: int) -> None:
+    """It goes on in a thread: what it writes is noted, and not written a second time."""
+    async with await Store.open(str(tmp_path / "team.db")) as store:
+        records = Records(store, tmp_path / "journal", RecordSettings(write_seconds=600), LOG)
+        for call in [_begun(n) for n in range(60)]:
+            records.begin(call)
+            records.end(_ended(call))
+        waiting = asyncio.create_task(records.flush())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await records.flush()
+        assert len(await records.usage.calls()) == 60
+        [standing] = (await records.usage.standings(["gateway"], ["total"])).values()
+        assert standing.calls == 60
+        await records.stop()
+
+
 async def test_a_full_journal_lets_no_call_pass(world: Open) -> None:
     """Rather than calls of which nobody knows."""
     one = await world(records={"journal_bytes": 1, "write_seconds": 600})

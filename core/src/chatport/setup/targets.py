@@ -81,6 +81,11 @@ class Condition(Value):
 _ANY = Condition()
 
 
+def _one_any(when: Condition) -> Condition:
+    """Return the one condition that every call meets in the place of any other: it is known by being that one."""
+    return _ANY if when == _ANY else when
+
+
 def _has_media(call: Call) -> bool:
     from ..standard.content import content_kind
 
@@ -92,7 +97,7 @@ class AliasTarget(Value):
     """One of an alias's targets. Those with a `weight` share the calls by it; the others keep their places."""
 
     target: str
-    when: Condition = _ANY
+    when: Condition = attrs.field(default=_ANY, converter=_one_any)
     weight: float | None = None
 
 

@@ -18,10 +18,12 @@ from chatport.sharing import Leases, Rate, Share, Stock
 from .clock import TOTAL, day_of, month_of
 from .values import GATEWAY, Holder, Limits, Standing
 
-__all__ = ["Account", "Accounts", "Kind", "Part"]
+__all__ = ["MONEY", "REQUEST", "SLOT", "TOKENS", "Account", "Accounts", "Kind", "Part"]
 
 Kind: TypeAlias = Literal["requests", "tokens", "concurrency", "usd_day", "usd_month", "usd_total"]
 Part: TypeAlias = Rate | Stock | Share
+
+REQUEST, SLOT, TOKENS, MONEY = range(4)
 
 _DAY_US = 86_400_000_000
 _HOUR_MS = 3_600_000
@@ -37,8 +39,8 @@ class Account:
     """The limits of one holder. `requests`, `tokens`, `slots` and `money` are those it has, with what they are of."""
 
     __slots__ = (
-        "__weakref__", "_leases", "_named", "_retired", "_rolls_us", "holder", "limits", "money", "requests", "slots",
-        "tokens",
+        "__weakref__", "_leases", "_named", "_retired", "_rolls_us", "holder", "limits", "money", "of_attempts",
+        "of_calls", "requests", "slots", "tokens",
     )  # fmt: skip
 
     def __init__(self, holder: Holder, leases: Leases | None) -> None:
@@ -48,6 +50,10 @@ class Account:
         self.tokens: Rate | Share | None = None
         self.slots: Stock | Share | None = None
         self.money: dict[Kind, Stock | Share] = {}
+        self.of_calls: tuple[tuple[Part, int], ...] = ()
+        """What a call takes once, each with which of the four units (`REQUEST` and on) it is counted in."""
+        self.of_attempts: tuple[tuple[Part, int], ...] = ()
+        """What each of its attempts takes."""
         self._leases = leases
         self._retired: list[Share] = []
         self._rolls_us = 0
@@ -70,6 +76,7 @@ class Account:
             else:
                 self.money[kind] = made
         self.limits = limits
+        self._list()
 
     def missing(self, limits: Limits) -> bool:
         """Whether some money is limited now of which it is not known what is spent."""
@@ -89,6 +96,13 @@ class Account:
                 assert made is not None
                 self.money[kind] = made
             self._named[kind] = window
+        self._list()
+
+    def _list(self) -> None:
+        calls = ((self.requests, REQUEST), (self.slots, SLOT))
+        attempts = ((self.tokens, TOKENS), *[(part, MONEY) for part in self.money.values()])
+        self.of_calls = tuple([(part, unit) for part, unit in calls if part is not None])
+        self.of_attempts = tuple([(part, unit) for part, unit in attempts if part is not None])
 
     def name_of(self, part: Part) -> Kind | None:
         """Return which limit a part is."""

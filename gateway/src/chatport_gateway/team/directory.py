@@ -26,8 +26,7 @@ from .secrets import digest_of, has_shape
 from .settings import TeamSettings
 from .store import Store
 from .upkeep import Upkeep
-from .usage import holders_of
-from .values import GATEWAY, Holder, Key, Limits, Project, Standing
+from .values import GATEWAY, Holder, Key, Limits, Project, Standing, holders_of
 
 __all__ = ["Directory", "Member", "secret_in"]
 

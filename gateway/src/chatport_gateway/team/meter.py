@@ -10,7 +10,8 @@ import itertools
 import math
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from chatport import (
@@ -24,7 +25,7 @@ from chatport import (
 from chatport.sharing import Ask, Demand, Leases
 from chatport_surfaces import Asked, AsyncGuard, Record
 
-from .accounts import Account, Kind, Part
+from .accounts import SLOT, Account, Kind, Part
 from .clock import now_us
 from .directory import Member
 from .records import Records
@@ -35,10 +36,12 @@ from .values import NANO, nano_of
 
 __all__ = ["Meter"]
 
-_REQUEST, _SLOT, _TOKENS, _MONEY = range(4)
-_Wanted: TypeAlias = tuple[Part, int, int]
-"""So much of a limit, and which of the four it is. The first two are a call's, the others an attempt's."""
+_Parts: TypeAlias = list[tuple[Part, int]]
+_Amounts: TypeAlias = tuple[int, int, int, int]
+"""How much of each unit: requests, slots, tokens, nanodollars."""
 
+_NONE = (0, 0, 0, 0)
+_ONE_EACH = (1, 1, 0, 0)
 _ANSWER_SECONDS = 5.0
 _PREFIX, _numbers = secrets.token_hex(8), itertools.count()
 _FIELDS: Mapping[Kind, str] = {
@@ -63,7 +66,7 @@ class Meter(Ledger, AsyncGuard, Record):
     """What a request of a member uses up. It is the request's record, too."""
 
     __slots__ = (
-        "_ask", "_begun", "_held", "_is_over", "_leases", "_records", "_settings", "_slots", "at_us", "began",
+        "_ask", "_begun", "_held", "_is_over", "_leases", "_of_call", "_records", "_settings", "at_us", "began",
         "first_at", "granted_at", "id", "is_estimate", "is_unknown", "last_target", "member", "request_id",
         "reserved_nano", "tokens", "usd_nano",
     )  # fmt: skip
@@ -85,9 +88,9 @@ class Meter(Ledger, AsyncGuard, Record):
         self.reserved_nano: int | None = None
         self.is_estimate = self.is_unknown = False
         self._settings, self._records, self._leases = settings, records, leases
-        self._held: dict[Reservation, list[_Wanted]] = {}
-        self._slots: list[_Wanted] = []
-        self._ask: Ask | None = None
+        self._held: dict[Reservation, tuple[_Parts, _Amounts]] = {}
+        self._of_call: _Parts = []
+        self._ask: tuple[Ask, _Parts, _Parts, _Amounts] | None = None
         self._begun = self._is_over = False
 
     @property
@@ -113,16 +116,19 @@ class Meter(Ledger, AsyncGuard, Record):
     def grant(self, reservation: Reservation) -> Pending | None:
         if self._ask is None:
             self._check(reservation)
-        wanted = self._wanted(reservation)
-        if self._leases is None:
-            self._take(wanted)
+            of_call, of_attempt, amounts = self._wanted(reservation)
         else:
-            pending = self._take_shared(wanted, self._leases)
-            if pending is not None:
-                return pending
-        self._held[reservation] = [one for one in wanted if one[2] >= _TOKENS]
+            _, of_call, of_attempt, amounts = self._ask
+        if self._leases is None:
+            self._take((*of_call, *of_attempt), amounts)
+        else:
+            ask = self._take_shared((*of_call, *of_attempt), amounts, self._leases)
+            if ask is not None:
+                self._ask = ask, of_call, of_attempt, amounts
+                return Pending(partial(self._leases.on_wake, ask), _ANSWER_SECONDS)
+        self._held[reservation] = of_attempt, amounts
         if not self._begun:
-            self._slots = [one for one in wanted if one[2] == _SLOT]
+            self._of_call = of_call
             self._begin(reservation)
         return None
 
@@ -150,13 +156,15 @@ class Meter(Ledger, AsyncGuard, Record):
         self.tokens += count
         self.is_estimate = self.is_estimate or is_guess or not is_money
         self.is_unknown = self.is_unknown or (not is_money and reservation.usd is None)
-        self._settle([(part, taken, count if what == _TOKENS else nano) for part, taken, what in held])
+        self._settle(*held, (0, 0, count, nano))
 
     def cancel(self, reservation: Reservation) -> None:
         if self._ask is not None and self._leases is not None:
-            self._leases.withdraw(self._ask)
+            self._leases.withdraw(self._ask[0])
             self._ask = None
-        self._settle([(part, taken, 0) for part, taken, _ in self._held.pop(reservation, ())])
+        held = self._held.pop(reservation, None)
+        if held is not None:
+            self._settle(*held, _NONE)
 
     def end(self) -> bool:
         """Give back what the call held as long as it lasted; return whether that was done before."""
@@ -165,53 +173,50 @@ class Meter(Ledger, AsyncGuard, Record):
         self._is_over = True
         for reservation in list(self._held):  # there are none, unless something went wrong
             self.settle(reservation, usd=None, tokens=None)
-        self._settle([(part, taken, 0) for part, taken, _ in self._slots])
+        slots = [one for one in self._of_call if one[1] == SLOT]
+        self._settle(slots, _ONE_EACH, _NONE)
         return False
 
     # --- what is taken
 
-    def _wanted(self, reservation: Reservation) -> list[_Wanted]:
-        """Return what is wanted of each limit."""
-        wanted: list[_Wanted] = []
-        nano = None if reservation.usd is None else nano_of(reservation.usd)
+    def _wanted(self, reservation: Reservation) -> tuple[_Parts, _Parts, _Amounts]:
+        """Return what is wanted of for the call, what for the attempt, and how much of each unit."""
+        of_call: _Parts = []
+        of_attempt: _Parts = []
+        usd = reservation.usd
         for account in self.member.accounts:
             account.roll(self.at_us)
             if not self._begun:
-                if account.requests is not None:
-                    wanted.append((account.requests, 1, _REQUEST))
-                if account.slots is not None:
-                    wanted.append((account.slots, 1, _SLOT))
-            if account.tokens is not None:
-                wanted.append((account.tokens, reservation.tokens, _TOKENS))
-            if account.money:
-                if nano is None and self._settings.unknown_cost == "refuse":
-                    raise self._unknown_cost(reservation)
-                wanted += [(part, nano or 0, _MONEY) for part in account.money.values()]
-        return wanted
+                of_call += account.of_calls
+            of_attempt += account.of_attempts
+            if usd is None and account.money and self._settings.unknown_cost == "refuse":
+                raise self._unknown_cost(reservation)
+        return of_call, of_attempt, (1, 1, reservation.tokens, 0 if usd is None else nano_of(usd))
 
-    def _take(self, wanted: Iterable[_Wanted]) -> None:
+    def _take(self, parts: Sequence[tuple[Part, int]], amounts: _Amounts) -> None:
         now = time.monotonic()
-        for part, amount, _ in wanted:
-            wait = part.lacks(amount, now)
+        for part, unit in parts:
+            wait = part.lacks(amounts[unit], now)
             if wait:
                 raise self._refusal(part, wait)
-        for part, amount, _ in wanted:
-            part.take(amount, now)
+        for part, unit in parts:
+            part.take(amounts[unit], now)
 
-    def _take_shared(self, wanted: Iterable[_Wanted], leases: Leases) -> Pending | None:
-        ask, self._ask = self._ask, None
-        demands: list[Demand] = [(part, amount) for part, amount, _ in wanted]  # type: ignore[misc]  # all are shares
-        if ask is None:
+    def _take_shared(self, parts: Sequence[tuple[Part, int]], amounts: _Amounts, leases: Leases) -> Ask | None:
+        """Take it of what is shared; return the question that has to be answered first, None when it is taken."""
+        demands: list[Demand] = [(part, amounts[unit]) for part, unit in parts]  # type: ignore[misc]  # all are shares
+        if self._ask is None:
             if not demands or leases.take(demands):
                 return None
             ask = leases.ask(demands)
-        elif ask.outcome == "waits":  # for too long
-            leases.withdraw(ask)
-            ask.outcome = "down"
+        else:
+            ask, self._ask = self._ask[0], None
+            if ask.outcome == "waits":  # for too long
+                leases.withdraw(ask)
+                ask.outcome = "down"
         match ask.outcome:
             case "waits":
-                self._ask = ask
-                return Pending(lambda wake: leases.on_wake(ask, wake), _ANSWER_SECONDS)
+                return ask
             case "granted":
                 return None
             case "refused":
@@ -230,13 +235,14 @@ class Meter(Ledger, AsyncGuard, Record):
         if short is not None:
             raise self._refusal(*short)
 
-    def _settle(self, settled: Iterable[tuple[Part, int, int]]) -> None:
+    def _settle(self, parts: _Parts, taken: _Amounts, used: _Amounts) -> None:
         if self._leases is not None:
-            self._leases.settle(settled)  # type: ignore[arg-type]  # all are shares
+            shares = [(part, taken[unit], used[unit]) for part, unit in parts]
+            self._leases.settle(shares)  # type: ignore[arg-type]  # all are shares
             return
         now = time.monotonic()
-        for part, taken, used in settled:
-            part.settle(taken, used, now)
+        for part, unit in parts:
+            part.settle(taken[unit], used[unit], now)
 
     def _begin(self, reservation: Reservation) -> None:
         self._begun = True

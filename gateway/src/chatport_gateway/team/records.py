@@ -22,7 +22,7 @@ from .usage import Usage
 
 __all__ = ["Records"]
 
-_AT_ONCE_BYTES = 128 * 1024
+_AT_ONCE_BYTES = 256 * 1024
 _ROTATED_BYTES = 8 * 1024 * 1024
 _LONGEST_PAUSE_SECONDS = 5.0
 _MAINTAINED_SECONDS = 3600.0
@@ -111,8 +111,12 @@ class Records:
     async def flush(self) -> None:
         """Write all that has been noted until now. Raises what the database raises."""
         wanted, journal = self._journal.size, self._journal
-        while self._journal is journal and self._position < wanted and await self._write_batch():
+        while self._journal is journal and self._position < wanted and await self._written():
             pass
+
+    async def _written(self) -> bool:
+        """Write a batch to its end, whoever is cancelled meanwhile: else it could be written and not be noted."""
+        return await asyncio.shield(asyncio.create_task(self._write_batch()))
 
     async def _write_batch(self) -> bool:
         """Write some; return whether there was anything to be written."""

@@ -6,13 +6,14 @@ which has a row for each.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self
 
 import attrs
-from sqlalchemy import Connection, and_, delete, event, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, create_engine, delete, event, insert, or_, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -28,6 +29,7 @@ from .values import GATEWAY, Holder, Key, Limits, NewKey, Project, holder_of
 __all__ = ["NotThere", "Store", "Taken", "address_of"]
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+P = ParamSpec("P")
 _KEY_COLUMNS = [schema.keys.c[field.name] for field in attrs.fields(Key)]
 
 
@@ -54,15 +56,16 @@ def address_of(database: str) -> str:
 class Store:
     """An open database. `async with await Store.open(address) as store:`; `engine` is for what reads more than keys."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, writer: Engine | None = None) -> None:
         self.engine = engine
+        self._writer = writer
 
     @classmethod
     async def open(cls, database: str, *, pool_size: int = 5) -> Self:
         """Open a database, and bring its schema up to date. Raises ConfigurationError where that cannot be."""
         address = address_of(database)
         try:
-            made = cls(_engine(address, pool_size))
+            made = cls(_engine(address, pool_size), _writer(address))
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise ConfigurationError(f"[team] database cannot be used: {error}") from None
         try:
@@ -80,12 +83,32 @@ class Store:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+        if self._writer is not None:
+            self._writer.dispose()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *problem: object) -> None:
         await self.close()
+
+    async def write(self, work: Callable[Concatenate[Connection, P], None], *args: P.args, **more: P.kwargs) -> None:
+        """Do work of many statements with a connection, in one transaction.
+
+        SQLite's is done in a thread, on a connection of its own: the driver that is awaited goes to a thread and back
+        for each step of each statement. It goes on to its end if whoever awaits it is cancelled.
+        """
+        writer = self._writer
+        if writer is None:
+            async with self.engine.begin() as connection:
+                await connection.run_sync(work, *args, **more)
+            return
+
+        def write() -> None:
+            with writer.begin() as connection:
+                work(connection, *args, **more)
+
+        await asyncio.to_thread(write)
 
     # --- projects
 
@@ -294,6 +317,15 @@ def _engine(address: str, pool_size: int) -> AsyncEngine:
         event.listen(made.sync_engine, "connect", _set_up_sqlite)
         return made
     return create_async_engine(address, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_timeout=10)
+
+
+def _writer(address: str) -> Engine | None:
+    """Return what SQLite is written with from a thread, None for other databases."""
+    if not address.startswith("sqlite"):
+        return None
+    made = create_engine(make_url(address).set(drivername="sqlite"), connect_args={"timeout": 30})
+    event.listen(made, "connect", _set_up_sqlite)
+    return made
 
 
 def _set_up_sqlite(connection: Any, _: Connection) -> None:

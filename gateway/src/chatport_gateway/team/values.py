@@ -7,7 +7,19 @@ from typing import Any, Literal, TypeAlias
 import attrs
 from attrs import validators
 
-__all__ = ["GATEWAY", "NANO", "Holder", "Key", "Limits", "NewKey", "Project", "Standing", "holder_of", "nano_of"]
+__all__ = [
+    "GATEWAY",
+    "NANO",
+    "Holder",
+    "Key",
+    "Limits",
+    "NewKey",
+    "Project",
+    "Standing",
+    "holder_of",
+    "holders_of",
+    "nano_of",
+]
 
 NANO = 1_000_000_000
 """How many nanodollars a dollar has."""
@@ -28,6 +40,16 @@ def _whole(least: int) -> Any:
 def holder_of(kind: Literal["project", "key"], id: str) -> Holder:
     """Return the holder that a project or a key is."""
     return f"{kind}:{id}"
+
+
+def holders_of(key_id: str | None, project_id: str | None) -> list[Holder]:
+    """Return whose limits a call counts against."""
+    holders = [GATEWAY]
+    if project_id is not None:
+        holders.append(holder_of("project", project_id))
+    if key_id is not None:
+        holders.append(holder_of("key", key_id))
+    return holders
 
 
 def nano_of(usd: float) -> int:
