@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
+import struct
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -89,6 +93,40 @@ def test_an_answer_without_a_body_is_sent() -> None:
     [head] = written(answering(b"", headers=((b"content-length", b"9"),)), request)
     assert head.startswith(b"HTTP/1.1 200")
     assert head.endswith(b"\r\n\r\n")
+
+
+def test_nothing_is_left_of_a_client_that_resets() -> None:
+    """uvicorn's timer of idle connections would hold each one for a minute and more: thousands, of a hostile client."""
+    app = answering(b"all of it", headers=((b"content-length", b"9"),))
+    config = server_config(app, lambda: 10.0, lambda: 10, timeout_keep_alive=75)
+    config.load()
+    kind: Any = config.http_protocol_class
+    made: list[weakref.ref[Any]] = []
+
+    def make() -> Any:
+        protocol = kind(config=config, server_state=ServerState(), app_state={})
+        made.append(weakref.ref(protocol))
+        return protocol
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(make, "127.0.0.1", 0)
+        for _ in range(3):
+            client = socket.create_connection(server.sockets[0].getsockname())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert b"all of it" in await loop.run_in_executor(None, client.recv, 1000)
+            client.close()
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and any(one() for one in made):
+            await asyncio.sleep(0.01)
+            gc.collect()
+        server.close()
+        await server.wait_closed()
+        return sum(one() is not None for one in made)
+
+    assert asyncio.run(main()) == 0
+    assert len(made) == 3
 
 
 # --- waiting

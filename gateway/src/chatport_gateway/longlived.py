@@ -16,3 +16,4 @@ def settle() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    gc.collect()  # of nothing: how much there was the last time decides when a full one is due

@@ -13,33 +13,39 @@ __all__ = ["server_config"]
 
 
 class _Joining:
-    """A transport that sends the head of an answer with what follows it at once: uvicorn asks for each by itself."""
+    """A transport that sends the head of an answer with what follows it at once: uvicorn asks for each by itself.
+
+    `write` is another function before a head, with one that waits, and after it: then it is the transport's own.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
         self._head = b""
+        self.write: Callable[[bytes], None] = self._hold
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    def write(self, data: bytes) -> None:
-        head = self._head
-        if head:
-            self._head = b""
-            self._transport.write(head + data)
-        elif data.startswith(b"HTTP/1.1 "):
-            self._head = data
-            self._loop.call_soon(self._flush)
-        else:
-            self._transport.write(data)
+    def await_head(self) -> None:
+        """Hold what is written next, since a new answer begins with it."""
+        self._flush()
+        self.write = self._hold
 
     def close(self) -> None:
         self._flush()
         self._transport.close()
 
+    def _hold(self, data: bytes) -> None:
+        self._head, self.write = data, self._join
+        self._loop.call_soon(self._flush)
+
+    def _join(self, data: bytes) -> None:
+        head, self._head, self.write = self._head, b"", self._transport.write
+        self.write(head + data)
+
     def _flush(self) -> None:
         if self._head:
-            self.write(b"")
+            self._join(b"")
 
 
 class _Protocol(HttpToolsProtocol):
@@ -58,6 +64,7 @@ class _Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._have_head()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn lets it run, and hold all this, where the client has reset
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -68,6 +75,10 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._is_in_head = True
         super().on_message_begin()
+
+    def on_response_complete(self) -> None:
+        self.transport.await_head()  # type: ignore[attr-defined]
+        super().on_response_complete()
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
