@@ -25,6 +25,7 @@ import chatport.call
 import chatport.events
 import chatport.facts
 import chatport.facts.rules
+import chatport.facts.vendor_rules
 import chatport.helpers
 import chatport.hooks
 import chatport.provider
@@ -37,6 +38,7 @@ HOMES: tuple[ModuleType, ...] = (
     chatport.events,
     chatport.facts,
     chatport.facts.rules,
+    chatport.facts.vendor_rules,
     chatport.provider,
 )
 VALUES: dict[str, Any] = {name: getattr(home, name) for home in HOMES for name in home.__all__}

@@ -96,7 +96,7 @@ MADE_WHILE_RUNNING: dict[tuple[str, str], Callable[[], list[str]]] = {
     # In a package's facts. `check_rules` refuses a repeat within a repeat when they are loaded.
     ("chatport/standard/fields.py", "pattern"): fits_of_facts,
     ("chatport/facts/rules.py", "self.fits"): fits_of_facts,
-    ("chatport/facts/rules.py", "pattern"): fits_of_facts,
+    ("chatport/facts/checking.py", "pattern"): fits_of_facts,
     ("chatport/testing/facts_refusals.py", "rule.fits"): fits_of_facts,
     # An emulator's, against the ids of a test.
     ("chatport/testing/refusals.py", "vendor.call_id_form"): list,

@@ -8,7 +8,8 @@ import attrs
 import pytest
 
 from chatport import Context, Dialect, Message, Provider, ToolCall, WireRequest
-from chatport.facts.rules import CallIdRule, Rules, check_rules
+from chatport.facts.checking import check_rules
+from chatport.facts.rules import CallIdRule, Rules
 from chatport.standard.call_ids import with_call_ids
 from chatport.standard.request import wire_message
 

@@ -23,19 +23,10 @@ from ..basics.hosts import is_named
 from ..basics.typed import check_fields, expect
 from ..basics.values import Value
 from ..errors import BadRequestError, ConfigurationError, PluginError
+from .checking import check_errors, check_limits, check_rules, check_usage, refuse_unknown
 from .models import HostFacts, ModelFacts, RetiredModel, is_region
 from .prices import Price
-from .rules import (
-    AddressRule,
-    ErrorRule,
-    LimitsRule,
-    UsageRule,
-    check_errors,
-    check_limits,
-    check_rules,
-    check_usage,
-    refuse_unknown,
-)
+from .vendor_rules import AddressRule, ErrorRule, LimitsRule, UsageRule
 
 __all__ = ["Facts", "ModelEntry", "load_facts"]
 

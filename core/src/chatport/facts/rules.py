@@ -10,24 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
-import attrs
 import msgspec
 
 from ..basics.frozen import freeze_fields
 from .batches import BatchRule
 
 __all__ = [
-    "AddressRule",
     "CallIdRule",
     "EmbeddingRule",
-    "ErrorRule",
     "FieldRule",
     "HistoryRule",
     "KnownFieldsRule",
-    "LimitsRule",
     "MessageRule",
     "OutputRule",
     "PartRule",
@@ -40,12 +35,6 @@ __all__ = [
     "StrictRule",
     "ToolRule",
     "UnavailableRule",
-    "UsageRule",
-    "check_errors",
-    "check_limits",
-    "check_rules",
-    "check_usage",
-    "refuse_unknown",
 ]
 
 
@@ -453,195 +442,3 @@ class Rules(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         freeze_fields(self, "parts", "fields")
-
-
-class ErrorRule(msgspec.Struct, frozen=True):
-    """What an error means, where the standard's reading of code, words and status is wrong. The first that fits counts.
-
-    It fits if everything that is given does: `status` one of these (inside a 200, the one that the error names), `code`
-    the error's code or type, `begins` one of these at the beginning of its message, and `words` one of these anywhere
-    in it, all in small letters.
-    `error` is the name of the class. `retryable` None: as the class says. `advice` is put behind the vendor's words,
-    with `{host}` for where the call went.
-    """
-
-    error: str
-    status: tuple[int, ...] = ()
-    code: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-    begins: tuple[str, ...] = ()
-    retryable: bool | None = None
-    retry_after_seconds: float | None = None
-    advice: str = ""
-    fact: str = ""
-
-
-class AddressRule(msgspec.Struct, frozen=True):
-    """A base URL of the vendor's, and the settings under which it holds: `{"region": "china", "plan": "general"}`.
-
-    The first rule that has all that the user has set is taken, so the usual place stands first. A value that no rule
-    has is refused, with those that there are. `setting` in place of `when` names a setting that is itself an address,
-    and goes before all others: where it is a bare host, it gets the path of `base_url`.
-    """
-
-    base_url: str
-    when: Mapping[str, str] = msgspec.field(default_factory=dict)
-    setting: str | None = None
-    fact: str = ""
-
-    def __post_init__(self) -> None:
-        freeze_fields(self, "when")
-
-
-class LimitsRule(msgspec.Struct, frozen=True):
-    """Which headers tell of the vendor's rate limits, by what they mean, where they are not the standard's.
-
-    Of the headers given for a value, the first that holds a number counts. An empty list leaves the value out: a limit
-    by the second or by the day would be taken for one by the minute. What is not given has the standard's header. Times
-    are in seconds, or durations such as `1m30s`. `wait` are headers in which a refusal says how long to wait, where
-    there is no `retry-after`.
-    """
-
-    requests_limit: tuple[str, ...] | None = None
-    requests_remaining: tuple[str, ...] | None = None
-    requests_reset_seconds: tuple[str, ...] | None = None
-    tokens_limit: tuple[str, ...] | None = None
-    tokens_remaining: tuple[str, ...] | None = None
-    tokens_reset_seconds: tuple[str, ...] | None = None
-    wait: tuple[str, ...] = ()
-    fact: str = ""
-
-
-class UsageRule(msgspec.Struct, frozen=True):
-    """Where the vendor's usage says what, for counts that are not in the standard's places.
-
-    Each is a path inside the usage object, `details.thought`. What is not given is read as the standard reads it.
-    `rest_is_reasoning`: where no reasoning is named, what `total_tokens` has beyond input and output is reasoning that
-    the output does not count. `cost` is the path of what was charged, and `cost_factor` what one unit of it is in USD:
-    1e-10 for ticks.
-    """
-
-    input_tokens: str | None = None
-    output_tokens: str | None = None
-    cached_input_tokens: str | None = None
-    cache_write_tokens: str | None = None
-    reasoning_tokens: str | None = None
-    rest_is_reasoning: bool = False
-    cost: str | None = None
-    cost_factor: float = 1
-    fact: str = ""
-
-
-# --- what a facts file may say
-
-
-CONDITIONS = (
-    "forced_choice",
-    "required_choice",
-    "named_choice",
-    "tools",
-    "prefix",
-    "json_schema",
-    "json_object",
-)
-"""What `gives_way_to` and `wins_over` of a reasoning rule, and `when` of a field rule may name."""
-
-
-def refuse_unknown(data: Any, kind: Any, where: str) -> None:
-    """Raise ValueError for a key that has no meaning: a misspelt rule would seem to act, and do nothing."""
-    if get_origin(kind) in (Union, UnionType):
-        for option in get_args(kind):
-            if isinstance(data, Mapping) == (_has_fields(option) or get_origin(option) is Mapping):
-                refuse_unknown(data, option, where)
-    elif _has_fields(kind) and isinstance(data, Mapping):
-        hints = get_type_hints(kind)
-        unknown = sorted(data.keys() - hints.keys())
-        if unknown:
-            raise ValueError(f"unknown facts {unknown} in the entry {where!r}")
-        for name, value in data.items():
-            refuse_unknown(value, hints[name], f"{where} {name}".strip())
-    elif get_origin(kind) is tuple and isinstance(data, list | tuple):
-        for number, item in enumerate(data):
-            refuse_unknown(item, get_args(kind)[0], f"{where}[{number}]")
-    elif get_origin(kind) is Mapping and isinstance(data, Mapping):
-        for name, item in data.items():
-            refuse_unknown(item, get_args(kind)[1], f"{where} {name}".strip())
-
-
-def _has_fields(kind: Any) -> bool:
-    return attrs.has(kind) or (isinstance(kind, type) and issubclass(kind, msgspec.Struct))
-
-
-def check_rules(rules: Rules | None, where: str) -> None:
-    """Raise ValueError for a rule that cannot act."""
-    if rules is None:
-        return
-    reasoning = rules.reasoning or ReasoningRule()
-    for name in (*reasoning.gives_way_to, *reasoning.unasked_gives_way_to, *reasoning.wins_over):
-        if name not in CONDITIONS:
-            raise ValueError(f"{where}: reasoning gives way to one of {', '.join(CONDITIONS)}, not to {name!r}")
-    for field, given in rules.fields.items():
-        for rule in given if isinstance(given, tuple) else (given,):
-            _check_pattern(rule.fits, f"{where}: fields.{field}.fits")
-            if rule.when not in (None, *CONDITIONS):
-                raise ValueError(f"{where}: fields.{field}.when is one of {', '.join(CONDITIONS)}, not {rule.when!r}")
-    strict = rules.schemas and rules.schemas.strict
-    unknown = sorted(strict.most.keys() - set(STRICT_SIZES)) if strict else []
-    if unknown:
-        raise ValueError(f"{where}: schemas.strict.most bounds {', '.join(STRICT_SIZES)}, not {unknown[0]!r}")
-    unknown = sorted(rules.protocol.needs.keys() - set(NEEDS)) if rules.protocol else []
-    if unknown:
-        raise ValueError(f"{where}: protocol.needs are {', '.join(NEEDS)}, not {unknown[0]!r}")
-    if rules.call_ids is not None:
-        _check_pattern(rules.call_ids.fits, f"{where}: call_ids.fits")
-        rules.call_ids.made_of("")
-    if rules.batch is not None:
-        _check_pattern(rules.batch.id_form, f"{where}: batch.id_form")
-    if rules.batch is not None and not 0 < rules.batch.price_factor <= 1:
-        raise ValueError(f"{where}: batch.price_factor is above 0 and at most 1, not {rules.batch.price_factor!r}")
-
-
-def check_errors(rules: tuple[ErrorRule, ...]) -> None:
-    """Raise ValueError for an error rule that names no error class of ours, or fits every error."""
-    from .. import errors  # it needs the types, which is more than a rule does
-
-    for rule in rules:
-        known = getattr(errors, rule.error, None)
-        if not (isinstance(known, type) and issubclass(known, errors.ChatportError)):
-            raise ValueError(f"errors: {rule.error!r} is no error class of chatport.errors")
-        if not (rule.status or rule.code or rule.words or rule.begins):
-            raise ValueError(f"errors: a rule for {rule.error} fits everything; give status, code, words or begins")
-        if any(text != text.lower() for text in (*rule.code, *rule.words, *rule.begins)):
-            raise ValueError(
-                f"errors: code, words and begins of the rule for {rule.error} are compared in small letters"
-            )
-
-
-def check_limits(rule: LimitsRule | None) -> None:
-    """Raise ValueError for a header that would never be found."""
-    given = [] if rule is None else [getattr(rule, name) for name in rule.__struct_fields__ if name != "fact"]
-    for name in (name for names in given for name in names or ()):
-        if name != name.lower():
-            raise ValueError(f"limits: headers are looked up in small letters, not as {name!r}")
-
-
-def check_usage(rule: UsageRule | None) -> None:
-    """Raise ValueError for a factor by which nothing, or less, would be charged, or for one without a cost."""
-    if rule is None:
-        return
-    if not 0 < rule.cost_factor < float("inf"):
-        raise ValueError(f"usage: cost_factor is a positive number, not {rule.cost_factor!r}")
-    if rule.cost is None and rule.cost_factor != 1:
-        raise ValueError("usage: cost_factor means nothing without cost")
-
-
-def _check_pattern(pattern: str | None, where: str) -> None:
-    """Raise ValueError for a pattern that is none, or that may take more than linear time: a repeat within a repeat."""
-    if pattern is None:
-        return
-    try:
-        re.compile(pattern)
-    except re.error as problem:
-        raise ValueError(f"{where} is no pattern: {problem}") from None
-    if re.search(r"[*+}]\??\)[*+{]", pattern):
-        raise ValueError(f"{where} repeats what repeats, which may take for ever")

@@ -9,7 +9,7 @@ from typing import Any
 from ..basics.durations import go_duration_seconds
 from ..call import Context
 from ..facts.models import ModelFacts
-from ..facts.rules import LimitsRule
+from ..facts.vendor_rules import LimitsRule
 from ..hooks import hookimpl
 from ..types import ModelInfo, RateLimits
 

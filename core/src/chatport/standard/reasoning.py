@@ -277,7 +277,7 @@ def _is_asked_for(call: Call, rule: ReasoningRule) -> bool:
 
 
 def asks_for(condition: str, wire: WireRequest, call: Call) -> bool:
-    """Whether a request asks for one of the things that a rule may name (`chatport.facts.rules.CONDITIONS`)."""
+    """Whether a request asks for one of the things that a rule may name (`chatport.facts.checking.CONDITIONS`)."""
     return _CONDITIONS[condition](wire, call)
 
 

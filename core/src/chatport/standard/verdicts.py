@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from .. import errors as e
 from ..call import Context, Failure, Verdict
-from ..facts.rules import ErrorRule
+from ..facts.vendor_rules import ErrorRule
 from .error_shapes import bare_name, named_words, quota_names, read_error as read_error, said_wait_seconds, said_words
 from .error_words import (
     BARE,

@@ -14,7 +14,8 @@ import attrs
 
 from .. import errors as e
 from ..facts import Facts, ModelFacts, estimate_cost
-from ..facts.rules import ErrorRule, LimitsRule, ReasoningRule, Rules, UsageRule
+from ..facts.rules import ReasoningRule, Rules
+from ..facts.vendor_rules import ErrorRule, LimitsRule, UsageRule
 from ..provider import Provider
 from ..standard.paths import at, holds
 from .emulator import EmulatedRequest, EmulatedResponse, Refusal, Script, VendorEmulator
