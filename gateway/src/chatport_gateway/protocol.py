@@ -33,6 +33,7 @@ class _Joining:
 
     def close(self) -> None:
         self._flush()
+        self.write = self._transport.write  # no more of its own: nothing is to hold itself
         self._transport.close()
 
     def _hold(self, data: bytes) -> None:
@@ -64,6 +65,7 @@ class _Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._have_head()
         super().connection_lost(exc)
+        self.transport.close()
         self._unset_keepalive_if_required()  # uvicorn lets it run, and hold all this, where the client has reset
 
     def data_received(self, data: bytes) -> None:
