@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
 _NO_TESTS = 5  # pytest's status where nothing was collected
 _LONGEST_ID = 300
-_QUICK = ("-m", "not slow and not real_server")
+_QUICK = ("-m", "not slow and not real_server and not engines")
 _PACKAGES = ("core", "protocols/*", "plugins/*", "surfaces", "gateway", "bulk")
 
 
@@ -137,7 +137,7 @@ def stages(path: Path, root: Path = ROOT) -> Iterator[list[str]]:
     if near:
         yield [*_QUICK, *near]
     yield [*_QUICK, own]
-    yield ["-m", "slow or real_server", *near, own]
+    yield ["-m", "(slow or real_server) and not engines", *near, own]
     yield ["tests/faults", "tests/behaviour", "tests"]
     if path.parts[0] in ("core", "protocols"):
         yield ["protocols", "surfaces", "gateway", "plugins"]
