@@ -11,6 +11,9 @@ MEMBERS := core $(patsubst %/pyproject.toml,%,$(wildcard protocols/*/pyproject.t
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
 
+# Tests begin hundreds of processes: without kept bytecode each compiles anew what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo demo-gateway bench-bulk bench-gateway bench-records test test-clients test-kills test-deploy test-engines quick coverage test-pythons mutants bench bench-peers check lint types pyright site contracts docs wheels release lock clean

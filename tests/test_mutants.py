@@ -83,12 +83,12 @@ def test_the_likeliest_tests_come_first_and_all_others_after_them() -> None:
     assert near_tests(path)[:1] == ["core/tests/test_retry_budget.py"]
     after = ["protocols", "surfaces", "gateway", "plugins"]
     quick, own, slow, *rest = stages(path)
-    assert quick[:3] == ["-m", "not slow and not real_server", "core/tests/test_retry_budget.py"]
-    assert own == ["-m", "not slow and not real_server", "core/tests"]
+    assert quick[:3] == ["-m", "not slow and not real_server and not engines", "core/tests/test_retry_budget.py"]
+    assert own == ["-m", "not slow and not real_server and not engines", "core/tests"]
     assert (slow[1], slow[-1], rest) == (
-        "slow or real_server",
+        "(slow or real_server) and not engines",
         "core/tests",
         [["tests/faults", "tests/behaviour", "tests"], after],
     )
     plugin = Path("plugins/provider-glm/src/chatport_glm/__init__.py")
-    assert ["-m", "not slow and not real_server", "plugins/provider-glm/tests"] in list(stages(plugin))
+    assert ["-m", "not slow and not real_server and not engines", "plugins/provider-glm/tests"] in list(stages(plugin))

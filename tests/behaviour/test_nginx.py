@@ -35,7 +35,7 @@ http {{
     client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
     uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
     gzip on; gzip_types application/json; gzip_proxied any; gzip_min_length 10;
-    keepalive_requests 3; keepalive_timeout 2s 2s; client_max_body_size 100k;
+    keepalive_requests 3; keepalive_timeout 1s 1s; client_max_body_size 100k;
     server {{
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {certificates}/here.pem; ssl_certificate_key {certificates}/here.key;
@@ -84,5 +84,5 @@ def test_calls_through_nginx(backend: str, way: str, front: tuple[str, Emulator]
         with pytest.raises(chatport.ChatportError) as caught:
             runner.chat("say: " + "x" * 300_000)
         assert caught.value.status == 413
-        time.sleep(2.5)  # nginx closes what is idle for two seconds
+        time.sleep(1.5)  # nginx closes what is idle for a second
         assert runner.chat("say: still here").text == "still here"

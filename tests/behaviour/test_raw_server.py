@@ -499,17 +499,17 @@ def test_the_timers_hold_with_a_client_of_the_users_own(
         connection.hang()
 
     def watch(stream: Any, event: chatport.Event) -> None:
-        threading.Timer(0.7, resume.set).start()
+        threading.Timer(0.5, resume.set).start()
 
     runner = opened(serve(WARM, pausing).base_url, of=client_of)
     runner.stream("hello")
     began = time.monotonic()
     with pytest.raises(chatport.DeadlineError) as caught:
-        runner.stream("hello", watch=watch, timeout={"first_event": 0.4, "between_events": 1.2})
+        runner.stream("hello", watch=watch, timeout={"first_event": 0.4, "between_events": 0.8})
     assert caught.value.partial is not None
     assert (caught.value.partial.text, caught.value.timer) == ("hello", "between_events")
     late = 1.0 if backend == "sync" and not client_of.startswith("ours") else 0.0
-    assert 1.8 < time.monotonic() - began < 3.5 + late
+    assert 1.2 < time.monotonic() - began < 2.9 + late
 
 
 def test_the_callers_own_pause_is_not_silence(opened: Open, serve: Serve) -> None:

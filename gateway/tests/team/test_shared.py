@@ -122,23 +122,23 @@ async def test_a_store_that_is_restarted_under_load(tmp_path: Path, on_store_dow
                     await asyncio.sleep(0.01)
 
         workers = [asyncio.create_task(work(number)) for number in range(4)]
-        await asyncio.sleep(2)
+        await asyncio.sleep(1)
         phase, statuses[""] = "", []
         both.redis.kill()
         await asyncio.sleep(3)  # until what is leased is used up or over
         phase = "redis down"
-        await asyncio.sleep(2)
+        await asyncio.sleep(1)
         phase = ""
         both.redis.start()
         await asyncio.sleep(2)
         both.database.stop()
         phase = "database down"
-        await asyncio.sleep(2)
+        await asyncio.sleep(1)
         phase = ""
         both.database.start()
         await asyncio.sleep(2)
         phase = "after"
-        await asyncio.sleep(2)
+        await asyncio.sleep(1)
         is_over = True
         await asyncio.gather(*workers)
         assert set(statuses["before"]) == {200}
