@@ -29,6 +29,8 @@ _TYPES = {
     "seconds": pa.float64(),
 }
 _OF_SCHEMA = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
+_PYTHON: Mapping[Any, tuple[type, ...]] = {pa.int64(): (int,), pa.float64(): (float, int), pa.bool_(): (bool,)}
+_MISFIT = (pa.ArrowException, TypeError, OverflowError)
 
 
 def batches_of(path: str, kind: str, rows: int) -> Iterator[list[Any]]:
@@ -98,7 +100,7 @@ def _type_of(schema: Any) -> Any:
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], schema: Any) -> Any:
-    """Return rows as a table. What does not fit the type of its column, or has none, is put in as JSON."""
+    """Return rows as a table. What has no type of a column's is put in as JSON; what does not fit its type is null."""
     return pa.table([_column(rows, field) for field in schema], schema=schema)
 
 
@@ -108,16 +110,24 @@ def _column(rows: Sequence[Mapping[str, Any]], field: Any) -> Any:
     values = [row.get(field.name) for row in rows]
     if field.type == pa.string():
         return pa.array([as_text(value) for value in values], pa.string())
+    kinds = _PYTHON.get(field.type)
+    if kinds is not None:
+        values = [value if type(value) in kinds else _meant(value, kinds) for value in values]
     try:
         return pa.array(values, field.type)
-    except (pa.ArrowException, TypeError):  # an integer column in which the vendor wrote 3.5
+    except _MISFIT:
         return pa.array([value if _fits(value, field.type) else None for value in values], field.type)
+
+
+def _meant(value: Any, kinds: tuple[type, ...]) -> Any:
+    """Return a value as its column has it, None for another: pyarrow would make 3 of 3.5, and 1.0 of true."""
+    return int(value) if type(value) is float and kinds == (int,) and value.is_integer() else None
 
 
 def _fits(value: Any, kind: Any) -> bool:
     try:
         pa.array([value], kind)
-    except (pa.ArrowException, TypeError):
+    except _MISFIT:
         return False
     return True
 
@@ -131,7 +141,7 @@ def write_parquet(path: Any, rows: Sequence[Mapping[str, Any]], parsed: Mapping[
         for name in names:
             try:
                 fields.append(pa.field(name, pa.array([row.get(name) for row in rows]).type))
-            except (pa.ArrowException, TypeError):
+            except _MISFIT:
                 fields.append(pa.field(name, pa.string()))
     fields = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in fields]
     parquet.write_table(table_of(rows, schema_for(parsed, fields)), path, compression="zstd")
