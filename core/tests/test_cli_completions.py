@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.shell_completion import CompletionItem
 
-from chatport.cli.shells import quoted, words_of_line
+from chatport.cli.shells import answer, quoted, words_of_line
 
 from .cli_runs import Folder, Screen, opened
 
@@ -138,6 +139,19 @@ def test_a_quoted_word_is_itself_to_a_shell(tmp_path: Path) -> None:
         )
         assert done.stdout.decode() == word
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("quote", "offered"),
+    [
+        ("'", ["two words", 'a"b', "$HOME"]),
+        ('"', ["two words", "it's"]),
+        ("", [f"{quoted(word)} " for word in ("two words", "it's", 'a"b', "$HOME")]),
+    ],
+)
+def test_inside_of_quotes_bash_is_offered_what_can_stand_there(quote: str, offered: list[str]) -> None:
+    items = [CompletionItem(word) for word in ("two words", "it's", 'a"b', "$HOME", "no\nword")]
+    assert list(answer("bash", items, 0, quote)) == ["words", *offered]
 
 
 def test_bash_completes(folder: Folder) -> None:
