@@ -22,10 +22,12 @@ STOP = (
     "stop-sequence",
     "completed",
     "done",
+    *("eos_token_id", "eot", "end", "end_of_turn", "stop_token", "stop_string", "complete", "finished", "success"),
+    "normal",
 )
 LENGTH = (
     *("length", "max_tokens", "MAX_TOKENS", "model_length", "max_output_tokens", "max_length", "token_limit"),
-    *("model_context_window_exceeded", "context_length_exceeded", "truncated", "max_new_tokens"),
+    *("model_context_window_exceeded", "context_length_exceeded", "truncated", "max_new_tokens", "limit"),
 )
 TOOLS = ("tool_calls", "function_call", "tool_use", "TOOL_USE", "tool-calls", "tool_call")
 FILTER = (

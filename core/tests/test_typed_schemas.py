@@ -26,6 +26,16 @@ def of(part: Any) -> dict[str, Any]:
             {"type": "string", "description": "(maxLength: 3)"},
             [("properties.x", "maxLength")],
         ),
+        (
+            {"type": "array", "prefixItems": None, "items": {"type": "string"}},
+            {"type": "array", "items": {"type": "string"}},
+            [],
+        ),
+        (
+            {"type": "array", "items": [{"type": "string"}, {"type": "integer"}]},
+            {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+            [("properties.x", "items")],
+        ),
     ],
 )
 def test_a_schema_in_the_typed_subset(part: Any, sent: Any, lost: list[tuple[str, str]]) -> None:
