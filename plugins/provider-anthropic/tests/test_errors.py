@@ -167,6 +167,30 @@ def test_odd_streams():
         read(start(), delta(3, "text_delta", text="lost"))
 
 
+def without_index(events):
+    return [{name: value for name, value in event.items() if name != "index"} for event in events]
+
+
+def test_blocks_without_an_index_follow_one_another():
+    """Each piece belongs to the block that began last: two calls stay two."""
+    calls = [
+        piece
+        for number, name in enumerate(("first", "second"), 1)
+        for piece in (
+            block(number, {"type": "tool_use", "id": f"t{number}", "name": name, "input": {}}),
+            delta(number, "input_json_delta", partial_json='{"n": '),
+            delta(number, "input_json_delta", partial_json=f"{number}}}"),
+            {"type": "content_block_stop", "index": number},
+        )
+    ]
+    reply = read(start(), *without_index([*HELLO, STOP, *calls]), *end("tool_use"))
+    assert reply.text == "Hello"
+    assert [(call.id, call.name, call.arguments) for call in reply.tool_calls] == [
+        ("t1", "first", '{"n": 1}'),
+        ("t2", "second", '{"n": 2}'),
+    ]
+
+
 @pytest.mark.parametrize("levels", [200, 900, 5_000, 100_000])  # how deep a Python looks by itself is its own affair
 def test_a_piece_nested_without_end_is_malformed(levels):
     deep = json.dumps(delta(0, "text_delta", text="a"))[:-1] + ', "x": ' + "[" * levels + "]" * levels + "}"
