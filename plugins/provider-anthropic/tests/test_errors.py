@@ -172,7 +172,13 @@ def without_index(events):
 
 
 def test_blocks_without_an_index_follow_one_another():
-    """Each piece belongs to the block that began last: two calls stay two."""
+    """Each piece belongs to the block that began last: two calls stay two, and go back behind their thought."""
+    thought = [
+        block(0, {"type": "thinking", "thinking": "", "signature": ""}),
+        delta(0, "thinking_delta", thinking="hm"),
+        delta(0, "signature_delta", signature="abc"),
+        STOP,
+    ]
     calls = [
         piece
         for number, name in enumerate(("first", "second"), 1)
@@ -183,8 +189,10 @@ def test_blocks_without_an_index_follow_one_another():
             {"type": "content_block_stop", "index": number},
         )
     ]
-    reply = read(start(), *without_index([*HELLO, STOP, *calls]), *end("tool_use"))
-    assert reply.text == "Hello"
+    reply = read(start(), *without_index([*thought, *HELLO, STOP, *calls]), *end("tool_use"))
+    assert (reply.reasoning, reply.text) == ("hm", "Hello")
+    kept = [block["type"] for block in reply.message.opaque["turn"]["content"]]
+    assert kept == ["thinking", "text", "tool_use", "tool_use"]
     assert [(call.id, call.name, call.arguments) for call in reply.tool_calls] == [
         ("t1", "first", '{"n": 1}'),
         ("t2", "second", '{"n": 2}'),
