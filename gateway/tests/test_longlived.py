@@ -13,7 +13,7 @@ import pytest
 from chatport_gateway.longlived import settle
 
 SERVE = """
-import gc, os, signal, threading, time
+import gc, os, signal, threading, time, urllib.request
 from chatport_gateway import Gateway, GatewaySettings, make_server
 
 server = make_server(Gateway({}, settings=GatewaySettings(port=0)))
@@ -21,6 +21,8 @@ server = make_server(Gateway({}, settings=GatewaySettings(port=0)))
 def look():
     while not server.started:
         time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    urllib.request.urlopen(f"http://127.0.0.1:{port}/health").read()  # it has wholly begun, then
     print(gc.get_freeze_count(), flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
