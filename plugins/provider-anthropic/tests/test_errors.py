@@ -167,6 +167,12 @@ def test_odd_streams():
         read(start(), delta(3, "text_delta", text="lost"))
 
 
+def test_the_sources_of_a_block_that_was_never_closed_are_told():
+    cited = delta(0, "citations_delta", citation={"type": "web_search_result_location", "url": "https://a.test/"})
+    reply = read(start(), *HELLO, cited, *end())
+    assert [(source.url, source.span) for source in reply.citations] == [("https://a.test/", (0, 5))]
+
+
 def without_index(events):
     return [{name: value for name, value in event.items() if name != "index"} for event in events]
 

@@ -268,6 +268,14 @@ def test_a_reply_in_the_wrong_place():
     assert (reply.text, reply.id, reply.finish_reason) == ("Hi", "gen-1", "stop")
 
 
+def test_a_reply_in_its_place_is_read_there():
+    """Whatever the field holds in which another one may be."""
+    choices = [{"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}]
+    body = json.dumps({"id": "gen-2", "choices": choices, "provider": {"name": "Acme"}})
+    reply = replay("openrouter", body=body, stream=False)
+    assert (reply.text, reply.id) == ("Hi", "gen-2")
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_parsed_files_are_kept(stream):
     """OR-M3: not the links of a web search."""
