@@ -126,6 +126,12 @@ def end(reason="end_turn", **usage):
 HELLO_CALL = Call((Message.user("hi"),))
 HELLO = [block(0, {"type": "text", "text": ""}), delta(0, "text_delta", text="Hello")]
 STOP = {"type": "content_block_stop", "index": 0}
+THOUGHT = [
+    block(0, {"type": "thinking", "thinking": "", "signature": ""}),
+    delta(0, "thinking_delta", thinking="hm"),
+    delta(0, "signature_delta", signature="abc"),
+    STOP,
+]
 
 
 def text_of(events):
@@ -179,12 +185,6 @@ def without_index(events):
 
 def test_blocks_without_an_index_follow_one_another():
     """Each piece belongs to the block that began last: two calls stay two, and go back behind their thought."""
-    thought = [
-        block(0, {"type": "thinking", "thinking": "", "signature": ""}),
-        delta(0, "thinking_delta", thinking="hm"),
-        delta(0, "signature_delta", signature="abc"),
-        STOP,
-    ]
     calls = [
         piece
         for number, name in enumerate(("first", "second"), 1)
@@ -195,7 +195,7 @@ def test_blocks_without_an_index_follow_one_another():
             {"type": "content_block_stop", "index": number},
         )
     ]
-    reply = read(start(), *without_index([*thought, *HELLO, STOP, *calls]), *end("tool_use"))
+    reply = read(start(), *without_index([*THOUGHT, *HELLO, STOP, *calls]), *end("tool_use"))
     assert (reply.reasoning, reply.text) == ("hm", "Hello")
     kept = [block["type"] for block in reply.message.opaque["turn"]["content"]]
     assert kept == ["thinking", "text", "tool_use", "tool_use"]
@@ -216,18 +216,12 @@ def test_a_piece_nested_without_end_is_malformed(levels):
 @pytest.mark.parametrize("levels", [150, *range(194, 202), 900, 5_000, 9_000])
 def test_a_call_nested_without_end_does_not_make_the_conversation_unsendable(levels, explain):
     """AN-T8, AN-T17: the blocks go back as they came, or not at all where they are too deep to be kept."""
-    thought = [
-        block(0, {"type": "thinking", "thinking": "", "signature": ""}),
-        delta(0, "thinking_delta", thinking="hm"),
-        delta(0, "signature_delta", signature="abc"),
-        STOP,
-    ]
     call = [
         block(1, {"type": "tool_use", "id": "t", "name": "f", "input": {}}),
         delta(1, "input_json_delta", partial_json='{"a":' * levels + "1" + "}" * levels),
         {"type": "content_block_stop", "index": 1},
     ]
-    reply = read(start(), *thought, *call, *end("tool_use"))
+    reply = read(start(), *THOUGHT, *call, *end("tool_use"))
     assert reply.tool_calls[0].arguments.count("{") == levels
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
     assert explain(["hi", reply.message, {"role": "tool", "tool_call_id": "t", "content": "x"}], tools=[tool])

@@ -18,12 +18,12 @@ from chatport.sharing import Leases, Rate, Share, Stock
 from .clock import TOTAL, day_of, month_of
 from .values import GATEWAY, Holder, Limits, Standing
 
-__all__ = ["MONEY", "REQUEST", "SLOT", "TOKENS", "Account", "Accounts", "Kind", "Part"]
+__all__ = ["Account", "Accounts", "Kind", "Part"]
 
 Kind: TypeAlias = Literal["requests", "tokens", "concurrency", "usd_day", "usd_month", "usd_total"]
 Part: TypeAlias = Rate | Stock | Share
 
-REQUEST, SLOT, TOKENS, MONEY = range(4)
+_REQUEST, _SLOT, _TOKENS, _MONEY = range(4)
 
 _DAY_US = 86_400_000_000
 _HOUR_MS = 3_600_000
@@ -51,7 +51,7 @@ class Account:
         self.slots: Stock | Share | None = None
         self.money: dict[Kind, Stock | Share] = {}
         self.of_calls: tuple[tuple[Part, int], ...] = ()
-        """What a call takes once, each with which of the four units (`REQUEST` and on) it is counted in."""
+        """What a call takes once, each with its unit: 0 for requests, 1 for places, 2 for tokens, 3 for nanodollars."""
         self.of_attempts: tuple[tuple[Part, int], ...] = ()
         """What each of its attempts takes."""
         self._leases = leases
@@ -99,8 +99,8 @@ class Account:
         self._list()
 
     def _list(self) -> None:
-        calls = ((self.requests, REQUEST), (self.slots, SLOT))
-        attempts = ((self.tokens, TOKENS), *[(part, MONEY) for part in self.money.values()])
+        calls = ((self.requests, _REQUEST), (self.slots, _SLOT))
+        attempts = ((self.tokens, _TOKENS), *[(part, _MONEY) for part in self.money.values()])
         self.of_calls = tuple([(part, unit) for part, unit in calls if part is not None])
         self.of_attempts = tuple([(part, unit) for part, unit in attempts if part is not None])
 

@@ -25,7 +25,7 @@ from chatport import (
 from chatport.sharing import Ask, Demand, Leases
 from chatport_surfaces import Asked, AsyncGuard, Record
 
-from .accounts import SLOT, Account, Kind, Part
+from .accounts import Account, Kind, Part
 from .clock import now_us
 from .directory import Member
 from .records import Records
@@ -41,7 +41,9 @@ _Amounts: TypeAlias = tuple[int, int, int, int]
 """How much of each unit: requests, slots, tokens, nanodollars."""
 
 _NONE = (0, 0, 0, 0)
-_ONE_EACH = (1, 1, 0, 0)
+_OF_CALL = (1, 1, 0, 0)
+_OVER = (1, 0, 0, 0)
+"""What is used of that when the call is over: its place is free again, the request was one."""
 _ANSWER_SECONDS = 5.0
 _PREFIX, _numbers = secrets.token_hex(8), itertools.count()
 _FIELDS: Mapping[Kind, str] = {
@@ -173,8 +175,7 @@ class Meter(Ledger, AsyncGuard, Record):
         self._is_over = True
         for reservation in list(self._held):  # there are none, unless something went wrong
             self.settle(reservation, usd=None, tokens=None)
-        slots = [one for one in self._of_call if one[1] == SLOT]
-        self._settle(slots, _ONE_EACH, _NONE)
+        self._settle(self._of_call, _OF_CALL, _OVER)
         return False
 
     # --- what is taken

@@ -12,7 +12,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, insert
+from sqlalchemy import Connection, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
@@ -39,8 +39,7 @@ def write_calls(connection: Connection, rows: Sequence[CallRow], journal: str, p
     if rows:
         _insert(connection, _CALLS, [_values(row) for row in rows])
         contents = [_content(row) for row in rows if row.request is not None or row.reply is not None]
-        if contents:
-            connection.execute(insert(schema.contents), contents)
+        _insert(connection, _CONTENTS, contents)
         days = _days(rows)
         _add(connection, _DAYS, days)
         _add(connection, _KINDS_OF_DAYS, _kinds(days))
@@ -87,6 +86,7 @@ def _summing(table: Table, *sums: str) -> _Statement:
 
 _COLUMNS = tuple(column.name for column in schema.usage.columns)
 _CALLS = _Statement(schema.usage, _COLUMNS)
+_CONTENTS = _Statement(schema.contents, ("at_us", "id", "request", "reply"))
 _JOURNALS = _Statement(schema.journals, ("name", "position", "at_us"), puts=("position", "at_us"))
 _DAYS = _summing(schema.usage_days, *DAY_SUMS)
 _KINDS_OF_DAYS = _summing(schema.usage_sums, "calls", "failed_calls", *DAY_SUMS[1:])
@@ -125,8 +125,8 @@ def _values(row: CallRow) -> tuple[Any, ...]:
     return (*values[:_ATTEMPTS], attempts, *values[_ATTEMPTS + 1 :])
 
 
-def _content(row: CallRow) -> dict[str, Any]:
-    return {"at_us": row.at_us, "id": row.id, "request": row.request or "", "reply": row.reply or ""}
+def _content(row: CallRow) -> tuple[Any, ...]:
+    return row.at_us, row.id, row.request or "", row.reply or ""
 
 
 # --- sums
