@@ -91,7 +91,7 @@ coverage: $(VENV)/synced ## run core's own tests, and fail if they reach less of
 test-pythons: $(VENV)/synced ## run the tests on each Python found, 3.11 and newer (some of them: ARGS=core/tests)
 	@$(PY) .ci/pythons.py $(ARGS)
 
-mutants: $(VENV)/synced ## make small faults in a copy of the code, and say which the tests do not notice; an hour or two (ARGS="--number 10")
+mutants: $(VENV)/synced ## make small faults in a copy of the code, and say which the tests do not notice; an hour and a half (ARGS="--number 150")
 	@$(PY) -m tests.mutants.run $(ARGS)
 
 bench: $(VENV)/synced ## measure ours against raw sockets and bare httpx, in about 3 minutes (more options: ARGS="--scenario paced")

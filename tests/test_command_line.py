@@ -268,6 +268,11 @@ def test_doctor_says_that_nobody_answers(run: Command) -> None:
     assert "no answer" in line_of(done.stdout, "deepseek")
 
 
+def test_doctor_says_that_it_has_no_key_to_try(run: Command) -> None:
+    (run.folder / "chatport.toml").write_text("", "utf-8")
+    assert "no provider has a key, or a table of its own" in run(*ONLINE).stdout
+
+
 def test_doctor_tries_no_key_unasked(run: Command) -> None:
     assert "Keys, tried" not in run("doctor", "--no-search").stdout
     assert not run.emulator.requests

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from .mutants.mutate import diff_of, mutants_of
-from .mutants.run import near_tests, sample, sources, stages
+from .mutants.copies import ROOT, UNREAD, Copies
+from .mutants.mutate import Trial, diff_of, function_around, mutants_of
+from .mutants.reached import Reached, chosen_of
+from .mutants.run import at, sample, sources
+from .mutants.together import combined, spread, unseen_together
+
+_PLUGIN, _PLUGIN_FILES = Path("tests/mutants"), ("copies.py", "mutate.py", "reached.py")
 
 
 def changed(source: str) -> set[tuple[str, str]]:
@@ -72,23 +78,89 @@ def test_the_rest_of_a_file_stays_as_it_is_written() -> None:
 
 
 def test_a_sample_is_the_same_for_the_same_seed_and_from_shipped_code_alone() -> None:
-    assert sample(5, 1) == sample(5, 1) != sample(5, 2)
+    first = sample(5, 1)
+    assert first == sample(5, 1)
+    assert first != sample(5, 2)
     places = sources()
     assert Path("core/src/chatport/limits/retry.py") in places
     assert not [path for path in places if "testing" in path.parts or path.name in ("sync.py", "emulator.py")]
 
 
-def test_the_likeliest_tests_come_first_and_all_others_after_them() -> None:
+def test_mutants_of_one_file_are_made_together() -> None:
     path = Path("core/src/chatport/limits/retry.py")
-    assert near_tests(path)[:1] == ["core/tests/test_retry_budget.py"]
-    after = ["protocols", "surfaces", "gateway", "plugins"]
-    quick, own, slow, *rest = stages(path)
-    assert quick[:3] == ["-m", "not slow and not real_server and not engines", "core/tests/test_retry_budget.py"]
-    assert own == ["-m", "not slow and not real_server and not engines", "core/tests"]
-    assert (slow[1], slow[-1], rest) == (
-        "(slow or real_server) and not engines",
-        "core/tests",
-        [["tests/faults", "tests/behaviour", "tests"], after],
-    )
-    plugin = Path("plugins/provider-glm/src/chatport_glm/__init__.py")
-    assert ["-m", "not slow and not real_server and not engines", "plugins/provider-glm/tests"] in list(stages(plugin))
+    trials = at(str(path))
+    first, last = trials[0], trials[-1]
+    text = (ROOT / path).read_text("utf-8")
+    both = combined([first, last])[path]
+    head, tail = text[: first.mutant.start], text.encode()[last.mutant.end :].decode()
+    assert both.startswith(head + first.mutant.text)
+    assert both.endswith(last.mutant.text + tail)
+    assert combined([first]) == {path: first.source}
+
+
+def test_of_the_tests_that_failed_some_of_each_file_are_asked() -> None:
+    assert spread(["a::1", "a::2", "a::3", "b::1", "c::1"], [], 4) == ["a::1", "b::1", "c::1", "a::2"]
+    assert spread(["a::1", "folder/test_file.py"], []) == ["--collect-only", "folder/test_file.py"]
+    assert spread([UNREAD], ["core/tests"]) == ["--collect-only", "core/tests"]
+    assert spread([], ["core/tests"]) == []
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> tuple[Path, Path]:
+    """Return the folder of a tree of its own, and the place of the only source in it."""
+    path = Path("core/src/small.py")
+    files = {
+        path: "def small(number):\n    return number < 10 and number != 0\n\n\ndef big():\n    return 5\n",
+        Path("core/tests/test_small.py"): "from small import *\n\n\ndef test_ten():\n    assert not small(10)\n",
+    }
+    files |= {place: (ROOT / place).read_text("utf-8") for place in map(_PLUGIN.joinpath, _PLUGIN_FILES)}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    return tmp_path, path
+
+
+@pytest.mark.slow
+def test_which_tests_reach_a_line_is_measured(
+    small: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root, path = small
+    with Copies.made(1, 60, root) as copies:
+        reached = copies.one(lambda copy: Reached.measured(copy, tmp_path_factory.mktemp("noted"), 1, ["core/tests"]))
+    test = "core/tests/test_small.py::test_ten"
+    assert reached.lines[path][2] == [test]
+    assert reached.lines[path][1] == [""]  # when it is imported
+    assert reached.seconds[test] > 0
+    assert reached.tests(path, 2, range(1, 3)) == [test]
+    assert reached.tests(path, 6, range(5, 7)) == [test]  # nobody reaches that function: whoever reaches its file
+    assert reached.tests(Path("core/src/other.py"), 1, range(0)) == []
+
+
+def test_the_likeliest_of_the_tests_that_reach_a_line_are_chosen() -> None:
+    seconds = {"core/tests/a::1": 3.0, "core/tests/a::2": 0.5, "tests/b::1": 0.1, "tests/b::2": 9.0}
+    assert chosen_of(sorted(seconds), seconds, Path("core"), 4) == ["core/tests/a::2", "tests/b::1", "core/tests/a::1"]
+    assert chosen_of(sorted(seconds), seconds, Path("core"), 1) == ["core/tests/a::2", "tests/b::1"]
+
+
+@pytest.mark.slow
+def test_who_is_noticed_is_told_apart(small: tuple[Path, Path]) -> None:
+    """With three mutants: one would hide another if both were made at once."""
+    root, path = small
+    source = (root / path).read_text("utf-8")
+    every = [Trial(path, mutant, applied) for mutant in mutants_of(source) if (applied := mutant.applied(source))]
+    wanted = ("(number <= 10)", "(number == 0)", "(5 + 1)")
+    trials = [trial for trial in every if trial.mutant.text in wanted]
+    told: list[tuple[str, str]] = []
+    with Copies.made(1, 60, root) as copies:
+        unseen = unseen_together(
+            trials, ["core/tests"], copies, lambda trial, test: told.append((trial.mutant.text, test)), root
+        )
+    assert told == [("(number <= 10)", "core/tests/test_small.py::test_ten")]
+    assert [trial.mutant.text for trial in unseen] == ["(number == 0)", "(5 + 1)"]
+    assert (root / path).read_text("utf-8") == source
+
+
+def test_the_function_around_a_line() -> None:
+    source = "x = 1\n\ndef outer():\n    def inner():\n        return 5\n    return inner\n"
+    assert [function_around(source, line) for line in (1, 5, 6)] == [range(0), range(4, 6), range(3, 7)]

@@ -51,6 +51,7 @@ def test_a_run_is_planned_made_gone_on_with_and_looked_at(emulator: Emulator, tm
     assert "rows: 30" in planned
     assert re.search(r"20 out \(the cap\), from 30 rows", planned)
     assert re.search(r"cost: about 0\.\d+ CNY, at list price", planned)
+    assert "'x' is not a valid integer" in call("plan", "rows.jsonl", *ASKED, "--seed", "x", code=2).output
     first = call("run", "rows.jsonl", *ASKED, "-o", "out", "--limit", "10", "--key", "id", "--format", "jsonl")
     assert "answered: 10" in first.stderr
     assert first.stdout == "out/answers\n"

@@ -74,6 +74,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {},
         {"url": None, "title": "a.pdf", "mark": "f1"},
     ),
+    "a document by its title": ({"citations": [{"document_title": "a.pdf", "cited_text": "It says"}]}, {}, {"url": None, "title": "a.pdf", "text": "It says"}),
     "a document by its id": (
         {"annotations": [{"type": "document_citation", "document_citation": {"start_index": 1, "end_index": 2, "document_id": "d"}}]},
         {},

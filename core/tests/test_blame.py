@@ -15,6 +15,7 @@ import pytest
 import chatport
 from chatport import Client, PluginError
 from chatport.plugins import installed
+from chatport.plugins.guarding import guarded
 from chatport.plugins.installed import InstalledPlugin
 from chatport.testing import Emulator
 
@@ -188,9 +189,16 @@ def test_a_refusal_of_the_standard_is_the_cores_own_word(patched: Callable[..., 
     assert caught.value.raised_by == ""
 
 
-def run_hook_on(client: Client, hook: str, data: Any) -> Any:
-    from chatport.plugins.guarding import guarded
+def test_an_error_in_the_standard_names_its_own_step() -> None:
+    """Whoever reports it to us says where to look."""
+    emulator = Emulator("compatible")
+    port = Client(emulator.config(), transport=emulator)._vendors.provider("compatible")
+    context, call = port.context("m"), chatport.Call(())
+    with pytest.raises(PluginError, match=r"That was in chatport\.standard\.request\.shape_request, of chatport-core"):
+        guarded(context, "shape_request", port.plan.shape_request, chatport.WireRequest("/", {}), call, context)
 
+
+def run_hook_on(client: Client, hook: str, data: Any) -> Any:
     port = client._vendors.provider("compatible")
     context = port.context("m")
     return guarded(

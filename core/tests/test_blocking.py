@@ -206,6 +206,26 @@ def test_a_loop_is_told_to_run_or_to_have_ended() -> None:
     assert not is_running(trio.run(main))
 
 
+def test_a_program_of_trio_alone_can_be_cancelled_while_a_stream_is_read() -> None:
+    """Without anyio, which such a program need not import."""
+    program = """
+import sys, trio
+from chatport.client.waiting import checkpoint_async
+
+async def main():
+    assert "anyio" not in sys.modules
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await checkpoint_async()
+        print("went on")
+    print("left", scope.cancelled_caught)
+
+trio.run(main)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("left True\n", "")
+
+
 def test_a_trio_that_another_thread_is_just_importing_does_not_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """httpx imports it, in a thread of ours, while the loop goes on."""
     monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))

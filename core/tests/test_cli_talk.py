@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -169,6 +170,8 @@ def test_a_log_keeps_the_conversation_and_the_lines(folder: Folder) -> None:
         screen.ask("say: one", "one\r\n")
         screen.ask(f"say: two {KEY}", "two ")
         screen.ask("/undo", "Taken back")
+        (kept,) = (json.loads(folder.run("logs", "--json").out.splitlines()[0]),)
+        assert kept["messages"] == 2, kept  # what was taken back is not in the log, at once
         screen.ask("/quit", "")
         assert screen.left() == 0
     lines = folder.log.with_name("lines.txt")

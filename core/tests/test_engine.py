@@ -1438,7 +1438,7 @@ def test_values_kept_of_a_stream_are_bounded() -> None:
     kept = sse_choice({"index": 0, "delta": {"reasoning_details": [[[]] * 2_000]}})
     error = call(Response(body=[kept] * 1_000), limits={"values": 1_000_000}).error()
     assert isinstance(error, MalformedReplyError)
-    assert "limits.values" in str(error)
+    assert "limits.values " in str(error)
     assert error.partial is None or not error.partial.text
 
 

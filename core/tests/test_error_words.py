@@ -168,6 +168,7 @@ TABLE: list[tuple[int, Any, type[ChatportError], bool]] = [
     (429, rpc(429, PLAN, "RESOURCE_EXHAUSTED", WAIT), e.RateLimitError, True),
     (429, rpc(429, "Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED"), e.RateLimitError, True),
     (429, said("Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'"), e.RateLimitError, True),
+    (429, said("Limit of requests per minute", code="QuotaExceeded"), e.RateLimitError, True),
     (429, said("Number of request tokens has exceeded your per-minute rate limit"), e.RateLimitError, True),
     (429, {"message": "Too many tokens, please wait before trying again."}, e.RateLimitError, True),
     (400, {"__type": "com.amazon.coral#ThrottlingException", "message": "Rate exceeded"}, e.RateLimitError, True),

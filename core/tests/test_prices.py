@@ -255,6 +255,7 @@ def test_the_policy_holds_and_may_be_made_stricter() -> None:
         ({"providers": ["acmee"]}, chatport.ConfigurationError, "acmee"),
         ({"allow_regions": ["usa"]}, chatport.ConfigurationError, "is no region"),
         ({"needs": "tools"}, chatport.ConfigurationError, "list of texts"),
+        ({"needs": ["tools", 5]}, chatport.ConfigurationError, "list of texts, none of them empty"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(asked: dict[str, Any], error: type[Exception], words: str) -> None:

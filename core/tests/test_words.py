@@ -33,7 +33,21 @@ def test_a_slip_of_the_hand_is_a_near_miss(word: str, meant: str) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["grok", "mistral", "mlc", "azure-openai", "gemini", "router", "perplexity", "openai2", "lm", "x", "", "acme9"],
+    [
+        "grok",
+        "mistral",
+        "mlc",
+        "azure-openai",
+        "gemini",
+        "router",
+        "perplexity",
+        "openai2",
+        "lm",
+        "x",
+        "",
+        "acme9",
+        "qrog",
+    ],
 )
 def test_another_name_is_none(word: str) -> None:
     """A vendor that we do not know is no misspelt one that we do."""

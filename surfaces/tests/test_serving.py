@@ -223,7 +223,10 @@ def test_the_models_are_the_aliases_and_what_they_lead_to() -> None:
         assert status == 200
         assert [model["id"] for model in listed["data"]] == ["main", "deepseek:deepseek-flash"]
         assert (listed["has_more"], listed["first_id"], listed["last_id"]) == (False, "main", "deepseek:deepseek-flash")
-        assert ask(surfaces, "GET", "/v1/models/main")[1]["id"] == "main"
+        model = ask(surfaces, "GET", "/v1/models/main")[1]
+        assert model == listed["data"][0]
+        assert (model["object"], model["type"], model["display_name"]) == ("model", "model", "main")
+        assert (model["created_at"], model["owned_by"]) == ("1970-01-01T00:00:00Z", "chatport")
         assert ask(surfaces, "GET", "/v1/models/nain")[0] == 404
     assert not emulator.requests
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import attrs
 
-__all__ = ["Mutant", "diff_of", "mutants_of"]
+__all__ = ["Mutant", "Trial", "diff_of", "function_around", "mutants_of"]
 
 
 @attrs.frozen
@@ -37,6 +38,15 @@ class Mutant:
         return None if ast.dump(tree) == ast.dump(ast.parse(source)) else changed
 
 
+@attrs.frozen
+class Trial:
+    """A mutant, and the whole source of its file with it."""
+
+    path: Path
+    mutant: Mutant
+    source: str = attrs.field(repr=False)
+
+
 def mutants_of(source: str) -> list[Mutant]:
     """Return every small change of a source, in the order of its lines. A few of them give no program."""
     starts = [0]
@@ -51,6 +61,16 @@ def mutants_of(source: str) -> list[Mutant]:
         return Mutant(node.lineno, change.kind, start, end, change.text)
 
     return sorted(map(placed, _changes(ast.parse(source))), key=lambda mutant: mutant.line)
+
+
+def function_around(source: str, line: int) -> range:
+    """Return the lines of the innermost function around a line; none where it is outside of all."""
+    functions = [
+        range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return min((lines for lines in functions if line in lines), key=len, default=range(0))
 
 
 def diff_of(before: str, after: str, name: str) -> str:

@@ -526,6 +526,7 @@ def strict(name, properties=None, **more):
     [
         ([strict(f"f{n}") for n in range(22)], 20, "AN-T18"),
         ([strict(f"f{n}", {f"p{m}": {"type": "string"} for m in range(10)}) for n in range(3)], 2, "AN-T18"),
+        ([strict(f, {f"p{m}": {"type": "string"} for m in range(n)}) for f, n in (("f", 24), ("g", 1))], 1, "AN-T18"),
         ([strict("f", {p: {"type": ["string", "null"]} for p in SEVENTEEN}, required=[*SEVENTEEN])], 0, "AN-T18"),
         ([strict("f", {"x": {"type": "integer", "minimum": 3}}), strict("g")], 1, "AN-O3"),
         ([strict("f", {"x": {"type": "object", "additionalProperties": {"type": "string"}}}), strict("g")], 1, "AN-O3"),

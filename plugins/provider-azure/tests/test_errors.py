@@ -168,13 +168,14 @@ def test_the_worst_of_all_pieces_is_told():
 
     low, safe = {"filtered": False, "severity": "low"}, {"filtered": False, "severity": "safe"}
     text = {"detected": True, "filtered": False}
-    body = piece("a", hate=safe) + piece("b", hate=low, protected_material_text=text) + piece("c", hate=safe)
+    body = piece("a", hate=safe, profanity="?") + piece("b", hate=low, protected_material_text=text, profanity=safe)
+    body += piece("c", hate=safe)
     body += 'data: {"choices":[{"content_filter_results":{},"delta":{},"finish_reason":"stop","index":0}]}\n\n'
     body += "data: [DONE]\n\n"
     reply = replay("azure", body=body, stream=True)
     assert reply.text == "abc"
     assert reply.raw["choices"] == [
-        {"index": 0, "content_filter_results": {"hate": low, "protected_material_text": text}}
+        {"index": 0, "content_filter_results": {"hate": low, "profanity": safe, "protected_material_text": text}}
     ]
 
 

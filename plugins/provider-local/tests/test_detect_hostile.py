@@ -54,11 +54,11 @@ def dripping(start: bytes, drop: bytes = b"x") -> Callable[[socket.socket], None
     return play
 
 
-def flooding(start: bytes) -> Callable[[socket.socket], None]:
+def flooding(start: bytes, flood: bytes = b" ") -> Callable[[socket.socket], None]:
     def play(sock: socket.socket) -> None:
         sock.sendall(start)
         while True:
-            sock.sendall(b" " * 65536)
+            sock.sendall(flood * (65536 // len(flood)))
 
     return play
 
@@ -92,16 +92,19 @@ def test_a_server_that_drips_is_left_when_its_time_is_over(play: Callable[[socke
 
 
 @pytest.mark.parametrize(
-    "start",
+    "play",
     [
-        JSON + b"\r\n",
-        JSON + b"transfer-encoding: chunked\r\n\r\n-5\r\n",
-        JSON + b"transfer-encoding: chunked\r\n\r\nfffffffffffffff\r\n",
-        JSON + b"content-length: 99999999999999\r\n\r\n",
+        flooding(JSON + b"\r\n"),
+        flooding(JSON + b"transfer-encoding: chunked\r\n\r\n-5\r\n"),
+        flooding(JSON + b"transfer-encoding: chunked\r\n\r\nfffffffffffffff\r\n"),
+        flooding(JSON + b"content-length: 99999999999999\r\n\r\n"),
+        flooding(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ],
-    ids=["until the end", "negative chunk", "endless chunk", "endless body"],
+    ids=["until the end", "negative chunk", "endless chunk", "endless body", "continue"],
 )
-def test_a_server_that_floods_is_read_up_to_a_limit(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_floods_is_read_up_to_a_limit(
+    play: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(detect, "_MOST_BYTES", 256 * 1024)
     taken = []
 
@@ -112,7 +115,7 @@ def test_a_server_that_floods_is_read_up_to_a_limit(start: bytes, monkeypatch: p
             return count
 
     monkeypatch.setattr(detect, "_Socket", Counting)
-    with server(flooding(start)) as port:
+    with server(play) as port:
         assert identify("127.0.0.1", port, timeout_seconds=0.5) is None
     assert 0 < sum(taken) <= len(detect.SIGNS) * 2 * 256 * 1024
 

@@ -132,6 +132,7 @@ def test_what_strict_cannot_enforce_moves_into_the_description(part, keyword):
         ({**root(b=TEXT), "dependentRequired": {"b": []}}, "dependentRequired"),
         ({"anyOf": [TEXT], "oneOf": [TEXT]}, "together"),
         ({"enum": [[1]]}, "has no type"),
+        ({"$ref": "https://schemas.example/a.json"}, "a reference leads out of it"),
     ],
 )
 def test_what_has_no_strict_twin_is_said(part, reason):

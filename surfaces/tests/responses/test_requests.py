@@ -137,6 +137,13 @@ def test_options_have_a_word_everywhere() -> None:
     assert "parallel_tool_calls" not in body
 
 
+def test_an_option_that_is_taken_is_said_once_and_without_a_word() -> None:
+    shown = explained("qwen", temperature=0.5, top_p=0.25, max_output_tokens=100)
+    assert [shown.body[name] for name in ("temperature", "top_p", "max_tokens")] == [0.5, 0.25, 100]
+    assert notes(shown) == []
+    assert notes(explained("deepseek", top_p=0.5, reasoning={"effort": "none"})) == ["top_p"]
+
+
 def test_an_effort_fits_the_model_and_a_summary_is_the_clients_own() -> None:
     body = explained("openai", reasoning={"effort": "minimal", "summary": "auto", "context": "all_turns"}).body
     assert body["reasoning"] == {"effort": "low", "summary": "auto", "context": "all_turns"}
