@@ -131,9 +131,11 @@ def uses() -> list[Use]:
 
 def uses_of(path: Path, folder: Path) -> Iterator[Use]:
     text = path.read_text("utf-8")
-    if "re" not in {alias.name for alias in imports(text)}:
+    if "import re" not in text:  # the trees of a thousand files need not be made
         return
     tree = ast.parse(text)
+    if "re" not in {alias.name for alias in imports(tree)}:
+        return
     names = namespace(path, folder)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and is_of_re(node.func):
@@ -144,8 +146,8 @@ def uses_of(path: Path, folder: Path) -> Iterator[Use]:
             yield Use(str(path.relative_to(folder)), node.lineno, source, kinds, patterns_of(node, names))
 
 
-def imports(text: str) -> Iterator[ast.alias]:
-    for node in ast.walk(ast.parse(text)):
+def imports(tree: ast.AST) -> Iterator[ast.alias]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from node.names
 

@@ -241,6 +241,29 @@ def test_what_is_no_address_is_said_at_once() -> None:
         assert "secret" not in str(caught.value)
 
 
+def test_a_password_in_an_address_is_not_shown() -> None:
+    assert repr(LeaseServer("redis://u:secret@limits.example:6379/0")) == "<chatport.LeaseServer limits.example>"
+
+
+def test_a_store_is_waited_for_no_longer_than_is_said() -> None:
+    """One that is not there, and one that was and is no more."""
+    one = LeaseServer("redis://127.0.0.1:9/0")
+    began = time.monotonic()
+    assert not one.wait_for_store(0.3)
+    assert 0.2 < time.monotonic() - began < 5
+    one.close()
+    with running_redis() as server:
+        two = LeaseServer(server.url)
+        assert two.wait_for_store()
+        share = two.leases.share("x", Stock(1))
+        server.kill()
+        ask = take(two, (share, 1))
+        assert ask is not None
+        assert ask.outcome == "down"
+        assert not two.wait_for_store(0.3)
+        two.close()
+
+
 def test_the_thread_begins_with_the_first_call_and_ends_with_the_last_client(redis: RedisServer) -> None:
     """A client that is only made asks nobody, and one that is gone leaves nothing that runs."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -17,9 +18,9 @@ from click.testing import CliRunner, Result
 
 import chatport_bulk
 from chatport.testing import Emulator, Fault, Pause, Performance, faults
-from chatport_bulk import Job, compare, plan, run
+from chatport_bulk import Job, RowLog, Tally, compare, plan, run
 from chatport_bulk.command import command
-from chatport_bulk.progress import told
+from chatport_bulk.progress import Progress, told
 
 from .conftest import MODEL, World, write_jsonl
 
@@ -159,6 +160,20 @@ def test_structures_are_compared_field_by_field(world: World, kind: str) -> None
     assert found.differences[0].fields in (("a", "b"), ("b",))
 
 
+def test_lists_and_missing_structures_are_compared_as_wholes(world: World) -> None:
+    said = {"one": ["[1]", "[1]", '{"a": 1}'], "two": ["[1]", '{"a": 1}', '{"a": 1, "b": 2}']}
+    folders = []
+    for name, texts in said.items():
+        world.out = world.folder / name
+        folders.append(world.out)
+        write_jsonl(world.rows, [{"text": text} for text in texts])
+        report = world.run(Job(MODEL, lambda row: f"say: {row['text']}", output={"type": ["array", "object"]}))
+        assert report.standing.answered == 3
+    found = compare(*folders)
+    assert (found.both, found.agreed) == (3, 1)
+    assert found.fields == {"value": 0.5, "a": 1.0, "b": 0.0}
+
+
 def test_a_plan_says_what_cannot_be_asked(world: World) -> None:
     write_jsonl(world.rows, [{"text": "a"}, {"other": 1}])
     found = plan(world.rows, Job(MODEL, "{text}"), config=world.config)
@@ -185,6 +200,221 @@ def test_progress_is_a_line_with_rates_cost_and_errors(world: World) -> None:
     )
 
 
+# --- what was wrong, in words
+
+
+def test_a_prompt_and_a_function_are_not_given_together(emulator: Emulator) -> None:
+    said = call("plan", "rows.jsonl", *ASKED, "--function", "a.py:b", code=2).stderr
+    assert said == "ConfigurationError: Give either --prompt or --function.\n"
+
+
+def test_a_model_has_to_be_named_somewhere(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ("plan", "rows.jsonl", "--config", "c.toml", "-p", "{text}")
+    assert "No model is named: --model provider:model, or LLM_MODEL." in call(*asked, code=2).stderr
+    monkeypatch.setenv("LLM_MODEL", "deepseek:deepseek-flash")
+    assert "model: deepseek:deepseek-flash\n" in call(*asked).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-s", "@gone.txt"), "The file gone.txt cannot be read: [Errno 2] No such file or directory: 'gone.txt'."),
+        (("-s", "@bytes"), "The file bytes cannot be read: 'utf-8' codec can't decode byte 0xff"),
+        (("--schema", "bytes"), "bytes cannot be read as JSON: 'utf-8' codec can't decode byte 0xff"),
+        (("--tools", "ask.py"), "ask.py cannot be read as JSON: Expecting value"),
+        (("--tools", "table.json"), "table.json does not hold a list of tools."),
+        (("--schema", "list.json"), "list.json does not hold a JSON Schema."),
+    ],
+)
+def test_a_file_of_an_option_that_cannot_be_read_is_named(
+    emulator: Emulator, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    (tmp_path / "ask.py").write_text("ask = 7\n", "utf-8")
+    (tmp_path / "table.json").write_text("{}", "utf-8")
+    (tmp_path / "list.json").write_text("[]", "utf-8")
+    assert f"ConfigurationError: {words}" in call("plan", "rows.jsonl", *ASKED, *arguments, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("ask.py:nothing", "ask.py has no function 'nothing'."),
+        ("ask.py:ask", "ask.py has no function 'ask'."),
+        ("gone.py:ask", "--function is FILE.py:NAME, not 'gone.py:ask'."),
+        ("ask.txt:ask", "--function is FILE.py:NAME, not 'ask.txt:ask'."),
+        ("ask.py", "--function is FILE.py:NAME, not 'ask.py'."),
+    ],
+)
+def test_a_function_that_is_not_there_is_said(emulator: Emulator, tmp_path: Path, function: str, words: str) -> None:
+    (tmp_path / "ask.py").write_text("ask = 7\n", "utf-8")
+    (tmp_path / "ask.txt").write_text("ask = 7\n", "utf-8")
+    asked = (*ASKED[:4], "--function", function)
+    assert call("plan", "rows.jsonl", *asked, code=2).stderr == f"ConfigurationError: {words}\n"
+
+
+def test_tools_and_a_number_of_tokens_to_think_go_into_the_calls(emulator: Emulator, tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
+    (tmp_path / "tools.json").write_text(json.dumps([tool]), "utf-8")
+    call("run", "rows.jsonl", *ASKED, "-y", "--limit", "1", "-o", "out", "--tools", "tools.json")
+    assert emulator.requests[0].json()["tools"][0]["function"]["name"] == "look_up"
+    emulator.requests.clear()
+    for folder, effort in (("b", "2048"), ("c", "high")):
+        call("run", "rows.jsonl", *ASKED, "-y", "--limit", "1", "-o", folder, "--reasoning", effort)
+    number, word = (request.json() for request in emulator.requests)
+    assert (number["thinking"], number.get("reasoning_effort")) == ({"type": "enabled"}, None), "2048 is no word"
+    assert word["reasoning_effort"] == "high"
+
+
+def test_without_pyarrow_answers_are_jsonl_and_that_is_said(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    words = "Answers are written as JSONL; for Parquet: pip install 'chatport-bulk[arrow]'.\n"
+    assert words in call("run", "rows.jsonl", *ASKED, "-y", "-o", "out").stderr
+    assert os.listdir("out/answers") == ["part-000001.jsonl"]
+    assert words not in call("resume", "out", "-y").stderr, "it was begun so"
+
+
+def test_without_pyarrow_its_files_are_refused_with_what_to_install(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "chatport_bulk.arrow_files", raising=False)
+    (world.folder / "rows.parquet").write_bytes(b"PAR1")
+    said = call("plan", "rows.parquet", "-m", MODEL, "-p", "{text}", "--format", "jsonl", code=2).stderr
+    assert said == (
+        "ConfigurationError: Parquet and Arrow need pyarrow: pip install 'chatport-bulk[arrow]'. Without it: JSONL and "
+        "CSV in, JSONL out.\n"
+    )
+
+
+def test_a_run_that_python_began_is_gone_on_with_there(world: World) -> None:
+    world.write(1)
+    world.run()
+    said = call("resume", "out", code=2).stderr
+    assert said == ("ConfigurationError: The run in out was not begun by `chatport bulk run`; go on as it began.\n")
+
+
+def test_calls_that_were_under_way_when_a_run_was_killed_are_told(emulator: Emulator, tmp_path: Path) -> None:
+    call("run", "rows.jsonl", *ASKED, "-y", "-o", "out", "--limit", "10", "--key", "id")
+    log = RowLog(tmp_path / "out" / "run.sqlite")
+    log.open_session()
+    log.step(begun=["28", "29"])
+    log.close()  # as a process leaves it that is killed
+    assert "under way: 2\n" in call("status", "out").output
+    said = call("resume", "out", "-y").stderr
+    assert (
+        "2 calls were under way when the run was stopped before. They may have been paid, and are asked again." in said
+    )
+    assert "possibly paid twice: 2 calls, under way when a run was killed\n" in said
+    assert "answered: 30\n" in said
+
+
+def test_rows_that_were_asked_once_for_several_and_problems_are_in_the_report(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", [{"text": f"word {n % 3}"} for n in range(30)])
+    said = call("run", "rows.jsonl", *ASKED, "-y", "-o", "out", "--dedupe").stderr
+    assert "asked once for several: 27 rows cost nothing\n" in said
+    emulator.vendor.api_key = "another"
+    said = call("run", "rows.jsonl", *ASKED, "-y", "-o", "refused", code=1).stderr
+    assert "\nAuthenticationError at deepseek:deepseek-flash: " in said
+    assert "\nNo call can succeed. AuthenticationError: " in said
+
+
+@pytest.mark.parametrize("most", ['"10"', "true"])
+def test_a_bound_of_what_is_dear_is_a_number(emulator: Emulator, tmp_path: Path, most: str) -> None:
+    with (tmp_path / "c.toml").open("a", encoding="utf-8") as file:
+        file.write(f"[bulk]\nask_above_usd = {most}\n")
+    said = call("run", "rows.jsonl", *ASKED, "-o", "out", code=2).stderr
+    assert said == "ConfigurationError: [bulk] ask_above_usd is a number.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_dear_run_is_asked_about_on_a_terminal(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str
+) -> None:
+    with (tmp_path / "c.toml").open("a", encoding="utf-8") as file:
+        file.write("[bulk]\nask_above_usd = 0.00001\n")
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "wb", buffering=0) as keyboard, os.fdopen(theirs, encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        keyboard.write(f"{answer}\n".encode())
+        arguments = ["run", "rows.jsonl", *ASKED, "-o", "out"]
+        with pytest.raises(SystemExit) as caught:
+            command.main(arguments)
+    said = capsys.readouterr()
+    assert "model: deepseek:deepseek-flash\nrows: 30\n" in said.err
+    assert re.search(r"This will cost about 0\.\d\d CNY for 30 rows\. Go on\? \[y/N\]", said.err + said.out)
+    assert ("Aborted!" in said.err, caught.value.code) == ((False, 0) if answer == "y" else (True, 1))
+    assert len(emulator.requests) == (30 if answer == "y" else 0)
+
+
+def test_a_comparison_is_printed_and_written_as_a_page(emulator: Emulator, tmp_path: Path) -> None:
+    call("run", "rows.jsonl", *ASKED, "-y", "-o", "a")
+    call("run", "rows.jsonl", *ASKED[:4], "-p", "say: X{text}", "-y", "-o", "b")
+    assert call("compare", "a", "b").output == "".join(f"{line}\n" for line in compare("a", "b").lines())
+    call("compare", "a", "b", "--page", "page.html", "--differences", "1")
+    assert (tmp_path / "page.html").read_text("utf-8") == compare("a", "b", most_differences=1).page()
+
+
+# --- progress
+
+
+def test_progress_says_what_is_at_once_at_the_vendor_and_refused() -> None:
+    now = [0.0]
+    tally = Tally(lambda: now[0])
+    tally.limit, tally.active, tally.refusals = 8, 3, 1200
+    tally.batches = "2 batches with 30 rows at the vendor"
+    tally.total = 10
+    now[0] = 10.0
+    assert tally.seconds_left() is None, "nothing has ended yet"
+    assert told(tally) == (
+        "0 of 10 rows, 0.0 rows/s, 0 tokens/s, 3 of 8 at once, 2 batches with 30 rows at the vendor, "
+        "1,200 refused for speed"
+    )
+    tally.count(chatport_bulk.Answer(1, answer="a", input_tokens=1000, output_tokens=500, cost=0.25, currency="CNY"))
+    tally.count(chatport_bulk.Answer(2, answer="a", input_tokens=9, cost=9.0, same_as=1))
+    tally.skipped, tally.limit, tally.refusals, tally.batches = 4, 0, 0, ""
+    assert told(tally) == "6 of 10 rows, 0.2 rows/s, 150 tokens/s, 0.2500 CNY, 20 s left"
+
+
+def test_progress_elsewhere_is_a_line_now_and_then_beside_the_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("chatport_bulk.progress._PLAIN_SECONDS", 0.01)
+    tally, out, err = Tally(), "", ""
+    tally.total = 10
+    with Progress(tally):
+        until = time.monotonic() + 20
+        while err.count("\n") < 2 and time.monotonic() < until:
+            time.sleep(0.02)
+            shown = capsys.readouterr()
+            out, err = out + shown.out, err + shown.err
+    assert set(err.splitlines()) == {"0 of 10 rows, 0.0 rows/s, 0 tokens/s"}
+    assert not out
+
+
+def test_progress_on_a_terminal_is_a_line_that_changes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")
+    tally = Tally()
+    tally.total, shown = 10, ""
+    with Progress(tally, terminal=True):
+        for words in ("0 of 10 rows", "7 of 10 rows"):
+            until = time.monotonic() + 20
+            while words not in shown and time.monotonic() < until:
+                time.sleep(0.02)
+                shown += capsys.readouterr().err
+            assert words in shown
+            tally.answered, tally.skipped = 5, 2
+
+
 def test_every_option_of_every_command_is_in_the_manual() -> None:
     page = DOCS.read_text("utf-8")
     for name, child in command.commands.items():
@@ -201,7 +431,9 @@ def test_the_public_names_are_these_and_each_is_in_the_manual() -> None:
         "RunStoppedError", "Settings", "Source", "Stage", "Standing", "Step", "StorageError", "Tally", "compare",
         "open_source", "output_schema", "plan", "run", "standing_of_blocks",
     ]  # fmt: skip
-    assert chatport_bulk.__all__ == names
+    assert chatport_bulk.__all__ == dir(chatport_bulk) == names
+    with pytest.raises(AttributeError, match=r"^module 'chatport_bulk' has no attribute 'runs'$"):
+        _ = chatport_bulk.runs
     page = DOCS.read_text("utf-8")
     for name in names:
         assert getattr(chatport_bulk, name) is not None

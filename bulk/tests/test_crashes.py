@@ -13,6 +13,8 @@ import pytest
 from benchmarks.bulk import kill_again_and_again
 
 from chatport_bulk import Answer, RowLog, StorageError
+from chatport_bulk.answers import encode
+from chatport_bulk.folder import RunFolder
 from chatport_bulk.parts import Parts
 
 from .conftest import World
@@ -111,6 +113,24 @@ def test_a_part_that_somebody_removed_is_said_and_not_forgotten(tmp_path: Path) 
     with pytest.raises(StorageError, match=r"lacks part-000001\.jsonl"):
         _parts(tmp_path, log)
     log.close()
+
+
+def test_a_part_is_no_larger_than_its_bounds(tmp_path: Path) -> None:
+    log = RowLog(tmp_path / "run.sqlite")
+    log.step(ended=_answers(range(5)))
+    each = len(encode(_answers(range(1))[0][0]))
+    found = [log.begin_part(*bounds)[1] for bounds in ((10, 1), (10, 2 * each), (10, 2 * each + 1), (4, 10**6))]
+    assert [[answer.key for _, answer in rows] for rows in found] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
+    log.close()
+
+
+def test_the_room_that_is_kept_for_a_full_disk_is_given_up_once(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "out")
+    assert (tmp_path / "out" / ".room").stat().st_size == 8 << 20
+    assert (folder.give_room(), folder.give_room()) == (True, False)
+    folder.close()
+    RunFolder(tmp_path / "out").close()
+    assert (tmp_path / "out" / ".room").stat().st_size == 8 << 20, "the next run has it again"
 
 
 def test_a_step_is_all_or_nothing(tmp_path: Path) -> None:

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
 import pytest
 
-from chatport import Message
+from chatport import AsyncClient, Message
 from chatport.testing import Emulator, Fault, faults
 from chatport.testing.emulator import EmulatedRequest
-from chatport_bulk import ChangedRunError, Job, RowLog, RunStoppedError, Settings, StorageError
+from chatport_bulk import (
+    Asking,
+    ChangedRunError,
+    Job,
+    Row,
+    RowLog,
+    Run,
+    RunStoppedError,
+    Settings,
+    Step,
+    StorageError,
+    run,
+)
+from chatport_bulk.answers import Answer
+from chatport_bulk.lanes import lanes_of
 
 from .conftest import MODEL, ONE_AT_A_TIME, QUICK, World, write_jsonl
 
@@ -404,11 +423,168 @@ def test_a_log_of_a_newer_version_is_not_touched(world: World) -> None:
 
 
 def test_an_emulator_of_a_vendor_takes_a_run_as_it_is(tmp_path: Path) -> None:
-    from chatport_bulk import run
-
     emulator = Emulator("deepseek")
     rows = write_jsonl(tmp_path / "r.jsonl", [{"text": f"w{n}"} for n in range(20)])
     job = Job("deepseek:deepseek-flash", "say: {text}")
     report = run(rows, job, tmp_path / "o", config=emulator.config(), client={"transport": emulator})
     assert report.standing.answered == 20
     assert report.standing.costs["CNY"] > 0
+
+
+def test_rows_whose_function_fails_are_not_taken_for_the_same(world: World) -> None:
+    def ask(row: Any) -> str:
+        if row["text"] == "bad":
+            raise ValueError("a bad row")
+        return f"say: {row['text']}"
+
+    write_jsonl(world.rows, [{"text": text} for text in ("bad", "good", "bad", "good")])
+    report = world.run(Job(MODEL, ask, dedupe=True))
+    assert (report.standing.answered, report.standing.failures) == (2, {"ValueError": 2})
+    assert [row["error"] for row in world.failed()] == ["a bad row"] * 2
+    assert len(world.emulator.requests) == 1
+
+
+def test_a_failure_is_not_remembered_for_rows_that_ask_the_same_later(world: World) -> None:
+    job = Job(MODEL, "say: {text}", dedupe=True)
+    write_jsonl(world.rows, [{"text": "a"}])
+    world.misbehave([faults.status(400)])
+    assert world.run(job).standing.failed == 1
+    write_jsonl(world.rows, [{"text": "a"}, {"text": "a"}])
+    report = world.run(job)
+    assert (report.standing.answered, report.standing.failed, len(world.emulator.requests)) == (1, 1, 2)
+    assert "same_as" not in world.answers()[0]
+
+
+def test_an_answer_that_comes_while_it_is_looked_up_is_not_asked_for_again(world: World) -> None:
+    """The log is read before the answer is in it, and says so when the answer is there."""
+    looked, written = threading.Event(), threading.Event()
+    write_jsonl(world.rows, [{"text": "a"}] * 1_200)
+    made = world.make(Job(MODEL, "say: {text}", dedupe=True))
+    look_up, write, looks = made.log.memo, made.write, itertools.count(1)
+
+    def memo(digests: Sequence[bytes]) -> dict[bytes, Answer]:
+        found = look_up(digests)
+        if next(looks) == 2:
+            looked.set()
+            assert written.wait(10)
+        return found
+
+    def commit(step: Any) -> None:
+        if step.memo:
+            assert looked.wait(10)
+        write(step)
+        if step.memo:
+            written.set()
+
+    made.log.memo, made.write = memo, commit  # type: ignore[method-assign]
+    report = anyio.run(made.run)
+    assert (report.standing.answered, len(world.emulator.requests)) == (1_200, 1)
+    assert written.is_set()
+
+
+def test_a_row_that_one_target_has_refused_is_asked_of_the_other(world: World) -> None:
+    world.write(3)
+    table = world.config["providers"]["compatible"]
+    world.emulator.vendor.models = ("m-1", "m-2")
+    world.config = {
+        "retry": {"attempts": 1},
+        "providers": {"one": table, "two": table},
+        "aliases": {"both": {"targets": ["one:m-1", "two:m-2"]}},
+    }
+    refusal = faults.status(429, headers={"retry-after-ms": "1"})
+    world.misbehave(lambda number, request: refusal if request.json()["model"] == "m-1" else None)
+    settings = Settings(concurrency=1, first_concurrency=1, patience_seconds=5)
+    report = world.run(Job("both", "say: {text}", spread=True), settings=settings)
+    assert (report.standing.answered, report.tally.refusals) == (3, 3)
+    models = [request.json()["model"] for request in world.emulator.requests]
+    assert (models.count("m-1"), models.count("m-2")) == (3, 3)
+
+
+def test_nothing_new_is_begun_while_twice_as_many_rows_as_calls_wait_for_a_failing_vendor(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.05)  # of two seconds
+    world.write(9)
+    world.config = world.emulator.config(retry={"attempts": 1})
+    world.misbehave([faults.status(500)] * 3)
+    assert world.run(settings=ONE_AT_A_TIME).standing.answered == 9
+    asked = [request.json()["messages"][-1]["content"] for request in world.emulator.requests]
+    assert asked[:3] == ["say: word 0", "say: word 1", "say: word 2"]
+    assert asked[3] in asked[:3]
+
+
+async def test_what_has_ended_is_written_down_where_asking_is_cancelled(world: World, anyio_backend_name: str) -> None:
+    """One row ends at once, since its prompt cannot be made; the other is under way."""
+    steps: list[Step] = []
+    scope = anyio.CancelScope()
+    rows = iter([[Row(1, {}), Row(2, {"text": "a"})], None])
+
+    def commit(step: Step) -> None:
+        steps.append(step)
+        if step.begun:
+            anyio.from_thread.run_sync(scope.cancel)
+
+    async with AsyncClient(world.config, transport=world.emulator) as client:
+        asking = Asking(
+            client,
+            world.job,
+            lanes_of(client, MODEL, spread=False, most=2, first=2),
+            Settings(concurrency=2),
+            batches=rows.__next__,
+            commit=commit,
+        )
+        with scope:
+            await asking.run()
+    assert scope.cancelled_caught
+    first, last = steps
+    assert (first.begun, first.ended) == ([1, 2], [])
+    assert (last.begun, [answer.key for answer, _ in last.ended], last.back) == ([], [1], [])
+    assert not world.emulator.requests
+
+
+def test_answers_are_written_as_files_while_a_run_goes_on(world: World) -> None:
+    """Rows that ask the same cost next to nothing, so that a part is full before the last one is asked."""
+    write_jsonl(world.rows, [*({"text": "same"} for _ in range(10_100)), {"text": "last"}])
+    seen: list[int] = []
+
+    def look(number: int, request: EmulatedRequest) -> None:
+        if request.json()["messages"][-1]["content"] == "say: last":
+            seen.extend(len(part.read_text("utf-8").splitlines()) for part in (world.out / "answers").glob("*.jsonl"))
+
+    world.misbehave(look)
+    assert world.run(Job(MODEL, "say: {text}", dedupe=True)).standing.parts == 2
+    assert seen == [10_000]
+    assert len(world.answers()) == 10_101
+
+
+def test_a_folder_of_answers_that_breaks_in_a_run_ends_it_and_loses_none(world: World) -> None:
+    others = [f"other {n}" for n in range(150)]
+    write_jsonl(world.rows, [{"text": text} for text in [*["same"] * 10_000, *others]])
+    answers = world.out / "answers"
+
+    def break_it(number: int, request: EmulatedRequest) -> None:
+        if answers.is_dir():
+            shutil.rmtree(answers)
+            answers.write_text("in the way", "utf-8")
+
+    world.misbehave(break_it)
+    job = Job(MODEL, "say: {text}", dedupe=True)
+    with pytest.raises(StorageError) as caught:
+        world.run(job)
+    assert caught.value.message == (
+        f"{answers / 'part-000001.jsonl'} cannot be written: Not a directory. Nothing is lost: its rows are in the "
+        "log. Make room, and run the same command again."
+    )
+    assert len(world.emulator.requests) < 150, "it stops at the first part that cannot be written"
+    answers.unlink()
+    world.misbehave(())
+    assert world.run(job).standing.answered == len(world.answers()) == 10_150
+    assert {world.asked[f"say: {text}"] for text in others} == {1}
+
+
+def test_a_run_can_be_watched_from_its_beginning(world: World) -> None:
+    world.write(3)
+    made: list[Run] = []
+    report = run(world.rows, world.job, world.out, watch=made.append, **world.options({}))
+    assert [one.tally for one in made] == [report.tally]
+    assert report.tally.answered == 3

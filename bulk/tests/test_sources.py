@@ -12,11 +12,11 @@ import pytest
 from pyarrow import ipc, orc, parquet
 
 from chatport import ConfigurationError
-from chatport_bulk import Job, open_source
+from chatport_bulk import ChangedRunError, Job, open_source
 from chatport_bulk.sources import count_rows, sample
 from chatport_bulk.template import Template
 
-from .conftest import MODEL, write_jsonl
+from .conftest import MODEL, World, write_jsonl
 
 ROWS = [{"n": n, "text": f"é {n}"} for n in range(1200)]
 JOB = Job(MODEL, "{text}")
@@ -118,3 +118,112 @@ def test_a_template_puts_columns_in_and_says_which_is_missing() -> None:
         template.fill({"text": ""})
     with pytest.raises(ConfigurationError, match="belongs to no column"):
         Template("an {open brace")
+
+
+def test_rows_of_a_folder_are_called_by_file_and_number_in_the_answers(world: World) -> None:
+    world.rows = world.folder / "in"
+    (world.rows / "deep").mkdir(parents=True)
+    write_jsonl(world.rows / "b.jsonl", [{"text": "one"}, {"text": "two"}])
+    write_jsonl(world.rows / "deep" / "a.jsonl", [{"text": "three"}])
+    world.run()
+    told = {row["key"]: row["answer"] for row in world.answers()}
+    assert told == {"b.jsonl:1": "one", "b.jsonl:2": "two", "deep/a.jsonl:1": "three"}
+    assert open_source(world.rows).label((7 << 40) + 3) == "7:3", "of no file that is known"
+
+
+def test_a_file_that_is_gone_is_said_where_places_name_rows(world: World) -> None:
+    world.rows = world.folder / "in"
+    world.rows.mkdir()
+    for name in "abcd":
+        write_jsonl(world.rows / f"{name}.jsonl", [{"text": name}])
+    world.run()
+    for name in "bcd":
+        (world.rows / f"{name}.jsonl").unlink()
+    (world.rows / "e.jsonl").write_text('{"text": "e"}\n', "utf-8")
+    with pytest.raises(ChangedRunError) as caught:
+        world.run()
+    assert caught.value.message == (
+        "The input lacks b.jsonl, c.jsonl, d.jsonl, which was there before. Put it back, or say --changed keep."
+    )
+    assert caught.value.changes == tuple(f"input: {name}.jsonl is gone" for name in "bcd")
+    assert len(world.emulator.requests) == 4
+    assert world.run(changed="keep").standing.answered == 5
+    assert sorted(row["key"] for row in world.answers())[-1] == "e.jsonl:1", "a number is never given to another file"
+
+
+def test_rows_at_an_address_are_looked_at_one_by_one(world: World) -> None:
+    place = world.folder / "rows.parquet"
+    parquet.write_table(pa.table({"text": ["a", "b"]}), place)
+    world.rows = f"file://{place}"  # type: ignore[assignment]  # an address is an input too
+    world.run()
+    parquet.write_table(pa.table({"text": ["a", "b", "c"]}), place)
+    report = world.run()
+    assert (report.standing.answered, len(world.emulator.requests)) == (3, 3)
+    parquet.write_table(pa.table({"text": ["a", "x", "c"]}), place)
+    with pytest.raises(ChangedRunError, match=r"^The row 2 is not what it was when it was answered"):
+        world.run()
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.jsonl.gz"])
+def test_a_file_that_is_gone_when_it_is_to_be_read_is_said(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"")
+    source = open_source(path)
+    path.unlink()
+    with pytest.raises(ConfigurationError) as caught:
+        next(source.batches(JOB))
+    assert caught.value.message == f"The input {path} cannot be read: No such file or directory."
+
+
+def test_a_folder_in_which_nothing_can_be_read_is_said_with_what_could(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("no rows", "utf-8")
+    (tmp_path / ".hidden.jsonl").write_text("{}", "utf-8")
+    (tmp_path / "_SUCCESS.jsonl").write_text("{}", "utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        open_source(tmp_path)
+    assert caught.value.message == (
+        f"The folder {tmp_path} has no file that can be read. Known endings: .jsonl, .ndjson, .csv, .tsv, .parquet, "
+        ".pq, .arrow, .feather, .ipc, .orc; of the first four also with .gz."
+    )
+
+
+def test_a_line_of_more_than_64_mib_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    longest = b'{"text": "' + b"x" * ((64 << 20) - 13) + b'"}\n'
+    path.write_bytes(longest + b" " + longest)
+    batches = open_source(path).batches(JOB)
+    (row,) = next(batches)
+    assert (row.problem, len(longest)) == ("", 64 << 20)
+    with pytest.raises(ConfigurationError, match=r"^A line of the input is longer than 64 MiB\.$"):
+        next(batches)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_a_batch_is_500_rows_or_4_mib(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"rows.{kind}"
+    write = '{{"text": "{}"}}\n' if kind == "jsonl" else "{}\n"
+    head = "" if kind == "jsonl" else "text\n"
+    path.write_text(head + write.format("a") * 1200, "utf-8")
+    assert [len(batch) for batch in open_source(path).batches(JOB)] == [500, 500, 200]
+    path.write_text(head + write.format("x" * (1 << 17)) * 70, "utf-8")
+    sizes = [len(batch) for batch in open_source(path).batches(JOB)]
+    assert sizes == [32, 32, 6]
+    assert [row.key for batch in open_source(path).batches(JOB) for row in batch] == list(range(1, 71))
+
+
+def test_a_sample_is_of_the_first_50_000_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "a"}\n' * 51_000, "utf-8")
+    looked_at, drawn = sample(open_source(path), JOB, 7, random.Random(1).random)
+    assert (looked_at, len(drawn)) == (50_000, 7)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl.gz", "rows.csv.gz"])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b'{"a": 1}\n' * 50_000)[:100]], ids=["none", "cut"])
+def test_a_packed_file_that_is_broken_is_said(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    source = open_source(tmp_path / name)
+    with pytest.raises(ConfigurationError, match=rf"The input .*{name} cannot be read: "):
+        list(source.batches(Job(MODEL, "{a}")))
+    with pytest.raises(ConfigurationError, match="cannot be read: "):
+        count_rows(source)

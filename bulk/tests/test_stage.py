@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from chatport import ConfigurationError
 from chatport.testing import Emulator, faults
-from chatport_bulk import Job, RunStoppedError, Settings, Stage, output_schema
+from chatport_bulk import Job, RunStoppedError, Settings, Stage, StorageError, output_schema
 
 from .conftest import MODEL, QUICK
 
@@ -81,3 +82,54 @@ def test_a_stage_is_sent_to_a_worker_before_its_first_call_only() -> None:
         assert asking(TABLE).num_rows == 40
         with pytest.raises(ConfigurationError, match="before its first call"):
             pickle.dumps(asking)
+
+
+def test_failed_rows_of_a_block_are_asked_again_only_when_told_to(tmp_path: Path) -> None:
+    emulator = Emulator("compatible", faults=[faults.status(400)])
+    kinds = []
+    for again in (False, False, True):
+        with stage(emulator, tmp_path, retry_failed=again, settings=Settings(concurrency=1)) as asking:
+            kinds.append([kind for kind in asking(TABLE).column("kind").to_pylist() if kind])
+    assert kinds == [["BadRequestError"], ["BadRequestError"], []]
+    assert len(emulator.requests) == 41
+
+
+def test_refusals_are_counted_and_calls_go_slower(tmp_path: Path) -> None:
+    refusal = faults.status(429, headers={"retry-after-ms": "1"})
+    emulator = Emulator("compatible", faults=[refusal, faults.status(503), None, faults.status(400)])
+    with stage(emulator, tmp_path, settings=Settings(concurrency=8)) as asking:
+        before = asking(TABLE.slice(0, 0))
+        found = asking(TABLE.slice(0, 10))
+        assert asking.tally.refusals == 2
+        assert asking.tally.limit < 8
+    assert before.num_rows == 0
+    assert found.column("kind").to_pylist().count(None) == 9
+
+
+def test_a_stage_that_cannot_open_leaves_no_thread(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    asking = Stage(Job("nobody", "{text}"), tmp_path, config={})
+    held = []  # with what they refer to, as who logs them does
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="nobody") as caught:
+            asking(TABLE)
+        held.append(caught)
+    assert set(threading.enumerate()) == before
+    assert pickle.loads(pickle.dumps(asking)).job.model == "nobody", "it was not opened"
+
+
+def test_what_was_answered_is_counted_and_said_where_it_cannot_be_written(tmp_path: Path) -> None:
+    emulator = Emulator("compatible")
+    assert stage(emulator, None).recall() == 0
+    asking = stage(emulator, tmp_path)
+    assert asking.recall() == 0, "there are no blocks yet"
+    with asking:
+        asking(TABLE)
+    assert stage(emulator, tmp_path).recall() == 40
+    (known,) = (tmp_path / "blocks").glob("*.rows")
+    known.unlink()
+    known.mkdir()
+    with pytest.raises(StorageError) as caught:
+        stage(emulator, tmp_path).recall()
+    assert caught.value.message.startswith(f"{known}, which says where rows were answered, cannot be written: ")
+    assert not list((tmp_path / "blocks").glob("*.tmp"))

@@ -51,9 +51,9 @@ class Folder:
         text = f'model = "{self.model}"\n{table("acme", self.emulator)}[retry]\nattempts = 1\n{more}'
         (self.path / "named.toml").write_text(text, "utf-8")
 
-    def run(self, *arguments: str, stdin: str | None = None) -> Done:
-        """Run a command, whose input is a text, or closed."""
-        given = None if stdin is None else io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
+    def run(self, *arguments: str, stdin: str | io.TextIOBase | None = None) -> Done:
+        """Run a command, whose input is a text or what is given in its place, or closed."""
+        given = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8") if isinstance(stdin, str) else stdin
         self.patch.setattr("sys.stdin", given)
         self._capture.readouterr()
         with pytest.raises(SystemExit) as ended:
@@ -72,6 +72,17 @@ class Folder:
         """Return the messages of a request that was sent, the last one if not said."""
         messages: list[dict[str, object]] = self.emulator.requests[at].json()["messages"]
         return messages
+
+
+class Typed(io.TextIOWrapper):
+    """What somebody types at a terminal."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(io.BytesIO(text.encode()), "utf-8")
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True
 
 
 def table(name: str, emulator: Emulator) -> str:

@@ -312,8 +312,9 @@ def test_pictures_of_a_search_stand_beside_the_choices() -> None:
 
 @pytest.mark.parametrize(
     ("data", "kind"),
-    [("UklGRiQAAABXQVZF", "audio/wav"), ("SUQzBA==", "audio/mpeg"), ("T2dnUw==", "audio/ogg"), ("AAEC", None)],
-)
+    [("UklGRiQAAABXQVZF", "audio/wav"), ("SUQzBA==", "audio/mpeg"), ("T2dnUw==", "audio/ogg"), ("AAEC", None),
+     ("UklGR", None), ("UklGRiQAAABBVkkg", None)],
+)  # fmt: skip
 def test_speech_is_in_both_places(data: str, kind: str | None) -> None:
     """In `audio` as ever, in pieces and with its transcript; and in `media` as what it is."""
     reply = plain({"content": None, "audio": {"id": "x", "data": data, "transcript": "hi", "expires_at": 5}})

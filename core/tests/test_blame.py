@@ -14,6 +14,7 @@ import pytest
 
 import chatport
 from chatport import Client, PluginError
+from chatport.inputs.faults import first_fault
 from chatport.plugins import installed
 from chatport.plugins.guarding import guarded
 from chatport.plugins.installed import InstalledPlugin
@@ -113,6 +114,8 @@ def test_any_other_error_is_a_plugin_error_that_says_whose_it_is(patched: Callab
         ("decode_reply", "{'text': 'x'}", "gave dict, not a list of events"),
         ("classify_error", "ServerError", "gave the class ServerError, not a Verdict"),
         ("classify_error", "Verdict(ServerError('x'))", "gave a Verdict whose error is ServerError, not a class"),
+        ("classify_error", "Verdict(None)", "gave a Verdict whose error is None, not a class of chatport's errors"),
+        ("classify_error", "Verdict(ServerError, events=[None])", "gave a Verdict with None among its events"),
         ("classify_error", "Verdict(ValueError)", "gave a Verdict whose error is the class ValueError"),
         ("classify_error", "Verdict(ServerError, events=['x'])", "gave a Verdict with str among its events"),
     ],
@@ -213,11 +216,96 @@ def test_what_a_hook_made_of_the_request_is_its_fault_where_it_cannot_be_written
     assert "cannot be written as JSON" in named(ask(patched(source)), "shape_request")
 
 
+def test_half_an_emoji_that_a_hook_has_put_in_is_replaced_with_a_warning(patched: Callable[..., Client]) -> None:
+    client = patched(SHAPES.format("wire.set('seen', ['\\ud83d!'])"))
+    with client:
+        explained = client.explain("hi", model="compatible:emulated-model")
+        reply = client.chat("say: well", model="compatible:emulated-model")
+    assert explained.body["seen"] == ["\N{REPLACEMENT CHARACTER}!"]
+    (note,) = [note for note in explained.adjustments if note.kind == "invalid"]
+    assert note.field == "seen[0]"
+    assert note.reason == "halves of surrogate pairs cannot be written, and are replaced"
+    assert reply.text == "well"
+    assert [note.field for note in reply.warnings] == ["seen[0]"]
+
+
+def test_a_hook_that_cannot_write_its_own_text_is_at_fault(patched: Callable[..., Client]) -> None:
+    """No half is in the call that could be mended."""
+    caught = ask(patched(SHAPES.format("'\\ud83d'.encode()")))
+    assert isinstance(caught, PluginError)
+    assert isinstance(caught.__cause__, UnicodeEncodeError)
+    named(caught, "shape_request")
+
+
 def test_what_the_caller_gave_is_no_plugins_fault(patched: Callable[..., Client]) -> None:
     client = patched("@hookimpl(wrapper=True)\ndef shape_request():\n    return (yield)\n")
     with pytest.raises(chatport.ConfigurationError, match="cannot be written as JSON") as caught:
         client.chat("hi", model="compatible:m", extra={"odd": object()})
     assert caught.value.raised_by == ""
+
+
+def deep(levels: int) -> dict[str, Any]:
+    """Return a schema with so many inside it."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"items": schema}
+    return schema
+
+
+def tool(parameters: Any) -> dict[str, Any]:
+    return {"tools": [{"type": "function", "function": {"name": "f", "parameters": parameters}}]}
+
+
+def form(schema: Any) -> dict[str, Any]:
+    spec = {"name": "o", "schema": schema}
+    return {"extra": {"response_format": {"type": "json_schema", "json_schema": spec}}}
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (tool(deep(101)), "tools.f.parameters is nested in more than 100 levels of schemas"),
+        (tool({5: 1}), "tools.f.parameters has the keyword 5, which is no text"),
+        (tool({"anyOf": [{}, {5: 1}]}), "tools.f.parameters.anyOf[1] has the keyword 5, which is no text"),
+        (tool({"items": 5}), "tools.f.parameters.items must be a schema or a list of them"),
+        (tool({"allOf": [{}, 5]}), "tools.f.parameters.allOf[1] must be a schema, not int"),
+        (tool({"properties": {"a": 5}}), "tools.f.parameters.properties.a must be a schema, not int"),
+        (
+            tool({"x": object()}),
+            "tools.f.parameters cannot be written as JSON: Encoding objects of type object is unsupported",
+        ),
+        ({"output": {"properties": {"a": {"required": "b"}}}}, "output.properties.a.required must be a list of names"),
+        (form(True), "extra.response_format.json_schema.schema must be an object, not bool"),
+        (form(5), "extra.response_format.json_schema.schema must be a schema, not int"),
+        (
+            form({"properties": {"a": {"minimum": "1"}, "b": {"minimum": "2"}}}),
+            "extra.response_format.json_schema.schema.properties.a.minimum must be a number",
+        ),
+        (tool(deep(100)), None),
+        (tool({"anyOf": [True, False]}), None),
+        ({"extra": {"response_format": {"json_schema": "x"}}}, None),
+        ({"extra": {"response_format": {"json_schema": {"name": "out"}}}}, None),
+        ({"extra": {"response_format": "x"}}, None),
+    ],
+)
+def test_a_schema_on_which_a_hook_fails_is_blamed_where_it_is_itself_at_fault(
+    patched: Callable[..., Client], options: dict[str, Any], fault: str | None
+) -> None:
+    client = patched(RAISES.format(hook="shape_request", arguments="call, tools", error="KeyError('x')"))
+    with pytest.raises(chatport.ChatportError) as caught:
+        client.explain("hi", model="compatible:m", **options)
+    if fault is None:
+        assert "KeyError: 'x'" in named(caught.value, "shape_request")
+    else:
+        assert type(caught.value) is chatport.BadRequestError
+        refused = f"{fault}: compatible takes no such schema as it is, and it cannot be fitted."
+        assert str(caught.value).startswith(refused)
+
+
+def test_a_value_in_a_schema_may_be_nested_too_deeply_to_be_written() -> None:
+    value: list[Any] = []
+    value.append(value)
+    assert first_fault({"const": value}, "output") == "output has a value that is nested too deeply"
 
 
 def test_a_header_that_cannot_be_sent_is_its_hooks_fault(patched: Callable[..., Client]) -> None:

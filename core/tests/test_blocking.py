@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -84,6 +85,30 @@ def test_who_wants_the_same_waits_for_the_same_thread(hang: Callable[[], None]) 
     with pytest.raises(LookupError):
         room.run("a", work, 5)
     assert len(begun) == 2, "what is done is done again when it is asked for again"
+
+
+class CannotBeCopied(LookupError):
+    def __copy__(self) -> CannotBeCopied:
+        raise TypeError("there is one of it")
+
+
+def test_an_error_that_cannot_be_copied_is_the_same_for_all_and_a_copy_keeps_its_cause() -> None:
+    room, go, cause = Room("tests"), threading.Event(), KeyError("why")
+
+    def fail_with(error: Exception) -> None:
+        go.wait(5)
+        raise error from cause
+
+    jobs = [room.job(kind, partial(fail_with, kind("no"))) for kind in (CannotBeCopied, LookupError) for _ in range(2)]
+    go.set()
+    errors: list[Exception] = []
+    for job in jobs:
+        with pytest.raises(LookupError, match=r"^no$") as caught:
+            job.wait(5)
+        errors.append(caught.value)
+    assert errors[0] is errors[1]
+    assert errors[2] is not errors[3]
+    assert [error.__cause__ for error in errors] == [cause] * 4
 
 
 def test_one_thing_that_hangs_takes_no_place_of_another(hang: Callable[[], None]) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import pickle
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -350,6 +353,23 @@ def test_a_thread_of_ones_own_enters_the_budget_itself() -> None:
 
 
 # --- other currencies, and the estimate
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system with fork")
+def test_a_forked_child_gives_back_what_its_parents_calls_have_reserved() -> None:
+    """They go on in the parent, and are settled there."""
+    program = (
+        "from chatport import Budget; import os\n"
+        "budget = Budget(usd=1, tokens=100)\n"
+        "budget.settle(budget.reserve(usd=0.25, tokens=10), usd=0.25, tokens=10)\n"
+        "held = budget.reserve(usd=0.5, tokens=60)\n"
+        "child = os.fork()\n"
+        "_ = os.waitpid(child, 0) if child else budget.settle(held, usd=0.5, tokens=60)\n"
+        "print(budget.reserved_usd, budget.reserved_tokens, budget.spent_usd, budget.spent_tokens)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(command, check=True, timeout=30, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["0.0 0 0.25 10", "0.5 60 0.25 10"]
 
 
 def test_other_currencies_have_a_rate_or_no_value() -> None:

@@ -57,6 +57,22 @@ def test_ids_that_fit_and_are_given_once_are_sent_as_they_came() -> None:
     assert ids_sent(None, ("functions.f:0", "x" * 90)) == [["functions.f:0", "x" * 90]]
 
 
+def test_calls_without_an_id_are_sent_as_they_are() -> None:
+    """A hook may make some: what has no id is like no other."""
+    ids = [None, "call_0", None, "call_0"]
+    answer = {"role": "assistant", "tool_calls": [{"id": one} for one in ids]}
+    results = [{"role": "tool", "tool_call_id": one} for one in (None, "call_0")]
+    wire = with_call_ids(WireRequest("/chat", {"messages": [answer, *results]}), None)
+    assert wire.body["messages"] == [
+        {"role": "assistant", "tool_calls": [{"id": None}, {"id": "call_0"}, {"id": None}, {"id": "call_0_2"}]},
+        {"role": "tool", "tool_call_id": None},
+        {"role": "tool", "tool_call_id": "call_0_2"},
+    ]
+    assert [(note.kind, note.field, note.reason) for note in wire.adjustments] == [
+        ("renamed", "messages.tool_call_id", "an id is of one call only, in the whole conversation")
+    ]
+
+
 def test_a_rule_for_ids_that_nothing_made_here_would_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="takes no id of 32 hexadecimal digits"):
         check_rules(Rules(call_ids=CallIdRule(fits="[g-z]+")), "sample")

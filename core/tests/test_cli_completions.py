@@ -66,6 +66,24 @@ def test_commands_options_and_words_are_offered(folder: Folder) -> None:
     assert offered(folder, "chat", "--config", "x") == ["files"]
 
 
+def test_options_are_offered_where_a_command_could_stand(folder: Folder) -> None:
+    assert offered(folder, "-") == ["words", "--version", "-h", "--help"]
+    assert offered(folder, "--v") == ["words", "--version"]
+
+
+def test_the_files_that_nobody_names_are_read(folder: Folder) -> None:
+    folder.patch.delenv("CHATPORT_CONFIG")
+    assert not {"of-folder", "of-user"} & set(offered(folder, "chat", "-m", "of-"))
+    (folder.path / "chatport.toml").write_text('[aliases]\nof-folder = "acme:a"\n', "utf-8")
+    assert offered(folder, "chat", "-m", "of-") == ["words", "of-folder"]
+    own = folder.path / "home" / "config" / "chatport" / "config.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('[aliases]\nof-user = "acme:b"\n', "utf-8")
+    assert set(offered(folder, "chat", "-m", "of-")) == {"words", "of-folder", "of-user"}
+    folder.patch.setenv("CHATPORT_CONFIG", "named.toml")
+    assert offered(folder, "chat", "-m", "of-") == ["words"]
+
+
 def test_targets_are_offered_without_asking_anybody(folder: Folder) -> None:
     assert offered(folder, "chat", "-m", "main") == ["words", "main-chat"]
     assert "acme:acme-large" in offered(folder, "chat", "-m", "acm")

@@ -124,6 +124,14 @@ def test_no_key_is_written_down(folder: Folder) -> None:
     assert KEY in str(folder.sent()[-1]["content"])  # what is sent is what was given
 
 
+@pytest.mark.parametrize("name", ["ACME_KEY", "ACME_TOKEN", "ACME_SECRET", "ACME_PASSWORD"])
+def test_what_a_variable_is_named_says_that_it_is_secret(folder: Folder, name: str) -> None:
+    folder.patch.setenv(name, "hunter2!")
+    folder.patch.setenv("ACME_KEYS", "no-secret")
+    folder.run("chat", "-q", "--log", "say: hunter2! no-secret")
+    assert shown(folder)[0]["beginning"] == "say: *** no-secret"
+
+
 def test_text_is_found_whatever_its_case(folder: Folder) -> None:
     for text in ("say: Über den Wolken", "say: 天気はどう", "say: 100% sure"):
         name_of(folder, text)

@@ -189,6 +189,21 @@ def test_a_log_keeps_the_conversation_and_the_lines(folder: Folder) -> None:
     assert folder.run("logs", "--json").out.count("\n") == 1
 
 
+def test_another_conversation_is_another_in_the_log(folder: Folder) -> None:
+    folder.configure("[cli]\nlog = true\n")
+    with talk() as screen:
+        screen.ask("say: one", "one\r\n")
+        screen.ask("say: two", "two\r\n")
+        screen.ask("/clear", "A new conversation.")
+        screen.ask("say: three", "three\r\n")
+        screen.ask("/quit", "")
+        assert screen.left() == 0
+    kept = [json.loads(line) for line in folder.run("logs", "--json").out.splitlines()]
+    assert [(one["beginning"], one["messages"]) for one in kept] == [("say: three", 2), ("say: one", 4)]
+    third = json.loads(folder.run("logs", "show", kept[0]["id"], "--json").out)
+    assert [message["role"] for message in third["messages"]] == ["user", "assistant"]
+
+
 def test_a_tool_is_asked_about_at_the_terminal(folder: Folder) -> None:
     code = 'def weather(city: str) -> str:\n    """Tell it."""\n    return f"rain in {city}"\n'
     (folder.path / "sky.py").write_text(code, "utf-8")

@@ -345,6 +345,8 @@ WRONG: list[tuple[Any, str]] = [
     ({"aliases": {"x": {"reasoning": "low"}}}, "aliases.x needs one target"),
     ({"aliases": {"x": [5]}}, 'aliases.x: 5 is not "provider:model"'),
     ({"aliases": {"x": [{"target": "a:m", "weight": 0}]}}, "a:m weight is a number above 0"),
+    ({"pacing": {"store": 5}}, "[pacing] store is a text, not 5."),
+    ({"pacing": {"store_env": ""}}, "[pacing] store_env is a text, not ''."),
     ({"aliases": {"x": [{"target": "a:m", "when": {"tool": True}}]}}, "unknown key 'tool'. Did you mean 'tools'?"),
     (
         {"aliases": {"x": [{"target": "a:m", "when": {"above_input_tokens": -1}}]}},
@@ -493,6 +495,12 @@ def test_a_provider_may_complete_a_base_url_within_its_origin(installed: Any) ->
     installed.acme = attrs.evolve(located, locate=lambda given: "https://evil.example")
     with pytest.raises(PluginError, match="another origin"):
         vendors_of(config).provider("acme")
+    for wrong in ("ftp://api.acme.example/?key=sk-canary", "https://api.acme.example:99999/?key=sk-canary"):
+        installed.acme = attrs.evolve(located, settings={**own, "at": "where"}, locate=lambda given: given["at"])
+        config["providers"]["acme"]["at"] = wrong
+        with pytest.raises(ConfigurationError) as caught:
+            vendors_of(config).provider("acme")
+        assert caught.value.message == f"'{wrong.partition('?')[0]}…' is not an http or https address."
 
 
 def test_a_path_may_hold_the_model() -> None:
@@ -797,6 +805,8 @@ def test_a_server_is_looked_for_when_no_base_url_is_given(installed: Any, monkey
     given = vendors_of({"providers": {"local": {"base_url": "http://localhost:6"}}})
     assert given.is_ready("local")
     assert Routes(given).route(HELLO, "local:m", timeouts={}, options={}).request.url.startswith("http://localhost:6/")
+    unasked = Routes(given).route(HELLO, "local:auto", timeouts={}, options={}).context.model
+    assert unasked == "auto", "of a server that was named nobody knows what it has"
     assert len(asked) == 1
 
 

@@ -69,6 +69,11 @@ def test_a_file_that_cannot_be_meant_is_refused(text: str | bytes, words: str, p
     assert words in refused(path, text)
 
 
+def test_a_path_that_is_none_is_told(tmp_path: Path) -> None:
+    assert problem(tmp_path / "a\0b") == f"Cannot read {tmp_path}/a\\x00b: that is no path."
+    assert problem(tmp_path / "nowhere") == f"Cannot read {tmp_path}/nowhere: No such file or directory."
+
+
 def test_the_largest_number_of_toml_is_taken(path: Path) -> None:
     assert read(path, f"x = {2**63 - 1}\ny = {-(2**63)}") == {"x": 2**63 - 1, "y": -(2**63)}
 

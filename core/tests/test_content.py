@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 from tests.steps import count_steps
 
 import chatport
-from chatport import FilePart, ImagePart, Message, ToolCall, VendorPart
+from chatport import AudioPart, FilePart, ImagePart, Media, Message, TextPart, ToolCall, VendorPart, VideoPart
 from chatport.call import Call
 from chatport.decoding.content import told
 from chatport.decoding.redaction import HIDDEN, hide_key, hide_keys
@@ -222,6 +223,49 @@ def test_bytes_of_media_are_counted_and_addresses_lose_their_signature() -> None
     ]
 
 
+def test_speech_videos_and_pictures_among_results_are_told() -> None:
+    asked = ToolCall("c", "look", "{}")
+    messages = (
+        Message.user(
+            AudioPart("eHh4eHh4", "wav"), AudioPart("eHh4", ""), VideoPart("https://x.example/a.mp4?sig=SECRET")
+        ),
+        Message.tool(asked, TextPart("here:"), ImagePart("https://x.example/a.png")),
+    )
+    speech, result = told(Call(messages), 10_000, "")["input_messages"]
+    assert speech["parts"] == [
+        {"type": "blob", "content": "", "left_out_bytes": 6, "modality": "audio", "mime_type": "audio/wav"},
+        {"type": "blob", "content": "", "left_out_bytes": 3, "modality": "audio"},
+        {"type": "uri", "uri": "https://x.example/a.mp4?…", "modality": "video"},
+    ]
+    (part,) = result["parts"]
+    assert part["response"] == [
+        {"type": "text", "content": "here:"},
+        {"type": "uri", "uri": "https://x.example/a.png", "modality": "image"},
+    ]
+
+
+def test_pictures_speech_and_files_of_an_answer_are_told() -> None:
+    media = (
+        Media("image", url="https://x.example/a.png?sig=SECRET"),
+        Media("audio", data="eHh4", media_type="audio/wav"),
+        Media("file", data="eHh4", media_type="application/pdf"),
+    )
+    (answer,) = told(chatport.Reply("here", media=media), 10_000, "")["output_messages"]
+    assert answer["parts"] == [
+        {"type": "text", "content": "here"},
+        {"type": "uri", "uri": "https://x.example/a.png?…", "modality": "image"},
+        {"type": "blob", "content": "", "left_out_bytes": 3, "modality": "audio", "mime_type": "audio/wav"},
+        {"type": "blob", "content": "", "left_out_bytes": 3, "modality": "document", "mime_type": "application/pdf"},
+    ]
+
+
+def test_a_call_without_an_id_has_none() -> None:
+    asked: Any = ToolCall("", "look", "{}")
+    message = attrs.evolve(Message.tool(asked, "r"), tool_call_id=None)
+    (told_one,) = told(Call((message,)), 1000, "")["input_messages"]
+    assert told_one["parts"] == [{"type": "tool_call_response", "id": None, "response": "r"}]
+
+
 def test_all_of_an_answer_is_told() -> None:
     calls = (ToolCall("c1", "look", '{"a": 1}'), ToolCall("c2", "look", '{"a": '))
     reply = chatport.Reply(
@@ -239,6 +283,19 @@ def test_no_arguments_break_it(arguments: str) -> None:
     reply = chatport.Reply(tool_calls=(ToolCall("\ud800", "look", arguments),), finish_reason="tool_calls")
     content = told(reply, 10_000, "")
     json.dumps(content, allow_nan=False)
+
+
+def test_what_cannot_be_told_is_a_warning_and_the_call_goes_on(emulator: Emulator) -> None:
+    seen: Seen = []
+    made: dict[str, Any] = {"transport": emulator, "observers": [lambda *told: seen.append(told)]}
+    asked = Message.user("say: well", ImagePart("https://[no-host/a.png"))
+    with (
+        chatport.Client(config(emulator), **made) as client,
+        pytest.warns(RuntimeWarning, match=r"^The content of a call could not be told: ValueError\.$"),
+    ):
+        assert client.chat(asked, model=MODEL).text == "well"
+    assert "input_messages" not in dict(seen)["call_started"]
+    assert dict(seen)["call_finished"]["output_messages"][0]["parts"] == [{"type": "text", "content": "well"}]
 
 
 def test_it_cannot_be_written_to() -> None:

@@ -6,15 +6,19 @@ import base64
 import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
+import attrs
+import msgspec
 import pytest
 
 import chatport
 from chatport import BadRequestError, DeadlineError, MalformedReplyError, Provider, UnsupportedFeatureError
+from chatport.engine.commands import Clock
 from chatport.facts import Facts
-from chatport.testing import EmulatedRequest, EmulatedResponse, Emulator, VendorEmulator
+from chatport.testing import EmulatedRequest, EmulatedResponse, Emulator, VendorEmulator, VirtualClock
 
 Answer = Callable[[Mapping[str, Any]], Any]
 
@@ -49,8 +53,6 @@ FACTS: dict[str, Any] = {
 
 
 def provider() -> Provider:
-    import msgspec
-
     return Provider(
         "acme", "Acme", "https://acme.example/v1", facts=msgspec.convert(FACTS, Facts), emulator=f"{__name__}:Vendor"
     )
@@ -101,6 +103,57 @@ def test_texts_that_are_too_long_together_go_apart() -> None:
     assert len(found.vectors) == 3
     assert [len(batch) for batch in inputs(emulator)] == [1, 2]
     assert inputs(embed([long * 9, "a"])[1]) == [[long * 9], ["a"]]  # one that is too long is the vendor's to refuse
+
+
+def plain_vendor(answer: Answer = good, clock: Clock | None = None, **facts: Any) -> tuple[chatport.Client, Emulator]:
+    """Return a client of a vendor that caps how many texts a request has, and nothing else; of no known price."""
+    rules = {"match": "*", "source": "s", "facts": {"rules": {"embeddings": {"most_inputs": 2, "fact": "AC-1"}}}}
+    told = {"provider": "acme", "date": "2026-11-29", "models": [rules], **facts}
+    value = attrs.evolve(provider(), facts=msgspec.convert(told, Facts))
+    emulator = Emulator(value, answer=answer)
+    options: dict[str, Any] = {"transport": emulator, "providers": [value], "clock": clock}
+    return chatport.Client(emulator.config(retry={"attempts": 1}), **options), emulator
+
+
+def test_where_only_their_number_is_capped_their_length_does_not_matter() -> None:
+    client, emulator = plain_vendor()
+    long = "word " * 500
+    with client:
+        found = client.embed([long, "a", long], model="acme:e")
+    assert inputs(emulator) == [[long, "a"], [long]]
+    assert [vector[0] for vector in found.vectors] == [2500.0, 1.0, 2500.0]
+    assert found.cost is None, "nobody knows a price"
+    assert found.usage.input_tokens == 20
+
+
+def test_the_cost_of_several_requests_is_known_where_each_ones_is() -> None:
+    counts = iter(({"prompt_tokens": 10}, None))
+
+    def answer(body: Mapping[str, Any]) -> Any:
+        told = {name: value for name, value in good(body).items() if name != "usage"}
+        usage = next(counts)
+        return told if usage is None else {**told, "usage": usage}
+
+    client, emulator = plain_vendor(answer, prices=FACTS["prices"])
+    with client:
+        found = client.embed(["a", "b", "c"], model="acme:e")
+    assert len(emulator.requests) == 2
+    assert found.cost is None
+    assert found.usage.input_tokens is None
+
+
+def test_without_a_total_timer_there_is_as_much_time_as_they_need() -> None:
+    now = [0.0]
+
+    def slow(body: Mapping[str, Any]) -> Any:
+        now[0] += 100_000.0
+        return good(body)
+
+    clock = Clock(lambda: now[0], lambda: datetime(2026, 1, 1, tzinfo=UTC), lambda: 0.5)
+    client, emulator = plain_vendor(slow, clock)
+    with client:
+        assert len(client.embed(["a"] * 5, model="acme:e", timeout={"total": 0}).vectors) == 5
+    assert len(emulator.requests) == 3
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -190,9 +243,6 @@ def test_requests_of_one_call_give_vectors_of_one_length() -> None:
 def test_the_total_timer_is_for_all_requests_together() -> None:
     value = provider()
     now = [0.0]
-    from datetime import UTC, datetime
-
-    from chatport.engine.commands import Clock
 
     def slow(body: Mapping[str, Any]) -> Any:
         now[0] += 4.0
@@ -215,6 +265,18 @@ def test_a_fault_shows_no_key() -> None:
     assert "emulated-key" not in f"{caught.value!r} {caught.value.raw}"
 
 
+def test_limits_of_calls_do_not_hold_them_back() -> None:
+    """They are limits of a chat model; a request for vectors waits for no turn, and takes none."""
+    value, clock = provider(), VirtualClock()
+    emulator = Emulator(value, answer=good, clock=clock)
+    tables = emulator.config(pacing={"requests_per_minute": 1, "concurrency": 1})
+    with chatport.Client(tables, transport=emulator, providers=[value], clock=clock.clock) as client:
+        assert len(client.embed(["a"] * 12, model="acme:e").vectors) == 12
+        assert len(client.embed(["a"] * 12, model="acme:e").vectors) == 12
+    assert len(emulator.requests) == 8
+    assert clock.elapsed_seconds == 0
+
+
 def test_they_count_in_a_budget() -> None:
     """They cost money as well: what goes in is set aside, and replaced by what the vendor says."""
     value = provider()
@@ -228,3 +290,15 @@ def test_they_count_in_a_budget() -> None:
         with client.budget(tokens=1), pytest.raises(chatport.BudgetExceededError):
             client.embed(["some text", "and another"], model="acme:e")
     assert len(emulator.requests) == 1
+
+
+@pytest.mark.parametrize("field", ["model", "input"])
+def test_extra_does_not_replace_what_is_embedded(field: str) -> None:
+    """Nothing would count it: neither a budget nor the vendor's cap."""
+    emulator = Emulator("compatible")
+    with (
+        chatport.Client(emulator.config(), transport=emulator) as client,
+        pytest.raises(BadRequestError, match=f"extra cannot hold '{field}'"),
+    ):
+        client.embed("a", model="compatible:emulated-model", extra={field: "b"})
+    assert not emulator.requests

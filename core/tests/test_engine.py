@@ -17,6 +17,7 @@ import pytest
 import chatport
 from chatport import events as ev
 from chatport.basics.secret import Secret
+from chatport.basics.sizes import Limits
 from chatport.call import Context, Failure, Verdict
 from chatport.client.base import BaseClient
 from chatport.decoding.caller_names import CallerNames
@@ -1461,12 +1462,60 @@ def test_calls_are_told_once_however_often_their_choice_ends() -> None:
     assert collector.ended_calls(0) == []
 
 
+class OwnDelta(ev.ToolCallDelta, frozen=True):
+    """As a plugin may give it."""
+
+
+@pytest.mark.parametrize("kind", [ev.ToolCallDelta, OwnDelta])
+def test_an_answer_holds_no_more_than_its_limits_whoever_gives_the_events(kind: type[ev.ToolCallDelta]) -> None:
+    """The standard looks for itself; a plugin need not."""
+    media = ev.MediaAdded(chatport.Media("image", url="https://x.example/a.png"))
+    limits = Limits(tool_calls=2, choices=2, parts=2)
+    for events, words in (
+        (
+            [kind(number, str(number), "f", "{}") for number in range(3)],
+            "more than 2 tool calls; raise limits.tool_calls",
+        ),
+        ([kind(0, str(number), "f", "{}", number) for number in range(3)], "more than 2 choices; raise limits.choices"),
+        ([ev.TextDelta("a", number) for number in range(3)], "more than 2 choices; raise limits.choices"),
+        ([media] * 3, "more than 2 pictures and files; raise limits.parts"),
+    ):
+        collector = Collector(limits)
+        assert [collector.add(event) for event in events[:2]] == [True, True], "each is content"
+        if events[0] is not media:
+            collector.add(events[0])  # a further piece of what there is
+        with pytest.raises(MalformedReplyError, match=f"The reply has {words}"):
+            collector.add(events[2])
+
+
+def test_a_call_of_a_plugins_own_class_is_a_call() -> None:
+    collector = Collector()
+    for event in (OwnDelta(0, "c", "f", '{"a"'), OwnDelta(0, "", "", ": 1}"), ev.FinishReported("stop", "stop")):
+        collector.add(event)
+    reply = collector.reply()
+    assert reply.tool_calls == (chatport.ToolCall("c", "f", '{"a": 1}'),)
+    assert reply.finish_reason == "tool_calls"
+
+
 def test_what_is_said_beside_a_forced_call_is_held_in_few_pieces() -> None:
     asked = CallerNames({}, "answer", is_resumed=False)
     for _ in range(5_000):
         assert not asked.events([ev.TextDelta("ab")])
     assert asked.compact() == 10_000
     assert asked.left_beside() == [ev.TextDelta("ab" * 5_000, 0)]
+
+
+def test_a_forced_calls_name_that_comes_in_pieces_ends_nothing_that_is_said_beside_it() -> None:
+    """It may still be that of another tool, whose call is handed on."""
+    asked = CallerNames({}, "answer", is_resumed=False)
+    assert not asked.events([ev.TextDelta("Hm.")])
+    assert not asked.events([ev.ToolCallDelta(0, "c", "an", "")])
+    other = ev.ToolCallDelta(0, "c", "another", "")
+    assert asked.events([other]) == [other]
+    assert asked.compact() == len("Hm.")
+    assert not asked.events([ev.ToolCallDelta(0, "c", "answer", "")])
+    assert asked.events([ev.ToolCallDelta(0, "c", "answer", '{"a": 1}')]) == [ev.TextDelta('{"a": 1}', 0)]
+    assert asked.left_beside() == []
 
 
 # --- tools

@@ -76,8 +76,17 @@ def quota(*ids: str) -> dict[str, Any]:
     return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations}
 
 
+def metadata(**names: Any) -> dict[str, Any]:
+    """The same, as the older services of Google say it."""
+    return {**reason("RATE_LIMIT_EXCEEDED"), "metadata": {"service": "x.googleapis.com", **names}}
+
+
 def reason(word: str) -> dict[str, Any]:
     return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": word, "domain": "googleapis.com"}
+
+
+def unit(text: str) -> dict[str, Any]:
+    return {**reason("RATE_LIMIT_EXCEEDED"), "metadata": {"quota_limit": "Requests", "quota_unit": text}}
 
 
 def said(message: str, **more: Any) -> dict[str, Any]:
@@ -150,11 +159,19 @@ TABLE: list[tuple[int, Any, type[ChatportError], bool]] = [
         False,
     ),
     (429, said("Daily token limit reached for this key"), e.QuotaExceededError, False),
+    (429, rpc(429, "Slow.", "RESOURCE_EXHAUSTED", unit("1/d/{project}")), e.QuotaExceededError, False),
+    (429, rpc(429, "Slow.", "RESOURCE_EXHAUSTED", unit("1/min/{project}")), e.RateLimitError, True),
     (429, rpc(429, PLAN, "RESOURCE_EXHAUSTED", quota(PER_DAY), WAIT), e.QuotaExceededError, False),
     (429, rpc(429, PLAN, "RESOURCE_EXHAUSTED", quota(PER_MINUTE, PER_DAY), WAIT), e.QuotaExceededError, False),
     (
         429,
         rpc(429, f"{PLAN} * Quota exceeded for metric: x, limit: 0", "RESOURCE_EXHAUSTED", quota(PER_MINUTE), WAIT),
+        e.QuotaExceededError,
+        False,
+    ),
+    (
+        429,
+        rpc(429, "Slow.", "RESOURCE_EXHAUSTED", metadata(quota_limit="RequestsPerDayPerProject")),
         e.QuotaExceededError,
         False,
     ),
@@ -166,6 +183,8 @@ TABLE: list[tuple[int, Any, type[ChatportError], bool]] = [
     (400, said("Rate limit reached for requests", type="invalid_request_error"), e.RateLimitError, True),
     (429, rpc(429, PLAN, "RESOURCE_EXHAUSTED", quota(PER_MINUTE), WAIT), e.RateLimitError, True),
     (429, rpc(429, PLAN, "RESOURCE_EXHAUSTED", WAIT), e.RateLimitError, True),
+    (429, rpc(429, PLAN, "RESOURCE_EXHAUSTED", metadata(quota_limit="RequestsPerMinute")), e.RateLimitError, True),
+    (429, rpc(429, PLAN, "RESOURCE_EXHAUSTED", metadata(quota_limit=5)), e.QuotaExceededError, False),
     (429, rpc(429, "Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED"), e.RateLimitError, True),
     (429, said("Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'"), e.RateLimitError, True),
     (429, said("Limit of requests per minute", code="QuotaExceeded"), e.RateLimitError, True),
@@ -398,6 +417,7 @@ def test_the_message_is_found_in_each_shape(body: Any, message: str, code: str |
         (said("Rate limit is exceeded. Try again in 54 seconds."), 54.0),
         (rpc(429, "Slow.", "RESOURCE_EXHAUSTED", {**WAIT, "retryDelay": "soon"}), None),
         (rpc(429, "Slow.", "RESOURCE_EXHAUSTED", {**WAIT, "retryDelay": -1}), None),
+        (rpc(429, "Slow.", "RESOURCE_EXHAUSTED", {**WAIT, "retryDelay": 0}), 0.0),
     ],
 )
 def test_the_wait_is_read_from_the_error_itself(body: Any, seconds: float | None) -> None:

@@ -261,6 +261,19 @@ def test_a_body_decides(status: int, body: Any, cls: type[ChatportError], retrya
         ({"detail": [{"loc": ["body", "x"], "msg": "m"}, {"msg": "n"}]}, ("body.x: m; n", "", "", "")),
         ({"detail": {"message": "m"}}, ("m", "", "", "")),
         ({"errors": [{"message": "m"}, "n"]}, ("m; n", "", "", "")),
+        ({"type": "https://a.example/errors/limit", "title": "m"}, ("m", "", "", "")),
+        ({"type": "http://a.example/limit", "title": "m", "status": 429}, ("m", "", "", "")),
+        ({"type": "about:blank", "title": "m", "detail": "d"}, ("d", "", "", "")),
+        ({"type": "http_error", "title": "m"}, ("m", "http_error", "", "")),
+        ([{"error": {"message": "m"}}, {"error": {"message": "n"}}], ("m", "", "", "")),
+        (
+            {"error": {"message": '{"error":{"message":"m","type":"t"}}', "type": "o", "code": "c", "param": "p"}},
+            ("m", "t", "c", "p"),
+        ),
+        ({"error": {"message": "m", "type": "t", "status": "NOT_FOUND"}}, ("m", "t", "", "")),
+        ({"error": {"message": "m", "status": "ABC"}}, ("m", "ABC", "", "")),
+        ({"error": {"message": "m", "status": "AB"}}, ("m", "", "", "")),
+        ("m" * 8_001, ("m" * 8_000, "", "", "")),
         ([{"error": {"message": "m", "code": "c"}}], ("m", "", "c", "")),
         ("m", ("m", "", "", "")),
         ({"error": {"message": None, "code": False}}, ("", "", "", "")),
@@ -279,7 +292,18 @@ def test_a_page_is_read_as_its_words() -> None:
     page = "<html><style>x{}</style><script>alert(1)</script><h1>502</h1>Bad\n gateway" + "<p>long " * 200
     words = read_error(None, page).message
     assert words.startswith("502 Bad gateway long")
-    assert len(words) <= 300
+    assert len(words) == 300
+
+
+def test_an_error_within_errors_is_looked_for_so_far_and_no_further() -> None:
+    def within(levels: int) -> str:
+        error: dict[str, Any] = {"message": "m"}
+        for _ in range(levels):
+            error = {"message": json.dumps({"error": error})}
+        return read_error({"error": error}).message
+
+    assert within(6) == "m"
+    assert within(7) == '{"error": {"message": "m"}}'
 
 
 def test_an_error_carries_its_facts() -> None:
@@ -434,3 +458,9 @@ def test_any_body_is_classified(body: Any, status: int) -> None:
     str(error).encode()
     assert isinstance(error.retryable, bool)
     assert error.code is None or isinstance(error.code, str)
+
+
+def test_who_asks_to_wait_is_said() -> None:
+    assert str(e.OverloadedError("No.", retry_after_seconds=1.5)) == "No. Try again in 1.5 s."
+    words = "No. [acme] The vendor asks to wait 1.5 s."
+    assert str(e.OverloadedError("No.", provider="acme", retry_after_seconds=1.5)) == words

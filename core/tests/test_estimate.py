@@ -22,7 +22,7 @@ from chatport.limits.estimate import (
     estimate_output_tokens,
     estimate_text_tokens,
 )
-from chatport.types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall
+from chatport.types import AudioPart, FilePart, ImagePart, Message, Part, TextPart, ToolCall, VideoPart
 
 TRACES = Path(__file__).resolve().parents[2].parent / "shared" / "traces"
 
@@ -61,14 +61,16 @@ def test_more_text_is_never_less(first: str, second: str) -> None:
 def test_pictures_count_by_detail_not_by_size() -> None:
     small, large = (ImagePart.from_bytes(b"x" * size, "image/png") for size in (10, 1_000_000))
     assert tokens_of(small) == tokens_of(large) == 1000
-    assert tokens_of(ImagePart("https://x/y.png", "low")) < 1000 < tokens_of(ImagePart("https://x/y.png", "high"))
+    assert [tokens_of(ImagePart("https://x/y.png", detail)) for detail in ("low", "high")] == [300, 1600]
 
 
 def test_files_and_sound_count_by_their_bytes() -> None:
     document = "data:application/pdf;base64," + "A" * 40_000
-    assert tokens_of(FilePart(data=document, filename="a.pdf")) == pytest.approx(30_000 / 4, abs=2)
-    assert tokens_of(AudioPart("A" * 40_000, "mp3")) == pytest.approx(30_000 / 400, abs=2)
+    assert tokens_of(FilePart(data=document, filename="a.pdf")) == 30_000 / 4
+    assert tokens_of(AudioPart("A" * 400_000, "mp3")) == 300_000 / 400
     assert tokens_of(FilePart(file_id="file-1")) == 4000
+    assert tokens_of(VideoPart("data:video/mp4;base64," + "A" * 400_000)) == 300_000 / 500
+    assert tokens_of(VideoPart("https://x/y.mp4")) == 8000
 
 
 def test_tools_and_output_schema_count() -> None:

@@ -149,6 +149,15 @@ def test_what_was_kept_by_the_first_version_is_read_by_each_later_one() -> None:
             '{"chatport":"message","form":1,"value":{"role":"user","content":[{"part":"x"}]}}',
             r"content\[0\] is a part:",
         ),
+        ('{"chatport":"message","form":1,"value":[]}', "message is an object, not a value of the type list"),
+        (
+            '{"chatport":"message","form":1,"value":{"role":"user","content":"hi"}}',
+            "message.content is a list, not a value of the type str",
+        ),
+        (
+            '{"chatport":"message","form":1,"value":{"role":"user","extra":[5]}}',
+            "message.extra is an object, not a value of the type list",
+        ),
         ('{"chatport":"message","form":true,"value":{}}', "is no number"),
         ('{"role":"user","content":"hi"}', "not what Message.to_json writes"),
         ('{"chatport":[],"form":1}', "not what Message.to_json writes"),
@@ -160,6 +169,13 @@ def test_what_was_kept_by_the_first_version_is_read_by_each_later_one() -> None:
 def test_what_is_not_read(text: Any, words: str) -> None:
     with pytest.raises(BadRequestError, match=words):
         Message.from_json(text)
+
+
+@pytest.mark.parametrize("span", [[1], [1, 2, 3], []])
+def test_a_span_has_a_beginning_and_an_end(span: list[int]) -> None:
+    kept = {"chatport": "reply", "form": 1, "value": {"citations": [{"span": span}]}}
+    with pytest.raises(BadRequestError, match=r"reply\.citations\[0\]\.span is a list of 2, not"):
+        Reply.from_json(json.dumps(kept))
 
 
 def test_what_json_has_not_is_said() -> None:

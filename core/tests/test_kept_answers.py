@@ -6,6 +6,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given, strategies as st
 
@@ -89,6 +90,33 @@ def test_a_plain_answer_says_as_a_stream_what_it_says() -> None:
     assert [events for events, _ in KeptAnswer(chatport.Reply()).stream()] == [(chatport.Finished(chatport.Reply()),)]
 
 
+def test_refusals_and_media_of_every_choice_are_said_too() -> None:
+    """In the order in which a vendor would have said them, each with the number of its choice."""
+    picture, page = chatport.Media("image", url="https://x.example/a.png"), chatport.Citation("https://x.example")
+    other = chatport.Alternative(text="second", refusal="not this", media=(picture,), citations=(page,))
+    (events, partial), _ = KeptAnswer(chatport.Reply(refusal="no", alternatives=(other,))).stream()
+    assert list(events) == [
+        chatport.RefusalDelta("no"),
+        chatport.TextDelta("second", 1),
+        chatport.RefusalDelta("not this", 1),
+        chatport.CitationAdded(page, 1),
+        chatport.MediaAdded(picture, 1),
+    ]
+    assert partial.refusal == "no"
+    assert (partial.alternatives[0].refusal, partial.alternatives[0].media) == ("not this", (picture,))
+
+
+def test_an_event_with_more_values_than_there_are_is_refused() -> None:
+    """It was written by a later version: what it says cannot be guessed."""
+    kept = KeptAnswer(chatport.Reply("text"), ((chatport.TextDelta("text"),),)).to_bytes()
+    assert KeptAnswer.from_bytes(kept).reads == ((chatport.TextDelta("text"),),)
+    fields = b"\x93\x00\xa4text\x00"  # three values: the event's number, text and choice
+    later = kept.replace(fields, b"\x94\x00\xa4text\x00\xa3new")
+    assert later != kept
+    with pytest.raises(ValueError, match=r"no kept answer \(ValueError\)"):
+        KeptAnswer.from_bytes(later)
+
+
 def test_every_event_that_callers_get_is_kept() -> None:
     """But for the two that are of one call alone."""
     decoders = ("ReplyStarted", "LogprobsReported", "OpaqueReported", "CitationReported", "FinishReported")
@@ -170,6 +198,19 @@ def test_the_one_who_has_answered_is_asked_for() -> None:
     assert second == fingerprint(config=config, model="compatible:second")
     with chatport.Client(config) as client:
         assert client.fingerprint("hi", model="main", answered="compatible:third") is None
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_same_is_known_on_a_loop(backend: str) -> None:
+    config = Emulator("compatible").config(aliases={"main": [MODEL, "compatible:second"]})
+
+    async def main(answered: str | None) -> Any:
+        async with chatport.AsyncClient(config) as client:
+            return await client.fingerprint("hi", model="main", answered=answered)
+
+    for answered, target in ((None, MODEL), (MODEL, MODEL), ("compatible:second", "compatible:second")):
+        assert anyio.run(main, answered, backend=backend) == fingerprint(config=config, model=target)
+    assert anyio.run(main, "compatible:third", backend=backend) is None
 
 
 def test_what_the_vendor_does_by_itself_is_told() -> None:

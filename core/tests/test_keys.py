@@ -436,6 +436,90 @@ def test_a_keyring_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "pip install 'chatport-core[keyring]'" in failing({"keyring": "acme", "user": "me"})
 
 
+# --- where no thread can be begun, and where what is asked is not over in time
+
+
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+NO_THREAD = "no thread for readings of keys: can't start new thread"
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ({"keyring": "acme", "user": "me"}, f"from the keyring, service 'acme', user 'me': {NO_THREAD}."),
+        (
+            lambda: KEY,
+            f"The function that gives the API key of x is not waited for: {NO_THREAD}. Call it by hand to see why.",
+        ),
+    ],
+    ids=["keyring", "function"],
+)
+def test_a_key_for_which_there_is_no_thread_is_an_error_of_the_settings(
+    reference: Any, words: str, keyring: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_threads(monkeypatch)
+    assert words in failing(reference)
+
+
+def test_a_client_without_a_thread_to_wait_in_says_what_it_could_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator = Emulator("compatible")
+    tables = emulator.config()
+    tables["providers"]["compatible"]["api_key"] = lambda: KEY
+    with chatport.Client(tables, transport=emulator) as client, monkeypatch.context() as patch:
+        no_threads(patch)
+        with pytest.raises(ConfigurationError) as caught:
+            client.chat("hi", model="compatible:emulated-model")
+    words = "A provider cannot be made ready: no thread for preparations of providers: can't start new thread."
+    assert caught.value.message == words
+    assert not emulator.requests
+
+
+def test_a_function_that_does_not_return_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(keys, "_READ_SECONDS", 0.05)
+    text = failing(lambda: over.wait(30))
+    over.set()
+    assert "The function that gives the API key of x did not return within 0.05 s. Call it by hand to see why" in text
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_on_a_loop_a_function_is_given_up_too(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that is asynchronous, and one for which there is no thread."""
+    over = threading.Event()
+
+    def problem(function: Callable[[], Any]) -> str:
+        with pytest.raises(ConfigurationError) as caught:
+            anyio.run(keys.fetched, function, "x", backend=backend)
+        return caught.value.message.removeprefix("The function that gives the API key of x ")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keys, "_READ_SECONDS", 0.05)
+        assert problem(lambda: over.wait(30)) == "did not return within 0.05 s. Call it by hand to see why."
+        assert problem(anyio.sleep_forever) == "did not return within 0.05 s. Call it by hand to see why."
+        over.set()
+    no_threads(monkeypatch)
+    assert problem(lambda: KEY) == f"is not waited for: {NO_THREAD}. Call it by hand to see why."
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_error_of_the_settings_that_an_async_function_raises_is_the_callers_own(backend: str) -> None:
+    own = ConfigurationError("The vault is sealed.")
+
+    async def give() -> str:
+        raise own
+
+    with pytest.raises(ConfigurationError) as caught:
+        anyio.run(keys.fetched, give, "x", backend=backend)
+    assert caught.value is own
+    assert (own.message, own.provider) == ("The vault is sealed.", "x")
+
+
 # --- references that cannot be meant
 
 
@@ -616,3 +700,25 @@ def test_a_vendors_own_key_stays_with_the_vendor() -> None:
         assert key_at(elsewhere, api_key={"env": "A_KEY"}) == Secret(KEY)
     for own in ("https://api.acme.example/other", "https://eu.acme.example/v1", "http://127.0.0.1:8000/v1"):
         assert key_at(own) == Secret(KEY)
+
+
+def test_a_key_of_the_vendors_own_variable_may_be_another_one_the_next_time() -> None:
+    """As one that is named by the user; one that stands in the configuration is what it is."""
+    provider = Provider("acme", "Acme", BASE, key_env=("A_KEY",))
+
+    def vendors(environment: dict[str, str], **table: Any) -> Vendors:
+        config = load_config({"providers": {"acme": table}}, environment={})
+        return Vendors(config, environment=environment, providers=[provider])
+
+    environment = {"A_KEY": KEY}
+    own = vendors(environment)
+    assert not own.forget_key("acme", None), "it was never read"
+    assert own.provider("acme").key == Secret(KEY)
+    environment["A_KEY"] = "sk-the-next"
+    assert own.provider("acme").key == Secret(KEY)
+    assert own.forget_key("acme", Secret(KEY))
+    assert own.provider("acme").key == Secret("sk-the-next")
+    assert own.forget_key("acme", Secret(KEY)), "it was another one that was refused, and nothing is read for that"
+    stated = vendors({"A_KEY": KEY}, api_key="sk-stated")
+    assert stated.provider("acme").key == Secret("sk-stated")
+    assert not stated.forget_key("acme", Secret("sk-stated"))

@@ -69,6 +69,14 @@ def test_half_an_emoji_is_mended_wherever_it_is() -> None:
     ]
 
 
+def test_what_is_mended_is_held_to_the_same_depth() -> None:
+    """The standard library, which reads halves of emojis, ends by itself where it is nested too deeply."""
+    for levels in (201, 100_000):
+        text = r'["\ud83d", ' + "[" * levels + "]" * levels + "]"
+        with pytest.raises(jsoncodec.TooDeepError, match="nested too deeply, in more than 200 levels"):
+            jsoncodec.decode_text(text)
+
+
 def test_arguments_are_kept_in_few_pieces() -> None:
     calls = Calls(CallCount(10))
     for number in range(50_000):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import multiprocessing
 import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import chatport
 from chatport import MapResult
 from chatport.errors import BadRequestError, ConfigurationError
+from chatport.many import kept
 from chatport.many.kept import KeptAnswers
 from chatport.testing import Script
 
@@ -452,3 +456,81 @@ def test_pictures_are_part_of_what_is_asked(tmp_path: Path) -> None:
     map_over("sync", model, rows(b"2"), shape, resume=tmp_path / "kept").whole()
     map_over("sync", model, rows(b"3"), shape, resume=tmp_path / "kept").whole()
     assert sorted(model.asked) == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (errno.EAGAIN, "is in use by another map, of this process or of another."),
+        (errno.EACCES, "is in use by another map, of this process or of another."),
+        (errno.ENOLCK, "cannot be locked: No locks available."),
+    ],
+)
+def test_a_file_that_cannot_be_locked_says_why_and_is_closed(
+    problem: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a network there may be no locks at all."""
+    opened: list[int] = []
+
+    def lock(fileno: int) -> None:
+        opened.append(fileno)
+        raise OSError(problem, os.strerror(problem))
+
+    path = tmp_path / "kept"
+    monkeypatch.setattr(kept, "lock_file", lock)
+    with pytest.raises(ConfigurationError) as caught:
+        KeptAnswers(path, {})
+    assert caught.value.message == f"resume: {path} {words}"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened[0])
+
+
+def test_what_was_kept_is_synced_now_and_then_and_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for each answer, nor in the way of it; and an answer that comes when the map was left is nobody's."""
+    synced: list[tuple[int, bool]] = []
+    sync, now = os.fsync, [0.0]
+    begun = threading.Event()
+
+    def fsync(fileno: int) -> None:
+        synced.append((os.fstat(fileno).st_size, threading.current_thread() is threading.main_thread()))
+        sync(fileno)
+        begun.set()
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    answers = KeptAnswers(tmp_path / "kept", {})
+    monkeypatch.setattr(os, "fsync", fsync)
+    reply = chatport.Reply("text")
+    for number, second in enumerate((0.5, 0.999, 1.0, 1.5)):
+        now[0] = second
+        answers.keep(number, None, "asked", reply)
+        if second >= 1.0:
+            assert begun.wait(5)
+    assert len(synced) == 1
+    assert not synced[0][1], "in a thread of its own"
+    answers.close()
+    size = (tmp_path / "kept").stat().st_size
+    assert synced[1:] == [(size, True)]
+    answers.keep(4, None, "asked", reply)
+    answers.close()
+    assert (tmp_path / "kept").stat().st_size == size
+    assert indexes_in(tmp_path / "kept") == {0, 1, 2, 3}
+
+
+def test_where_no_thread_can_sync_it_is_synced_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(kept, "_SYNC_SECONDS", 0)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    answers = KeptAnswers(tmp_path / "kept", {})
+    answers.keep(0, None, "asked", chatport.Reply("text"))
+    answers.close()
+    assert indexes_in(tmp_path / "kept") == {0}
+
+
+def test_an_option_that_no_json_can_hold_is_said_before_anything_is_asked(backend: str, tmp_path: Path) -> None:
+    model = Answers()
+    with pytest.raises(BadRequestError, match=r"^resume: an option cannot be written as JSON: "):
+        map_over(backend, model, range(3), resume=tmp_path / "kept", extra={"odd": {1, 2}})
+    assert not model.asked
+    assert not (tmp_path / "kept").exists()

@@ -134,3 +134,14 @@ def finish(
         running.clear()
         while (result := loop.pop()) is not None:
             given_out.append(result.index)
+
+
+def test_what_answers_have_used_is_added_up_in_time() -> None:
+    """A map of a million items does not keep a million answers to be counted."""
+    loop = MapLoop(plan(1, 1, True, "keep"), None, None, lambda: 0.0)
+    reply = chatport.Reply("a", usage=chatport.Usage(2, 1))
+    for number in range(1, 2500):
+        loop.count(reply)
+        assert len(loop._tally.answers) == number % 1001
+    spent = loop.progress().spent
+    assert (spent.calls, spent.usage.input_tokens, spent.usage.output_tokens) == (2499, 4998, 2499)

@@ -103,3 +103,12 @@ def test_making_a_program_is_counted() -> None:
 )  # fmt: skip
 def test_the_end_is_before_the_last_line_end_too(pattern: str, text: str, is_there: bool) -> None:
     assert is_found(compiled(pattern, free), text, free) is is_there is (re.search(pattern, text) is not None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "is_there"),
+    [("(?!)", "x", False), ("(?!)|b", "ab", True), (r"\Ab", "b", True), (r"\Ab", "ab", False),
+     (r"(?m)\Ab", "a\nb", False), ("(?m)^b", "a\nb", True), ("^b", "a\nb", False)],
+)  # fmt: skip
+def test_the_beginning_of_the_text_and_what_is_nowhere(pattern: str, text: str, is_there: bool) -> None:
+    assert is_found(compiled(pattern, free), text, free) is is_there is (re.search(pattern, text) is not None)

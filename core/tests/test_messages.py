@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -40,6 +41,19 @@ def one(message: Any) -> Message:
 def test_every_way_to_say_hi(messages: Any) -> None:
     """A text, a message, a dict, and lists of them mean the same."""
     assert read_messages(messages) == (Message.user("hi"),)
+
+
+class Name(str):
+    __slots__ = ()
+
+
+def test_texts_and_dicts_of_other_classes_are_read_too() -> None:
+    assert read_messages([Name("hi"), MappingProxyType({"role": "assistant", "content": "yes"})]) == (
+        Message.user("hi"),
+        Message.assistant("yes"),
+    )
+    with pytest.raises(BadRequestError, match=r"messages\[0\] has no role"):
+        read_messages([MappingProxyType({"content": "yes"})])
 
 
 def test_kinds_are_mixed_freely() -> None:
@@ -157,6 +171,10 @@ WRONG: list[tuple[Any, str]] = [
     ),
     ([{"role": "user", "content": [{"type": "image_url", "image_url": "C:\\x.png"}]}], "ImagePart.from_file"),
     ([{"role": "user", "content": [{"type": "input_audio"}]}], "content[0].input_audio must be {'data'"),
+    (
+        [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": 5}}]}],
+        "messages[0].content[0].input_audio.format must be a text, not int.",
+    ),
     ([{"role": "user", "content": [{"type": "file"}]}], "content[0].file must be {'file_id'"),
     ([{"role": "user", "content": [{"type": "file", "file": {}}]}], "content[0].file must be {'file_id'"),
     (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chatport import AsyncClient, Auth, Client, Provider
+from chatport import AsyncClient, Auth, Client, Provider, Tool
 from chatport.call import Call, ToolChoice
 from chatport.client.base import is_httpx
 from chatport.errors import BadRequestError, ConfigurationError, UnsupportedFeatureError
@@ -248,3 +248,17 @@ def test_clients_of_httpx_are_told_by_their_module() -> None:
     assert is_httpx(httpx.AsyncClient())
     assert not is_httpx("httpx")
     assert not is_httpx(None)
+
+
+def test_a_call_that_may_go_nowhere_is_told_where_it_might_have_gone() -> None:
+    emulator = Emulator("compatible")
+    model = "compatible:emulated-model"
+    targets = [{"target": model, "when": {"tools": True}}, {"target": "compatible:other", "when": {"stream": True}}]
+    with Client(emulator.config(aliases={"picky": {"targets": targets}}), transport=emulator) as client:
+        with pytest.raises(ConfigurationError) as caught:
+            client.chat("hi", model="picky")
+        assert caught.value.message == (
+            "No target's conditions hold for this call. The alias has: compatible:emulated-model, compatible:other."
+        )
+        assert not emulator.requests
+        assert client.chat("say: here", model="picky", tools=[Tool("look", "", {"type": "object"})]).text == "here"

@@ -16,16 +16,18 @@ from chatport import (
     Dialect,
     FieldRule,
     Message,
+    OutputSpec,
     Prefill,
     UnsupportedFeatureError,
     WireRequest,
     hookimpl,
 )
 from chatport.events import TextDelta, ToolCallDelta
-from chatport.standard.output import fit_output, say_json
+from chatport.standard.output import fit_output, say_json, schema_in_words
 from chatport.testing import Emulator, VendorEmulator
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+OUTPUT = OutputSpec("place", SCHEMA)
 
 
 class Ladder:
@@ -88,6 +90,19 @@ def test_where_a_tool_cannot_be_forced_the_next_step_is_taken(options: Any) -> N
     explanation = client.explain("Where?", model="compatible:emulated-model", **{"output": SCHEMA, **options})
     assert explanation.body["response_format"] == {"type": "json_object"}
     assert explanation.body["messages"][0]["role"] == "system"
+
+
+def test_without_a_structured_output_there_is_no_schema_to_say() -> None:
+    """Neither where the call has none, nor where the request no longer has it."""
+    messages = [{"role": "user", "content": "x"}]
+    asked = WireRequest("/x", {"messages": messages, "response_format": {"type": "json_schema"}})
+    for wire, call in ((asked, Call(())), (WireRequest("/x", {"messages": messages}), Call((), output=OUTPUT))):
+        assert schema_in_words(wire, call, "json_object", "no schemas here") is wire
+    told = schema_in_words(asked, Call((), output=OUTPUT), "json_object", "no schemas here", "XX-J3")
+    assert told.body["response_format"] == {"type": "json_object"}
+    assert [(note.kind, note.field, note.fact, note.reason) for note in told.adjustments] == [
+        ("lowered", "response_format", "XX-J3", "no schemas here: the schema stands in a system message")
+    ]
 
 
 def test_the_word_json_is_said_once() -> None:
@@ -192,6 +207,19 @@ def test_an_answer_goes_on_from_its_beginning_where_the_vendor_has_a_way() -> No
     body = context.plan.shape_request(call, context.plan.translate_tools(call, context.context), context.context).body
     assert body["messages"][-1] == {"role": "assistant", "content": "one two", "partial": True}
     assert body["continue_final_message"] is True
+
+
+@pytest.mark.parametrize("by", ["output", "extra"])
+def test_a_schema_beside_a_beginning_is_said_in_words(by: str) -> None:
+    """Such an answer cannot begin as JSON must: whichever way the schema was given."""
+    schema = {"type": "object", "properties": {"count": {"type": "integer"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "out", "schema": schema}}
+    given: Any = {"output": OutputSpec("out", schema)} if by == "output" else {"extra": {"response_format": form}}
+    call = Call((Message.user("Count."),), prefix='{"count": ', **given)
+    context = _context(Dialect(prefill=Prefill({"partial": True}, fact="XX-C1")))
+    wire = context.plan.shape_request(call, context.plan.translate_tools(call, context.context), context.context)
+    assert "response_format" not in wire.body
+    assert '"count"' in str(wire.body["messages"][0]["content"])
 
 
 def test_without_a_way_it_is_refused_before_anything_is_sent() -> None:

@@ -317,6 +317,10 @@ def test_bare_base64_becomes_a_data_url_where_it_can_be_told() -> None:
     assert read(FilePart(data="d", filename="n")) == FilePart(data="d", filename="n")
     with pytest.raises(BadRequestError, match=r"ImagePart\.from_file reads a file"):
         read(ImagePart(b64(b"neither this nor that")))
+    for kind in (ImagePart, VideoPart):  # surely bytes, and of a type that the vendor may know
+        assert read(kind("QUJD" * 25)) == kind("QUJD" * 25)
+        with pytest.raises(BadRequestError, match=rf"{kind.__name__}\.from_file reads a file"):
+            read(kind("QUJD" * 24 + "QUJ"))
 
 
 def test_base64_in_lines_is_joined() -> None:

@@ -148,6 +148,25 @@ def test_an_observer_hears_of_it_and_never_of_the_key(emulator: Emulator) -> Non
     assert "emulated-key" not in repr(heard)
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_observer_hears_of_one_that_is_cancelled(backend: str, emulator: Emulator) -> None:
+    heard: list[tuple[str, Any]] = []
+    options: dict[str, Any] = {"config": emulator.config(**QUICK), "providers": [ACME], "transport": emulator}
+
+    async def main() -> None:
+        observers = [lambda event, fields: heard.append((event, fields))]
+        async with AsyncClient(observers=observers, **options) as client:
+            with anyio.CancelScope() as scope:
+                emulator.misbehave(lambda number, request: scope.cancel())
+                await client.request("acme", "GET", "/batches")
+            assert scope.cancelled_caught
+
+    anyio.run(main, backend=backend)
+    assert [event for event, _ in heard] == ["call_started", "attempt_started", "call_cancelled"]
+    assert heard[-1][1]["attempts"] == 1
+    assert len(emulator.requests) == 1
+
+
 def test_an_answer_that_is_no_json_is_told(emulator: Emulator, ask: Ask) -> None:
     def page(number: int, request: EmulatedRequest) -> Fault:
         return faults.html_page()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import Any
 
 import attrs
 import pytest
 
-from chatport import Client, ConfigurationError, Dialect, Protocol, Provider, UnsupportedFeatureError
+from chatport import Client, ConfigurationError, Dialect, Explanation, Protocol, Provider, UnsupportedFeatureError
 from chatport.call import Call
 from chatport.facts.models import ModelFacts
 from chatport.facts.rules import NEEDS, ProtocolRule, Rules
+from chatport.plugins import installed
+from chatport.plugins.installed import InstalledPlugin
 from chatport.setup.protocols import choose
 from chatport.types import Message, OutputSpec
 
@@ -97,6 +101,26 @@ def test_an_unknown_protocol_is_refused_with_those_that_there_are() -> None:
         ),
     ):
         client.explain("hi", model="acme:m")
+
+
+def test_an_installed_protocol_that_is_none_is_told_with_who_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = ModuleType("protocols_of_this_test")
+    module.semaphore, module.smoke = Protocol("semaphore", other), 5
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    plugins = [
+        InstalledPlugin(name, f"{module.__name__}:{name}", "acme-protocols", "1") for name in ("semaphore", "smoke")
+    ]
+    monkeypatch.setattr(installed, "_scan", lambda group: tuple(plugins) if group == installed.PROTOCOLS_GROUP else ())
+
+    def explain(protocol: str) -> Explanation:
+        table = {"acme": {"api_key": "k", "protocol": protocol}}
+        with Client({"providers": table}, providers=(PROVIDER,)) as client:
+            return client.explain("hi", model="acme:m")
+
+    assert explain("semaphore").url == "https://acme.example/v1/other"
+    with pytest.raises(ConfigurationError) as caught:
+        explain("smoke")
+    assert "The protocol 'smoke' of acme-protocols is no chatport.Protocol." in str(caught.value)
 
 
 def test_facts_of_a_protocol_hold_only_in_it() -> None:

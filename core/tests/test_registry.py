@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import py_compile
 import subprocess
 import sys
 import warnings
@@ -15,12 +16,12 @@ import pytest
 
 from chatport import Client, hookimpl
 from chatport.call import Call, WireRequest
-from chatport.errors import ConfigurationError, PluginError
+from chatport.errors import ConfigurationError, PluginError, UnsupportedFeatureError
 from chatport.hooks import HOOK_API
 from chatport.plugins import installed
 from chatport.plugins.installed import InstalledPlugin, installed_patches, installed_providers
 from chatport.plugins.registry import build_plan, load_provider
-from chatport.provider import Provider
+from chatport.provider import Dialect, Provider
 from chatport.setup.config import load_config
 from chatport.setup.routes import Routes
 from chatport.setup.vendors import Vendors
@@ -360,6 +361,44 @@ def test_a_property_that_fails_is_no_hook() -> None:
     assert build_plan(with_hooks(Plugin())).parse_models({}, None) == []
 
 
+def test_a_patch_may_call_itself_one_for_its_provider_and_for_no_other(
+    vendors: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One that is registered, or named in the configuration, for another provider than its own runs for neither."""
+    vendors.acme, vendors.patch = with_hooks(marking("vendor")), marking("installed", "bolt")
+    monkeypatch.setenv("CHATPORT_PLUGINS", "acme=vendors_of_this_test:acme,patch:acme.x=vendors_of_this_test:patch")
+    config = load_config({"providers": {"acme": {"api_key": "k"}}}, environment={})
+    with pytest.raises(PluginError) as caught:
+        Vendors(config, environment={}).provider("acme")
+    assert "is registered for 'acme' and calls itself one for 'bolt'." in caught.value.message
+    assert caught.value.provider == "acme"
+    vendors.patch.provider = "acme"
+    assert marks(Vendors(config, environment={})) == ["vendor", "installed"]
+    source = (
+        "from chatport import hookimpl\nprovider = 'bolt'\n"
+        "@hookimpl(wrapper=True)\ndef shape_request():\n    return (yield)\n"
+    )
+    (tmp_path / "one.py").write_text(source)
+    path = tmp_path / "chatport.toml"
+    path.write_text('[providers.acme]\napi_key = "k"\npatches = ["one.py"]\n')
+    with pytest.raises(PluginError, match="is registered for 'acme' and calls itself one for 'bolt'"):
+        Vendors(load_config(path, environment={}), environment={}).provider("acme")
+
+
+def test_a_patch_file_that_is_compiled_is_run(tmp_path: Path) -> None:
+    """It is the file that is named, and not one that lies beside a source."""
+    source = tmp_path / "one.py"
+    source.write_text(
+        "from chatport import hookimpl\n@hookimpl(wrapper=True)\ndef shape_request():\n"
+        "    wire = yield\n    return wire.set('marks', ['compiled'])\n"
+    )
+    py_compile.compile(str(source), cfile=str(tmp_path / "one.pyc"))
+    source.unlink()
+    path = tmp_path / "chatport.toml"
+    path.write_text('[providers.acme]\napi_key = "k"\npatches = ["one.pyc"]\n')
+    assert marks(Vendors(load_config(path, environment={}), environment={}, providers=[VENDOR])) == ["compiled"]
+
+
 # --- order
 
 
@@ -599,6 +638,32 @@ def test_a_hook_that_fails_in_a_stream_keeps_what_came() -> None:
     assert caught.value.partial is not None
     assert caught.value.partial.text.startswith("Hello")
     assert len(emulator.requests) == 1
+
+
+def test_what_the_standard_cannot_shape_alone_is_all_set_by_the_one_who_can() -> None:
+    """`explain` tells who made which difference; a plugin that needs a later one makes none."""
+
+    class Own:
+        @hookimpl(wrapper=True)
+        def shape_request(self, call: Call) -> Generator[None, Any, Any]:
+            try:
+                return (yield)
+            except UnsupportedFeatureError:
+                return WireRequest("/own", {"stops": list(call.stop)}, headers={"x-own": "1"})
+
+    provider = attrs.evolve(with_hooks(marking("needs the later one"), Own()), dialect=Dialect(stop_limit=1))
+    with Client({"providers": {"acme": {"api_key": "k"}}}, providers=[provider]) as client:
+        explained = client.explain("hi", model="acme:m", stop=["a", "b"])
+        usual = client.explain("hi", model="acme:m", stop=["a"])
+    assert explained.body == {"stops": ["a", "b"]}
+    assert {change.plugin.rpartition(".")[2] for change in explained.changes} == {"Own"}
+    assert [(change.field, change.before, change.after) for change in explained.changes] == [
+        ("stops", None, ["a", "b"]),
+        ("path", None, "/own"),
+        ("header x-own", None, "1"),
+    ]
+    assert [(change.field, change.plugin.rpartition(".")[2]) for change in usual.changes][-1] == ("marks", "Patch")
+    assert "the standard dialect" in {change.plugin for change in usual.changes}
 
 
 def test_a_hook_cannot_send_elsewhere(vendors: Any) -> None:

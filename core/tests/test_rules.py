@@ -837,8 +837,63 @@ def test_a_plain_schema_may_know_no_one_of(branches: list[Any], beside: dict[str
     assert kept["tools"][0]["function"]["parameters"]["properties"]["p"] == {"oneOf": branches}
 
 
+def test_null_alone_cannot_be_said_and_is_told() -> None:
+    null = {"type": "null"}
+    schema = wish(p={"anyOf": [null]}, q={"oneOf": [null], "description": "d"}, r={"enum": [None]}, s={"const": None})
+    facts: dict[str, Any] = {"rules": {"schemas": {"plain": {}}}}
+    body, notes = shaped(facts, tools=[attrs.evolve(WEATHER, schema=schema)])
+    sent = wish(
+        p={"nullable": True}, q={"description": "d", "nullable": True}, r={"nullable": True}, s={"nullable": True}
+    )
+    assert body["tools"][0]["function"]["parameters"] == sent
+    places = ("p.anyOf", "q.oneOf", "r.enum", "s.const")
+    assert notes == {("lowered", f"tools.get_weather.parameters.properties.{place}") for place in places}
+
+
+@pytest.mark.parametrize(
+    ("part", "sent", "lost"),
+    [
+        (
+            {"anyOf": [{"type": "null"}, {"type": "string"}, {"type": "integer"}]},
+            {"anyOf": [{"type": "string"}, {"type": "integer"}], "nullable": True},
+            (),
+        ),
+        ({"enum": ["a", None]}, {"nullable": True, "type": "string", "enum": ["a"]}, ()),
+        ({"enum": [1, 2]}, {"description": "(enum: [1,2])"}, ("enum",)),
+        ({"not": {"enum": ["a"]}}, {"not": {"type": "string", "enum": ["a"]}}, ()),
+        ({"not": {"enum": [1]}}, {"description": '(not: {"enum":[1]})'}, ("not",)),
+        (
+            {"if": {"enum": [1]}, "then": {"minimum": 1}, "else": {"minimum": 2}},
+            {"description": '(if: {"enum":[1]}; then: {"minimum":1}; else: {"minimum":2})'},
+            ("if", "then", "else"),
+        ),
+        (
+            {"oneOf": [{"enum": [1]}, {"type": "string"}]},
+            {"anyOf": [{"description": "(enum: [1])"}, {"type": "string"}]},
+            ("oneOf", "oneOf[0].enum"),
+        ),
+    ],
+)
+def test_what_a_plain_schema_cannot_say_is_said_in_words(part: Any, sent: Any, lost: tuple[str, ...]) -> None:
+    """What allows less where its part allows more goes into words as a whole."""
+    body, notes = shaped({"rules": {"schemas": {"plain": {}}}}, tools=[attrs.evolve(WEATHER, schema=wish(p=part))])
+    assert body["tools"][0]["function"]["parameters"] == wish(p=sent)
+    assert notes == {("lowered", f"tools.get_weather.parameters.properties.p.{place}") for place in lost}
+
+
+def test_a_form_of_output_that_is_unknown_is_left_alone() -> None:
+    """An older one, with the schema beside the type: nothing of it is made plain."""
+    own = {"type": "json_schema", "schema": {"type": ["string", "null"]}}
+    body, notes = shaped({"rules": {"schemas": {"plain": {}}}}, extra={"response_format": own})
+    assert (body["response_format"], notes) == (own, set())
+
+
 def test_a_schema_that_is_no_object_is_asked_for_in_words() -> None:
     facts = {"rules": {"schemas": {"object_root": True}}}
+    contradictory = {"$ref": "#/$defs/S", "type": "array", "$defs": {"S": SCHEMA}}
+    body, notes = shaped(facts, output=contradictory)
+    assert '"array"' in body["messages"][0]["content"]
+    assert ("response_format" in body, notes) == (False, {("lowered", "response_format")})
     body, notes = shaped(facts, output={"type": "array", "items": {"type": "integer"}})
     assert "response_format" not in body
     assert '"array"' in body["messages"][0]["content"]
@@ -1208,10 +1263,20 @@ def rules(given: Mapping[str, Any]) -> dict[str, Any]:
         (rules({"fields": {"u": {"when": "tool"}}}), "fields.u.when"),
         (rules({"fields": {"u": {"fits": "(a+)+"}}}), "repeats what repeats"),
         (rules({"schemas": {"strict": {"most": {"levels": 5}}}}), "levels of nesting"),
+        (
+            rules({"protocol": {"needs": {"tools": "messages", "wings": "x", "arms": "x"}}}),
+            "m: protocol.needs are reasoning_beside_tools, tools, reasoning, json_schema, forced_choice, server_state, "
+            "not 'arms'",
+        ),
+        (rules({"batch": {"price_factor": 0}}), "m: batch.price_factor is above 0 and at most 1, not 0"),
+        (rules({"batch": {"price_factor": 1.01}}), "batch.price_factor is above 0 and at most 1, not 1.01"),
         ({"errors": [{"error": "NoSuchError", "status": [400]}]}, "NoSuchError"),
         ({"errors": [{"error": "ServerError"}]}, "fits everything"),
-        ({"errors": [{"error": "ServerError", "words": ["Upper"]}]}, "small letters"),
-        ({"limits": {"tokens_limit": ["X-Tokens"]}}, "small letters"),
+        *(
+            ({"errors": [{"error": "ServerError", name: ["lower", "Upper"]}]}, "the rule for ServerError are compared")
+            for name in ("code", "words", "begins")
+        ),
+        ({"limits": {"tokens_limit": ["X-Tokens"]}}, "looked up in small letters, not as 'X-Tokens'"),
         ({"limits": {"tokens": []}}, "tokens"),
         ({"usage": {"tokens": "all"}}, "tokens"),
         ({"usage": {"cost": "paid", "cost_factor": 0}}, "positive number"),
@@ -1223,7 +1288,7 @@ def rules(given: Mapping[str, Any]) -> dict[str, Any]:
 def test_a_rule_that_means_nothing_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: Any, words: Any
 ) -> None:
-    package = tmp_path / f"facts_{abs(hash(words))}"
+    package = tmp_path / f"facts_{tmp_path.name}"  # of its own: what is loaded is remembered by its name
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "facts.json").write_text(json.dumps({"provider": "acme", "date": "2026-11-01", **more}))

@@ -780,6 +780,32 @@ def test_a_closed_client_begins_no_run() -> None:
         next(running)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_call_that_may_go_nowhere_any_more_ends_the_run_with_all_there_is(backend: str) -> None:
+    """What the tool has found is too long for each of the targets."""
+
+    def look_up(name: str) -> str:
+        return "word " * 5000
+
+    alias = {"targets": [{"target": MODEL, "when": {"below_input_tokens": 1000}}]}
+    emulator = Scripted([[("look_up", {"name": "a"})]]).emulator()
+    tables = emulator.config(aliases={"short": alias})
+    options: dict[str, Any] = {"model": "short", "tools": [look_up]}
+
+    async def main() -> None:
+        async with chatport.AsyncClient(tables, transport=emulator) as client:
+            await client.run("go", **options)
+
+    with pytest.raises(chatport.ConfigurationError, match="No target's conditions hold for this call") as caught:  # noqa: PT012
+        if backend == "sync":
+            with chatport.Client(tables, transport=emulator) as client:
+                client.run("go", **options)
+        anyio.run(main, backend=backend)
+    assert len(emulator.requests) == 1
+    assert caught.value.run is not None
+    assert [message.role for message in caught.value.run.messages] == ["user", "assistant", "tool"]
+
+
 def test_a_run_that_has_no_answer_says_so() -> None:
     run = Run((Message.user("hi"),), (), "stopped")
     assert (run.text, run.usage, run.cost, run.open_calls) == ("", chatport.Usage(), None, ())
@@ -949,3 +975,21 @@ def test_both_streams_of_a_run_have_the_same_methods() -> None:
         for cls in (chatport.AsyncRunStream, chatport.RunStream)
     )
     assert one == other
+
+
+def test_a_run_gives_the_structure_of_its_last_answer() -> None:
+    class Sums(Scripted):
+        def script(self, body: Any) -> Any:
+            said = super().script(body)
+            return said if said.calls else attrs.evolve(said, text='{"sum": 3}')
+
+    run = play("sync", Sums([[("add", {"a": 1, "b": 2})]]), tools=[add], output={"type": "object"})
+    assert len(run.steps) == 2
+    assert run.parsed() == {"sum": 3}
+    with pytest.raises(MisuseError, match="This run has no answer yet"):
+        Run((), (), "open").parsed()
+
+
+def test_where_no_answer_stands_before_the_results_no_call_is_open() -> None:
+    assert Run((), (), "open").open_calls == ()
+    assert Run((Message.tool("c", "r"),), (), "open").open_calls == ()

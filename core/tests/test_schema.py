@@ -114,6 +114,15 @@ def test_what_json_cannot_carry(annotation: Any) -> None:
         schema_of(annotation)
 
 
+class Lost(msgspec.Struct):
+    x: Undefined  # type: ignore[name-defined]  # noqa: F821  # that is what is tested
+
+
+def test_a_class_with_a_field_of_an_unknown_type_is_refused_by_name() -> None:
+    with pytest.raises(BadRequestError, match=r"No JSON Schema can be made of .*Lost'>: name 'Undefined' is not"):
+        schema_of(Lost)
+
+
 # --- tools
 
 
@@ -200,11 +209,25 @@ def test_dicts_and_tools_are_taken() -> None:
     assert read_tools([]) == ()
 
 
+def test_an_argument_may_have_a_default_that_can_change() -> None:
+    def tagged(tags: list[str] = ["a"], more: dict[str, int] = {"b": 1}) -> str:  # noqa: B006  # what is tested
+        """Tag it."""
+        return f"{tags} {more}"
+
+    tool = tool_of(tagged)
+    assert tool.schema["required"] == []
+    assert tool.schema["properties"]["tags"]["items"] == {"type": "string"}
+    assert run_tool(call_of("tagged", "{}"), [tagged]) == "['a'] {'b': 1}"
+    assert run_tool(call_of("tagged", '{"tags": ["c"]}'), [tagged]) == "['c'] {'b': 1}"
+
+
+def locked(what: bytes = bytearray(b"x")) -> None: ...  # type: ignore[assignment]  # that is what is tested
 def no_name(x: Undefined) -> None: ...  # type: ignore[name-defined]  # noqa: F821  # that is what is tested
 def rest(*args: int) -> None: ...
 def more(**kwargs: int) -> None: ...
 def positional(x: int, /) -> None: ...
 def odd(x: complex) -> None: ...
+def lost(x: Lost) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -226,6 +249,8 @@ def odd(x: complex) -> None: ...
         ([more], "tools[0]: the parameter 'kwargs'"),
         ([positional], "tools[0]: the parameter 'x'"),
         ([odd], "No JSON Schema can be made of"),
+        ([lost], "lost'>: name 'Undefined' is not defined"),
+        ([locked], "tools[0]: no JSON Schema can be made of the arguments of locked: "),
     ],
 )
 def test_a_wrong_tool_is_refused_with_its_place(tools: Any, words: str) -> None:

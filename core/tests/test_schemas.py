@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chatport.facts.rules import StrictRule
 from chatport.standard.schemas import (
     Allowance,
     Loss,
@@ -21,6 +22,7 @@ from chatport.standard.schemas import (
     walk,
     with_parts,
 )
+from chatport.standard.strict import NotStrict, strict_schema
 
 TEXT = {"type": "string"}
 
@@ -168,6 +170,40 @@ def test_branches_that_no_value_shares(branches: list[Any], apart: bool) -> None
 def test_misfits_of_a_strict_subset(schema: dict[str, Any], misfit: str | None) -> None:
     rules = StrictRules(barred=frozenset({"maxLength"}), formats=frozenset({"uuid"}), typed=True)
     assert next(strict_misfits(schema, rules), None) == misfit
+
+
+def strict(schema: dict[str, Any]) -> tuple[dict[str, Any], tuple[Loss, ...]]:
+    return strict_schema(schema, StrictRule(kept=("type",)))
+
+
+def test_a_union_that_does_not_exclude_itself_is_strict_with_a_loss() -> None:
+    branches = [{"type": "integer"}, {"type": "number"}]
+    loss = Loss("properties.a", "oneOf", "sent as anyOf, of which more than one may fit")
+    assert strict(closed(a={"oneOf": branches})) == (closed(a={"anyOf": branches}), (loss,))
+    assert strict(closed(a={"oneOf": [TEXT, branches[0]]}))[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        (
+            closed(a={**closed(b=TEXT), "anyOf": [closed(c=TEXT)]}),
+            "an object of it has properties both in itself and in a union (at properties.a)",
+        ),
+        ({**closed(a=TEXT), "required": ["a", "b"]}, "the property 'b' is required, and not described"),
+        (closed(a={**closed(b=TEXT), "required": ["b", "c", "d"]}), "'c' is required, and not described (at "),
+        ({**closed(a=True), "required": []}, "the property 'a' may be left out, and has neither a default nor null"),
+        (
+            {**closed(a={"anyOf": [True, TEXT]}), "required": []},
+            "the property 'a' may be left out, and has neither a default nor null",
+        ),
+        (closed(a=True), "a part of it allows anything (at properties.a)"),
+    ],
+)
+def test_what_cannot_be_strict_says_why_and_where(schema: dict[str, Any], why: str) -> None:
+    with pytest.raises(NotStrict) as caught:
+        strict(schema)
+    assert why in str(caught.value)
 
 
 def test_many_lost_places_are_folded_by_keyword() -> None:

@@ -19,7 +19,7 @@ import chatport
 from chatport import Client
 from chatport.basics.secret import Secret
 from chatport.call import Chunk
-from chatport.decoding.redaction import hide_key
+from chatport.decoding.redaction import cover_key, hide_key, hide_key_in, hide_key_in_error
 from chatport.engine.commands import Head, HttpRequest
 from chatport.errors import ChatportError, ConfigurationError
 from chatport.setup.config import load_config
@@ -341,3 +341,24 @@ def test_what_is_no_key_is_not_hidden() -> None:
     """The beginning that all keys of a vendor share is told, and a short key is not looked for in words."""
     assert hide_key("keys begin with sk-canary", CANARY) == "keys begin with sk-canary"
     assert hide_key("a cat", "cat") == "a cat"
+
+
+def test_a_key_is_hidden_in_bytes_lists_names_and_notes() -> None:
+    assert hide_key_in(f"a {CANARY} b".encode(), CANARY) == b"a *** b"
+    assert hide_key_in(b"\xff\x00", CANARY) == b"\xff\x00"
+    assert hide_key_in({CANARY: [(f"{CANARY}.",), 5, None]}, CANARY) == {"***": [["***."], 5, None]}
+    assert hide_key_in([CANARY, "other"], (CANARY, "other")) == ["***", "***"]
+    error = ConfigurationError("words")
+    assert not hasattr(hide_key_in_error(error, CANARY), "__notes__")
+    error.add_note(f"seen: {CANARY}")
+    error.add_note("and nothing else")
+    assert hide_key_in_error(error, CANARY).__notes__ == ["seen: ***", "and nothing else"]
+
+
+def test_a_short_key_is_looked_for_nowhere() -> None:
+    """It would be found in ordinary words. One of four characters is."""
+    assert hide_key_in({"cat": ["a cat", b"cat"]}, "cat") == {"cat": ["a cat", b"cat"]}
+    assert hide_key_in({"cats": ["a cats", b"cats"]}, "cats") == {"***": ["a ***", b"***"]}
+    assert cover_key("a cat", "cat") == "a cat"
+    assert cover_key("some cats", "cats") == "some ****"
+    assert hide_key("a cats", "cats") == "a ***"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import py_compile
@@ -464,6 +465,24 @@ def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     write('transport = "httpx"')
     (tmp_path / "of-the-user").write_text("no folder")
     assert "Cannot write" in refused(trust)
+
+
+def test_a_store_that_cannot_take_the_place_of_the_old_one_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write('transport = "httpx"')
+    trust()
+    store = tmp_path / "of-the-user" / "chatport" / "trusted.jsonl"
+    before = store.read_bytes()
+    write('transport = "sockets"')
+
+    def replace(old: Any, new: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert refused(trust) == f"Cannot write {store}: Operation not permitted."
+    assert [path.name for path in store.parent.iterdir()] == [store.name]
+    assert store.read_bytes() == before
 
 
 @needs_posix

@@ -36,6 +36,18 @@ def of(part: Any) -> dict[str, Any]:
             {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
             [("properties.x", "items")],
         ),
+        (
+            {"anyOf": [{"type": "string"}], "oneOf": [{"type": "integer"}]},
+            {"anyOf": [{"type": "string"}]},
+            [("properties.x", "oneOf")],
+        ),
+        ({"enum": [True]}, {"type": "boolean"}, [("properties.x", "enum")]),
+        ({"enum": [True, False]}, {"type": "boolean"}, []),
+        (
+            {"type": "object", "patternProperties": {"^a": {"type": "string"}}, "additionalProperties": False},
+            {"type": "object", "description": '(patternProperties: {"^a":{"type":"string"}})'},
+            [("properties.x", "additionalProperties"), ("properties.x", "patternProperties")],
+        ),
     ],
 )
 def test_a_schema_in_the_typed_subset(part: Any, sent: Any, lost: list[tuple[str, str]]) -> None:
@@ -48,3 +60,37 @@ def test_a_schema_in_the_typed_subset(part: Any, sent: Any, lost: list[tuple[str
 def test_a_schema_outside_of_it(schema: Mapping[str, Any]) -> None:
     with pytest.raises(Misfit):
         fit_typed(schema)
+
+
+def test_what_is_written_out_is_not_written_out_again_inside_itself() -> None:
+    """A part of `allOf` cannot stay a reference, and one that comes round is left open, and told."""
+    any_type = [{"type": kind} for kind in ("string", "number", "boolean", "object", "array", "null")]
+    node = {"type": "object", "properties": {"n": {"allOf": [{"$ref": "#/$defs/N"}]}}}
+    inner = {"type": "object", "properties": {"n": {"anyOf": any_type}}}
+    fitted, losses = fit_typed({**of({"allOf": [{"$ref": "#/$defs/N"}]}), "$defs": {"N": node}})
+    outer = {"type": "object", "properties": {"n": inner}}
+    assert fitted == {**of(inner), "$defs": {"N": outer}}
+    assert [(loss.path, loss.keyword, loss.reason) for loss in losses] == [
+        ("properties.x.properties.n.allOf[0]", "$ref", "not written out again inside itself"),
+        ("$defs.N.properties.n.properties.n.allOf[0]", "$ref", "not written out again inside itself"),
+    ]
+
+
+def test_a_reference_that_leads_only_to_itself_is_a_misfit() -> None:
+    for place in ("#/$defs/A", "#"):
+        with pytest.raises(Misfit, match="a reference leads to itself"):
+            fit_typed({"$ref": place, "$defs": {"A": {"$ref": "#/$defs/A"}}})
+
+
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf"])
+def test_the_root_takes_no_unions(keyword: str) -> None:
+    fitted, losses = fit_typed({**of({"type": "string"}), keyword: [of({"type": "integer"})]})
+    assert fitted == of({"type": "string"})
+    assert [(loss.path, loss.keyword) for loss in losses] == [("", keyword)]
+
+
+def test_nothing_stands_beside_a_reference() -> None:
+    definitions = {"$defs": {"A": {"type": "string"}}}
+    fitted, losses = fit_typed({**of({"$ref": "#/$defs/A", "minLength": 2, "title": "T"}), **definitions})
+    assert fitted == {**of({"$ref": "#/$defs/A"}), **definitions}
+    assert [(loss.path, loss.keyword) for loss in losses] == [("properties.x", "minLength")]

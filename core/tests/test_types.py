@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 import chatport
 from chatport import BadRequestError, MalformedReplyError, OutputSpec, Reply, ToolCall
+from chatport.errors import MisuseError
 from chatport.schemas.partial import value_so_far
 from chatport.testing import Emulator, Script, VendorEmulator
 
@@ -129,6 +130,10 @@ ROOTS: list[tuple[Any, Any, Any]] = [
     (City | None, PARIS, City(**PARIS)),
     (City | Even, {"number": 2}, Even(2)),
     (City | int, 3, 3),
+    (Even | None, None, None),
+    (Even | None, {"number": 2}, Even(2)),
+    (list[Even] | int, [{"number": 2}], [Even(2)]),
+    (Annotated[list[Even], msgspec.Meta(min_length=1)], [{"number": 2}], [Even(2)]),
     (Annotated[int, pydantic.Field(gt=3)], 4, 4),
     (list[Annotated[str, msgspec.Meta(max_length=2)]], ["ab"], ["ab"]),
 ]
@@ -155,6 +160,10 @@ def test_what_is_no_object_is_asked_for_inside_of_one(kind: Any, given_value: An
         (list[Even], {"value": [{"number": 2}, {"number": 3}]}, "an odd number"),
         (dict[str, Even], {"a": {"number": 3}}, "an odd number"),
         (City | Even, {"value": {"number": 3}}, "an odd number"),
+        (Even | None, {"value": {"number": 3}}, "an odd number"),
+        (list[Even] | int, {"value": [{"number": 3}]}, "an odd number"),
+        (Annotated[list[Even], msgspec.Meta(min_length=1)], {"value": [{"number": 3}]}, "an odd number"),
+        (Annotated[list[Even], msgspec.Meta(min_length=1)], {"value": []}, "of length >= 1"),
         (Plain, {"city": {"name": " ", "inhabitants": 1}, "more": []}, "a city has a name"),
         (Annotated[int, pydantic.Field(gt=3)], {"value": 3}, "greater than 3"),
         (list[int], {"value": ["a"]}, "Expected `int`"),
@@ -441,3 +450,8 @@ def test_the_type_of_an_answer_is_known_to_type_checkers() -> None:
     options: chatport.ChatOptions = {"model": MODEL, "reasoning": "low"}
     assert chatport.Client(emulator.config(), transport=emulator).explain(messages, **options).body
     assert later is not None
+
+
+def test_a_result_that_no_map_has_made_has_no_answer() -> None:
+    with pytest.raises(MisuseError, match="has neither a reply nor an error: no map has made it"):
+        chatport.MapResult(0, "item").parsed()

@@ -12,7 +12,7 @@ import pytest
 
 from chatport import AsyncClient, Client
 from chatport.client import base
-from chatport.errors import ConfigurationError, UnknownOptionError
+from chatport.errors import BadRequestError, ConfigurationError, UnknownOptionError
 from chatport.inputs import options
 from chatport.testing import Emulator
 
@@ -41,6 +41,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "async chat": (
         lambda: anyio.run(lambda: emulated(AsyncClient).chat("hi", model=MODEL, temprature=0.2)),
         "Did you mean 'temperature'?",
+    ),
+    "async stream": (
+        lambda: emulated(AsyncClient).stream("hi", model=MODEL, max_token=3),
+        "chat and stream has no option 'max_token'. Did you mean 'max_tokens'?",
     ),
     "async embed, trio": (
         lambda: anyio.run(lambda: emulated(AsyncClient).embed("hi", model=MODEL, timeot=3), backend="trio"),
@@ -83,3 +87,14 @@ def test_an_option_that_does_not_exist_shows_no_key() -> None:
     frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__) if frame.f_code.co_name == "__init__"]
     assert frames
     assert all("config" not in frame.f_locals for frame in frames)
+
+
+@pytest.mark.parametrize("tools", [3, "x", [3], [{"type": "function"}, None], {"type": "function"}])
+def test_tools_of_extra_are_objects(tools: Any) -> None:
+    emulator = Emulator("compatible")
+    with (
+        Client(emulator.config(), transport=emulator) as client,
+        pytest.raises(BadRequestError, match=r"extra\.tools must be a list of objects"),
+    ):
+        client.chat("a", model="compatible:emulated-model", extra={"tools": tools})
+    assert not emulator.requests

@@ -107,6 +107,8 @@ def _without_references(schema: Any) -> Any:
          "kind is not of type string but 1, and no other alternative fits"),
         ([1, 2, 3], {"items": [{"type": "integer"}], "additionalItems": {"type": "string"}},
          "[1] is not of type string but 2"),
+        (5, {"oneOf": [{"type": "integer"}, {"minimum": 5}, {"type": "string"}]},
+         "the value fits more than one alternative, and must fit exactly one"),
     ],
 )  # fmt: skip
 def test_a_violation_names_its_place(value: Any, schema: Any, shown: str) -> None:
@@ -328,6 +330,8 @@ HUGE = 10**5_000
         ([1], {"const": [True]}, False),
         ({"a": 0}, {"enum": [{"a": False}]}, False),
         (1.0, {"enum": [1]}, True),
+        (1, {"anyOf": []}, True),
+        (1, {"oneOf": []}, True),
         ([1, True, 1.5, "1", None, [1], {"1": 1}], {"uniqueItems": True}, True),
         ([{"a": 1, "b": [1.0]}, {"b": [1], "a": 1}], {"uniqueItems": True}, False),
         (5, {"$ref": "#/$defs/a%25b", "$defs": {"a%b": {"type": "string"}}}, False),

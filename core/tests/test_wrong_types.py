@@ -231,6 +231,21 @@ def test_values(name: str) -> None:
     assert not all_leaks(tried())
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: chatport.Auth(odd(5)), r"Auth\(header=…\) is a"),
+        (lambda: chatport.Prefill(odd(5)), r"Prefill\(message=…\) is a"),
+        (lambda: chatport.Dialect(stop_limit=odd("5")), r"Dialect\(stop_limit=…\) is a"),
+        (lambda: chatport.Discovery("p", odd(5)), r"Discovery\(base_url=…\) is a"),
+        (lambda: chatport.Provider("p", "P", odd(5)), r"Provider\(base_url=…\) is a"),
+    ],
+)
+def test_what_a_package_declares_is_refused_where_it_is_made(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        make()
+
+
 CONSTRUCTORS: Mapping[str, Callable[[Any], Any]] = {
     "Message.system": Message.system,
     "Message.developer": Message.developer,

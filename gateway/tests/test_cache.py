@@ -18,6 +18,7 @@ import chatport
 from chatport.testing import Emulator, faults
 from chatport_gateway import Gateway, GatewaySettings
 from chatport_gateway.caching.cache import Cache
+from chatport_gateway.caching.kept import vectors_from_bytes, vectors_to_bytes
 from chatport_gateway.caching.settings import CacheSettings
 from chatport_gateway.caching.store import Entry, Store
 from chatport_gateway.caching.worth import Wish, is_worth_keeping, wish_of
@@ -186,6 +187,39 @@ async def test_vectors_are_given_again() -> None:
         assert one.sent == 1
         other = await one.post("/v1/embeddings", {"model": "main", "input": ["a", "c"]})
         assert (other.headers["x-chatport-cache"], one.sent) == ("miss", 2)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\x95\x01", b"\x95\x07\x90\xa1m\xc0\xc0", b"\x95\x01\x91\x91\xa1x\xa1m\xc0\xc0"]
+)
+async def test_damaged_vectors_are_asked_again(damage: bytes) -> None:
+    """Nothing at all, half of them, those of another version, and texts in the place of numbers."""
+    async with caching("openai", model="openai:text-embedding-3-small") as one:
+        body = {"model": "main", "input": ["a"]}
+        first = await one.post("/v1/embeddings", body)
+        entries = one.cache.store._entries  # type: ignore[attr-defined]  # that of the memory
+        [(key, entry)] = entries.items()
+        entries[key] = attrs.evolve(entry, data=damage)
+        for outcome, sent in (("miss", 2), ("hit", 2)):
+            answer = await one.post("/v1/embeddings", body)
+            assert (answer.headers["x-chatport-cache"], one.sent) == (outcome, sent)
+            assert answer.content == first.content
+
+
+def test_vectors_are_kept_with_all_that_is_told_of_them_or_not_at_all() -> None:
+    """What they cost is nothing now; those with warnings are few."""
+    vectors = chatport.Embeddings(
+        ((0.5, -1.0), (2.0, 0.0)), "m", chatport.Usage(input_tokens=3, output_tokens=None), None
+    )
+    kept = vectors_to_bytes(vectors)
+    assert kept is not None
+    assert vectors_from_bytes(kept) == attrs.evolve(vectors, cost=chatport.Cost(0.0, "USD", "cache"))
+    with pytest.raises(ValueError, match=r"^These are vectors of form 7\.$"):
+        vectors_from_bytes(b"\x95\x07" + kept[2:])
+    with pytest.raises(ValueError, match=r"^These are no kept vectors \(\w+\)\.$"):
+        vectors_from_bytes(kept[:-1])
+    warned = attrs.evolve(vectors, warnings=(chatport.Adjustment("dropped", "dimensions", "It has none."),))
+    assert vectors_to_bytes(warned) is None
 
 
 async def test_whatever_is_asked_otherwise_is_asked() -> None:
@@ -363,6 +397,14 @@ def test_which_answers_are_kept(reply: chatport.Reply, is_kept: bool) -> None:
     assert is_worth_keeping(reply) is is_kept
 
 
+async def test_a_call_that_cannot_be_made_is_neither_a_hit_nor_a_miss() -> None:
+    """Nobody knows what would be sent; what is wrong is said as without a cache."""
+    async with caching(aliases={"main": ["nobody:m", "deepseek:deepseek-flash"]}) as one:
+        for stream in (False, True):
+            assert [await one.ask(stream=stream) for _ in range(2)] == ["500", "500"]
+        assert (one.sent, one.cache.hits, one.cache.misses) == (0, 0, 0)
+
+
 async def test_an_answer_belongs_to_the_target_that_gave_it() -> None:
     """One of a fallback is not given for the target that failed; it is found where its own is the first."""
     emulator = Emulator("compatible", faults=[faults.status(500)], models=("emulated-model", "second"))
@@ -496,6 +538,40 @@ async def test_a_store_that_fails_is_left_alone_for_a_while(hangs: bool, stream:
         now.seconds += 3
         assert await one.ask(stream=stream) == "miss"
         assert store.asked == 2
+
+
+async def test_a_store_that_cannot_be_written_to_is_left_alone_too() -> None:
+    """What was asked is answered; and nothing is written, or asked for, until the time is over."""
+    async with caching() as one:
+        store = one.cache.store = Full()
+        now = Clock()
+        one.cache._monotonic = now
+        with structlog.testing.capture_logs() as logs:
+            assert [await one.ask() for _ in range(3)] == ["miss"] * 3
+            assert (store.asked, store.written, one.cache.failures) == (1, 1, 1)
+            now.seconds += 1.999
+            assert await one.ask() == "miss"
+            assert store.asked == 1
+            now.seconds += 0.001
+            assert await one.ask() == "miss"
+        assert (store.asked, store.written, one.cache.failures) == (2, 2, 2)
+        told = [line for line in logs if line["event"] == "cache_failed"]
+        assert [line["error"] for line in told] == ["OSError"] * 2
+        assert "canary" not in str(told)
+
+
+class Full(Store):
+    """A store that is empty, and takes nothing."""
+
+    asked = written = 0
+
+    async def get(self, key: bytes) -> Entry | None:
+        self.asked += 1
+        return None
+
+    async def put(self, key: bytes, entry: Entry, ttl_seconds: float) -> None:
+        self.written += 1
+        raise OSError("canary-of-the-store")
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 100, b"\x94\x01\xa2{}\xc0\x90", b"\x94\x07\xa2{}\xc0\x90"])

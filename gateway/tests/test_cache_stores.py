@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,54 @@ async def test_a_file_that_breaks_while_it_is_used(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_file_without_its_table_is_not_broken_and_is_made_up_for(tmp_path: Path) -> None:
+    """Whoever asks then is told that it failed; whoever comes next finds it mended, with nothing set aside."""
+    path = tmp_path / "cache.db"
+    store = SqliteStore(str(path), MOST_BYTES, LOG)
+    await store.open()
+    asked: list[Callable[[], Awaitable[Any]]] = [
+        lambda: store.get(b"k"), lambda: store.put(b"k", Entry(b"v", 1.0), TTL)
+    ]  # fmt: skip
+    with structlog.testing.capture_logs() as logs:
+        for ask in asked:
+            await store.put(b"k", Entry(b"old", 1.0), TTL)
+            with sqlite3.connect(path) as connection:
+                connection.execute("DROP TABLE kept")
+            connection.close()
+            with pytest.raises(sqlite3.OperationalError, match="no such table"):
+                await ask()
+            assert await store.get(b"k") is None
+    assert logs == []
+    assert not any("broken" in name for name in os.listdir(tmp_path))
+    await store.close()
+
+
+async def test_what_cannot_be_written_leaves_all_as_it_was(tmp_path: Path) -> None:
+    """And nothing half done: what comes next is written."""
+    async with made("sqlite", tmp_path) as store:
+        await store.put(b"k", Entry(b"v", 1.0), TTL)
+        with pytest.raises(OverflowError):
+            await store.put(b"k", Entry(b"w", 2**70), TTL)
+        assert await store.get(b"k") == Entry(b"v", 1.0)
+        await store.put(b"l", Entry(b"w", 2.0), TTL)
+        assert await store.get(b"l") == Entry(b"w", 2.0)
+
+
+async def test_one_that_is_closed_is_not_used_and_may_be_opened_again(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "cache.db"), MOST_BYTES, LOG)
+    with pytest.raises(RuntimeError, match=r"^The cache is closed\.$"):
+        await store.get(b"k")
+    await store.open()
+    await store.put(b"k", Entry(b"v", 1.0), TTL)
+    await store.close()
+    await store.close()
+    with pytest.raises(RuntimeError, match=r"^The cache is closed\.$"):
+        await store.put(b"k", Entry(b"w", 1.0), TTL)
+    await store.open()
+    assert await store.get(b"k") == Entry(b"v", 1.0)
+    await store.close()
+
+
 async def test_the_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
     with sqlite3.connect(path) as connection:
@@ -321,5 +369,6 @@ async def test_two_gateways_share_what_they_know(redis: RedisServer, monkeypatch
                 seen.append((answer.headers["x-chatport-cache"], len(emulator.requests)))
             await gateway.aclose()
     assert seen == [("miss", 1), ("hit", 0)]
-    assert "secret" not in repr(RedisStore("redis://:secret@x", 1)) + repr(gateway.cache and gateway.cache.settings)
+    assert repr(RedisStore("redis://:secret@x/0", 1)) == "<chatport_gateway.RedisStore x>"
+    assert "secret" not in repr(gateway.cache and gateway.cache.settings)
     assert PREFIX.startswith("{")

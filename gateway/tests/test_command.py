@@ -22,6 +22,8 @@ from click.testing import CliRunner
 from chatport_gateway.clients import CLIENTS
 from chatport_gateway.command import command
 
+from .serving import Serving
+
 CONFIG = """
 [aliases]
 chat-fast = ["deepseek:deepseek-flash"]
@@ -175,3 +177,22 @@ def test_it_says_where_it_serves_and_ends_when_told(tmp_path: Path, how: signal.
     assert ours.returncode == (0 if how == signal.SIGINT else -how)
     assert "Traceback" not in rest
     assert "Aborted" not in rest
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_surface_that_cannot_be_used_is_a_warning(tmp_path: Path) -> None:
+    """What is installed beside it may be broken: the others are served, and it is said in the log and at /health."""
+    about = tmp_path / "site" / "odd-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[chatport.surfaces]\nodd = json:dumps\n")
+    (tmp_path / "ours.toml").write_text(CONFIG)
+    path = os.pathsep.join(filter(None, [str(tmp_path / "site"), os.environ.get("PYTHONPATH")]))
+    ours = Serving(tmp_path / "ours.toml", PYTHONPATH=path)
+    try:
+        problem = "The surface 'odd' (json:dumps) is no chatport_surfaces.Surface."
+        assert f"Warning: {problem}\n" in ours.wait_for("Warning")
+        assert httpx.get(f"{ours.url}/health").json() == {"status": "ok", "problems": [problem]}
+    finally:
+        ours.stop()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import sys
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ import zstandard
 import chatport
 from chatport.testing import Emulator, faults
 from chatport_gateway import Gateway, GatewaySettings, make_server
-from chatport_gateway.keys import hash_of
+from chatport_gateway.keys import KeyRing, hash_of
 
 from .conftest import Served
 
@@ -123,6 +125,15 @@ def test_a_table_that_cannot_be_meant(table: Any, words: str) -> None:
     with pytest.raises(chatport.ConfigurationError, match=words) as raised:
         Gateway({"gateway": table})
     assert "sk-in-the-open" not in str(raised.value)
+
+
+def test_a_ring_without_keys_knows_none() -> None:
+    """Of an empty key, too."""
+    ring = KeyRing(())
+    assert not ring
+    assert ring.which({"x-api-key": KEY}) is None
+    assert ring.which({}) is None
+    assert repr(ring) == "<chatport_gateway.KeyRing of 0>"
 
 
 # --- how much is taken
@@ -309,3 +320,100 @@ def test_it_can_be_mounted() -> None:
             return await client.post("/llm/v1/chat/completions", json={"messages": ASKED["messages"]})
 
     assert anyio.run(main).json()["choices"][0]["message"]["content"] == "one two three"
+
+
+# --- as a server and other applications meet it
+
+
+async def asgi(gateway: Gateway, *messages: Any, **scope: Any) -> list[Any]:
+    """Return what is sent to a server that says this."""
+    coming, sent = list(messages), list[Any]()
+
+    async def receive() -> Any:
+        return coming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await gateway(scope, receive, send)
+    return sent
+
+
+def test_a_server_is_told_whether_it_has_begun_and_ended(tmp_path: Path) -> None:
+    """What cannot be opened is said to it; a connection of another kind is closed."""
+    (tmp_path / "file").write_text("x")
+    start, stop = {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}
+
+    async def main() -> None:
+        broken = Gateway({"cache": {"store": str(tmp_path / "file" / "cache.db")}})
+        [told] = await asgi(broken, start, type="lifespan")
+        assert told["type"] == "lifespan.startup.failed"
+        assert told["message"].startswith(f"[cache] store: {tmp_path / 'file' / 'cache.db'} cannot be used: ")
+        await broken.aclose()
+        gateway = Gateway({})
+        assert gateway.tenants.common is gateway.surfaces
+        assert await asgi(gateway, type="websocket") == [{"type": "websocket.close", "code": 1003}]
+        told = await asgi(gateway, start, stop, type="lifespan")
+        assert [message["type"] for message in told] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+        assert gateway.is_stopping
+
+    anyio.run(main)
+
+
+def test_a_gateway_that_stops_is_not_ready_and_lives() -> None:
+    gateway = Gateway({})
+
+    async def main() -> list[tuple[int, Any]]:
+        await gateway.aclose()
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://here") as client:
+            answers = [await client.get(path) for path in ("/ready", "/health", "/")]
+        return [(answer.status_code, answer.json()) for answer in answers]
+
+    alive = {"status": "ok", "problems": []}
+    assert anyio.run(main) == [(503, {"status": "stopping"}), (200, alive), (200, alive)]
+
+
+def test_a_team_is_opened_by_the_first_request_and_not_after_the_end(tmp_path: Path) -> None:
+    """Mounted, there is no other moment. Who comes too late is told to try again, in the words of what was asked."""
+    emulator = Emulator("deepseek")
+    tables = {"model": "deepseek:deepseek-flash", "team": {"folder": str(tmp_path / "team")}}
+    gateway = Gateway(client=chatport.AsyncClient({**emulator.config(), **tables}, transport=emulator))
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://here") as client:
+            assert (await client.post("/v1/chat/completions", json=ASKED)).status_code == 401
+            assert gateway.team is not None
+            elsewhere = await client.get("/nowhere")
+            assert (elsewhere.status_code, elsewhere.headers["x-should-retry"]) == (401, "false")
+            key = await gateway.team.store.create_key("ci", actor="test")
+            headers = {"x-api-key": key.secret}
+            assert (await client.get("/v1/models", headers=headers)).status_code == 200
+            await gateway.aclose()
+            late = [await client.get(path, headers=headers) for path in ("/v1/models", "/nowhere")]
+            assert "team" not in {name for name, value in vars(gateway).items() if value is not None}
+        for answer in late:
+            assert (answer.status_code, answer.headers["x-should-retry"]) == (503, "true")
+            assert answer.json()["error"]["message"].startswith("The gateway is stopping.")
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("module", "table", "words"),
+    [
+        (
+            "chatport_gateway.team.settings",
+            {"team": {}},
+            r"^\[team\] needs .*settings is missing.*gateway\[team\]",
+        ),
+        ("chatport_gateway.metrics.metrics", {"metrics": {}}, r"^\[metrics\] needs .* is missing.*gateway\[metrics\]"),
+        ("chatport.otel", {"gateway": {"telemetry": True}}, r"^\[gateway\] telemetry needs Open.*gateway\[otel\]"),
+        ("coredis", {"pacing": {"store": "redis://x"}}, r"^\[pacing\] store needs a client .*core\[redis\]"),
+    ],
+)
+def test_what_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, module: str, table: dict[str, Any], words: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(chatport.ConfigurationError, match=words):
+        Gateway(table)

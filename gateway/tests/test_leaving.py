@@ -9,11 +9,14 @@ import random
 import time
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 import structlog
 
 import chatport
 from chatport_gateway import Gateway, GatewaySettings, make_server
+from chatport_gateway.leaving import ClientLeft, while_there
 
 from .asking import PROTOCOLS, Protocol
 
@@ -150,6 +153,50 @@ async def leave(port: int, numbers: range, chance: random.Random) -> list[Leaver
 
     await asyncio.gather(*[work() for _ in range(AT_ONCE)])
     return leavers
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_work_is_done_for_whoever_is_there(backend: str) -> None:
+    """It is cancelled when its client leaves, and not before; what it raises comes through, a timeout too."""
+    ends: list[str] = []
+
+    def told(*kinds: str) -> Any:
+        coming = list(kinds)
+
+        async def receive() -> Any:
+            if not coming:
+                await anyio.sleep_forever()
+            return {"type": coming.pop(0)}
+
+        return receive
+
+    async def last() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ends.append("cancelled")
+
+    async def late() -> None:
+        raise TimeoutError("of the work")
+
+    async def short() -> int:
+        await anyio.lowlevel.checkpoint()
+        return 7
+
+    async def main() -> None:
+        with anyio.fail_after(10):
+            with pytest.raises(ClientLeft):
+                await while_there(told("http.request", "http.disconnect"), last)
+            assert ends == ["cancelled"]
+            assert await while_there(told("http.request"), short) == 7
+            with pytest.raises((TimeoutError, BaseExceptionGroup)) as caught:
+                await while_there(told(), late)
+        error: BaseException = caught.value
+        while isinstance(error, BaseExceptionGroup):
+            [error] = error.exceptions
+        assert (type(error), str(error)) == (TimeoutError, "of the work")
+
+    anyio.run(main, backend=backend)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.databases import running_redis
 
 import chatport
 from chatport.otel import ATTRIBUTES, METRICS
@@ -270,6 +271,61 @@ async def test_a_team_is_told_of(tmp_path: Path) -> None:
         assert await one.value("chatport_gateway_journal_waiting_bytes") == 0
         assert await one.value("chatport_gateway_database_behind") == 0
         assert (await one.samples())["chatport_gateway_records_lost_total"] == [({}, 0.0)]
+
+
+async def test_what_a_key_embeds_is_counted_for_who_was_asked(tmp_path: Path) -> None:
+    """Vectors do not say who has made them."""
+    model = "openai:text-embedding-3-small"
+    async with opened(tmp_path / "team", Emulator("openai"), model=model, metrics={"port": 0}) as world:
+        one = Observed(world.gateway, world.emulator)
+        key = await world.key("ci")
+        async with world.client(key) as client:
+            assert (await client.post("/v1/embeddings", json={"model": "", "input": "a"})).status_code == 200
+        labels = {"gen_ai_provider_name": "openai", "gen_ai_request_model": "text-embedding-3-small"}
+        assert await one.value(f"{DURATION}_count", gen_ai_operation_name="embeddings", **labels) == 1
+
+
+async def test_names_are_those_of_the_configuration_that_holds() -> None:
+    """A name that a new one has is no other one any more; and what is opened twice is opened once."""
+    async with observed() as one:
+        port = one.metrics.beside.port
+        await one.gateway.open()
+        assert one.metrics.beside.port == port
+        tables = {"aliases": {"new": [MODEL]}, "metrics": {"port": 0}}
+        config = one.emulator.config(models={MODEL: {"prices": PRICES}}, **tables)
+        async with chatport.AsyncClient(config, transport=one.emulator) as client:
+            assert (await one.ask()).status_code == 200
+            assert (await one.ask(model="new")).status_code == 404
+            await one.gateway.reload(client=client)
+            assert (await one.ask(model="new")).status_code == 200
+            assert (await one.ask()).status_code == 404
+            for name, status in (("main", "200"), ("new", "200"), ("other", "404")):
+                assert await one.value(CALLS, gen_ai_request_model=name, status=status) == (2 if name == "other" else 1)
+
+
+async def test_a_cache_is_told_of() -> None:
+    async with observed(cache={}) as one:
+        for _ in range(3):
+            await one.ask()
+        assert one.gateway.cache is not None
+        one.gateway.cache.failures = 4
+        assert (await one.samples())["chatport_gateway_cache_failures_total"] == [({}, 4.0)]
+        assert await one.value("chatport_gateway_cache_requests_total", result="miss") == 1
+        assert await one.value("chatport_gateway_cache_requests_total", result="hit") == 2
+        assert await one.value(f"{DURATION}_count") == 1  # a hit is nobody's
+
+
+async def test_a_store_of_limits_is_told_of(tmp_path: Path) -> None:
+    with running_redis() as server:
+        team = {"redis": server.url, "on_store_down": "local"}
+        async with opened(tmp_path / "team", metrics={"port": 0}, team=team) as world:
+            one = Observed(world.gateway, world.emulator)
+            key = await world.key("ci", concurrency=5)
+            assert (await world.ask(key)).status_code == 200
+            assert (await one.samples())["chatport_gateway_limits_store_down"] == [({}, 0.0)]
+            server.kill()
+            assert (await world.ask(key)).status_code == 200
+            assert (await one.samples())["chatport_gateway_limits_store_down"] == [({}, 1.0)]
 
 
 # --- who may read it

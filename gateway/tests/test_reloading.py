@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import signal
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+import structlog
 
 import chatport
 from chatport.errors import MisuseError
 from chatport.testing import Emulator
 from chatport_gateway import Gateway, GatewaySettings, make_server
 from chatport_gateway.keys import hash_of
+from chatport_gateway.reloading import Reloads
 
 pytestmark = pytest.mark.anyio
 
@@ -109,6 +114,29 @@ async def test_one_that_asks_for_a_key_is_never_opened(host: str) -> None:
         assert (await post(gateway)).status_code == 401
 
 
+async def test_one_that_others_reach_without_a_key_is_not_changed() -> None:
+    """Whoever serves it in another application, and so never asked whether it may listen there, is told now."""
+    emulator = Emulator("compatible")
+    async with client_of(emulator) as client:
+        gateway = Gateway(client=client, settings=GatewaySettings(host="0.0.0.0"))
+        with pytest.raises(chatport.ConfigurationError, match=r"^\[gateway\] host is 0\.0\.0\.0, and no key is set\.$"):
+            await gateway.reload(client=client, settings=GatewaySettings(host="127.0.0.1"))
+        assert (
+            await gateway.reload(client=client, settings=GatewaySettings(host="0.0.0.0", key_hashes=(hash_of(KEY),)))
+            == ()
+        )
+
+
+async def test_a_model_that_is_unusable_now_keeps_the_one_before() -> None:
+    """The usual one as much as one that has a name."""
+    emulator = Emulator("compatible")
+    async with client_of(emulator) as one, client_of(emulator, model="nobody") as two:
+        gateway = Gateway(client=one)
+        with pytest.raises(chatport.ConfigurationError, match=r"^nobody: .*nobody"):
+            await gateway.reload(client=two)
+        assert gateway.client is one
+
+
 async def test_what_cannot_change_stays_and_is_said() -> None:
     emulator = Emulator("compatible")
     async with client_of(emulator) as client:
@@ -185,3 +213,93 @@ async def test_a_gateway_that_stops_takes_nothing_up() -> None:
     await gateway.aclose()
     with pytest.raises(chatport.ConfigurationError, match="stopping"):
         await gateway.reload({})
+
+
+# --- by a signal
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # as on a server
+async def test_a_signal_has_the_configuration_read_again() -> None:
+    """One that comes before the start is not lost. What is wrong is said, and nothing of what a plugin's words hold."""
+    emulator = Emulator("compatible")
+    async with client_of(emulator) as client:
+        gateway = Gateway(client=client)
+        settled: list[Any] = []
+        answers: list[Any] = [
+            (load({"aliases": {"main": [TARGET]}}), GatewaySettings(body_bytes=11, port=1)),
+            chatport.ConfigurationError("It is wrong."),
+            ZeroDivisionError("canary"),
+            (load({"aliases": {"other": [TARGET]}}), GatewaySettings(body_bytes=12)),
+        ]
+
+        def read() -> Any:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        reloads = Reloads(gateway, read)
+        reloads.settle = lambda: settled.append(gateway.settings.body_bytes)
+        before = signal.getsignal(signal.SIGHUP)
+        with structlog.testing.capture_logs() as logs:
+            gateway.log = structlog.get_logger()
+            with reloads.listening():
+                signal.raise_signal(signal.SIGHUP)
+                async with reloads.at_work():
+                    await anyio.lowlevel.checkpoint()
+                    assert len(answers) == 4
+                    reloads.started()
+                    for left in (3, 2, 1, 0):
+                        with anyio.fail_after(10):
+                            while len(answers) > left or len(logs) < 5 - left:  # noqa: ASYNC110  # it has no event
+                                await anyio.sleep(0.001)
+                        if left:
+                            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) == before
+        await gateway.aclose()
+    told = [(line["log_level"], line["event"], line.get("error"), line.get("settings")) for line in logs]
+    assert told[:2] == [("info", "reloaded", None, None), ("warning", "restart_needed", None, ["[gateway] port"])]
+    assert told[2] == ("error", "reload_refused", "It is wrong.", None)
+    assert told[3][1] == "reload_refused"
+    assert re.fullmatch(r"ZeroDivisionError at test_reloading\.py:\d+", str(told[3][2]))
+    assert [event for _, event, _, _ in told[4:]] == ["reloaded"]
+    assert settled == [11, 12]
+    assert gateway.settings.port == 4000
+
+
+def load(tables: Any) -> chatport.Config:
+    return chatport.load_config({**Emulator("compatible").config(), **tables})
+
+
+def test_where_there_is_no_such_signal_nothing_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(signal, "SIGHUP", raising=False)
+    entered = []
+    with Reloads(Gateway({}), lambda: (chatport.load_config({}), GatewaySettings())).listening():
+        entered.append(1)
+    assert entered == [1]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals")
+@pytest.mark.parametrize(("terminals", "is_end"), [([True, False], True), ([True, True], False), ([False], False)])
+def test_the_signal_says_that_the_terminal_has_gone_if_there_was_one(
+    monkeypatch: pytest.MonkeyPatch, terminals: list[bool], is_end: bool
+) -> None:
+    there = iter(terminals)
+
+    def opened(path: str, mode: str) -> Any:
+        assert (path, mode) == ("/dev/tty", "rb")
+        if not next(there):
+            raise OSError("no terminal")
+        return contextlib.nullcontext()
+
+    left: list[int] = []
+    reloads = Reloads(Gateway({}), lambda: (chatport.load_config({}), GatewaySettings()))
+    reloads.leave = lambda number, frame: left.append(number)
+    monkeypatch.setattr("builtins.open", opened)
+    with reloads.listening():
+        signal.raise_signal(signal.SIGHUP)
+    monkeypatch.undo()
+    assert left == ([signal.SIGHUP] if is_end else [])
+    assert reloads._wanted.is_set() is not is_end
+    assert list(there) == []

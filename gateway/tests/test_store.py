@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import openai
 import pytest
 
 import chatport
+from chatport.testing import Emulator
 from chatport_gateway import Gateway, GatewaySettings
 from chatport_gateway.keys import hash_of
 
@@ -89,6 +92,34 @@ def test_it_holds_so_many_of_each_key(serve: Serve) -> None:
             anne.responses.retrieve(kept[0])
         assert anne.responses.retrieve(kept[2]).output_text == "2"
         assert bert.responses.retrieve(other.id).output_text == "mine"
+
+
+def test_of_too_many_keys_of_a_team_the_first_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is one that a person made; what others kept stays."""
+    monkeypatch.setattr("chatport_gateway.tenants._MOST_KEYS", 2)
+    emulator = Emulator("deepseek")
+    aliases = {"main": ["deepseek:deepseek-flash"]}
+    config = emulator.config(aliases=aliases, team={"folder": str(tmp_path)}, gateway={"store": "memory"})
+
+    async def main() -> None:
+        gateway = Gateway(client=chatport.AsyncClient(config, transport=emulator))
+        await gateway.open()
+        assert gateway.team is not None
+        keys = [await gateway.team.store.create_key(name, actor="test") for name in "abc"]
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://here") as client:
+
+            async def ask(number: int, **more: Any) -> httpx.Response:
+                headers = {"x-api-key": keys[number].secret}
+                return await client.post("/v1/responses", headers=headers, json={"model": "main", "input": "a", **more})
+
+            first = [(await ask(number)).json()["id"] for number in range(3)]
+            assert len(gateway.tenants._of_keys) == 2
+            again = [(await ask(n, previous_response_id=first[n])).status_code for n in (2, 1, 0)]
+            assert again == [200, 200, 400]
+            assert len(gateway.tenants._of_keys) == 2
+        await gateway.aclose()
+
+    anyio.run(main)
 
 
 def test_without_a_store_it_is_said_what_to_do(serve: Serve) -> None:

@@ -121,7 +121,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve over stdin and stdout; with the word `mute`, say nothing at all, with `broken`, end at once."""
+    """Serve over stdin and stdout; with the word `mute`, say nothing at all, with `broken`, end at once.
+
+    With `closing`, a call of `refuse` takes all tools away.
+    """
     if "mute" in sys.argv:
         sys.stdin.read()
     if "broken" in sys.argv:
@@ -131,6 +134,8 @@ def main() -> None:
         request = json.loads(line)
         said = answer(request, TOOLS)
         if request.get("method") == "tools/call" and request["params"]["name"] == "refuse":
+            if "closing" in sys.argv:
+                TOOLS.clear()
             TOOLS.append({"name": "late", "inputSchema": {"type": "object"}})
             print('{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}')
         if said is not None:

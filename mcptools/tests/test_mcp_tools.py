@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
 from core.tests.runs import MODEL, Scripted
 
@@ -21,6 +22,7 @@ import chatport
 from chatport import ConfigurationError, ImagePart, Secret, ToolError
 from chatport.errors import MisuseError
 from chatport_mcp import McpServer, McpTool, McpTools, mcp_tools
+from chatport_mcp.transports import LastWords
 
 from .old_server import Old
 from .playing import BACKENDS, OLD, SERVER, inside, is_alive, outcomes, play, serving
@@ -120,6 +122,17 @@ def test_servers_of_the_older_protocol_are_understood(backend: str) -> None:
     assert tools.instructions == ""
 
 
+def test_tools_that_cannot_be_read_again_stay_as_they_were(backend: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The server has said that they are others, and has none of those that are wanted."""
+    tools = mcp_tools(command=[*OLD, "closing"], only=["echo", "refuse"])
+    steps: Any = [[("refuse", {})], [("echo", {"text": "on"})]]
+    run, model = play(backend, tools, steps)
+    assert outcomes(run) == [("error", "The MCP server 'python' refuses the call of refuse: Method not found.")]
+    assert outcomes(run, 1) == [("ok", "on")]
+    assert [len(request.json()["tools"]) for request in model.requests] == [2, 2, 2]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 # --- several servers
 
 
@@ -159,6 +172,10 @@ def test_more_tools_beside_them_are_joined_as_they_are_at_the_moment() -> None:
     tools._tools["a"] = (chatport.Tool("a"), McpTool("", "a"))
     assert [getattr(tool, "name", None) for tool in both] == [None, "a", None]
     assert list(tools + tools) == [chatport.Tool("a")] * 2
+    more: Any = [own] + both  # noqa: RUF005
+    tools._tools["b"] = (chatport.Tool("b"), McpTool("", "b"))
+    assert [getattr(tool, "name", None) for tool in more] == [None, None, "a", "b", None]
+    assert [getattr(tool, "name", None) for tool in more[2:4]] == ["a", "b"]
 
 
 # --- servers that fail
@@ -362,6 +379,61 @@ def test_a_key_that_is_not_there_is_said_before_anything_is_sent(backend: str) -
         assert old.seen == []
 
 
+def test_a_key_that_is_gone_when_a_server_is_started_again_is_said(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLD_TOKEN", "s3cret-key")
+
+    def do(call: Any) -> str:
+        with pytest.raises(ToolError, match="was lost while it ran leave"):
+            call("leave")
+        monkeypatch.delenv("OLD_TOKEN")
+        with pytest.raises(ToolError) as caught:
+            call("echo", text="hi")
+        return str(caught.value)
+
+    said = inside(backend, mcp_tools(command=OLD, env={"TOKEN": {"env": "OLD_TOKEN"}}), do)
+    assert said.startswith("The MCP server 'python' cannot be reached: ")
+    assert "is to come from $OLD_TOKEN" in said
+    assert said.endswith(".")
+    assert not said.endswith("..")
+
+
+class Login(httpx2.Auth):
+    """An authentication that tries one key after the other, and counts how often it was ended."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+        self.ends = 0
+
+    def auth_flow(self, request: Any) -> Any:
+        try:
+            for key in self.keys:
+                request.headers["authorization"] = f"Bearer {key}"
+                response = yield request
+                if response.status_code != 401:
+                    return
+        finally:
+            self.ends += 1
+
+
+def test_an_authentication_of_the_callers_own_makes_its_requests(backend: str) -> None:
+    login = Login("old-key", "new-key", "never-sent")
+    with Old(key="new-key") as old:
+        tools = mcp_tools(url=old.url, auth=login, headers={"x-team": "blue"})
+        assert inside(backend, tools, lambda call: call("echo", text="hi")) == "hi"
+        keys = [headers["authorization"] for method, headers in old.seen if method == "tools/call"]
+        assert keys == ["Bearer old-key", "Bearer new-key"]
+        assert all(headers["x-team"] == "blue" for _, headers in old.seen)
+        assert login.ends >= 3  # of each request at its end
+
+
+def test_an_authentication_that_is_refused_is_said(backend: str) -> None:
+    with Old(key="new-key") as old, pytest.raises(chatport.AuthenticationError, match=r"HTTP 401"):
+        inside(backend, mcp_tools(url=old.url, auth=Login("old-key")), lambda call: None)
+    assert {headers["authorization"] for _, headers in old.seen} == {"Bearer old-key"}
+
+
 # --- in the program
 
 
@@ -419,6 +491,11 @@ def test_the_sdk_is_loaded_when_a_server_is_opened() -> None:
         ({"url": "https://x", "headers": {"a": 3}}, r"headers\.a is a text, \{ env"),
         ({"command": ["x"], "env": ["A=b"]}, "env is a dict of texts"),
         ({"command": ["x"], "only": "echo"}, "only is a list of texts"),
+        ({"command": ["x"], "name": 3}, "The name of an MCP server is a text."),
+        ({"url": "http://[::1/mcp"}, "The MCP server at .: url is an address that begins with http:// or https://"),
+        ({"url": "https://"}, "url is an address that begins with http:// or https://"),
+        ({"url": 3}, "The MCP server at .: url is an address"),
+        ({"servers": {"a": "a.example"}}, "The MCP server 'a': url is an address"),
         ({"command": ["x"], "call_seconds": 0}, "call_seconds is a number of seconds above 0, not 0"),
         ({"servers": {}}, "There is no MCP server"),
         ({"servers": ["x"]}, "The servers are a dict of names"),
@@ -438,3 +515,18 @@ def test_a_server_is_shown_without_what_may_be_a_key() -> None:
     servers: Any = {"a": ["x", "--key", "s3cret"], "b": McpServer(url="https://u:s3cret@b.example/mcp?k=s3cret")}
     assert repr(mcp_tools(servers)) == "<McpTools of <MCP server 'a'>, <MCP server 'b'>: 0 tools>"
     assert repr(McpServer(url="https://u:s3cret@b.example/mcp?k=s3cret")) == "<MCP server at b.example>"
+
+
+def test_a_text_in_the_place_of_a_server_is_its_address() -> None:
+    (server,) = mcp_tools({"a": "https://a.example/mcp"})._servers
+    assert server == McpServer(url="https://a.example/mcp", name="a")
+
+
+def test_of_last_words_only_the_end_is_kept() -> None:
+    words = LastWords()
+    for number in range(100):
+        words.add(b"%04d" % number + b"x" * 1020 + b"\n")
+    assert sum(map(len, words._pieces)) == 4 * 1025
+    assert str(words).startswith("0097xx")
+    words.add(b"y" * 5000)
+    assert [len(piece) for piece in words._pieces] == [5000]

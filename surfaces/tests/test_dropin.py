@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -101,3 +102,29 @@ def test_a_family_that_there_is_not() -> None:
         pytest.raises(chatport.ConfigurationError, match="one of httpx2, httpx"),
     ):
         chatport_surfaces.http_client(client, family="requests")
+
+
+@pytest.mark.parametrize(
+    ("missing", "family", "words"),
+    [
+        (["httpx"], "httpx", "httpx is not installed; the SDKs bring one of httpx2, httpx."),
+        (["httpx2"], "httpx2", "httpx2 is not installed; the SDKs bring one of httpx2, httpx."),
+        (["httpx2", "httpx"], None, "httpx2 is not installed; the SDKs bring one of httpx2, httpx."),
+    ],
+)
+def test_a_family_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, missing: list[str], family: str | None, words: str
+) -> None:
+    with chatport.Client() as client:
+        for name in missing:
+            monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(chatport.ConfigurationError) as raised:
+            chatport_surfaces.http_client(client, family=family)
+    assert words in str(raised.value)
+
+
+def test_the_second_family_serves_where_the_first_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    httpx = pytest.importorskip("httpx")
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    with chatport.Client() as client, chatport_surfaces.http_client(client) as http:
+        assert isinstance(http, httpx.Client)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gc
+import os
 import shutil
 import socket
 import ssl
@@ -12,11 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
+import certifi
 import pytest
 
 from chatport.basics.bounded import Bounded
@@ -25,12 +30,13 @@ from chatport.engine.commands import Head, HttpRequest, TimerExpired, TransportF
 from chatport.transport import tls
 from chatport.transport.httpx_async import HttpxAsyncTransport
 from chatport.transport.httpx_sync import HttpxTransport
+from chatport.transport.names import NEXT_ADDRESS_SECONDS
 from chatport.transport.sockets import open_async_transport, open_transport
 from chatport.transport.sockets_async import SocketsAsyncTransport
 from chatport.transport.sockets_sync import SocketsExchange, SocketsTransport
 
 from .raw_server import Connection, RawServer, chunked, head
-from .test_raw_server import deaf_port
+from .test_raw_server import deaf_port, no_descriptors
 
 BACKENDS = ("asyncio", "trio", "sync")
 PLAIN = head(content_length=5) + b"hello"
@@ -258,6 +264,23 @@ def test_an_exchange_closed_before_its_end_has_no_end(run: Run, serve: Serve) ->
         assert caught.value.stage == "body"
 
     run(talk)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_transport_that_was_closed_keeps_no_connection_on_another_loop(backend: str, serve: Serve) -> None:
+    """A call that began before goes on."""
+    server = serve(answering(PLAIN, PLAIN))
+    transport = SocketsAsyncTransport()
+
+    async def twice() -> None:
+        for _ in range(2):
+            assert (await whole(transport, server.base_url))[1] == b"hello"
+
+    anyio.run(twice, backend=backend)
+    assert server.connections == 1
+    anyio.run(transport.aclose, backend=backend)
+    anyio.run(twice, backend=backend)
+    assert server.connections == 3
 
 
 def test_a_transport_serves_one_event_loop_after_the_other(serve: Serve) -> None:
@@ -511,6 +534,105 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
         run(talk)
 
 
+Places = Callable[..., None]
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> Places:
+    """Let a look-up find these addresses."""
+
+    def find(*addresses: tuple[str, int]) -> None:
+        places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: places)
+
+    return find
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_an_address_that_refuses_leaves_it_to_the_next_at_once(run: Run, serve: Serve, found: Places) -> None:
+    server = serve(answering(PLAIN))
+    found(("127.0.0.1", closed_port()), ("127.0.0.1", server.port))
+
+    async def talk(transport: Any) -> None:
+        began = time.monotonic()
+        assert (await whole(transport, "http://two.example/v1"))[1] == b"hello"
+        assert time.monotonic() - began < NEXT_ADDRESS_SECONDS
+
+    run(talk)
+    assert server.connections == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other words")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_where_no_address_answers_the_first_ones_error_is_told(backend: str, run: Run, found: Places) -> None:
+    refuses, unreachable = ("127.0.0.1", closed_port()), ("255.255.255.255", 80)
+
+    async def talk(transport: Any) -> None:
+        for first, other, words in (
+            (refuses, unreachable, r"\[Errno 111\]"),
+            (unreachable, refuses, r"\[Errno 101\] Network is unreachable"),
+        ):
+            found(first, other)
+            with pytest.raises(TransportFailure, match=f"^No connection to two.example:80: {words}") as caught:
+                await whole(transport, "http://two.example/v1")
+            assert (caught.value.stage, caught.value.kind) == ("connect", "connect")
+
+    run(talk)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse when the queue is full")
+def test_where_every_address_is_silent_the_timer_ends_it_and_leaves_no_socket(run: Run, found: Places) -> None:
+    with deaf_port() as one, deaf_port() as two:
+        found(("127.0.0.1", one), ("127.0.0.1", two))
+
+        async def talk(transport: Any) -> None:
+            with pytest.raises(TimerExpired) as caught:
+                await transport.send(request("http://two.example/v1"), NEXT_ADDRESS_SECONDS + 0.1, 10)
+            assert caught.value.stage == "connect"
+
+        run(talk)
+        gc.collect()  # a socket that was left open would be told, and is an error
+
+
+def test_a_name_without_an_address_is_told(run: Run, found: Places) -> None:
+    found()
+
+    async def talk(transport: Any) -> None:
+        with pytest.raises(TransportFailure) as caught:
+            await whole(transport, "http://empty.example/v1")
+        assert str(caught.value) == "No connection to empty.example:80: the name has no address"
+        assert (caught.value.stage, caught.value.kind) == ("connect", "connect")
+
+    run(talk)
+
+
+def test_a_look_up_that_fails_for_want_of_descriptors_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells only that it has failed; so it is tried whether there are any."""
+
+    def fails(*args: Any, **options: Any) -> Any:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+
+    async def talk(transport: Any) -> None:
+        for problem, kind in ((0, "connect"), (errno.ENOENT, "connect"), (errno.EMFILE, "no_descriptors")):
+            opener = partial(fails_with, problem) if problem else os.open
+            with monkeypatch.context() as patch, pytest.raises(TransportFailure) as caught:  # noqa: PT012
+                patch.setattr(os, "open", opener)
+                await whole(transport, "http://some.example/v1")
+            assert (caught.value.stage, caught.value.kind) == ("connect", kind)
+
+    run(talk)
+
+
+def fails_with(number: int, *arguments: Any) -> None:
+    raise OSError(number, os.strerror(number))
+
+
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY"])
 def test_a_proxy_is_left_to_httpx(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for other in ("http_proxy", "https_proxy", "all_proxy"):
@@ -649,6 +771,36 @@ def test_certificates_are_read_once_and_not_in_the_loops_thread(
 
         run(talk)
     assert len(read_in) == 1
+
+
+def test_without_a_word_those_of_certifi_count(run: Run, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(tls, "_made", Bounded(8))
+    context = tls.client_context()
+    known = ssl.create_default_context(cafile=certifi.where())
+    assert context.cert_store_stats() == known.cert_store_stats()
+    assert context.cert_store_stats()["x509_ca"] > 50
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert tls.context_if_made() is context
+    with TlsServer(certificates / "here.pem", answering(PLAIN)) as server:
+
+        async def talk(transport: Any) -> None:
+            with pytest.raises(TransportFailure, match="certificate verify failed"):
+                await whole(transport, server.base_url)
+
+        run(talk)
+
+
+def test_certificates_that_there_is_no_descriptor_for_are_not_at_fault(
+    trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "_made", Bounded(8))
+    with no_descriptors(), pytest.raises(TransportFailure) as caught:
+        tls.client_context()
+    assert (caught.value.stage, caught.value.kind) == ("connect", "no_descriptors")
+    assert tls.context_if_made() is None
+    assert tls.client_context().cert_store_stats()["x509_ca"] == 1
 
 
 def test_certificates_that_are_not_there_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -194,6 +194,7 @@ def piece(**delta: Any) -> bytes:
     return sse({"id": "r", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
 
 
+END = sse({"id": "r", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, "[DONE]")
 CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "look", "arguments": '{"a'}}
 NEVER = {
     "a tool call": [piece(content="Let me see"), piece(tool_calls=[CALL])],
@@ -257,6 +258,60 @@ def test_reasoning_before_the_text_stays_that_of_the_first_half(backend: str) ->
     assert outcome.reply.reasoning == "Greek letters."
     thoughts = [event.text for event in outcome.events if isinstance(event, chatport.ReasoningDelta)]
     assert thoughts == ["Greek letters."]
+
+
+@on_backends
+def test_what_is_thought_after_a_cut_is_not_added_to_the_thoughts_before_it(backend: str) -> None:
+    left = TEXT.removeprefix("alpha beta")
+    halves = [
+        [piece(reasoning_content="Greek letters."), piece(content="alpha"), piece(content=" beta")],
+        [piece(reasoning_content="And so on."), piece(content=left), END],
+    ]
+    first, second = halves
+    sent = [as_sent("a half", lambda scene: iter(first)), as_sent("the rest", lambda scene: iter(second))]
+    w = world(backend, sent)
+    outcome = w.ask()
+    is_joined(w, outcome)
+    assert outcome.reply.reasoning == "Greek letters."
+    assert [event.text for event in outcome.events if isinstance(event, chatport.ReasoningDelta)] == ["Greek letters."]
+
+
+@on_backends
+def test_what_was_said_beside_a_call_that_did_not_come_is_in_the_part_of_a_cut_answer(backend: str) -> None:
+    said = [piece(content="Let me"), piece(content=" see.")]
+    table = {"attempts": 1, **GOES_ON}
+    w = world(backend, [as_sent("a cut", lambda scene: iter(said))], plugins=[ForcedTool("one")], retry=table)
+    outcome = w.ask("Where?", output=TOWN)
+    assert isinstance(outcome.error, chatport.StreamInterruptedError)
+    assert outcome.text == "", "nobody could know yet whether it is the answer"
+    assert outcome.error.partial is not None
+    assert outcome.error.partial.text == "Let me see."
+
+
+@on_backends
+def test_the_budget_of_retries_ends_it_and_is_named(backend: str) -> None:
+    """Where another target can go on, it does."""
+    cuts, retry = [faults.cut(after_events=2)] * 5, {**GOES_ON, "budget_share": 0, "budget_least": 1}
+    alone = world(backend, cuts, retry=retry).ask()
+    assert isinstance(alone.error, chatport.StreamInterruptedError)
+    assert [name for name, _ in alone.story] == ["one", "one"]
+    assert "no more than 0 of all (or 1) may be tried again in vain: [retry] budget_share" in str(alone.error)
+    others = world(backend, cuts, (), retry=retry)
+    outcome = others.ask()
+    assert [name for name, _ in outcome.story] == ["one", "one", "two"]
+    is_joined(others, outcome)
+
+
+@on_backends
+def test_what_is_the_callers_own_fault_in_the_middle_of_an_answer_is_final(backend: str) -> None:
+    """It would be the same anywhere: nobody is asked to go on from there."""
+    said = [piece(content="alpha"), sse({"error": {"message": "Bad.", "type": "invalid_request_error", "code": 400}})]
+    w = world(backend, [as_sent("an error", lambda scene: iter(said))], ())
+    outcome = w.ask()
+    assert isinstance(outcome.error, chatport.BadRequestError)
+    assert outcome.text == "alpha"
+    assert outcome.story == [("one", "BadRequestError")]
+    assert outcome.error.messages[-2].text == "alpha", "the caller may go on by hand"
 
 
 @on_backends

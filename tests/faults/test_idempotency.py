@@ -71,6 +71,20 @@ def test_a_vendor_that_honours_none_gets_none(backend: str) -> None:
 
 
 @on_backends
+@pytest.mark.parametrize("value", ["mine", chatport.Secret("mine")], ids=["text", "secret"])
+def test_a_key_that_the_caller_has_given_stays(backend: str, value: Any) -> None:
+    """Whatever the case of its name; beside any other header of the caller's there is ours."""
+    w = World(backend, {"one": [faults.status(503), None, None]}, providers={"one": HONOURED})
+    assert w.ask(headers={"Idempotency-KEY": value}).reply.text == TEXT
+    assert keys(w) == ["mine", "mine"]
+    w.ask(headers={"x-other": value})
+    own = keys(w)[2]
+    assert own is not None
+    assert own.startswith("chatport-")
+    assert w.seen("one")[2].headers["x-other"] == "mine"
+
+
+@on_backends
 def test_calls_at_the_same_time_have_keys_of_their_own(backend: str) -> None:
     w = World(backend, {"one": ()}, providers={"one": HONOURED})
     w.ask_many(50, threads=8)

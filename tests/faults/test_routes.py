@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Generator
 from typing import Any
 
+import attrs
 import pytest
 
 import chatport
@@ -260,6 +262,54 @@ def test_the_next_outage_is_found_out_beside_the_calls_too(backend: str) -> None
         w.emulators["one"].misbehave(always(DOWN))
         w.ask_one_by_one(5)
         assert w.breaker().state == "open"
+
+
+@attrs.frozen
+class TakesNoSmallCall:
+    """A patch for a vendor that cannot be asked for as little as a probe asks for."""
+
+    provider: str
+
+    @chatport.hookimpl(wrapper=True)
+    def shape_request(self, call: chatport.Call) -> Generator[None, Any, Any]:
+        wire = yield
+        if call.max_tokens == 16:
+            raise chatport.UnsupportedFeatureError("There is nothing so small here.")
+        return wire
+
+
+@on_backends
+def test_a_target_that_takes_no_probe_is_found_out_about_by_a_call(backend: str) -> None:
+    w = World(backend, {"one": always(DOWN), "two": ()}, retry={"attempts": 1}, plugins=[TakesNoSmallCall("one")])
+    for _ in range(5):
+        w.ask()
+    assert w.breaker().state == "open"
+    w.emulators["one"].misbehave(())
+    w.clock.advance(11)
+    assert w.ask().story == [("one", "ok")]
+    assert [len(request.json()["messages"][0]["content"]) > 2 for request in w.seen("one")] == [True] * 6
+
+
+@on_backends
+def test_a_target_that_has_been_found_down_during_a_call_is_passed_over_in_it(backend: str) -> None:
+    """By another call, which looked at it meanwhile."""
+
+    def look(event: str, fields: Any) -> None:
+        if event == "attempt_failed":
+            w.breaker("two:m").record("failed")
+
+    w = World(
+        backend,
+        {"one": always(DOWN), "two": (), "three": ()},
+        retry={"attempts": 1},
+        breaker={"failures": 1},
+        observers=[look],
+    )
+    outcome = w.ask()
+    assert outcome.story == [("one", "OverloadedError"), ("three", "ok")]
+    words = "two:m was passed over: it keeps failing, and is left alone for a while"
+    assert [note.reason for note in outcome.reply.warnings if "two:m" in note.reason] == [words]
+    assert not w.seen("two")
 
 
 @on_backends

@@ -177,8 +177,6 @@ class Asking:
     async def _wait(self) -> None:
         bell = self._bell = anyio.Event()
         self._room.set()
-        if self._ended or self._back:
-            return
         seconds = self._later[0][0] - time.monotonic() if self._later and not self._ending else None
         with anyio.move_on_after(None if seconds is None else max(seconds, 0.001)):
             await bell.wait()
@@ -226,6 +224,10 @@ class Asking:
             if pending.question is not None:
                 self._answer_parked(pending, answer, step)
         await anyio.to_thread.run_sync(self._commit, step)
+        for question, answer in step.memo:
+            late = self._parked.pop(question, [])
+            self._parked_rows -= len(late)
+            self._ended += [(other, self._same(other.row, answer)) for other in late]
         for pending in [*(pending for _, pending in back), *(pending for pending, _ in ended)]:
             if pending.lane is not None:  # an answer that was known needed none
                 pending.lane.leave()
@@ -255,10 +257,11 @@ class Asking:
             self._ready.appendleft(waiting.pop(0))
             self._parked_rows -= 1
             return
-        self._parked.pop(question, None)
         self._parked_rows -= len(waiting)
         if answer.is_failure:
+            self._parked.pop(question, None)
             return
+        self._parked[question] = []  # until the answer is in the log, where those who ask the same look first
         step.memo.append((question, answer))
         for other in waiting:
             step.ended.append((self._same(other.row, answer), digest_of(other.row.content)))
@@ -292,8 +295,6 @@ class Asking:
         while True:
             while len(self._ready) >= _FEW_READY or self._parked_rows >= _MOST_PARKED:
                 self._room = anyio.Event()
-                if len(self._ready) < _FEW_READY and self._parked_rows < _MOST_PARKED:
-                    break
                 await self._room.wait()
             rows = await anyio.to_thread.run_sync(self._batches, abandon_on_cancel=True)
             if rows is None:
@@ -317,7 +318,7 @@ class Asking:
         """Return the rows whose question is new; others are answered by what is known, or wait for the same one."""
         questions = await anyio.to_thread.run_sync(lambda: [self._question(p.row) for p in pendings])
         asked = [q for q in questions if q is not None]
-        known = await anyio.to_thread.run_sync(self._recall, asked) if self._recall is not None and asked else {}
+        known = await self._known(asked)
         new = []
         for pending, question in zip(pendings, questions, strict=True):
             if question is None:
@@ -333,6 +334,15 @@ class Asking:
                 self._parked[question] = []
                 new.append(pending)
         return new
+
+    async def _known(self, questions: list[bytes]) -> Mapping[bytes, Answer]:
+        """Return the answers that the log has. What was asked for before the look, and is no more, has come since."""
+        if self._recall is None or not questions:
+            return {}
+        waited_for = self._parked.keys() & set(questions)
+        known = await anyio.to_thread.run_sync(self._recall, questions)
+        come = [question for question in waited_for - self._parked.keys() if question not in known]
+        return {**known, **await self._known(come)}
 
     def _question(self, row: Row) -> bytes | None:
         try:

@@ -67,6 +67,10 @@ class Job:
         if not self.system and not self.images:
             return said
         if not isinstance(said, str):
+            if self.images:
+                raise BadRequestError(
+                    "Images of columns go along with a prompt that is a text. This row has whole messages."
+                )
             return [Message("system", (TextPart(self.system),)), *said] if self.system else said
         parts = [TextPart(said), *(_image(row.content.get(column), column) for column in self.images)]
         asked = Message("user", tuple(part for part in parts if part is not None))
@@ -119,15 +123,16 @@ class Job:
             "keep": list(self.keep),
             "dedupe": self.dedupe,
             "format": self.format,
-            **{f"option {name}": value for name, value in self.options.items()},
         }
-        return {name: _shown(value) for name, value in sorted(parts.items()) if value not in (None, "", [], False)}
+        said = {name: value for name, value in parts.items() if value not in (None, "", [], False)}
+        said |= {f"option {name}": value for name, value in self.options.items() if value is not None}  # 0 is one
+        return {name: _shown(value) for name, value in sorted(said.items())}
 
 
 def _own_words(content: Mapping[str, Any]) -> Any:
     for column in ("messages", "prompt"):
         said = content.get(column)
-        if isinstance(said, str) and column == "messages":
+        if said and isinstance(said, str) and column == "messages":
             said = msgspec.json.decode(said)  # as CSV has to say it
         if said:
             return said

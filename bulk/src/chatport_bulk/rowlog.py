@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID
 CREATE TABLE IF NOT EXISTS files(number INTEGER PRIMARY KEY, name TEXT UNIQUE, bytes INTEGER, digest TEXT);
 CREATE TABLE IF NOT EXISTS sessions(id INTEGER PRIMARY KEY, began REAL, ended REAL, how TEXT, lost INTEGER);
 CREATE TABLE IF NOT EXISTS rows(
-    key PRIMARY KEY, state INTEGER NOT NULL, digest BLOB, part INTEGER, failure BLOB) WITHOUT ROWID;
+    key PRIMARY KEY, state INTEGER NOT NULL, digest BLOB, failure BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS flight(key PRIMARY KEY, note TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journal(id INTEGER PRIMARY KEY, key, answer BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS parts(number INTEGER PRIMARY KEY, name TEXT, rows INTEGER);
@@ -207,7 +207,7 @@ class RowLog:
         written = [(answer, digest, encode(answer)) for answer, digest in ended]
         good = [(answer.key, data) for answer, _, data in written if not answer.is_failure]
         rows = [
-            (a.key, _FAILED if a.is_failure else _ANSWERED, digest, None, data if a.is_failure else None)
+            (a.key, _FAILED if a.is_failure else _ANSWERED, digest, data if a.is_failure else None)
             for a, digest, data in written
         ]
         run_many = self._db.executemany
@@ -216,7 +216,7 @@ class RowLog:
                 gone = [(answer.key,) for answer, _ in ended] + [(key,) for key in back]
                 run_many("DELETE FROM flight WHERE key = ?", gone)
             if rows:
-                run_many("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+                run_many("INSERT INTO rows(key, state, digest, failure) VALUES (?, ?, ?, ?)", rows)
                 run_many("INSERT INTO journal(key, answer) VALUES (?, ?)", good)
                 self._count(written)
             if memo:
@@ -325,7 +325,6 @@ class RowLog:
         """Note that a part is on the disk, and take its rows out of the journal."""
         with self._transaction():
             self._run("INSERT INTO parts VALUES (?, ?, ?)", number, name, len(rows))
-            self._db.executemany("UPDATE rows SET part = ? WHERE key = ?", [(number, a.key) for _, a in rows])
             self._run("DELETE FROM journal WHERE id BETWEEN ? AND ?", rows[0][0], rows[-1][0])
 
     def parts(self) -> dict[str, int]:

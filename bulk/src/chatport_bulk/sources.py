@@ -10,7 +10,9 @@ import glob
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -76,12 +78,17 @@ class SourceFile:
     def contents(self) -> Iterator[list[Any]]:
         """Give batches of what the rows hold: a dict, or a text that says what is wrong with it."""
         if self.kind == "jsonl":
-            return _jsonl(self._open())
+            return self._told(_jsonl(self._open()))
         if self.kind in ("csv", "tsv"):
-            return _csv(self._open(), "\t" if self.kind == "tsv" else ",")
+            return self._told(_csv(self._open(), "\t" if self.kind == "tsv" else ","))
         from .arrow_files import batches_of
 
         return batches_of(self.path, self.kind, _BATCH_ROWS)
+
+    def _told(self, batches: Iterator[list[Any]]) -> Iterator[list[Any]]:
+        """Give them, and say whose fault it is where the rest cannot be read: a packed file that is cut, or is none."""
+        with _saying_what_is_broken(self.path):
+            yield from batches
 
     def _open(self) -> IO[bytes]:
         try:
@@ -244,10 +251,18 @@ def count_rows(source: Source) -> tuple[int | None, bool]:
     return total, is_exact
 
 
+@contextmanager
+def _saying_what_is_broken(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigurationError(f"The input {path} cannot be read: {error}.") from error
+
+
 def _lines(file: SourceFile) -> tuple[int, int]:
     """Return the lines in the beginning of a file, and how much of it (as it lies there) that was."""
     lines, last = -1 if file.kind != "jsonl" else 0, b"\n"
-    with open(file.path, "rb") as packed:
+    with _saying_what_is_broken(file.path), open(file.path, "rb") as packed:
         opened = cast(IO[bytes], gzip.GzipFile(fileobj=packed)) if file.path.endswith(".gz") else packed
         while packed.tell() < _MOST_COUNTED and (block := opened.read(1 << 20)):
             lines += block.count(b"\n")

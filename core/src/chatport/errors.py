@@ -144,7 +144,8 @@ class ChatportError(Exception):
         message = one_line(str(self.message), _LONGEST_MESSAGE)
         text = f"{message} [{', '.join(one_line(fact, _LONGEST_WORD) for fact in facts)}]" if facts else message
         if self.retry_after_seconds is not None:
-            text += f" The vendor asks to wait {self.retry_after_seconds:g} s."
+            whose = "The vendor asks to wait" if self.provider else "Try again in"  # without one it is our own word
+            text += f" {whose} {self.retry_after_seconds:g} s."
         if self.raised_by:
             text += f" Raised by {one_line(self.raised_by, _LONGEST_WORD)}."
         advice = one_line(self.advice, _LONGEST_MESSAGE)

@@ -164,7 +164,7 @@ def _mended(value: Any) -> Any:
     """
     if isinstance(value, str):
         start = int("\udc00" <= value[:1] <= "\udfff")
-        end = len(value) - int(len(value) > start and "\ud800" <= value[-1:] <= "\udbff")
+        end = len(value) - int("\ud800" <= value[-1:] <= "\udbff")
         return value[:start] + whole(value[start:end]) + value[end:]
     if isinstance(value, list):
         for position, item in enumerate(value):

@@ -148,6 +148,16 @@ async def test_limits_of_the_configuration_are_shown_as_such(admin: Open) -> Non
     assert shown["limits"][0]["limit"] == 500
 
 
+async def test_nothing_is_used_of_a_key_that_nobody_has_used(admin: Open) -> None:
+    one = await admin()
+    limits = {"requests_per_minute": 60, "concurrency": 4, "usd_day": 5}
+    made = await one.post("/api/v1/keys", name="new", limits=limits)
+    shown = await one.get(f"/api/v1/limits/key:{made['key']['id']}")
+    assert [(limit["kind"], limit["used"], limit["held"], limit["left"]) for limit in shown["limits"]] == [
+        ("usd_day", 0, 0, 5), ("requests_per_minute", 0, 0, 60), ("concurrency", 0, 0, 4)
+    ]  # fmt: skip
+
+
 # --- usage, errors, calls
 
 
@@ -212,6 +222,20 @@ async def test_a_call_under_way_is_seen_and_then_no_more(admin: Open) -> None:
     assert [(call["key"], call["model"]) for call in live] == [("live", "main")]
     assert await one.get("/api/v1/live") == {"open": 0, "calls": []}
     assert not one.world.team.live
+
+
+async def test_a_call_that_waits_for_its_turn_is_seen_to_wait(admin: Open) -> None:
+    """Two calls of which a target takes one at a time: what was sent for is no longer waiting."""
+    one = await admin(pacing={"concurrency": 1})
+    made = await one.world.key("live")
+    asked = [asyncio.create_task(one.world.ask(made, stream=True)) for _ in range(2)]
+    seen: list[list[str]] = []
+    while not all(each.done() for each in asked):
+        await asyncio.sleep(0)
+        seen.append([call["state"] for call in (await one.get("/api/v1/live"))["calls"]])
+    assert [each.result().status_code for each in asked] == [200, 200]
+    assert any(states in (["asking", "waiting"], ["streaming", "waiting"]) for states in seen), seen
+    assert {state for states in seen for state in states} <= {"waiting", "asking", "streaming"}
 
 
 async def test_a_target_that_is_down_is_seen(admin: Open) -> None:

@@ -152,6 +152,9 @@ def test_the_token_is_compared_in_a_time_that_tells_nothing(monkeypatch: pytest.
         ({"token_env": "GOOD", "port": True}, "port"),
         ({"token_env": "GOOD", "colour": "red"}, "colour"),
         ({"token_env": "GOOD", "hosts": "x"}, "hosts"),
+        ({"token_env": "GOOD", "host": ""}, r"^\[admin\] host is a text, not ''\.$"),
+        ({"token_env": "GOOD", "host": 5}, r"^\[admin\] host is a text, not 5\.$"),
+        ({"token_env": 7}, r"^\[admin\] token_env is a text, not 7\.$"),
     ],
 )
 def test_a_table_that_cannot_be_meant(table: dict[str, Any], words: str) -> None:
@@ -159,6 +162,17 @@ def test_a_table_that_cannot_be_meant(table: dict[str, Any], words: str) -> None
     with pytest.raises(ConfigurationError, match=words) as caught:
         read_admin(load_config({"admin": table, **TEAM}), variables)
     assert not any(value in str(caught.value) for value in variables.values())
+
+
+def test_what_a_table_says_is_taken() -> None:
+    """Names of hosts in lower case, as they are compared."""
+    table = {"token_env": "GOOD", "host": "0.0.0.0", "port": 65535, "hosts": ["Admin.Example", "b.example"]}
+    digest = sha256(b"g" * 32).digest()
+    for said, expected in (
+        (table, AdminSettings(digest, "0.0.0.0", 65535, ("admin.example", "b.example"))),
+        ({"token_env": "GOOD"}, AdminSettings(digest, "127.0.0.1", 4001, ())),
+    ):
+        assert read_admin(load_config({"admin": said, **TEAM}), {"GOOD": "g" * 32}) == expected
 
 
 def test_it_needs_a_team() -> None:
@@ -182,10 +196,20 @@ HOSTS: list[tuple[dict[str, Any], str, int]] = [
     ({}, "10.1.2.3", 421),
     ({}, "localhost:4001@evil.example", 421),
     ({}, "", 421),
+    ({}, "localhost:", 421),
+    ({}, "localhost:4001x", 421),
+    ({}, "[::1]", 200),
+    ({}, "[::1", 421),
+    ({}, "[::1]4001", 421),
+    ({}, "[]", 421),
     ({"hosts": ("admin.example",)}, "admin.example", 200),
     ({"hosts": ("admin.example",)}, "other.example", 421),
     ({"host": "0.0.0.0"}, "10.1.2.3:4001", 200),
     ({"host": "0.0.0.0"}, "evil.example", 421),
+    ({"host": "localhost"}, "127.0.0.1:4001", 200),
+    ({"host": "localhost"}, "10.1.2.3:4001", 421),
+    ({"host": "Admin.Example"}, "admin.example", 200),
+    ({"host": "admin.example"}, "10.1.2.3:4001", 200),
 ]
 """Settings, the name that is asked for, and what comes of it."""
 
@@ -199,6 +223,36 @@ async def test_it_is_asked_by_the_names_that_it_has(admin: Open) -> None:
         async with one.client(host=host) as client:
             assert (await client.get("/api/v1/overview")).status_code == status, host
             assert (await client.get("/")).status_code == status, host
+
+
+async def test_a_request_names_one_host(admin: Open) -> None:
+    """Neither none nor two: something in front of it may have looked at the other one."""
+    one = await admin()
+    for names, status in (([], 421), (["localhost"], 200), (["localhost", "localhost"], 421)):
+        sent = await asgi(one, headers=[(b"host", name.encode()) for name in names])
+        assert sent[0]["status"] == status, names
+        if status == 421:
+            assert json.loads(sent[1]["body"])["error"]["code"] == "host"
+
+
+async def asgi(one: AdminWorld, *messages: Any, **scope: Any) -> list[Any]:
+    """Return what is sent to a request that is as no client would make it."""
+    coming, sent = list(messages), []
+
+    async def receive() -> Any:
+        return coming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await one.admin({"type": "http", "method": "GET", "path": "/", "headers": [], **scope}, receive, send)
+    return sent
+
+
+async def test_it_speaks_no_other_protocol(admin: Open) -> None:
+    one = await admin()
+    assert await asgi(one, type="websocket") == [{"type": "websocket.close", "code": 1003}]
+    assert await asgi(one, type="lifespan") == []
 
 
 PAGES: list[tuple[dict[str, str], int]] = [
@@ -274,7 +328,11 @@ async def test_other_methods_are_refused(admin: Open) -> None:
             answer = await ask_raw(one, method, path)
             assert answer.status == 405, (method, path)
             assert answer.headers["allow"]
-    assert (await ask_raw(one, "POST", "/")).status == 405
+    posted = await ask_raw(one, "POST", "/")
+    assert (posted.status, posted.headers["allow"]) == (405, "GET, HEAD")
+    for method in ("POST", "HEAD"):
+        answer = await ask_raw(one, method, "/api/v1/openapi.json")
+        assert (answer.status, answer.headers["allow"]) == (405, "GET")
 
 
 async def test_bodies_are_bounded_and_of_json(admin: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +376,24 @@ async def test_bodies_are_bounded_and_of_json(admin: Open, monkeypatch: pytest.M
     scope = {"type": "http", "method": "POST", "path": "/api/v1/keys", "query_string": b"", "headers": headers}
     await one.admin(scope, receive, send)
     assert sent[0]["status"] == 408
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_sent_nothing(admin: Open) -> None:
+    one = await admin()
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {TOKEN}".encode())]
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/keys", "query_string": b"", "headers": headers}
+    with capture_logs() as logged:
+        await one.admin(scope, receive, send)
+    assert not sent
+    assert [(entry["event"], entry["status"]) for entry in logged] == [("admin", 499)]
 
 
 async def test_a_store_that_is_gone_is_said_without_its_address(admin: Open, monkeypatch: pytest.MonkeyPatch) -> None:

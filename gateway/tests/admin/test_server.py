@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -23,6 +24,8 @@ import chatport
 from chatport import ConfigurationError
 from chatport.testing import Emulator
 from chatport_gateway import Gateway, GatewaySettings, make_server
+from chatport_gateway.admin.app import Admin
+from chatport_gateway.admin.settings import AdminSettings
 
 from ..conftest import Listening
 
@@ -91,6 +94,30 @@ def test_a_port_that_is_taken_is_said_before_anything_begins(tmp_path: Path) -> 
         assert gateway.admin is not None
         with pytest.raises(ConfigurationError, match=rf"Port {port} of 127.0.0.1 is taken.*in \[admin\]"):
             gateway.admin.bind()
+
+
+def test_the_first_request_opens_the_store_and_one_after_the_end_does_not(tmp_path: Path) -> None:
+    """Mounted in another application there is no other moment; and who asks too late is told to come again."""
+    gateway = _gateway(tmp_path)
+    admin = Admin(gateway, AdminSettings(sha256(TOKEN.encode()).digest()))
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(admin)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=HEADERS) as client:
+            return await client.get("/api/v1/overview")
+
+    async def main() -> None:
+        opened = [gateway.team is not None]
+        assert (await ask()).status_code == 200
+        opened.append(gateway.team is not None)
+        await gateway.aclose()
+        late = await ask()
+        assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+        message = "The gateway is starting or stopping."
+        assert late.json() == {"error": {"code": "not_ready", "message": message}}
+        assert [*opened, gateway.team is not None] == [False, True, False]
+
+    anyio.run(main)
 
 
 def test_a_gateway_without_the_table_has_no_such_port(tmp_path: Path) -> None:

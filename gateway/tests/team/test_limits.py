@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from chatport.testing import Emulator, faults
 from chatport_gateway.team.values import GATEWAY, Limits
@@ -146,6 +149,65 @@ async def test_an_unknown_price_is_refused_where_money_is_limited(world: Open) -
     assert "not known" in refused.json()["error"]["message"]
     two = await world(models={}, folder="two", team={"unknown_cost": "allow"})
     assert (await two.ask(await two.key("limited", usd_day=1.0))).status_code == 200
+
+
+async def test_a_store_of_keys_that_is_away_is_said_and_holds_for_a_while(world: Open) -> None:
+    """A key that is known goes on; one that is not cannot be looked up: a 503, no 401, without the driver's words."""
+    one = await world()
+    known, new = await one.key("known"), await one.key("new")
+    assert (await one.ask(known)).status_code == 200
+    one.sql("ALTER TABLE keys RENAME TO away")
+    with capture_logs() as logs:
+        one.team.directory._log = structlog.get_logger()
+        refused = await one.ask(new)
+        assert (refused.status_code, refused.headers["x-should-retry"]) == (503, "true")
+        assert refused.json()["error"]["message"].startswith("The gateway cannot look up keys now.")
+        assert "no such table" not in refused.text
+    [told] = [line for line in logs if line["event"] == "store_down"]
+    assert (told["log_level"], told["error"].partition(":")[0]) == ("error", "OperationalError")
+    assert len(told["error"]) <= 300
+    assert (await one.ask(known)).status_code == 200
+    one.sql("ALTER TABLE away RENAME TO keys")
+    assert (await one.ask(new)).status_code == 200
+
+
+@pytest.mark.parametrize("on_store_down", ["refuse", "local"])
+async def test_a_log_that_cannot_be_read_is_read_again(
+    world: Open, monkeypatch: pytest.MonkeyPatch, on_store_down: str
+) -> None:
+    """What is known holds for a minute then, and longer where the settings say so."""
+    one = await world(team={"on_store_down": on_store_down, "stale_seconds": 600})
+    key = await one.key("ci")
+    assert (await one.ask(key)).status_code == 200
+    directory = one.team.directory
+    one.sql("ALTER TABLE audit RENAME TO away")
+    with capture_logs() as logs:
+        directory._log = structlog.get_logger()
+        assert await directory._follow() == 600
+    [told] = [line for line in logs if line["event"] == "store_down"]
+    assert (told["log_level"], told["error"].partition(":")[0]) == ("warning", "OperationalError")
+    headers = {"x-api-key": key.secret}
+    now = time.monotonic()
+    for later, is_known in ((659.9, True), (661.0, on_store_down == "local")):
+        monkeypatch.setattr(directory, "_fresh_at", now - later)
+        assert (directory.known(headers) is not None) is is_known
+    one.sql("ALTER TABLE away RENAME TO audit")
+    assert await directory._follow() == 600
+    assert (await one.ask(key)).status_code == 200
+    assert directory.known(headers) is not None
+
+
+async def test_so_many_keys_are_known_at_once(world: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many the first is looked up again, and of those that do not exist the first is forgotten."""
+    monkeypatch.setattr("chatport_gateway.team.directory._MOST", 2)
+    one = await world()
+    keys = [await one.key(name) for name in "abc"]
+    assert [(await one.ask(key)).status_code for key in keys] == [200] * 3
+    known = [one.team.directory.known({"x-api-key": key.secret}) is not None for key in keys]
+    assert known == [False, True, True]
+    wrong = [f"{keys[0].secret[:-3]}{letter * 3}" for letter in "xyz"]
+    assert [(await one.ask(secret)).status_code for secret in wrong] == [401] * 3
+    assert len(one.team.directory._unknown) == 2
 
 
 async def test_embeddings_are_limited_too(world: Open) -> None:

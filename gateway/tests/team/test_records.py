@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
-from collections.abc import Callable, Mapping
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import structlog
 
 from chatport.testing import Emulator, faults
 from chatport_gateway.team.clock import now_us
-from chatport_gateway.team.journal import Journal
+from chatport_gateway.team.journal import Journal, abandoned, entries, lines_at, locked
 from chatport_gateway.team.records import Records
 from chatport_gateway.team.rows import Begun, CallRow, encode, lost
 from chatport_gateway.team.settings import RecordSettings
@@ -174,6 +177,195 @@ async def test_what_a_process_left_is_taken_over_once(tmp_path: Path) -> None:
         assert (standing.usd_nano, standing.calls) == (15, 5)
         await second.stop()
         assert list(folder.iterdir()) == []
+
+
+async def test_a_line_that_is_broken_is_passed_over(tmp_path: Path) -> None:
+    """In the middle of a journal, too; what comes after it counts."""
+    folder = tmp_path / "journal"
+    async with await Store.open(str(tmp_path / "team.db")) as store:
+        dead = Journal(folder)
+        for call in (_begun(0), _begun(1)):
+            dead.append(encode(call))
+            dead.append(b'{"type": "nothing of ours"}\n{"half\n')
+            dead.append(encode(_ended(call)))
+        dead.close(remove=False)
+        records = Records(store, folder, RecordSettings(), LOG)
+        await records.start()
+        assert await _rows(store, records) == {"call0": "ok", "call1": "ok"}
+        await records.stop()
+
+
+def test_lines_are_read_whole_however_long_they_are(tmp_path: Path) -> None:
+    """About so many bytes at once; a last one that has no end is not there yet."""
+    data = b"ab\n" + b"c" * 100 + b"\nde\nfg"
+    (tmp_path / "lines").write_bytes(data)
+    with (tmp_path / "lines").open("rb") as file:
+        assert lines_at(file, 0, 8) == b"ab\n"
+        assert lines_at(file, 3, 6) == b"c" * 100 + b"\n"
+        assert lines_at(file, 3, 1000) == data[3:-2]
+        assert lines_at(file, 104, 8) == b"de\n"
+        assert lines_at(file, 107, 1) == b""
+        assert lines_at(file, 109, 8) == b""
+
+
+def test_a_journal_that_somebody_else_takes_over_is_left_to_them(tmp_path: Path) -> None:
+    """Whether it is locked, or gone between two looks."""
+    for name in "abc":
+        (tmp_path / f"{name}.journal").write_bytes(b"")
+    with (tmp_path / "b.journal").open("rb") as theirs:
+        assert locked(theirs)
+        found = abandoned(tmp_path)
+        name, _, file = next(found)
+        assert name == "a"
+        (tmp_path / "c.journal").unlink()
+        assert list(found) == []
+        file.close()
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int | None]]:
+    """Return a list whose one number is how many bytes of a line the disk takes; None: all of it."""
+    takes: list[int | None] = [None]
+    real = os.write
+
+    def write(number: int, data: bytes) -> int:
+        most = takes[0]
+        if most is None or data == b"\n":
+            return real(number, data)
+        if not most:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(number, data[:most])
+
+    monkeypatch.setattr("chatport_gateway.team.journal.os.write", write)
+    yield takes
+    takes[0] = None
+
+
+def test_what_a_full_disk_took_of_a_line_ends_there(tmp_path: Path, disk: list[int | None]) -> None:
+    """So that the next line is whole, and the size is that of the file."""
+    journal, call = Journal(tmp_path), _begun(0)
+    disk[0] = 9
+    with pytest.raises(OSError, match=r"^The disk of the journal is full\.$"):
+        journal.append(encode(call))
+    disk[0] = None
+    journal.append(encode(call))
+    data = journal.path.read_bytes()
+    assert data == encode(call)[:9] + b"\n" + encode(call)
+    assert (journal.size, list(entries(data))) == (len(data), [call])
+    assert journal.read(0, 1000) == data
+    journal.close(remove=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("most", [0, 9])
+async def test_a_full_disk_lets_no_call_pass_and_holds_nothing(world: Open, disk: list[int | None], most: int) -> None:
+    """Nothing is sent, and once there is room all goes on."""
+    one = await world(records={"write_seconds": 600})
+    key = await one.key("ci", concurrency=1, usd_total=1.0, requests_per_minute=100)
+    assert (await one.ask(key)).status_code == 200
+    disk[0] = most
+    for _ in range(2):
+        refused = await one.ask(key)
+        assert (refused.status_code, refused.headers["x-should-retry"]) == (503, "true")
+        assert "The gateway cannot write records now, so no call is let pass." in refused.json()["error"]["message"]
+    disk[0] = None
+    assert (await one.ask(key)).status_code == 503  # until something was written, which may have made room
+    assert len(one.emulator.requests) == 1
+    account = one.team.accounts.get(f"key:{key.key.id}")
+    assert (account.slots.held, account.money["usd_total"].held) == (0, 0)
+    spent = sum(row["usd_nano"] or 0 for row in await one.rows())
+    assert (account.money["usd_total"].spent, spent) == (spent, 200_000)  # what nobody was asked for costs nothing
+    assert (await one.ask(key)).status_code == 200
+    assert one.team.records.open_calls == 0
+
+
+async def test_an_answer_is_not_lost_for_want_of_its_record(world: Open, disk: list[int | None]) -> None:
+    """What finds no room at the end of a call is counted and said; the client has its answer."""
+    one = await world(records={"write_seconds": 600})
+    key = await one.key("ci")
+    with structlog.testing.capture_logs() as logs:
+        one.team.records._log = structlog.get_logger()
+        record = _begun(1)
+        one.team.records.begin(record)
+        disk[0] = 0
+        one.team.records.end(_ended(record))
+        disk[0] = None
+    [told] = [line for line in logs if line["event"] == "record_lost"]
+    assert (told["request_id"], told["error"]) == ("req1", "[Errno 28] No space left on device")
+    assert (one.team.records.lost_rows, one.team.records.open_calls) == (1, 0)
+    assert one.team.records.is_full
+    await one.team.records.flush()
+    assert not one.team.records.is_full
+    assert (await one.ask(key)).status_code == 200
+
+
+async def test_while_the_database_is_away_it_is_said_once_and_tried_again(tmp_path: Path) -> None:
+    """The waits double, from a tenth of a second to five; and then all is written."""
+    async with await Store.open(str(tmp_path / "team.db")) as store:
+        records = Records(store, tmp_path / "journal", RecordSettings(write_seconds=0.01), LOG)
+        call = _begun(1)
+        records.begin(call)
+        records.end(_ended(call))
+        _sql(tmp_path, "ALTER TABLE usage RENAME TO away")
+        with structlog.testing.capture_logs() as logs:
+            records._log = structlog.get_logger()
+            waits = [await records._write() for _ in range(8)]
+        assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+        assert records.is_behind
+        [told] = [line for line in logs if line["event"] == "records_wait"]
+        assert told["error"].startswith("OperationalError: ")
+        assert len(told["error"]) <= 300
+        _sql(tmp_path, "ALTER TABLE away RENAME TO usage")
+        assert await records._write() == 0.01
+        assert (records.is_behind, records.waiting_bytes) == (False, 0)
+        assert await _rows(store, records) == {"call1": "ok"}
+        await records.stop()
+
+
+async def test_old_records_are_dropped_each_hour_as_the_settings_say(tmp_path: Path) -> None:
+    """What goes wrong then is said, and tried again an hour later."""
+    async with await Store.open(str(tmp_path / "team.db")) as store:
+        records = Records(store, tmp_path / "journal", RecordSettings(days=10, content_days=5), LOG)
+        day = 86_400_000_000
+        rows = [_ended(_begun(number)) for number in range(4)]
+        for row, days in zip(rows, (0, 4, 6, 11), strict=True):
+            row.at_us -= days * day
+            row.request, row.reply = "{}", "{}"
+        await records.usage.write(rows, "some", 1)
+        assert await records._maintain() == 3600.0
+        assert set(await _rows(store, records)) == {"call0", "call1", "call2"}
+        assert _sql(tmp_path, "SELECT count(*) FROM contents") == [(2,)]
+        _sql(tmp_path, "ALTER TABLE usage RENAME TO away")
+        with structlog.testing.capture_logs() as logs:
+            records._log = structlog.get_logger()
+            assert await records._maintain() == 3600.0
+        [told] = logs
+        assert told["event"] == "maintenance_failed"
+        assert told["error"].startswith("OperationalError: ")
+        _sql(tmp_path, "ALTER TABLE away RENAME TO usage")
+        await records.stop()
+
+
+def _sql(folder: Path, statement: str) -> list[Any]:
+    connection = sqlite3.connect(folder / "team.db", isolation_level=None)
+    try:
+        return connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+async def test_calls_of_tools_are_kept_with_what_was_said(world: Open) -> None:
+    one = await world(records={"content": "full"})
+    key = await one.key("ci")
+    tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
+    await one.ask(key, 'call: look_up {"a": 1}', tools=[tool])
+    await one.ask(key, "say: hi", max_tokens=30)
+    await one.rows()
+    called, said = [json.loads(reply) for [reply] in one.sql("SELECT reply FROM contents ORDER BY at_us")]
+    [call] = called["tool_calls"]
+    assert call.keys() == {"id", "name", "arguments"}
+    assert (call["name"], call["arguments"]) == ("look_up", '{"a": 1}')
+    assert (said["text"], "tool_calls" in said) == ("hi", False)
 
 
 async def test_a_journal_begins_anew_and_keeps_what_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

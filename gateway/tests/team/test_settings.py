@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 import chatport
 from chatport import ConfigurationError
 from chatport_gateway.team.settings import read_team
+from chatport_gateway.team.team import Team
 
+LOG = structlog.get_logger("test")
 SECRET = "s3cr3t-of-the-database"
 
 
@@ -51,6 +58,39 @@ def test_a_password_stands_in_no_file(name: str) -> None:
 def test_what_cannot_be_meant_is_an_error(team: dict[str, Any], records: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         read(team, records)
+
+
+async def test_one_process_alone_uses_a_folder_and_gives_it_back(tmp_path: Path) -> None:
+    """Also where it could not begin: the store cannot be opened, or what was left there cannot be written."""
+    settings = read({"folder": str(tmp_path)})
+    one = await Team.open(settings, LOG)
+    words = rf"^\[team\] another gateway uses {re.escape(str(tmp_path))} already\. With a SQLite file one process"
+    with pytest.raises(ConfigurationError, match=words):
+        await Team.open(settings, LOG)
+    await one.aclose()
+    for broken in (b"no database" * 500, None):
+        if broken is None:  # a schema that is there, and misses what is asked for at the start
+            (tmp_path / "team.db").unlink()
+            await (await Team.open(settings, LOG)).aclose()
+            connection = sqlite3.connect(tmp_path / "team.db")
+            connection.execute("ALTER TABLE audit RENAME TO away")
+            connection.close()
+        else:
+            (tmp_path / "team.db").write_bytes(broken)
+        with pytest.raises((ConfigurationError, SQLAlchemyError)):
+            await Team.open(settings, LOG)
+    connection = sqlite3.connect(tmp_path / "team.db")
+    connection.execute("ALTER TABLE away RENAME TO audit")
+    connection.close()
+    await (await Team.open(settings, LOG)).aclose()
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+async def test_an_address_of_the_limits_that_is_none_is_said_before_anything_is_opened(tmp_path: Path) -> None:
+    settings = read({"folder": str(tmp_path), "redis": "http://x"})
+    with pytest.raises(ConfigurationError, match=r"^\[team\] redis is an address like redis://127\.0\.0\.1:6379/0"):
+        await Team.open(settings, LOG)
+    assert not (tmp_path / "team.db").exists()
 
 
 def test_without_a_table_there_is_no_team() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, insert, inspect, select, text
 from tests.databases import running_postgresql
 
 from chatport import ConfigurationError
@@ -87,6 +87,87 @@ async def test_projects_have_names_of_their_own(database: str) -> None:
         assert await store.project(name) == made
         text = "'; DROP TABLE keys; --"  # a name is a value, never a statement
         assert (await store.project((await store.create_project(text + name, actor=text)).id)).name == text + name
+
+
+async def test_keys_of_a_project_are_told_apart_and_changed(database: str) -> None:
+    """What a key may ask for, and when it ends; who changed it is in the log, and nothing else can be changed."""
+    async with await Store.open(database) as store:
+        project = await store.create_project(f"its own {database[-6:]}", actor="ann")
+        inside = [(await store.create_key(name, project_id=project.id, actor="ann")).key for name in "ab"]
+        outside = (await store.create_key("outside", actor="ann")).key
+        assert [key.id for key in await store.keys(project.id)] == sorted(key.id for key in inside)
+        assert outside.id in [key.id for key in await store.keys()]
+        changed = await store.change_key(
+            outside.id, actor="bob", name="new", models=("a*", "b"), providers=("acme",), expires_us=7
+        )
+        assert (changed.name, changed.models, changed.providers, changed.expires_us) == (
+            "new",
+            ("a*", "b"),
+            ("acme",),
+            7,
+        )
+        assert await store.key(outside.id) == changed
+        last = (await store.audit(after=await store.last_change() - 1))[-1]
+        assert (last["actor"], last["action"], last["subject"]) == ("bob", "key.change", f"key:{outside.id}")
+        assert last["details"]["models"] == ["a*", "b"]
+        with pytest.raises(TypeError, match=r"^A key has no digest, secret to be changed\.$"):
+            await store.change_key(outside.id, actor="bob", name="x", secret="s", digest=b"")
+        with pytest.raises(NotThere, match="no key 'nobody'"):
+            await store.change_key("nobody", actor="bob", name="x")
+        assert (await store.audit(after=await store.last_change() - 1))[-1]["id"] == last["id"]
+
+
+async def test_partitions_of_months_that_are_over_are_dropped_whole(postgresql: str) -> None:
+    """Those of which a part is to be kept are not, nor the rows in them that are young enough."""
+    async with await Store.open(postgresql) as store:
+        async with store.engine.begin() as connection:
+            for name, begin, end in (("2021_01", (2021, 1), (2021, 2)), ("2021_02", (2021, 2), (2021, 3))):
+                first, last = (us_of(datetime(*month, 1, tzinfo=UTC)) for month in (begin, end))
+                await connection.execute(
+                    text(f"CREATE TABLE usage_{name} PARTITION OF usage FOR VALUES FROM ({first}) TO ({last})")
+                )
+        usage, border = Usage(store), us_of(datetime(2021, 2, 1, tzinfo=UTC))
+        before = len(await usage.calls(most=10_000))
+        at = [border - 1, border, border + DAY_US - 1, border + DAY_US, border + 2 * DAY_US]
+        await usage.write([_row(900 + n, us) for n, us in enumerate(at)], "partitions", 1)
+        days = (now_us() - border) // DAY_US - 1  # what is before some moment of the second of February
+        assert await drop_old(store, usage_days=days, content_days=0) == 3  # those of February
+        async with store.engine.connect() as connection:
+            names = await connection.run_sync(lambda one: set(inspect(one).get_table_names()))
+        assert "usage_2021_01" not in names
+        assert "usage_2021_02" in names
+        assert len(await usage.calls(most=10_000)) == before + 1
+        assert await drop_old(store, usage_days=365, content_days=0) == 0
+        assert len(await usage.calls(most=10_000)) == before
+        async with store.engine.connect() as connection:
+            assert "usage_2021_02" not in await connection.run_sync(lambda one: inspect(one).get_table_names())
+
+
+@pytest.mark.parametrize(
+    ("database", "words"),
+    [
+        ("mysql://host/x", r"^\[team\] database is sqlite:///PATH or postgresql://…, not mysql://…\.$"),
+        (
+            "postgresql://u:s3cret@127.0.0.1:9/x",
+            r"^\[team\] database postgresql\+asyncpg://u:\*\*\*@127\.0\.0\.1:9/x cannot ",
+        ),
+        (
+            "no database",
+            r"^\[team\] database sqlite\+aiosqlite:///.*/team\.db cannot be opened: \(sqlite3\.DatabaseError\) ",
+        ),
+        ("sqlite://host/x", r"^\[team\] database cannot be used: Invalid SQLite URL: "),
+        ("postgresql://u:s3cret@host:port/x", r"^\[team\] database is no address: its host or its port cannot "),
+    ],
+)
+async def test_a_database_that_cannot_be_opened(database: str, words: str, tmp_path: Path) -> None:
+    """It is said in a line, without a password; "no database" stands for a file that is none."""
+    if database == "no database":
+        database = str(tmp_path / "team.db")
+        (tmp_path / "team.db").write_bytes(b"no database" * 500)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        await Store.open(database)
+    assert "s3cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def _row(number: int, at_us: int, key: str = "k", project: str = "p") -> CallRow:

@@ -294,6 +294,38 @@ def test_the_compatible_shape_is_left_to_the_standard():
     assert replay("anthropic", body=json.dumps(plain), stream=False).text == "hi"
 
 
+def test_a_piece_of_a_block_that_never_began_is_no_answer():
+    start = {"type": "message_start", "message": {"id": "m", "model": "claude-haiku-4-5", "usage": {}}}
+    piece = {"type": "content_block_delta", "index": 3, "delta": {"type": "text_delta", "text": "Hi"}}
+    body = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in (start, piece))
+    with pytest.raises(MalformedReplyError, match="A piece of the content block 3 came before its start"):
+        replay("anthropic", headers=SSE, body=body, stream=True)
+
+
+def test_the_input_of_a_call_has_no_more_values_than_any_body():
+    """Where it is kept, to go back behind its thinking."""
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    pieces = ['{"a":[', *(["1," * 500_000] * 4), "1]}"]
+    events = [
+        {"type": "message_start", "message": {"id": "m", "model": "claude-haiku-4-5", "usage": {}}},
+        {"type": "content_block_start", "index": 0, "content_block": thinking},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": call},
+        *(
+            {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": piece}}
+            for piece in pieces
+        ),
+        {"type": "content_block_stop", "index": 1},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+    body = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    words = r"The input of a call has more than 2000000 JSON values; raise limits\.values"
+    with pytest.raises(MalformedReplyError, match=words):
+        replay("anthropic", headers=SSE, body=body, stream=True)
+
+
 # --- counts, headers, facts
 
 
@@ -314,6 +346,11 @@ def test_rate_limits():
     dated = provider_limits({**head, "date": "Thu, 21 Aug 2025 12:40:50 GMT"}, context)
     assert (dated.tokens_limit, dated.tokens_reset_seconds, dated.requests_limit) == (5, 9, None)
     assert provider_limits(head, context).tokens_reset_seconds is None
+    for date in ("soon", "", "Thu, 21 Aug 2025 12:40:50 -0000", "Thu, 99 Aug 2025 12:40:50 GMT"):
+        unread = provider_limits({**head, "date": date}, context)
+        assert (unread.tokens_limit, unread.tokens_reset_seconds) == (5, None)
+    late = provider_limits({**head, "date": "Thu, 21 Aug 2025 12:41:00 GMT"}, context)
+    assert late.tokens_reset_seconds == 0
     assert provider_limits({"x": "y"}, context) is None
 
 

@@ -13,10 +13,12 @@ from chatport import (
     FilePart,
     ImagePart,
     Message,
+    OutputSpec,
     TextPart,
     Tool,
     ToolCall,
     UnsupportedFeatureError,
+    VendorPart,
 )
 from chatport.call import Call
 from chatport.setup.config import load_config
@@ -289,9 +291,17 @@ def test_prefill(explain):
 
 def test_a_prefill_leaves_no_place_for_thinking(explain, notes):
     """AN-T14"""
-    sent = explain(["q", Message.assistant("Once")], reasoning="low")
-    assert sent.body["thinking"] == OFF
-    assert notes(sent) == {("lowered", "reasoning", "AN-T14")}
+    for talk in (["q", Message.assistant("Once")], [Message.assistant("Once")]):
+        sent = explain(talk, reasoning="low")
+        assert sent.body["thinking"] == OFF
+        assert notes(sent) == {("lowered", "reasoning", "AN-T14")}
+
+
+def test_what_ends_in_a_call_is_no_beginning_of_a_text(explain):
+    """AN-P5: nothing of it is trimmed."""
+    sent = explain(["q", Message.assistant("a \n", tool_calls=(CALL,))])
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}}
+    assert sent.body["messages"][-1]["content"] == [{"type": "text", "text": "a \n"}, call]
 
 
 def continued(prefix, *messages, model="haiku-4-5", **options):
@@ -587,6 +597,77 @@ def test_what_cannot_be_enforced_goes_into_words(explain, notes, schema):
     assert "output_config" not in sent.body
     assert json.dumps(schema) in sent.body["system"][-1]["text"]
     assert notes(sent) == {("lowered", "output", "AN-O3")}
+
+
+def test_a_model_without_structured_output_is_asked_in_words():
+    """AN-O3"""
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
+    tables = {
+        "providers": {"anthropic": {"api_key": "k"}},
+        "models": {claude("haiku-4-5"): {"output_formats": []}},
+    }
+    with chatport.Client(tables) as client:
+        sent = client.explain("hi", model=claude("haiku-4-5"), output=OutputSpec("o", schema))
+    assert "output_config" not in sent.body
+    assert sent.body["system"] == [
+        {
+            "type": "text",
+            "text": "Answer with one JSON value and nothing else, no Markdown. Its JSON Schema:\n" + json.dumps(schema),
+        }
+    ]
+    assert [(note.kind, note.field, note.reason, note.fact) for note in sent.adjustments] == [
+        ("lowered", "output", "in the system text, not enforced: this model has no structured output", "AN-O3")
+    ]
+
+
+@pytest.mark.parametrize("system", ["also", [{"type": "text", "text": "also"}]])
+def test_a_system_text_of_the_callers_own_stands_behind_the_others(explain, system):
+    sent = explain([Message.system("first"), "hi"], extra={"system": system})
+    assert sent.body["system"] == [{"type": "text", "text": "first"}, {"type": "text", "text": "also"}]
+
+
+@pytest.mark.parametrize("origin", ["anthropic", "openai"])
+def test_keys_of_another_protocols_answer_are_told_as_dropped(explain, notes, origin):
+    """AN-R14: of its compatible endpoint, where messages have other keys."""
+    answer = attrs.evolve(Message.assistant("a"), origin=origin, opaque={"message": {"q": 1}})
+    sent = explain(["hi", answer, "on"])
+    assert sent.body["messages"][1] == {"role": "assistant", "content": [{"type": "text", "text": "a"}]}
+    assert notes(sent) == {("dropped", "messages.q", "AN-R14" if origin == "anthropic" else "")}
+
+
+@pytest.mark.parametrize(
+    ("part", "block", "lost"),
+    [
+        (
+            {"type": "image_url", "image_url": {"url": "https://a.example/b.png", "detail": "low"}, "x": 1},
+            {"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}},
+            ["detail", "x"],
+        ),
+        (
+            {"type": "document_url", "document_url": "https://a.example/b.pdf", "name": "b"},
+            {"type": "document", "source": {"type": "url", "url": "https://a.example/b.pdf"}},
+            ["name"],
+        ),
+        (
+            {
+                "type": "file_url",
+                "file_url": {"url": "https://a.example/b.pdf"},
+                "cache_control": {"type": "ephemeral"},
+            },
+            {
+                "type": "document",
+                "source": {"type": "url", "url": "https://a.example/b.pdf"},
+                "cache_control": {"type": "ephemeral"},
+            },
+            [],
+        ),
+    ],
+)
+def test_of_an_address_only_the_address_is_taken(explain, notes, part, block, lost):
+    """AN-R14"""
+    sent = explain(Message.user(VendorPart(part)))
+    assert sent.body["messages"][0]["content"] == [block]
+    assert notes(sent) == {("dropped", f"messages.{part['type']}.{name}", "AN-R14") for name in lost}
 
 
 def test_response_formats_are_understood(explain, notes):

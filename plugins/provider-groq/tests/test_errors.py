@@ -46,6 +46,10 @@ ROWS = [
     (400, failed("[1]"), MalformedReplyError, True),
     (400, failed("[]"), MalformedReplyError, True),
     (400, failed('Let me see. <function=f>{"a": 1}</function>'), MalformedReplyError, True),
+    (400, failed('<function=f>{"a": 1}</function> So be it.'), MalformedReplyError, True),
+    (400, failed('<function=f>{"a": 1}</function><tool>{}</tool>'), MalformedReplyError, True),
+    (400, failed('<function=f>{"a": 1}</function><function=g>{"b": 2} So.'), MalformedReplyError, True),
+    (400, failed('<tool=f>{"a": 1}</tool>'), MalformedReplyError, True),
     (
         400,
         failed('{"name": "f", "arguments": {}}', "Tool choice is none, but model called a tool"),

@@ -188,6 +188,34 @@ def test_many_addresses_take_few_threads(monkeypatch: pytest.MonkeyPatch) -> Non
     assert max(most) <= 32
 
 
+def test_no_page_is_asked_for_when_the_time_of_a_server_is_over() -> None:
+    """It lists nothing that is known, and is silent to all that would tell it apart, of which each has its second."""
+    asked: list[bytes] = []
+    over = threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        with suppress(OSError), sock:
+            asked.append(sock.recv(65536).partition(b" HTTP")[0])
+            if asked[-1] == b"GET /v1/models":
+                sock.sendall(JSON + b"content-length: 2\r\n\r\n{}")
+            else:
+                over.wait(10)
+
+    def accept(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        assert identify("127.0.0.1", listener.getsockname()[1], timeout_seconds=0.05) is None
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    assert asked[-1] != b"GET /props"
+    assert b"GET /props" not in asked
+    assert b"GET /v1/models" in asked
+
+
 @pytest.mark.parametrize("hosts", [5, [5], ["a", None], {"a": "b"}, True])
 def test_hosts_that_are_no_hosts_are_refused(hosts: Any) -> None:
     with pytest.raises(ConfigurationError, match="hosts is a text or a list of texts"):

@@ -180,6 +180,29 @@ def test_choices_can_vanish_in_a_stream(before):
     assert caught.value.retryable
 
 
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"id": "gen-1", "choices": None, "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+        {"id": "gen-1", "choices": [], "x": {"choices": None}, "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
+    ],
+)
+def test_a_chunk_without_choices_that_tells_the_counts_is_none(chunk):
+    """OR-S12"""
+    part = {"choices": [{"index": 0, "delta": {"content": "Hel"}, "finish_reason": "stop"}]}
+    body = "".join(f"data: {json.dumps(value)}\n\n" for value in (part, chunk)) + "data: [DONE]\n\n"
+    reply = replay("openrouter", headers=EVENTS, body=body, stream=True)
+    assert (reply.text, reply.finish_reason) == ("Hel", "stop")
+    assert (reply.usage.input_tokens, reply.usage.output_tokens) == (3, 2)
+
+
+def test_an_error_in_a_chunk_without_choices_is_that_error():
+    """OR-S12"""
+    chunk = {"id": "gen-1", "choices": None, "error": {"code": 429, "message": "Slow down."}}
+    with pytest.raises(RateLimitError, match=r"Slow down\."):
+        replay("openrouter", headers=EVENTS, body=f"data: {json.dumps(chunk)}\n\n", stream=True)
+
+
 def test_other_bad_streams_are_cores():
     """OR-I7: a cut keeps what came."""
     body = 'data: {"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}]}\n\n'

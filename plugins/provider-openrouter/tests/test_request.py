@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from chatport import AudioPart, Message, Tool, ToolCall, UnsupportedFeatureError, VideoPart
+from chatport import AudioPart, Client, Message, Tool, ToolCall, UnsupportedFeatureError, VideoPart
 from chatport.inputs.options import read_call
 from chatport.setup.config import load_config
 from chatport.setup.routes import Routes
@@ -306,6 +306,33 @@ def test_details_in_a_dict_are_checked_too(explain, notes):
     explanation = explain(["q", message, "q"], model=CLAUDE)
     assert explanation.body["messages"][1] == {"role": "assistant", "content": "a"}
     assert notes(explanation) == {("note", "messages.reasoning_details", "OR-R4")}
+
+
+OPEN = {"type": "reasoning", "summary": []}
+OF_CLAUDE = {**OPEN, "format": "anthropic-claude-v1", "encrypted_content": "a"}
+OF_GPT = {**OPEN, "format": "openai-responses-v1", "encrypted_content": "b"}
+UNSIGNED = {**OPEN, "format": "anthropic-claude-v1", "content": [{"type": "reasoning_text", "text": "hm"}]}
+SIGNED = {**UNSIGNED, "signature": "s"}
+THOUGHTS = [
+    (GPT, [OF_GPT], [OF_GPT], []),
+    (GPT, [OF_CLAUDE, OF_GPT, OF_CLAUDE], [OF_GPT], ["OR-R6"]),
+    (CLAUDE, [OF_GPT, OF_CLAUDE, UNSIGNED, SIGNED], [OF_CLAUDE, SIGNED], ["OR-R4", "OR-R6"]),
+    (GEMINI, [OF_CLAUDE], [], ["OR-R6"]),
+]
+
+
+@pytest.mark.parametrize(("model", "thoughts", "sent", "facts"), THOUGHTS)
+def test_thoughts_go_back_in_responses_to_a_model_that_takes_them(model, thoughts, sent, facts):
+    """RS-V7, OR-R3, OR-R4, OR-R6: each loss is told once."""
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "So."}]}
+    answer = attrs.evolve(Message.assistant("So."), origin="openrouter", opaque={"items": [*thoughts, said]})
+    with Client({"providers": {"openrouter": {"api_key": "k", "protocol": "responses"}}}) as client:
+        shown = client.explain(["q", answer, "q"], model=f"openrouter:{model}")
+    user = {"role": "user", "content": "q"}
+    assert shown.body["input"] == [user, *sent, said, user]
+    assert [(note.kind, note.field, note.fact) for note in shown.adjustments] == [
+        ("note", "input", fact) for fact in facts
+    ]
 
 
 def test_parsed_files_go_back(explain):

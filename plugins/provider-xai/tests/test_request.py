@@ -287,6 +287,29 @@ def test_schemas_are_in_the_subset_that_is_taken(explain, on_chat, notes):
     assert notes(explain(extra={"response_format": {"type": "json_object"}})) == set()
 
 
+@pytest.mark.parametrize(
+    ("schema", "fitted", "lost"),
+    [
+        ({"allOf": [{"minLength": 1}, True, {"maxLength": 9}]}, {"minLength": 1, "maxLength": 9}, False),
+        ({"allOf": [{"minimum": 1}, False]}, {"minimum": 1, "description": "(allOf: [false])"}, True),
+        ({"allOf": [{"minimum": n} for n in range(16)]}, {"minimum": 15}, False),
+        (
+            {"allOf": [*({"minimum": n} for n in range(16)), {"maximum": 3}], "description": "x"},
+            {"minimum": 15, "description": 'x (allOf: [{"maximum":3}])'},
+            True,
+        ),
+    ],
+    ids=["true", "false", "16 parts", "17 parts"],
+)
+def test_parts_are_joined_up_to_so_many(on_chat, notes, schema, fitted, lost):
+    """XA-T3: what is not joined stands in words, and is told."""
+    tool = Tool("f", "x", {"type": "object", "properties": {"a": schema}})
+    shown = on_chat(tools=[tool], model="xai:grok-4.3")
+    assert shown.body["tools"][0]["function"]["parameters"]["properties"] == {"a": fitted}
+    field = "tools.f.parameters.properties.a.allOf"
+    assert notes(shown) == ({("lowered", field, "XA-T4")} if lost else set())
+
+
 def test_earlier_answers(explain, on_chat):
     """XA-R5, XA-T6: thoughts go back to chat as they came; results stay in the order of the calls."""
     calls = (ToolCall("call_1", "get_weather", "{}"), ToolCall("call_2", "get_weather", "{}"))

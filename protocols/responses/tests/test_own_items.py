@@ -73,6 +73,12 @@ def test_a_changed_turn_is_said_anew_with_the_items_that_only_this_protocol_has(
     ]  # fmt: skip
 
 
+def test_arguments_that_are_no_json_go_out_mended() -> None:
+    item = {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "nope"}
+    answer = Message("assistant", (), (ToolCall("c1", "look", "nope"),), opaque={"items": [item]})
+    assert sent(answer, RESULTS[0])[0] == {**item, "arguments": '{"arguments":"nope"}'}
+
+
 @pytest.mark.parametrize("calls", [CALLS, ()], ids=["calls", "text"])
 def test_thoughts_alone_go_before_what_they_led_to(calls: tuple[ToolCall, ...]) -> None:
     """Some clients give back what a stream had told before its text began."""

@@ -386,3 +386,21 @@ def test_thoughts_that_led_to_nothing_stay_behind_unless_they_may_stand_last() -
     assert [item.get("type") for item in explain_with({}, talk).body["input"]] == [None, "message", None]
     sent = explain_with({"thoughts_behind": True}, talk).body["input"]
     assert [item.get("type") for item in sent] == [None, "message", "reasoning", None]
+
+
+@pytest.mark.parametrize(
+    ("extra", "most", "include"),
+    [
+        ({"logprobs": True}, 0, ["message.output_text.logprobs"]),
+        (
+            {"logprobs": True, "top_logprobs": 2, "include": ["x", "message.output_text.logprobs"]},
+            2,
+            ["x", "message.output_text.logprobs"],
+        ),
+        ({"logprobs": False}, None, None),
+    ],
+)
+def test_probabilities_are_asked_for_in_words_of_this_protocol(extra: Any, most: Any, include: Any) -> None:
+    """RS-R7"""
+    body = explain(extra=extra).body
+    assert (body.get("top_logprobs"), body.get("include"), "logprobs" in body) == (most, include, False)

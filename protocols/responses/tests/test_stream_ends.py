@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import chatport
-from chatport.testing import replay
+from chatport.testing import decode_events, replay
 
 CREATED = {"type": "response.created", "response": {"id": "r-1", "model": "m", "status": "in_progress", "output": []}}
 TEXT = {"type": "response.output_text.delta", "item_id": "i", "output_index": 0, "content_index": 0, "delta": "Hi"}
@@ -41,6 +41,45 @@ def test_every_other_end_is_an_error(kind: str, inside: bool) -> None:
 def test_a_cancelled_run_without_an_error_says_so() -> None:
     with pytest.raises(chatport.ServerError, match="cancelled"):
         read(CREATED, {"type": "response.cancelled", "response": {"status": "cancelled", "output": [], "usage": None}})
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"type": "response.created"}, "The event response.created is not what the protocol says (KeyError"),
+        ({**ADDED, "item": 3}, "The event response.output_item.added is not what the protocol says (AttributeError"),
+        (
+            {"type": "response.output_text.delta", "output_index": 0, "content_index": 0},
+            "The event response.output_text.delta is not what the protocol says (KeyError: 'delta').",
+        ),
+    ],
+)
+def test_an_event_of_another_shape_is_an_error_that_shows_it(event: dict[str, Any], words: str) -> None:
+    with pytest.raises(chatport.MalformedReplyError) as caught:
+        read(CREATED, TEXT, event)
+    assert words in str(caught.value)
+    assert caught.value.raw == event
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hi"
+
+
+def test_a_piece_without_text_is_told_to_nobody() -> None:
+    events = [CREATED, TEXT, {**TEXT, "delta": ""}, {**TEXT, "delta": "!"}, {"type": "response.completed"}]
+    body = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    told = decode_events("compatible", body=body, path="/responses")
+    assert [event.text for event in told if isinstance(event, chatport.TextDelta)] == ["Hi", "!"]
+
+
+@pytest.mark.parametrize("count", [10_000, 10_001])
+def test_an_answer_has_no_end_of_items(count: int) -> None:
+    items = [{"type": "message", "id": f"m{number}", "content": []} for number in range(count)]
+    events = [{**ADDED, "output_index": number, "item": item} for number, item in enumerate(items)]
+    if count == 10_000:
+        assert read(CREATED, *events, {"type": "response.completed"}).finish_reason == "stop"
+        return
+    words = r"The answer has more than 10000 output items; raise limits\.parts"
+    with pytest.raises(chatport.MalformedReplyError, match=words):
+        read(CREATED, *events)
 
 
 @pytest.mark.parametrize("output", [[], [CALL]])

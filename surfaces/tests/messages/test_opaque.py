@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chatport import Message, TextPart, ToolCall, VendorPart
 from chatport.testing import Emulator
 from chatport_surfaces import Seal
 from chatport_surfaces.messages.opaque import closed
@@ -163,6 +164,40 @@ def test_one_vendors_cannot_be_made_anothers() -> None:
     message = read({"messages": turns}).messages[1]
     assert message.origin == "acme"
     assert "B" not in [getattr(part, "value", {}).get("data") for part in message.content]
+
+
+def test_what_belongs_to_a_whole_answer_is_carried_by_one_message() -> None:
+    """Though blocks follow a call, and make more of them elsewhere."""
+    signature = Seal(SECRET).close(Sealed("acme", {"k": "v"}, {"t2": {"sig": "S"}}))
+    blocks = [
+        {"type": "thinking", "thinking": "hm", "signature": signature},
+        {"type": "text", "text": "a"},
+        {"type": "tool_use", "id": "t1", "name": "f", "input": {}},
+        {"type": "text", "text": "b"},
+        {"type": "tool_use", "id": "t2", "name": "g", "input": {}},
+        {"type": "text", "text": "c"},
+    ]
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": blocks}]
+    assert read({"messages": turns}).messages[1:] == [
+        Message(
+            "assistant",
+            (TextPart("a"), TextPart("b"), TextPart("c")),
+            (ToolCall("t1", "f", "{}"), ToolCall("t2", "g", "{}", extra={"sig": "S"})),
+            reasoning="hm",
+            origin="acme",
+            opaque={"k": "v"},
+        )
+    ]
+
+
+def test_a_block_that_does_not_open_is_lost_and_a_text_only_loses_its_sources() -> None:
+    forged = Seal(b"quite another secret").close(Sealed("acme", text="I"))
+    source = {"type": "web_search_result_location", "encrypted_index": forged, "url": "u"}
+    found = {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"encrypted_content": forged}]}
+    blocks = [{"type": "text", "text": "t", "citations": [source], "more": 1}, found]
+    turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": blocks}]
+    (message,) = read({"messages": turns}).messages[1:]
+    assert message.content == (TextPart("t", {"more": 1}), VendorPart({"not_ours": "web_search_tool_result"}))
 
 
 def test_a_vendors_own_passes_to_who_speaks_the_protocol() -> None:

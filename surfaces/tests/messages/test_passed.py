@@ -67,6 +67,14 @@ def test_an_event_without_a_name_gets_one() -> None:
     )
 
 
+def test_what_is_no_event_of_the_protocol_is_passed_over() -> None:
+    writer = surface.writer(Asked("chat", "m"), context())
+    writer.begin(Reply(provider="acme", protocol="messages"))
+    for raw in (b"[DONE]x", b"{", b"[1]", b'"x"', b'{"type":1}', b"{}"):
+        assert writer.write([ChunkSeen("message", raw, "acme")]) == b""
+    assert events_of(writer.write([ChunkSeen("message", b'{"type":"ping"}', "acme")])) == named(PING)
+
+
 def test_what_only_the_vendor_reads_is_sealed_in_its_place() -> None:
     thinking = {
         "type": "content_block_start",

@@ -94,6 +94,18 @@ def test_results_are_messages_of_their_own() -> None:
     ]
 
 
+def test_what_stands_before_a_result_is_a_message_before_it() -> None:
+    first = {"type": "tool_result", "tool_use_id": "a", "content": "one"}
+    turn = user({"type": "text", "text": "so"}, {"type": "text", "text": "far"}, first, {"type": "text", "text": "on"})
+    assert talk(turn) == [
+        Message("user", (TextPart("so"), TextPart("far"))),
+        Message("tool", (TextPart("one"),), tool_call_id="a"),
+        Message.user("on"),
+    ]
+    assert talk(user({"type": "text", "text": ""}, first)) == [Message("tool", (TextPart("one"),), tool_call_id="a")]
+    assert talk(user()) == [Message("user", ())]
+
+
 def test_an_answer_keeps_the_order_of_its_blocks() -> None:
     call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}, "caller": {"type": "code_x"}}
     server = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"signature": "theirs"}}

@@ -63,6 +63,25 @@ def test_it_comes_as_it_is_written() -> None:
     assert [reader.take(piece) for piece in ('{"input":"a', "b\\", 'n"', "}")] == ["a", "b", "\n", ""]
 
 
+@pytest.mark.parametrize("escape", ["\\u00g9", "\\ud83dx", "\\ud83d\\n"])
+def test_what_is_no_escape_is_held_for_as_long_as_one_may_be(escape: str) -> None:
+    reader = FreeText()
+    assert reader.take('{"input":"a' + escape.ljust(11, "x")) == "a"
+    assert reader._held == escape.ljust(11, "x")
+    assert reader.take("y") == ""
+    assert not reader._held
+    assert reader.take('z"}') == ""
+    assert not reader._held
+
+
+def test_the_text_may_begin_after_blanks_but_not_after_any_number_of_them() -> None:
+    reader = FreeText()
+    assert [reader.take(" " * 256), reader.take('{"input":"a')] == ["", "a"]
+    reader = FreeText()
+    assert [reader.take(" " * 257), reader.take('{"input":"a"}')] == ["", ""]
+    assert reader.rest(" " * 257 + '{"input":"a"}') == "a"
+
+
 def test_what_is_no_such_object_is_not_held_for_ever() -> None:
     reader = FreeText()
     for _ in range(1000):

@@ -77,6 +77,8 @@ def test_every_role_and_part_has_its_place() -> None:
         ([{"type": "function_call_output", "output": "x"}], "input[0].call_id"),
         ([user("a"), {"type": "reasoning", "summary": "x"}], "input[1].summary"),
         ([{"type": 1}], "input[0].type"),
+        ([{"role": "user", "content": [{"type": "input_file", "filename": "a.txt"}]}], "input[0].content[0]"),
+        ([{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}], "input[0].content[0].data"),
         (1, "input"),
     ],
 )
@@ -98,7 +100,21 @@ def test_a_wrong_shape_is_refused_with_its_place(given: Any, where: str) -> None
         ({"tools": [{"type": "function"}]}, "invalid_value", "tools[0].name"),
         ({"tool_choice": {"type": "function", "name": "nope"}}, "invalid_value", "not among the tools"),
         ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "invalid_value", "text.format.schema"),
-        ({"instructions": ["x"]}, "invalid_value", "instructions"),
+        ({"instructions": ["x"]}, "invalid_value", "instructions must be a text."),
+        ({"reasoning": "high"}, "invalid_value", "reasoning must be an object."),
+        ({"text": ["x"]}, "invalid_value", "text must be an object."),
+        (
+            {"tools": [{"type": "function", "name": "look", "parameters": "x"}]},
+            "invalid_value",
+            "tools[0].parameters must be a JSON schema.",
+        ),
+        ({"tool_choice": 3}, "invalid_value", "tool_choice must be a text or an object."),
+        ({"tool_choice": ["auto"]}, "invalid_value", "tool_choice must be a text or an object."),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_file"}]}]},
+            "invalid_value",
+            "input[0].content[0] has neither file_id, nor file_data, nor file_url.",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_sent(body: Any, code: Any, words: str) -> None:
@@ -312,6 +328,30 @@ def test_ids_that_another_vendor_gave_are_left_out() -> None:
         {"type": "message", "role": "assistant", "phase": "commentary",
          "content": [{"type": "output_text", "text": "So.", "annotations": []}]},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "wanted"),
+    [
+        (
+            {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}, "x": 1, "y": None},
+            chatport.AudioPart("AAAA", "mp3", {"x": 1}),
+        ),
+        (
+            {"type": "input_audio", "input_audio": "x"},
+            chatport.VendorPart({"type": "input_audio", "input_audio": "x"}),
+        ),
+        ({"type": "input_file", "file_id": "file-1"}, chatport.FilePart("file-1")),
+        (
+            {"type": "input_file", "file_url": "https://a.example/b.pdf"},
+            chatport.FilePart(data="https://a.example/b.pdf"),
+        ),
+    ],
+)
+def test_sounds_and_files_are_parts(part: Any, wanted: Any) -> None:
+    with world("deepseek") as made:
+        (message,) = read(made, input=[{"role": "user", "content": [part]}]).messages
+    assert message.content == (wanted,)
 
 
 def test_a_phase_is_no_word_of_others() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 import chatport
 from chatport import (
+    AttemptFailed,
     Citation,
     CitationAdded,
     Finished,
@@ -131,6 +132,53 @@ def check_calls(output: list[Any], reply: Reply) -> None:
         else:
             assert item["arguments"] == call.arguments
         assert item.get("namespace") == ("ns" if call.name == "ns__look" else None)
+
+
+def test_a_source_that_comes_when_its_text_is_over_is_seen_in_the_whole_answer_alone() -> None:
+    early = CitationAdded(Citation("https://a.example/early"))
+    late = CitationAdded(Citation("https://a.example/late", "Late", (1, 3)))
+    events = [early, TextDelta("abcd"), ReasoningDelta("hm"), late]
+    told = written([*events, Finished(Reply("abcd", "hm"))], [], None)
+    (part,) = next(item for item in check(told)["output"] if item["type"] == "message")["content"]
+    assert [(note["url"], note["title"], note["start_index"], note["end_index"]) for note in part["annotations"]] == [
+        ("https://a.example/early", "https://a.example/early", 0, 0),
+        ("https://a.example/late", "Late", 1, 3),
+    ]
+    added = [event["annotation"]["url"] for event in told if event["type"].endswith("annotation.added")]
+    assert added == ["https://a.example/early"]
+
+
+def test_only_a_picture_with_its_bytes_has_a_place() -> None:
+    media = [
+        Media("image", "image/png", data="AAAA"),
+        Media("image", "image/png", url="https://a.example/b.png"),
+        Media("video", "video/mp4", data="BBBB"),
+    ]
+    reply = Reply("a", media=tuple(media))
+    told = written([TextDelta("a"), *map(MediaAdded, media), MediaAdded(media[0], 1), Finished(reply)], [], None)
+    whole = ResponsesSurface().writer(asked(None), context()).whole(reply)
+    for output in (check(told)["output"], json.loads(whole.body)["output"]):
+        pictures = [item for item in output if item["type"] != "message"]
+        assert [(item["type"], item["status"], item["result"]) for item in pictures] == [
+            ("image_generation_call", "completed", "AAAA")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"), [(Usage(), None), (Usage(3), (3, 0, 3)), (Usage(output_tokens=2), (0, 2, 2))]
+)
+def test_counts_that_nobody_has_told_are_null(usage: Usage, counts: Any) -> None:
+    told = written([TextDelta("a"), Finished(Reply("a", usage=usage))], [], None)[-1]["response"]["usage"]
+    names = ("input_tokens", "output_tokens", "total_tokens")
+    assert (told and tuple(told[name] for name in names)) == counts
+
+
+def test_an_attempt_that_failed_is_not_told() -> None:
+    writer = ResponsesSurface().writer(asked(None), context())
+    failed = AttemptFailed("acme:m", chatport.ServerError("It was busy."), 0.5)
+    assert writer.write([failed]) == b""
+    events = events_of(writer.write([failed, TextDelta("a"), Finished(Reply("a"))]))
+    assert check(events)["output"][0]["content"][0]["text"] == "a"
 
 
 @given(st.lists(EVENTS, max_size=10), st.sampled_from((None, "auto")))

@@ -183,7 +183,8 @@ class BatchDesk:
         try:
             await self._vendor.cancel(batch.job)
         except ChatportError as error:
-            if not _is_refused(error) or isinstance(error, RateLimitError):
+            has_ended = error.status == 409 or _is_refused(error)  # a conflict, as some call it
+            if not has_ended or isinstance(error, RateLimitError):
                 raise
 
     async def _refused(self, batch: Batch, seen: Seen) -> None:

@@ -100,6 +100,7 @@ class BatchLane:
             deletes_files=settings.deletes_files,
         )
         self._is_over_limit = False
+        self._of_input: ChatportError | None = None  # what reading the input has raised
         self._number = 1
 
     def stop(self) -> None:
@@ -115,7 +116,8 @@ class BatchLane:
         except ChatportError as error:
             if self._waiting.is_stopped:
                 return self._stopped()
-            if not (is_fatal(error) or is_refusal(error) or is_transient(error) or error.status):
+            is_of_batch = is_fatal(error) or is_refusal(error) or is_transient(error) or error.status
+            if error is self._of_input or not is_of_batch:
                 raise
             return Ending("failed", f"A batch could not be made or read. {type(error).__name__}: {error}")
         finally:
@@ -183,7 +185,7 @@ class BatchLane:
         asked = self._desk.log.questions() if self._host.job.dedupe else set[bytes]()
         try:
             while not self._takes_no_more() and not self._is_late():
-                batch_of_rows = await anyio.to_thread.run_sync(next, rows, None)
+                batch_of_rows = await self._next_of(rows)
                 if batch_of_rows is None:
                     break
                 for line in await self._lines(batch_of_rows, asked):
@@ -283,6 +285,13 @@ class BatchLane:
             "it, and run the same command again."
         )
 
+    async def _next_of(self, rows: Iterator[list[Row]]) -> list[Row] | None:
+        try:
+            return await anyio.to_thread.run_sync(next, rows, None)
+        except ChatportError as error:
+            self._of_input = error
+            raise
+
     async def _send(self, draft: Draft) -> int:
         """Begin a batch; return 1, or 0 where the vendor takes no more for now."""
         self._check_stopped()
@@ -319,6 +328,7 @@ class BatchLane:
             if found is not None:
                 return found
             await self._waiting.wait()
+            self._check_stopped()  # the waits are over at once then: the next session looks again
         return await self._desk.begin_again(batch)
 
     # --- waiting

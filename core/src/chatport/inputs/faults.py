@@ -19,8 +19,8 @@ def fault_of(call: Call) -> str | None:
         given.append(("output", call.output.schema))
     wanted = call.extra.get("response_format")
     spec = wanted.get("json_schema") if isinstance(wanted, Mapping) else None
-    if isinstance(spec, Mapping):
-        given.append(("extra.response_format.json_schema.schema", spec.get("schema")))
+    if isinstance(spec, Mapping) and "schema" in spec:
+        given.append(("extra.response_format.json_schema.schema", spec["schema"]))
     return next(filter(None, (first_fault(schema, field) for field, schema in given)), None)
 
 

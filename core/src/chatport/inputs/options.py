@@ -94,6 +94,10 @@ def unknown_option(of: str, given: Iterable[str], known: Collection[str]) -> Unk
     return UnknownOptionError(f"{of} has no option {name!r}.{hint} Options: {', '.join(sorted(known))}.")
 
 
+def _are_objects(value: Any) -> bool:
+    return value is None or (isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value))
+
+
 def read_call(
     messages: MessagesInput,
     *,
@@ -120,6 +124,8 @@ def read_call(
     fields: Any = extra or NOTHING
     if fields is not NOTHING and not isinstance(fields, Mapping):
         raise BadRequestError("extra must be a dict of body fields.")
+    if "tools" in fields and not _are_objects(fields["tools"]):
+        raise BadRequestError("extra.tools must be a list of objects, as all vendors have it.")
     history, notes = read_messages(messages), list[Adjustment]()
     for message in history:
         if message.tool_calls:

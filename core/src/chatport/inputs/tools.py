@@ -109,6 +109,11 @@ def _unread(tool: Mapping[str, Any], function: Mapping[str, Any]) -> dict[str, A
     return {**extra, "function": inner} if inner else extra
 
 
+def _as_default(value: Any) -> Any:
+    """Return a default as msgspec takes it: of what can change, something that makes it."""
+    return msgspec.field(default_factory=lambda: value) if isinstance(value, list | dict | set) and value else value
+
+
 def _tool_from_function(function: Callable[..., Any], where: str) -> Tool:
     """Read a function's signature: annotations give the types, the docstring the descriptions."""
     try:
@@ -122,7 +127,7 @@ def _tool_from_function(function: Callable[..., Any], where: str) -> Tool:
             raise BadRequestError(f"{where}: the parameter {name!r} of {function!r} cannot be called by name.")
         annotation = asked(hints.get(name, Any))
         required = parameter.default is parameter.empty
-        fields.append((name, annotation) if required else (name, annotation, parameter.default))
+        fields.append((name, annotation) if required else (name, annotation, _as_default(parameter.default)))
     name = getattr(function, "__name__", type(function).__name__)
     try:
         arguments = msgspec.defstruct(name, fields, kw_only=True)

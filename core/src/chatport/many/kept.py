@@ -95,9 +95,6 @@ class KeptAnswers:
         """Leave the file, and its lock, to the parent."""
         self._file.close()
 
-    def __len__(self) -> int:
-        return len(self._places)
-
     def _opened(self) -> io.FileIO:
         try:
             is_new = not self._path.exists()

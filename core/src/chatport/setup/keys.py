@@ -330,6 +330,8 @@ def _answer_of(words: tuple[str, ...]) -> Secret | str:
     except OverdueError:
         return f"did not end within {_COMMAND_SECONDS:g} s"
     except StuckError as error:
+        if process.stdout is not None:
+            process.stdout.close()  # nobody reads it
         return f"is not waited for: {error}"
     finally:
         process.kill()  # also where Ctrl-C ends the wait; nothing where it has ended

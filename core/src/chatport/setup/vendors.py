@@ -456,10 +456,6 @@ def _completed(provider: Provider, table: ProviderConfig) -> str:
     return url
 
 
-def _but(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return {key: value for key, value in settings.items() if key != name} if name in settings else settings
-
-
 def search(provider: Provider, settings: Mapping[str, Any]) -> Sequence[Discovery]:
     """Return the running servers that a provider finds, best first.
 

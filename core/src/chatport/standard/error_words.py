@@ -131,7 +131,7 @@ SPENT = r"exceeded your current quota|quota (?:is |has been |was )?(?:exhausted|
 """An allowance that is spent, of money or of calls."""
 NEVER_WAS = r"\blimit: 0\b"
 """An allowance of nothing."""
-DAY = r"per[ _-]?(?:day|week|month)|(?<![a-z])(?:daily|weekly|monthly)(?![a-z])|free allocat"
+DAY = r"per[ _-]?(?:day|week|month)|(?<![a-z])(?:daily|weekly|monthly)(?![a-z])|free allocat|\b1/d\b"
 """A period that no call outlasts."""
 MINUTE = r"per[ _-]?(?:second|minute|min|hour)|(?<![a-z])(?:i|o)?(?:rpm|tpm|rps)(?![a-z])"
 """A period that passes."""

@@ -43,7 +43,8 @@ def shape_output(wire: WireRequest, call: Call, context: Context) -> WireRequest
     if formats is not None and kind not in formats:
         wire = _fallen_back(wire, call, formats, fact, context)
     if call.prefix is not None:
-        wire = schema_in_words(wire, call, None, _REST, rule.cite("prefix")) if _kind(wire) == "json_schema" else wire
+        if _kind(wire) == "json_schema":
+            wire = schema_in_words(wire, _with_output(wire, call), None, _REST, rule.cite("prefix"))
         return wire.drop("response_format", _REST, rule.cite("prefix"))
     if schemas is not None and _kind(wire) == "json_schema":
         from .fitting import fit_output_schema  # most vendors take schemas as they are

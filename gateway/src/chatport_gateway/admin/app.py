@@ -100,6 +100,8 @@ class Admin:
         except (SQLAlchemyError, OSError) as error:  # a driver's own words may hold an address
             self.log.error("store_down", error=type(error).__name__)
             return _problem(_Refusal(503, "store_down", "The database cannot be asked now.", ("retry-after", "1")))
+        except ClientLeft:
+            raise
         except Exception as error:
             self.log.exception("admin_failed", path=_known(scope["path"]))
             return _problem(_Refusal(500, "failed", f"The admin port has failed ({type(error).__name__})."))

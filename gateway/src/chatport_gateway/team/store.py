@@ -68,6 +68,8 @@ class Store:
             made = cls(_engine(address, pool_size), _writer(address))
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise ConfigurationError(f"[team] database cannot be used: {error}") from None
+        except ValueError:  # its words may hold what stands in the address
+            raise ConfigurationError("[team] database is no address: its host or its port cannot be read.") from None
         try:
             async with made.engine.begin() as connection:
                 await connection.run_sync(migrate)
