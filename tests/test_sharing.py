@@ -16,7 +16,7 @@ import pytest
 import chatport
 from chatport.sharing.leases import Ask, Demand, Share
 from chatport.sharing.limits import Rate, Stock
-from chatport.sharing.server import LeaseServer
+from chatport.sharing.server import LeaseServer, lease_server
 from chatport.testing import Emulator
 
 from .databases import RedisServer, running_redis
@@ -39,6 +39,20 @@ def two(redis: RedisServer, request: pytest.FixtureRequest) -> Iterator[list[Lea
     yield made
     for one in made:
         one.close()
+
+
+class Holder:
+    """Whoever asks a store."""
+
+
+def test_all_who_name_a_store_have_the_same_leases_as_long_as_one_of_them_is_left(redis: RedisServer) -> None:
+    one, other = Holder(), Holder()
+    first = lease_server(redis.url, "store", one)
+    assert lease_server(redis.url, "store", other) is first
+    assert lease_server(f"{redis.url}?", "store", other) is not first
+    del one
+    gc.collect()
+    assert lease_server(redis.url, "store", other) is first
 
 
 def take(server: LeaseServer, *demands: Demand) -> Ask | None:

@@ -24,6 +24,17 @@ def stage(emulator: Emulator, folder: Path | None, job: Job = JOB, **options: ob
     return Stage(job, folder, config=emulator.config(**QUICK), client={"transport": emulator}, **options)  # type: ignore[arg-type]  # of a test
 
 
+def test_the_schema_of_what_is_given_has_the_columns_that_are_kept() -> None:
+    read = pa.schema([("id", pa.int64()), ("text", pa.string()), ("cost", pa.float32())])
+    bare = output_schema(Job(MODEL, "x"))
+    assert bare.names[:3] == ["key", "answer", "finish_reason"]
+    kept = output_schema(Job(MODEL, "x", keep=["id", "cost", "gone"]), read)
+    assert kept.names == ["id", "input_cost", *bare.names]  # the answer's own `cost` keeps its name
+    assert (kept.field("id").type, kept.field("input_cost").type) == (pa.int64(), pa.float32())
+    assert output_schema(Job(MODEL, "x", keep=["*"]), read).names == ["id", "text", "input_cost", *bare.names]
+    assert output_schema(Job(MODEL, "x", keep=["*"])) == bare
+
+
 def test_a_batch_comes_back_with_its_answers_in_its_order(tmp_path: Path) -> None:
     emulator = Emulator("compatible")
     with stage(emulator, tmp_path) as asking:
