@@ -290,15 +290,3 @@ def test_they_count_in_a_budget() -> None:
         with client.budget(tokens=1), pytest.raises(chatport.BudgetExceededError):
             client.embed(["some text", "and another"], model="acme:e")
     assert len(emulator.requests) == 1
-
-
-@pytest.mark.parametrize("field", ["model", "input"])
-def test_extra_does_not_replace_what_is_embedded(field: str) -> None:
-    """Nothing would count it: neither a budget nor the vendor's cap."""
-    emulator = Emulator("compatible")
-    with (
-        chatport.Client(emulator.config(), transport=emulator) as client,
-        pytest.raises(BadRequestError, match=f"extra cannot hold '{field}'"),
-    ):
-        client.embed("a", model="compatible:emulated-model", extra={field: "b"})
-    assert not emulator.requests

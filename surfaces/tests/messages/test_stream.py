@@ -81,7 +81,9 @@ def check(events: Sequence[Event], *, ends: bool = True) -> None:
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=5)
 CALLS = 3
 citations = st.builds(lambda url: CitationAdded(Citation(url=url)), words)
-media = st.builds(lambda url: MediaAdded(Media("image", url=url)), words)
+# A picture of its own bytes is shown otherwise. Hypothesis takes texts out of the sources too, and "data:" is in some.
+addresses = words.filter(lambda text: not text.startswith("data:"))
+media = st.builds(lambda url: MediaAdded(Media("image", url=url)), addresses)
 loose = st.one_of(
     st.builds(TextDelta, words, st.sampled_from([0, 0, 0, 1])),
     st.builds(ReasoningDelta, words),

@@ -352,8 +352,6 @@ class BaseClient:
                 provider=provider,
             )
         expect(extra, (Mapping, type(None)), "extra is a dict of body fields", BadRequestError)
-        if taken := [field for field in ("model", "input") if field in (extra or ())]:
-            raise BadRequestError(f"extra cannot hold {taken[0]!r}: it is what `embed` sends itself.")
         inputs = read_texts(texts)
         facts = self._vendors.facts(vendor, name)
         check_dimensions(dimensions, facts, target)
