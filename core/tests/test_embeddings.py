@@ -290,3 +290,17 @@ def test_they_count_in_a_budget() -> None:
         with client.budget(tokens=1), pytest.raises(chatport.BudgetExceededError):
             client.embed(["some text", "and another"], model="acme:e")
     assert len(emulator.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "what"), [("embedding_values", "4 numbers"), ("values", "4 values beside its numbers")]
+)
+def test_an_answer_with_more_than_is_accepted_says_which_setting_bounds_it(setting: str, what: str) -> None:
+    value = provider()
+    emulator = Emulator(value, answer=good)
+    config = emulator.config(retry={"attempts": 1}, limits={"values": 100, "embedding_values": 100, setting: 4})
+    with (
+        chatport.Client(config, transport=emulator, providers=[value]) as client,
+        pytest.raises(MalformedReplyError, match=f"JSON has more than {what}; raise limits.{setting} if it really has"),
+    ):
+        client.embed(["a", "b", "c"], model="acme:e")

@@ -1411,7 +1411,7 @@ def test_what_a_stream_builds_is_bounded_by_a_setting(setting: str, most: int, p
     body = [text("first "), *pieces, DONE]
     error = call(Response(body=body), limits={setting: most}).error()
     assert isinstance(error, MalformedReplyError)
-    assert f"limits.{setting}" in str(error)
+    assert f"limits.{setting} " in str(error)
     assert error.partial is not None
     assert error.partial.text.startswith("first ")
     call(Response(body=body), limits={setting: 500}).run()
@@ -1430,7 +1430,7 @@ def test_what_a_reply_builds_is_bounded_by_a_setting(setting: str, most: int, ch
     body = [json.dumps({"choices": choices}).encode()]
     error = call(Response(headers=JSON, body=body), limits={setting: most}).error(deliver=False)
     assert isinstance(error, MalformedReplyError)
-    assert f"limits.{setting}" in str(error)
+    assert f"limits.{setting} " in str(error)
     call(Response(headers=JSON, body=body), limits={setting: 500}).run(deliver=False)
 
 

@@ -380,7 +380,7 @@ class AttemptRun:
         except jsoncodec.TooDeepError as error:
             raise MalformedReplyError(f"The reply cannot be read: {error}.") from None
         except jsoncodec.TooManyValuesError as error:
-            setting = "embedding_values" if "numbers" in str(error) else "values"
+            setting = "values" if "values" in str(error) else "embedding_values"  # else: more numbers
             raise MalformedReplyError(
                 f"The reply cannot be read: {error}; raise limits.{setting} if it really has.",
                 raw=content[:2000].decode("utf-8", "replace"),
