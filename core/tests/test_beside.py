@@ -346,3 +346,20 @@ def test_what_is_held_is_weighed() -> None:
     size, values = collector.weight()
     assert size > 1_600 + 400
     assert values > 100
+
+
+@pytest.mark.parametrize(
+    ("field", "names"),
+    [
+        ("url", "url link uri href source_url"),
+        ("title", "title document_title name filename file_name filepath source"),
+        ("text", "cited_text quote snippet content summary description text"),
+        ("mark", "refer reference_id document_id file_id tool_call_id index id"),
+    ],
+)
+def test_a_source_is_read_whatever_its_members_are_called(field: str, names: str) -> None:
+    for name in names.split():
+        value = URL if field == "url" else "a word"
+        (found,) = plain({"content": TEXT, "citations": [{name: value, "other": 1}]}).citations
+        assert getattr(found, field) == value, name
+        assert found.extra == {"other": 1}, name

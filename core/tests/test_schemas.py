@@ -216,3 +216,23 @@ def test_many_lost_places_are_folded_by_keyword() -> None:
         "output.properties.p0.minimum": True,
         "output.title": False,
     }
+
+
+def test_every_place_where_a_schema_may_stand_is_looked_at() -> None:
+    named = ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"]
+    listed = ["anyOf", "oneOf", "allOf", "prefixItems"]
+    single = [
+        "items", "additionalItems", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else",
+        "unevaluatedItems", "unevaluatedProperties",
+    ]  # fmt: skip
+    schema = {
+        **{keyword: {"a": TEXT} for keyword in named},
+        **{keyword: [TEXT, True] for keyword in listed},
+        **dict.fromkeys(single, TEXT),
+        "enum": [TEXT],
+        "const": TEXT,
+    }
+    places = [f"{keyword}.a" for keyword in named]
+    places += [f"{keyword}[{number}]" for keyword in listed for number in (0, 1)] + single
+    assert sorted(place for place, _ in walk(schema)) == sorted(["", *places])
+    assert [place for place, _ in walk({"items": [TEXT, TEXT]})] == ["", "items[0]", "items[1]"]

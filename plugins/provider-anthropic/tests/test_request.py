@@ -531,12 +531,21 @@ def strict(name, properties=None, **more):
     return Tool(name, schema=schema, strict=True)
 
 
+def optional(name, number):
+    return strict(name, {f"p{n}": {"type": "string"} for n in range(number)})
+
+
+def united(name, properties):
+    return strict(name, {p: {"type": ["string", "null"]} for p in properties}, required=[*properties])
+
+
 @pytest.mark.parametrize(
     ("tools", "kept", "fact"),
     [
         ([strict(f"f{n}") for n in range(22)], 20, "AN-T18"),
         ([strict(f"f{n}", {f"p{m}": {"type": "string"} for m in range(10)}) for n in range(3)], 2, "AN-T18"),
-        ([strict(f, {f"p{m}": {"type": "string"} for m in range(n)}) for f, n in (("f", 24), ("g", 1))], 1, "AN-T18"),
+        ([optional("f", 24), optional("g", 1), optional("h", 1)], 1, "AN-T18"),
+        ([united("f", SEVENTEEN[:16]), united("g", "a"), united("h", "a")], 1, "AN-T18"),
         ([strict("f", {p: {"type": ["string", "null"]} for p in SEVENTEEN}, required=[*SEVENTEEN])], 0, "AN-T18"),
         ([strict("f", {"x": {"type": "integer", "minimum": 3}}), strict("g")], 1, "AN-O3"),
         ([strict("f", {"x": {"type": "object", "additionalProperties": {"type": "string"}}}), strict("g")], 1, "AN-O3"),
