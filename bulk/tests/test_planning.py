@@ -10,7 +10,9 @@ import pytest
 from pyarrow import orc
 
 from chatport_bulk import Answer, Job, RowLog, plan
+from chatport_bulk.comparing import Side
 from chatport_bulk.planning import in_words
+from chatport_bulk.rowlog import Standing
 
 from .conftest import MODEL, World
 
@@ -146,3 +148,20 @@ def test_the_price_is_that_of_today_and_of_the_size_of_the_question(world: World
     priced(world, {**PRICE, "thinking_output": 50.0})
     found = plan(world.rows, job, config=world.config)
     assert found.amount == pytest.approx((found.input_tokens * 2 + 10 * 50) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("totals", "costs", "each"),
+    [
+        ({}, {"USD": 2.0}, {"USD": 200.0}),
+        ({"without_cost": 2}, {"USD": 2.0}, {"USD": 250.0}),
+        ({"same": 5}, {"USD": 2.0, "CNY": 1.0}, {"USD": 400.0, "CNY": 200.0}),
+        ({"without_cost": 4, "same": 5}, {"USD": 2.0}, {"USD": 2000.0}),
+        ({"without_cost": 5, "same": 5}, {"USD": 2.0}, {}),
+    ],
+)
+def test_what_a_thousand_answers_cost_is_of_those_that_were_paid_and_whose_price_is_known(
+    totals: dict[str, float], costs: dict[str, float], each: dict[str, float]
+) -> None:
+    standing = Standing(10, 0, 0, 0, 0, 0, totals, costs, {})
+    assert Side("a", "m", standing, 0.0, 0.0).cost_per_1000 == each

@@ -82,12 +82,12 @@ def test_sampling_options_are_sent(folder: Folder) -> None:
 
 def test_text_files_stand_in_the_message_by_their_names(folder: Folder) -> None:
     (folder.path / "a.txt").write_text("\ufeffalpha\n", "utf-8")
-    (folder.path / 'b"<.csv').write_text("x,y\n1,2\n", "utf-8")
-    done = folder.run("chat", "-q", "--file", "a.txt", "-f", 'b"<.csv', "say: read", stdin="from the pipe")
+    (folder.path / 'b"<&>\n.csv').write_text("x,y\n1,2\n", "utf-8")
+    done = folder.run("chat", "-q", "--file", "a.txt", "-f", 'b"<&>\n.csv', "say: read", stdin="from the pipe")
     assert (done.code, done.out) == (0, "read\n"), done.err
     assert folder.sent()[-1]["content"] == (
         'say: read\n\nfrom the pipe\n\n<file name="a.txt">\nalpha\n</file>\n\n'
-        '<file name="b&quot;&lt;.csv">\nx,y\n1,2\n</file>'
+        '<file name="b&quot;&lt;&amp;&gt;&#10;.csv">\nx,y\n1,2\n</file>'
     )
 
 
