@@ -46,7 +46,8 @@ def test_a_slip_of_the_hand_is_a_near_miss(word: str, meant: str) -> None:
         "x",
         "",
         "acme9",
-        "qrog",
+        "llvm",
+        "vmll",
     ],
 )
 def test_another_name_is_none(word: str) -> None:
