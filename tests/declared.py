@@ -7,6 +7,7 @@ of one is a line in the diff.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ DECLARED = Path(__file__).with_name("declared.json")
 _ELSEWHERE = {"facts", "hooks", "protocols", "hook_api"}
 
 
+@functools.cache
 def declared() -> dict[str, Any]:
     """Return what each provider of the house declares, and what its other protocols change of that."""
     providers = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator
-from pathlib import Path
 from typing import get_args
 
 import msgspec
@@ -15,7 +14,8 @@ from chatport.facts import rules, vendor_rules
 from chatport.inputs.options import CHAT_OPTIONS
 from chatport.types import Adjustment
 
-ROOT = Path(__file__).resolve().parents[1]
+from .mutants.copies import PACKAGES, ROOT
+
 BODY = {
     "input", "messages", "model", "output_config", "provider", "reasoning_effort", "reasoning_format",
     "response_format", "stream", "thinking", "top_logprobs",
@@ -33,7 +33,7 @@ PARTS = {*(field for struct in STRUCTS for field in struct.__struct_fields__), *
 
 def calls_of(name: str) -> Iterator[tuple[str, ast.Call]]:
     """Give the calls of methods of a name in all packages, each with its place."""
-    for path in sorted(ROOT.glob("**/src/**/*.py")):
+    for path in sorted(path for package in PACKAGES for path in ROOT.glob(f"{package}/src/**/*.py")):
         text = path.read_text("utf-8")
         if f".{name}(" in text:
             for node in ast.walk(ast.parse(text)):

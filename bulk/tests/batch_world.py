@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from chatport.testing import BatchesEmulator, Emulator, VirtualClock
+from chatport.testing import BatchesEmulator, EmulatedRequest, Emulator, Fault, VirtualClock, faults
 from chatport_bulk import BatchSettings, Job, Report, Run, run
 
 from .conftest import write_jsonl
@@ -57,6 +58,20 @@ class BatchWorld:
 
     def run(self, job: Job | None = None, **options: Any) -> Report:
         return run(self.rows, job or self.job, self.out, backend=self.backend, **self.options(**options))
+
+    def lose_a_beginning(self, meanwhile: Callable[[], object] = lambda: None) -> list[str]:
+        """Begin the first batch without an answer, when something else happens too; return its path once that was."""
+        lost: list[str] = []
+
+        def lose(number: int, request: EmulatedRequest) -> Fault | None:
+            if request.method != "POST" or not request.path.endswith(self.vendor.jobs_path) or lost:
+                return None
+            lost.append(request.path)
+            meanwhile()
+            return faults.reset_before_head()
+
+        self.emulator.misbehave(lose)
+        return lost
 
     @property
     def worked_on(self) -> Counter[str]:

@@ -484,19 +484,14 @@ def test_a_batch_whose_beginning_was_lost_is_found_to_be_cancelled(world: BatchW
 def test_a_batch_of_the_same_size_whose_time_cannot_be_read_is_not_taken_for_ours(tmp_path: Path) -> None:
     world = BatchWorld(tmp_path, "anthropic")
     world.write(3)
-    lost: list[str] = []
 
-    def lose(number: int, request: EmulatedRequest) -> Fault | None:
-        if request.method == "POST" and not lost:
-            lost.append(request.path)
-            (ours,) = world.vendor.jobs.values()
-            lines = [{"custom_id": f"t-{n}", "params": body} for n, (_, body) in enumerate(ours.requests)]
-            world.vendor.begin_batch("/v1/messages", "".join(json.dumps(line) + "\n" for line in lines).encode(), {})
-            return faults.reset_before_head()
-        return None
+    def begin_another() -> None:
+        (ours,) = world.vendor.jobs.values()
+        lines = [{"custom_id": f"t-{n}", "params": body} for n, (_, body) in enumerate(ours.requests)]
+        world.vendor.begin_batch("/v1/messages", "".join(json.dumps(line) + "\n" for line in lines).encode(), {})
 
+    lost = world.lose_a_beginning(begin_another)
     told_as(world, lambda job, told: {"created_at": "soon"} if len(lost) and job is _last(world) else {})
-    world.emulator.misbehave(lose)
     report = world.run()
     assert (report.ending.how, report.standing.answered) == ("done", 3)
     assert (len(world.vendor.jobs), len(world.vendor.worked_on)) == (2, 3), "theirs was not even looked at"
@@ -536,16 +531,12 @@ def test_a_stop_while_a_lost_beginning_is_looked_for_begins_nothing_again(world:
     world.write(3)
     made = world.make()
 
-    def lose(number: int, request: EmulatedRequest) -> Fault | None:
-        is_beginning = request.method == "POST" and request.path.endswith(world.vendor.jobs_path)
-        return faults.reset_before_head() if is_beginning and len(world.vendor.jobs) == 1 else None
-
     def lag(request: EmulatedRequest) -> EmulatedResponse:
         made.stop()
         return world.vendor.reply(200, {"object": "list", "data": [], "has_more": False})
 
     looks = first(world, "listing", FOR_EVER, lag)
-    world.emulator.misbehave(lose)
+    world.lose_a_beginning()
     report = anyio.run(made.run)
     assert report.ending.how == "stopped"
     assert (len(looks), len(world.vendor.jobs)) == (1, 1)

@@ -232,16 +232,7 @@ def test_a_batch_whose_beginning_was_not_answered_is_found_again_and_not_begun_t
 ) -> None:
     world = BatchWorld(tmp_path, provider)
     world.write(12)
-    end = world.vendor.jobs_path
-    lost: list[str] = []
-
-    def lose(number: int, request: EmulatedRequest) -> Fault | None:
-        if request.method == "POST" and request.path.endswith(end) and not lost:
-            lost.append(request.path)
-            return faults.reset_before_head()
-        return None
-
-    world.emulator.misbehave(lose)
+    lost = world.lose_a_beginning()
     report = world.run()
     assert lost
     assert (report.ending.how, report.standing.answered) == ("done", 12)
@@ -252,20 +243,15 @@ def test_a_batch_whose_beginning_was_not_answered_is_found_again_and_not_begun_t
 def test_somebody_elses_batch_of_the_same_size_is_told_from_ours_by_its_results(tmp_path: Path) -> None:
     world = BatchWorld(tmp_path, "anthropic")
     world.write(3)
-    lost: list[str] = []
 
-    def lose(number: int, request: EmulatedRequest) -> Fault | None:
-        if request.method == "POST" and not lost:
-            lost.append(request.path)
-            (ours,) = world.vendor.jobs.values()
-            theirs = world.vendor.begin_batch(
-                "/v1/messages", b"".join(_theirs(n, dict(body)) for n, (_, body) in enumerate(ours.requests)), {}
-            )
-            theirs.created -= 10
-            return faults.reset_before_head()
-        return None
+    def begin_another() -> None:
+        (ours,) = world.vendor.jobs.values()
+        theirs = world.vendor.begin_batch(
+            "/v1/messages", b"".join(_theirs(n, dict(body)) for n, (_, body) in enumerate(ours.requests)), {}
+        )
+        theirs.created -= 10
 
-    world.emulator.misbehave(lose)
+    world.lose_a_beginning(begin_another)
     report = world.run()
     assert (report.ending.how, report.standing.answered) == ("done", 3)
     assert {one["answer"] for one in world.answers().values()} == {f"word {n}." for n in range(3)}

@@ -90,22 +90,11 @@ class Copy:
         A run that takes too long is ended, and those that had failed until then are returned. `below` are arguments for
         Python that come before pytest's.
         """
-        command = [
-            sys.executable,
-            *below,
-            "-m",
-            "pytest",
-            "-v",
-            "--tb=no",
-            "-p",
-            "no:cacheprovider",
-            f"--maxfail={at_most}",
-        ]
-        command += ["-n", str(workers), *(["--dist", "worksteal"] if workers else ()), *tests]
-        seconds, variables = (
-            self._seconds * (_ALL_TESTS if workers else 1),
-            {**self._environment, **(environment or {})},
-        )
+        how = ["-v", "--tb=no", "-p", "no:cacheprovider", f"--maxfail={at_most}", "-n", str(workers)]
+        at_once = ["--dist", "worksteal"] if workers else []
+        command = [sys.executable, *below, "-m", "pytest", *how, *at_once, *tests]
+        variables = {**self._environment, **(environment or {})}
+        seconds = self._seconds * (_ALL_TESTS if workers else 1)
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             status = 0
             try:

@@ -94,8 +94,13 @@ def unknown_option(of: str, given: Iterable[str], known: Collection[str]) -> Unk
     return UnknownOptionError(f"{of} has no option {name!r}.{hint} Options: {', '.join(sorted(known))}.")
 
 
-def _are_objects(value: Any) -> bool:
-    return value is None or (isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value))
+def _check_extra(extra: Any) -> None:
+    if not isinstance(extra, Mapping):
+        raise BadRequestError("extra must be a dict of body fields.")
+    tools = extra.get("tools")
+    is_list = isinstance(tools, list | tuple) and all(isinstance(tool, Mapping) for tool in tools)
+    if tools is not None and not is_list:
+        raise BadRequestError("extra.tools must be a list of objects, as all vendors have it.")
 
 
 def read_call(
@@ -122,10 +127,8 @@ def read_call(
     if on_unsupported not in ("warn", "raise"):
         raise BadRequestError(f'on_unsupported is "warn" or "raise", not {on_unsupported!r}.')
     fields: Any = extra or NOTHING
-    if fields is not NOTHING and not isinstance(fields, Mapping):
-        raise BadRequestError("extra must be a dict of body fields.")
-    if "tools" in fields and not _are_objects(fields["tools"]):
-        raise BadRequestError("extra.tools must be a list of objects, as all vendors have it.")
+    if fields is not NOTHING:
+        _check_extra(fields)
     history, notes = read_messages(messages), list[Adjustment]()
     for message in history:
         if message.tool_calls:
