@@ -37,7 +37,10 @@ def is_read(event: str = "call_finished") -> bool:
 
 @cache  # asked for each call, where `getLogger` takes a lock
 def _plain_logger() -> Any:
-    return sys.modules["logging"].getLogger("chatport")
+    # Loaded before there is anything to say, which may be that no file can be opened. Only who has `logging` needs it.
+    from .plain_log import logger
+
+    return logger
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -56,7 +59,7 @@ def emit(event: str, **fields: Any) -> None:
         if structlog is not None and is_structured:
             getattr(structlog.get_logger("chatport"), level)(event, **known)
         else:
-            from .plain_log import log  # only who has no structlog needs it
+            from .plain_log import log
 
             log(_NUMBERS[level], event, known)
     except Exception as error:

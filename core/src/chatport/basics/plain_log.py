@@ -13,15 +13,15 @@ from typing import Any
 
 from .display import clean_json
 
-__all__ = ["log"]
+__all__ = ["log", "logger"]
 
-_logger = logging.getLogger("chatport")
+logger = logging.getLogger("chatport")
 
 
 def log(level: int, event: str, fields: Mapping[str, Any]) -> None:
     """Log an event with fields that are known."""
     line = " ".join([event, *(f"{name}={_text(value)}" for name, value in fields.items())])
-    _logger.log(level, "%s", line, extra={"chatport": {"event": event, **fields}})
+    logger.log(level, "%s", line, extra={"chatport": {"event": event, **fields}})
 
 
 def _text(value: Any) -> str:
