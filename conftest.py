@@ -32,6 +32,14 @@ def pytest_runtest_logfinish() -> None:
         pytest_collection_finish()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what the command line remembers, such as the names of models, out of the cache of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _nothing_stays() -> Iterator[None]:
     """Forget how a test configured structlog, and end the threads that ask a store for leases."""

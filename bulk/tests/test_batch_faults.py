@@ -16,6 +16,7 @@ from chatport.testing.batches import EmulatedBatch
 from chatport_bulk import BatchSettings, Job, RowLog, Settings
 from chatport_bulk.batches.command import batch_settings
 from chatport_bulk.batches.log import Batch, BatchLog, BatchRow
+from chatport_bulk.batches.reading import is_whole
 
 from .batch_world import BatchWorld
 from .conftest import write_jsonl
@@ -541,3 +542,31 @@ def test_a_stop_while_a_lost_beginning_is_looked_for_begins_nothing_again(world:
     assert report.ending.how == "stopped"
     assert (len(looks), len(world.vendor.jobs)) == (1, 1)
     assert [batch.state for batch in batches(world)] == ["creating"]
+
+
+LONGEST = 4 * 1024 * 1024  # of a file's end that is looked at
+
+
+def lines_of(last: int) -> bytes:
+    """Return two whole lines of results; the second is so many bytes long."""
+    return b'{"custom_id": "1"}\n{"custom_id": "2", "a": "' + b"a" * (last - 27) + b'"}'
+
+
+@pytest.mark.parametrize("newline", [b"", b"\n", b"\n\n"])
+@pytest.mark.parametrize("last", [40, LONGEST - 2, LONGEST - 1, LONGEST, LONGEST + 1])
+def test_a_file_that_ends_with_a_whole_line_is_whole(tmp_path: Path, last: int, newline: bytes) -> None:
+    """However long the line is, and whether an end of a line follows it; of a very long one not all is looked at."""
+    place = tmp_path / "results.jsonl"
+    content = lines_of(last)
+    assert len(content.split(b"\n")[1]) == last
+    place.write_bytes(content + newline)
+    assert is_whole(place)
+    place.write_bytes(content[:-1] + newline)
+    assert is_whole(place) is (last - 1 + len(newline) >= LONGEST)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_a_file_without_results_is_whole(tmp_path: Path, content: bytes) -> None:
+    place = tmp_path / "results.jsonl"
+    place.write_bytes(content)
+    assert is_whole(place)

@@ -438,3 +438,11 @@ def test_the_public_names_are_these_and_each_is_in_the_manual() -> None:
     for name in names:
         assert getattr(chatport_bulk, name) is not None
         assert f"`{name}`" in page, name
+
+
+def test_failures_that_are_to_be_asked_again_are_none() -> None:
+    tally = Tally()
+    for key in range(3):
+        tally.count(chatport_bulk.Answer(key, kind="BadRequestError", error="no"))
+    tally.forget(3)
+    assert (tally.failed, tally.ended, dict(tally.kinds)) == (0, 0, {})

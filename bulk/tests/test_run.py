@@ -204,6 +204,14 @@ def test_the_same_failure_of_the_first_rows_stops_the_run_and_they_are_asked_aga
     assert world.run().standing.answered == 300
 
 
+def test_one_answer_among_the_first_rows_and_no_row_of_failures_ends_the_run(world: World) -> None:
+    world.write(100)
+    world.misbehave(lambda number, request: faults.status(400) if number > 1 else None)
+    report = world.run(settings=ONE_AT_A_TIME)
+    assert report.ending.how == "done"
+    assert (report.standing.answered, report.standing.failed) == (1, 99)
+
+
 def test_a_refused_key_stops_the_run_at_once_and_costs_no_row(world: World) -> None:
     world.write(200)
     world.emulator.vendor.api_key = "right"

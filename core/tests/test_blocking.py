@@ -19,7 +19,7 @@ import pytest
 import trio
 
 from chatport.basics.bell import is_running, is_trio, new_bell, running_loop
-from chatport.basics.blocking import OverdueError, Room, StuckError
+from chatport.basics.blocking import Job, OverdueError, Room, StuckError
 
 BACKENDS = ("asyncio", "trio")
 
@@ -50,6 +50,15 @@ def fail(error: Exception) -> Any:
 def test_what_hangs_is_waited_for_only_so_long(hang: Callable[[], None]) -> None:
     with pytest.raises(OverdueError):
         Room("tests").run("a", hang, 0.01)
+
+
+@pytest.mark.parametrize(("seconds", "waited"), [(-1.0, 0.0), (0.0, 0.0), (0.25, 0.25), (1e300, threading.TIMEOUT_MAX)])
+def test_it_is_waited_for_as_long_as_was_said(monkeypatch: pytest.MonkeyPatch, seconds: float, waited: float) -> None:
+    asked: list[float | None] = []
+    monkeypatch.setattr(threading.Event, "wait", lambda event, timeout=None: asked.append(timeout))
+    with pytest.raises(OverdueError):
+        Job[None]().wait(seconds)
+    assert asked == [waited]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

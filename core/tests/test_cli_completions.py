@@ -172,6 +172,13 @@ def test_inside_of_quotes_bash_is_offered_what_can_stand_there(quote: str, offer
     assert list(answer("bash", items, 0, quote)) == ["words", *offered]
 
 
+@pytest.mark.parametrize("shell", ["fish", "zsh"])
+def test_what_an_item_is_stands_in_its_line_after_a_tab(shell: str) -> None:
+    """So there is no other tab in it, and no line ends in it."""
+    items = [CompletionItem("word", help="one\ttwo\nthree"), CompletionItem("bare"), CompletionItem("no\tword")]
+    assert list(answer(shell, items, 0, "")) == ["words", "word\tone two three", "bare"]
+
+
 def test_bash_completes(folder: Folder) -> None:
     needs("bash")
     script = folder.run("completions", "bash").out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -335,7 +336,29 @@ def test_a_local_server_is_found_where_the_environment_says(folder: Folder) -> N
         assert "none answers" not in found
 
 
+def test_it_is_said_where_no_provider_is_installed(folder: Folder) -> None:
+    folder.patch.setenv("CHATPORT_DISABLE_PLUGINS", "*")
+    folder.patch.delenv("CHATPORT_PLUGINS", raising=False)
+    done = folder.run("providers")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("No provider is installed. Install one of: chatport-provider-")
+
+
 # --- keys
+
+
+def test_a_key_in_a_file_is_looked_at_and_one_of_a_command_is_not(folder: Folder) -> None:
+    """Reading a file asks nobody; a command may ask for a password."""
+    (folder.path / "key").write_text("sk-canary-12345678", "utf-8")
+    (folder.path / "key").chmod(0o600)
+    table = '[providers.{0}]\nkind = "compatible"\nbase_url = "http://127.0.0.1:9"\napi_key = {{ {1} }}\n'
+    command = 'command = ["touch", "asked"]'
+    folder.configure(table.format("filed", 'file = "key"') + table.format("told", command))
+    shown = folder.run("doctor", "--no-search").out
+    assert re.search(r"^  filed +key from \S.* http://127\.0\.0\.1:9", shown, re.MULTILINE), shown
+    assert re.search(r"^  told +key from a command +not asked$", shown, re.MULTILINE), shown
+    assert "sk-canary" not in shown
+    assert not (folder.path / "asked").exists()
 
 
 def test_a_provider_that_cannot_be_opened_is_a_problem_and_ends_no_trying(folder: Folder) -> None:

@@ -212,6 +212,7 @@ PATHS = (
     "C:\\a\\b.png",
     "pictures/my cat.jpeg",
     "\\\\host\\a.png",
+    "some.xhtml",
 )
 
 

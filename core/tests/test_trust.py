@@ -539,6 +539,17 @@ def test_nothing_but_a_regular_file_is_opened(kind: str) -> None:
         assert "it is no regular file" in refused()
 
 
+@needs_posix
+def test_the_users_own_file_is_a_regular_one_too() -> None:
+    mine("")
+    path = truststore.user_file()
+    assert path is not None
+    path.unlink()
+    os.mkfifo(path)
+    with nothing_opened(path.name):
+        assert "it is no regular file" in refused()
+
+
 def test_what_is_trusted_is_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file is read once: what another program makes of it after that is not what runs."""
     path = write(HARMLESS)

@@ -60,11 +60,12 @@ def is_whole(place: Path) -> bool:
     with place.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(size - _LONGEST_END, 0))
-        end = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-    if not end or len(end) >= _LONGEST_END:
-        return True
+        line = file.read().rstrip(b"\n")
+    _, newline, last = line.rpartition(b"\n")
+    if not last or (size > _LONGEST_END and not newline):
+        return True  # there is no line, or more of it than is looked at
     try:
-        msgspec.json.decode(end)
+        msgspec.json.decode(last)
     except msgspec.DecodeError:
         return False
     return True
