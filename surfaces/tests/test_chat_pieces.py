@@ -18,6 +18,7 @@ from chatport import (
     MediaAdded,
     Reply,
     TextDelta,
+    ToolCall,
     ToolCallDelta,
     ToolCallEnded,
 )
@@ -137,6 +138,20 @@ def test_a_whole_answer_has_pictures_and_its_voice() -> None:
     assert message["images"] == [{"type": "image_url", "image_url": {"url": "data:image/webp;base64,AAAA"}}]
     assert message["audio"] == {"expires_at": 0, **audio}
     assert {"images", "audio"}.isdisjoint(whole(Reply("a"))["choices"][0]["message"])
+
+
+@pytest.mark.parametrize(
+    ("reply", "content"),
+    [
+        (Reply("a"), "a"),
+        (Reply(""), ""),
+        (Reply("", tool_calls=(ToolCall("c", "f", "{}"),)), None),
+        (Reply("a", tool_calls=(ToolCall("c", "f", "{}"),)), "a"),
+        (Reply("", refusal="no"), None),
+    ],
+)
+def test_an_answer_without_a_text_has_none_where_it_has_something_else(reply: Reply, content: str | None) -> None:
+    assert whole(reply)["choices"][0]["message"]["content"] == content
 
 
 def test_counts_that_the_vendor_has_not_told_are_null() -> None:

@@ -191,6 +191,8 @@ def test_the_provider_looks_where_it_is_told(serve: Serve, monkeypatch: pytest.M
     ("host", "url"),
     [
         ("0.0.0.0", "http://127.0.0.1:11434/v1"),
+        ("localhost", "http://127.0.0.1:11434/v1"),
+        ("[::]:5000", "http://[::1]:5000/v1"),
         (":5000", "http://127.0.0.1:5000/v1"),
         ("gpu", "http://gpu:11434/v1"),
         ("http://gpu:5000", "http://gpu:5000/v1"),
