@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .mutants.copies import ROOT, UNREAD, Copies
+from .mutants.copies import ENDLESS, ROOT, UNREAD, Copies
 from .mutants.mutate import Trial, diff_of, function_around, mutants_of
 from .mutants.reached import Reached, chosen_of
 from .mutants.run import at, sample, sources
@@ -159,6 +159,16 @@ def test_who_is_noticed_is_told_apart(small: tuple[Path, Path]) -> None:
     assert told == [("(number <= 10)", "core/tests/test_small.py::test_ten")]
     assert [trial.mutant.text for trial in unseen] == ["(number == 0)", "(5 + 1)"]
     assert (root / path).read_text("utf-8") == source
+
+
+@pytest.mark.slow
+def test_a_mutant_that_lets_tests_wait_for_ever_is_noticed(small: tuple[Path, Path]) -> None:
+    """Not all that hangs can be interrupted by the time limit of a single test: here nothing of Python's runs."""
+    root, path = small
+    hanging = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\nwhile True: pass\n"
+    with Copies.made(1, 10, root) as copies:
+        assert copies.one(lambda copy: copy.seen_by({path: hanging}, ["core/tests"], set())) == ENDLESS
+        assert copies.one(lambda copy: copy.seen_by({}, ["core/tests"], set())) is None
 
 
 def test_the_function_around_a_line() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-__all__ = ["PACKAGES", "ROOT", "UNREAD", "Copies", "Copy"]
+__all__ = ["ENDLESS", "PACKAGES", "ROOT", "UNREAD", "Copies", "Copy"]
 
 _ItemT = TypeVar("_ItemT")
 _FoundT = TypeVar("_FoundT")
@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("core", "protocols/*", "plugins/*", "surfaces", "gateway", "mcptools", "bulk")
 _FAILED = re.compile(r"^(?:\[gw\d+\] \[ *\d+%\] )?(?:FAILED|ERROR) (\S.*?)(?: - .*)? *$", re.MULTILINE)
 UNREAD = "(no test could be read)"  # in place of a name, where already what the tests share is broken
+ENDLESS = "(the tests do not end)"  # in place of a name, where one of them hangs so that no limit of its own ends it
 _PASSED = (0, 5)  # pytest's statuses: all passed, none was collected
 _LONGEST_ID = 300
 _ALL_TESTS = 12  # times as long as a part of them
@@ -88,7 +89,7 @@ class Copy:
         """Return the names of tests that fail, in the order in which they did.
 
         A run that takes too long is ended, and those that had failed until then are returned. `below` are arguments for
-        Python that come before pytest's.
+        Python that come before pytest's. A run of all tests may have no end for reasons of its own.
         """
         how = ["-v", "--tb=no", "-p", "no:cacheprovider", f"--maxfail={at_most}", "-n", str(workers)]
         at_once = ["--dist", "worksteal"] if workers else []
@@ -96,16 +97,19 @@ class Copy:
         variables = {**self._environment, **(environment or {})}
         seconds = self._seconds * (_ALL_TESTS if workers else 1)
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-            status = 0
+            status, is_over = 0, True
             try:
                 status = subprocess.run(
                     command, cwd=self.folder, env=variables, stdout=output, stderr=subprocess.STDOUT,
                     timeout=seconds,
                 ).returncode  # fmt: skip
             except subprocess.TimeoutExpired:
+                is_over = False
                 print(f"        not done within {seconds:g} s: {' '.join(tests)[:_LONGEST_ID]}", flush=True)
             output.seek(0)
             names = list(dict.fromkeys(_FAILED.findall(output.read())))
+        if not is_over and not workers:
+            return names or [ENDLESS]
         return names or ([UNREAD] if status not in _PASSED else [])
 
     def seen_by(self, changed: Mapping[Path, str], tests: Sequence[str], broken: set[str]) -> str | None:
@@ -114,8 +118,8 @@ class Copy:
             without = [argument for test in broken for argument in ("--deselect", test)]
             with self.holding(changed):
                 failed = next(iter(self.failures([*without, *tests])), None)
-                alone = tests if failed == UNREAD or "--collect-only" in tests else [failed or ""]
-                fails_again = failed is not None and bool(self.failures(alone))
+                alone = tests if failed in (UNREAD, ENDLESS) or "--collect-only" in tests else [failed or ""]
+                fails_again = failed == ENDLESS or (failed is not None and bool(self.failures(alone)))
             if failed is None or failed in broken:
                 return None
             if fails_again and not self.failures(alone):

@@ -7,7 +7,7 @@
 Each mutant is tried in a copy of the tree, never in the checkout. It first meets tests that reach its line, see
 `reached.py`; the first that fails is enough. Those that pass there meet all tests together, see `together.py`. A test
 that fails without the mutant as well is told, and does not count. A loop without end is noticed by the time limit of a
-single test; tests that take too long in all are told, and have noticed nothing after that.
+single test, or where a mutant alone has no end; all tests that take too long together have noticed nothing after that.
 """
 
 from __future__ import annotations
