@@ -59,9 +59,9 @@ def test_one_that_cannot_be_read_is_an_error_of_the_settings(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigurationError, match=r"The server acme from none: No such file or directory\.") as caught:
+    with pytest.raises(ConfigurationError, match=r"^Cannot read the API key of the server acme from none: ") as caught:
         read(backend, {"file": "none"})
-    assert caught.value.provider == WHOSE
+    assert caught.value.provider == "the server acme"
 
 
 def test_none_is_left_out_and_not_given() -> None:
