@@ -23,6 +23,7 @@ from chatport import (
     TextDelta,
     UsageReported,
 )
+from chatport.decoding.citations import Citations
 from chatport.decoding.collector import Collector
 from chatport.testing import decode_events, replay
 
@@ -61,6 +62,21 @@ def told(body: bytes) -> tuple[list[Event], Reply]:
 
 
 # --- sources
+
+
+def test_a_source_that_is_told_again_and_again_weighs_what_it_says_once() -> None:
+    """Some vendors tell all of them with every chunk: they are held once, and count once for the limit of a reply."""
+    held = Citations(10)
+    told = [Citation(URL), Citation(URL, title=TITLE), Citation(URL, title=TITLE, text="It says")]
+    weights = []
+    for citation in (*told, *told, *told):
+        held.take(CitationReported(citation), 0)
+        weights.append(held.size)
+    assert weights[2:] == [weights[2]] * 7
+    assert weights[0] < weights[1] < weights[2]
+    (kept,) = held.of(0, is_first=True)
+    assert (kept.url, kept.title, kept.text) == (URL, TITLE, "It says")
+
 
 NESTED = {"type": "url_citation", "url_citation": {"url": URL, "title": TITLE, "start_index": 0, "end_index": 4}}
 FLAT = {"type": "url_citation", "url": URL, "title": TITLE, "summary": "It says", "site_name": "a"}

@@ -144,7 +144,7 @@ class Breaker:
     def _is_down(self) -> bool:
         policy, recent = self._policy, self._recent
         too_many = recent.calls >= policy.least_calls and recent.failed >= policy.failure_rate * recent.calls
-        return self._failures_in_a_row >= policy.failures or (too_many and self._failures_in_a_row > 0)
+        return self._failures_in_a_row >= policy.failures or too_many
 
     def _judge_probe(self, outcome: Outcome) -> bool:
         began, self._probe_since, self._prober = self._probe_since, None, None
