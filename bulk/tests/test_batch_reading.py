@@ -53,7 +53,9 @@ def completion(content: str | None = "So.", **message: Any) -> dict[str, Any]:
         "id": "c-1",
         "object": "chat.completion",
         "model": "gpt-4o-mini",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content, **message}}],
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content, **message}}
+        ],
         "usage": {"prompt_tokens": 1000, "completion_tokens": 2000, "total_tokens": 3000},
     }
 
