@@ -11,6 +11,7 @@ import pytest
 
 import chatport
 from chatport.basics.display import clean, clean_json, one_line
+from chatport.testing import replay
 from chatport.types import Adjustment
 
 ORDINARY = [
@@ -103,7 +104,7 @@ def test_a_warning_says_it_in_one_line(text: str) -> None:
 def test_a_vendors_words_reach_a_traceback_without_their_controls() -> None:
     body = json.dumps({"error": {"message": SEQUENCES["clipboard (OSC 52)"], "code": SEQUENCES["clear screen"]}})
     with pytest.raises(chatport.ServerError) as caught:
-        chatport.testing.replay("compatible", status=500, body=body, stream=False)
+        replay("compatible", status=500, body=body, stream=False)
     shown = "".join(traceback.format_exception(caught.value))
     assert "\x1b" not in shown
     assert "\\x1b]52;c;" in shown
