@@ -87,8 +87,8 @@ def test_a_key_in_the_open_is_refused_and_not_shown(name: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         read_settings(_config(**{name: "sk-open"}))
     assert str(raised.value) == (
-        f"[gateway] {name}: a key does not stand in the file. Name the variable that holds it with key_env, or give the "
-        "hash of each with key_hashes."
+        f"[gateway] {name}: a key does not stand in the file. Name the variable that holds it with key_env, or give "
+        "the hash of each with key_hashes."
     )
 
 
