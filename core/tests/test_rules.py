@@ -1094,6 +1094,16 @@ def test_a_rule_for_a_field(rule: Any, options: Any, sent: Any, notes: Any) -> N
     assert told == notes
 
 
+@pytest.mark.parametrize(
+    ("rule", "reason"), [({}, "sent as random_seed"), ({"reason": "it is called so here"}, "it is called so here")]
+)
+def test_a_field_that_is_renamed_says_why_or_how_it_is_called(rule: Any, reason: str) -> None:
+    facts = {"rules": {"fields": {"seed": {"rename": "random_seed", **rule}}}}
+    with Client(config={"providers": {"acme": {"api_key": "k-123456"}}}, providers=[provider(facts)]) as client:
+        (note,) = client.explain("hi", model="acme:m", seed=1).adjustments
+    assert (note.kind, note.field, note.reason) == ("renamed", "seed", reason)
+
+
 def test_a_text_that_does_not_fit_its_pattern_is_dropped() -> None:
     facts = {"rules": {"fields": {"user": {"fits": "[a-z]{3,9}", "rename": "user_id"}}}}
     assert shaped(facts, extra={"user": "anna"})[0]["user_id"] == "anna"
